@@ -1,0 +1,101 @@
+"""The slow pass over a frame that the types refuse: what is unknown is moved to where it is kept.
+
+Unknown fields go to `extra`, unknown members of a union into its `Unknown` type, a null where none
+is foreseen into `extra` too, and `1.0` becomes the integer that was meant. The result fits the
+types, unless a known field is missing or mistyped.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from msgspec import inspect
+
+from duologue.protocol.model import EXTRA_KEY, UNKNOWN_TAG
+
+if TYPE_CHECKING:
+    from duologue.protocol.model import Json
+
+__all__ = ["lift", "tags"]
+
+
+@cache
+def tags(union: Any) -> dict[str, type]:  # noqa: ANN401  # a union is no type
+    """Return the structs of a tagged union by their tags."""
+    return {str(member.tag): member.cls for member in _structs(inspect.type_info(union))}
+
+
+def lift(value: Json, struct: type) -> Json:
+    """Return a decoded JSON object in the form that `struct` decodes without loss."""
+    return _lift(value, _info(struct))
+
+
+@cache
+def _info(struct: type) -> inspect.Type:
+    return inspect.type_info(struct)
+
+
+def _structs(info: inspect.Type) -> list[inspect.StructType]:
+    members = info.types if isinstance(info, inspect.UnionType) else (info,)
+    return [member for member in members if isinstance(member, inspect.StructType)]
+
+
+def _lift(value: Json, info: inspect.Type) -> Json:
+    while isinstance(info, inspect.Metadata):
+        info = info.type
+    if isinstance(value, dict):
+        return _lift_object(value, info)
+    if isinstance(value, list):
+        items = _member(info, inspect.ListType)
+        return value if items is None else [_lift(item, items.item_type) for item in value]
+    if (
+        isinstance(value, float)
+        and value.is_integer()
+        and _member(info, inspect.IntType)
+        and not _member(info, inspect.FloatType)
+    ):
+        return int(value)
+    return value
+
+
+def _lift_object(value: dict[str, Json], info: inspect.Type) -> Json:
+    structs = _structs(info)
+    if not structs:
+        mapping = _member(info, inspect.DictType)
+        if mapping is None:
+            return value
+        return {key: _lift(item, mapping.value_type) for key, item in value.items()}
+    for struct in structs:
+        if struct.tag is None or value.get(str(struct.tag_field)) == struct.tag:
+            return _lift_fields(value, struct)
+    if any(struct.tag == UNKNOWN_TAG for struct in structs):
+        return {"type": UNKNOWN_TAG, "raw": value}
+    return value
+
+
+def _lift_fields(value: dict[str, Json], struct: inspect.StructType) -> dict[str, Json]:
+    fields = {field.encode_name: field for field in struct.fields}
+    lifted: dict[str, Json] = {}
+    extra: dict[str, Json] = {}
+    for key, item in value.items():
+        field = fields.get(key)
+        if key == struct.tag_field:
+            lifted[key] = item
+        elif field is None or (item is None and not field.required and not _nullable(field.type)):
+            extra[key] = item
+        else:
+            lifted[key] = _lift(item, field.type)
+    if extra:
+        lifted[EXTRA_KEY] = extra
+    return lifted
+
+
+def _nullable(info: inspect.Type) -> bool:
+    kinds = (inspect.NoneType, inspect.AnyType)
+    return any(_member(info, kind) is not None for kind in kinds)
+
+
+def _member(info: inspect.Type, kind: type[Any]) -> Any:  # noqa: ANN401  # an instance of `kind`
+    members = info.types if isinstance(info, inspect.UnionType) else (info,)
+    return next((member for member in members if isinstance(member, kind)), None)

@@ -1,0 +1,238 @@
+"""Frames to events and back.
+
+One msgspec pass decodes what fits the types exactly: nearly everything. What does not fit takes a
+second, slower pass that keeps it (see `_lenient.py`), so decoding only ever fails on a frame that
+is no event at all. An event that nobody changed is written as the very bytes that it came from.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Final, Literal, overload
+
+import msgspec
+from pybase64 import b64encode
+
+from duologue.errors import DecodeError
+from duologue.protocol import ga
+from duologue.protocol.model import (
+    EXTRA_KEY,
+    UNKNOWN_TAG,
+    UNSET,
+    Event,
+    Json,
+    UnknownEvent,
+    UnsetType,
+)
+
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["MAX_FRAME_BYTES", "Dialect", "Direction", "append_frame", "decode", "encode"]
+
+Dialect = Literal["ga"]
+"""Which words are spoken on the wire."""
+
+Direction = Literal["client", "server"]
+"""Who sends."""
+
+MAX_FRAME_BYTES: Final = 64 << 20
+"""Longer frames are refused; the API itself stops at 15 MiB of audio."""
+
+_UNIONS: Final = {
+    ("ga", "server"): ga.KnownServerEvent,
+    ("ga", "client"): ga.KnownClientEvent,
+}
+
+
+class _Head(msgspec.Struct):
+    """Just enough of a frame to tell what it is."""
+
+    type: str
+    event_id: str | UnsetType = UNSET
+
+
+_head_decoder: Final = msgspec.json.Decoder(_Head)
+_encoder: Final = msgspec.json.Encoder()
+
+
+@cache
+def _decoder(dialect: Dialect, direction: Direction) -> msgspec.json.Decoder[Event]:
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_UNIONS[dialect, direction])
+    return decoder
+
+
+@overload
+def decode(
+    frame: bytes | bytearray | memoryview | str,
+    *,
+    dialect: Dialect = "ga",
+    direction: Literal["server"] = "server",
+) -> ga.AnyServerEvent: ...
+
+
+@overload
+def decode(
+    frame: bytes | bytearray | memoryview | str,
+    *,
+    dialect: Dialect = "ga",
+    direction: Literal["client"],
+) -> ga.AnyClientEvent: ...
+
+
+def decode(
+    frame: bytes | bytearray | memoryview | str,
+    *,
+    dialect: Dialect = "ga",
+    direction: Direction = "server",
+) -> Event | UnknownEvent:
+    """Return the event of a frame.
+
+    An event of an unknown type, or one that lacks or mistypes a field of its own type, becomes an
+    `UnknownEvent`; everything else that is unknown is kept inside its own event.
+
+    Args:
+        frame: One whole message. Bytes are kept as they are, other types are copied.
+        dialect: The words it is written in.
+        direction: Who sent it.
+
+    Raises:
+        DecodeError: If the frame is no JSON object with a `type`, or is too deep or too large.
+    """
+    if not isinstance(frame, bytes):
+        frame = _own(frame)
+    if len(frame) > MAX_FRAME_BYTES:
+        reason = f"the frame has {len(frame)} bytes, more than {MAX_FRAME_BYTES}"
+        raise DecodeError(reason, excerpt=_excerpt(frame, 0))
+    try:
+        event = _decoder(dialect, direction).decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _decode_leniently(frame, dialect, direction)
+    vars(event)["raw"] = frame
+    return event
+
+
+def encode(event: Event | UnknownEvent) -> bytes:
+    """Return the frame of an event: its own if it came from one, else a new one."""
+    if isinstance(event, UnknownEvent):
+        return event.raw
+    raw = event.raw
+    return raw if raw is not None else encode_model(event)
+
+
+def encode_model(model: msgspec.Struct) -> bytes:
+    """Return any model as JSON, with its unknown fields and members in their places."""
+    frame = _encoder.encode(model)
+    if _EXTRA_MARK in frame or _UNKNOWN_MARK in frame:
+        body: Json = msgspec.json.decode(frame)
+        frame = _encoder.encode(_flatten(body))
+    return frame
+
+
+def append_frame(audio: bytes | bytearray | memoryview, event_id: str | None = None) -> bytes:
+    """Return the frame of an `input_audio_buffer.append`, by template: base64 needs no escaping.
+
+    Args:
+        audio: In the session's input format.
+        event_id: Must need no escaping either.
+    """
+    if event_id is None:
+        return b'{"type":"input_audio_buffer.append","audio":"' + b64encode(audio) + b'"}'
+    start = f'{{"type":"input_audio_buffer.append","event_id":"{event_id}","audio":"'
+    return start.encode() + b64encode(audio) + b'"}'
+
+
+_EXTRA_MARK: Final = f'"{EXTRA_KEY}":'.encode()
+_UNKNOWN_MARK: Final = f'"{UNKNOWN_TAG}"'.encode()
+
+
+def _flatten(value: Json) -> Json:
+    """Put `extra` fields back beside their siblings, and unknown members back whole."""
+    if isinstance(value, list):
+        return [_flatten(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("type") == UNKNOWN_TAG:
+        return value["raw"]
+    extra = value.pop(EXTRA_KEY, None)
+    flat = {key: _flatten(item) for key, item in value.items()}
+    return flat | extra if isinstance(extra, dict) else flat
+
+
+def _own(frame: bytearray | memoryview | str) -> bytes:
+    if not isinstance(frame, str):
+        return bytes(frame)
+    try:
+        return frame.encode()
+    except UnicodeEncodeError as error:
+        raise DecodeError("the frame is not valid Unicode", position=error.start) from None
+
+
+def _decode_leniently(frame: bytes, dialect: Dialect, direction: Direction) -> Event | UnknownEvent:
+    from duologue.protocol._lenient import lift, tags  # noqa: PLC0415  # rare, and slow to import
+
+    head = _read_head(frame)
+    struct = tags(_UNIONS[dialect, direction]).get(head.type)
+    if struct is None:
+        return UnknownEvent(type=head.type, raw=frame, event_id=head.event_id)
+    try:
+        lifted = lift(msgspec.json.decode(frame), struct)
+        event = _decoder(dialect, direction).decode(_encoder.encode(lifted))
+    except msgspec.ValidationError as error:
+        reason, path = _explain(error)
+        return UnknownEvent(
+            type=head.type, raw=frame, event_id=head.event_id, reason=reason, path=path
+        )
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _decode_error(error, frame) from None
+    vars(event)["raw"] = frame
+    return event
+
+
+def _read_head(frame: bytes) -> _Head:
+    try:
+        return _head_decoder.decode(frame)
+    except msgspec.ValidationError as error:
+        try:
+            body: Json = msgspec.json.decode(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as deeper:
+            raise _decode_error(deeper, frame) from None
+        if isinstance(body, dict) and isinstance(kind := body.get("type"), str):
+            return _Head(type=kind)  # only the id is mistyped
+        reason = "the event has no `type`" if isinstance(body, dict) else "the frame is no object"
+        raise DecodeError(reason, excerpt=_excerpt(frame, 0)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _decode_error(error, frame) from None
+
+
+def _decode_error(error: Exception, frame: bytes) -> DecodeError:
+    if isinstance(error, RecursionError):
+        return DecodeError("the frame is nested too deeply", excerpt=_excerpt(frame, 0))
+    if isinstance(error, UnicodeDecodeError):
+        return DecodeError("the frame is not UTF-8", excerpt=_excerpt(frame, 0))
+    text = str(error)
+    found = re.search(r"\(byte (\d+)\)", text)
+    position = int(found[1]) if found else len(frame) if "truncated" in text else None
+    reason = re.sub(r"\s*\(byte \d+\)", "", text)
+    return DecodeError(
+        f"the frame is not JSON: {reason}",
+        position=position,
+        excerpt=_excerpt(frame, position or 0),
+    )
+
+
+def _excerpt(frame: bytes, position: int, width: int = 24) -> str:
+    """Return a few characters of a frame that are safe to print."""
+    near = frame[max(0, position - width) : position + width].decode("ascii", "replace")
+    return "".join(char if char.isprintable() else "\ufffd" for char in near)
+
+
+def _explain(error: msgspec.ValidationError) -> tuple[str, str | None]:
+    """Return what a validation error says, and the path it says it of."""
+    reason, _, where = str(error).partition(" - at `$")
+    path = where.rstrip("`").removeprefix(".")
+    missing = re.search(r"required field `([^`]+)`", reason)
+    if missing:
+        path = f"{path}.{missing[1]}" if path else missing[1]
+    return reason, path or None

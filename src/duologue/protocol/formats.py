@@ -1,0 +1,61 @@
+"""Audio arithmetic: bytes, samples and milliseconds of the formats that the protocol speaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["G711_ALAW", "G711_ULAW", "PCM16", "Format", "format_named"]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A mono audio format on the wire.
+
+    Source: session object, `audio.input.format` (GA), `input_audio_format` (beta).
+    """
+
+    name: str
+    """The GA name: `audio/pcm`."""
+    beta_name: str
+    """The beta name: `pcm16`."""
+    rate_hz: int
+    """Samples per second."""
+    sample_bytes: int
+    """Bytes per sample."""
+
+    @property
+    def bytes_per_ms(self) -> int:
+        """Bytes of a millisecond; whole in every format of the protocol."""
+        return self.rate_hz * self.sample_bytes // 1000
+
+    def ms(self, size_bytes: int) -> int:
+        """Return how many whole milliseconds so many bytes last."""
+        return size_bytes // self.bytes_per_ms
+
+    def bytes(self, ms: float) -> int:
+        """Return the bytes of the samples that begin within the first `ms` milliseconds."""
+        return int(ms * self.rate_hz / 1000) * self.sample_bytes
+
+    def samples(self, size_bytes: int) -> int:
+        """Return how many whole samples so many bytes hold."""
+        return size_bytes // self.sample_bytes
+
+
+PCM16: Final = Format("audio/pcm", "pcm16", 24_000, 2)
+"""16-bit little-endian PCM at 24 kHz: the default."""
+G711_ULAW: Final = Format("audio/pcmu", "g711_ulaw", 8_000, 1)
+"""G.711 µ-law, as North American telephones use it."""
+G711_ALAW: Final = Format("audio/pcma", "g711_alaw", 8_000, 1)
+"""G.711 A-law, as other telephones use it."""
+
+_BY_NAME: Final = {
+    name: format_
+    for format_ in (PCM16, G711_ULAW, G711_ALAW)
+    for name in (format_.name, format_.beta_name)
+}
+
+
+def format_named(name: str) -> Format | None:
+    """Return the format of a GA or beta name, or `None` for one nobody knows."""
+    return _BY_NAME.get(name)

@@ -1,0 +1,137 @@
+"""Tools that the model may call, and which of them it must.
+
+Source: Realtime API reference, session object, `tools` and `tool_choice` (GA).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from duologue.protocol.model import UNSET, Model, Open, Unknown, UnsetType
+
+__all__ = [
+    "AllowedCallers",
+    "ConnectorId",
+    "FunctionTool",
+    "McpApprovalFilter",
+    "McpApprovalSetting",
+    "McpTool",
+    "McpToolFilter",
+    "Tool",
+    "ToolChoice",
+    "ToolChoiceFunction",
+    "ToolChoiceMcp",
+    "ToolChoiceMode",
+    "UnknownTool",
+    "UnknownToolChoice",
+]
+
+
+class ToolChoiceMode(StrEnum):
+    """Whether the model may, must or must not call a tool."""
+
+    NONE = "none"
+    AUTO = "auto"
+    REQUIRED = "required"
+
+
+class ConnectorId(StrEnum):
+    """Services that OpenAI connects to by itself."""
+
+    DROPBOX = "connector_dropbox"
+    GMAIL = "connector_gmail"
+    GOOGLE_CALENDAR = "connector_googlecalendar"
+    GOOGLE_DRIVE = "connector_googledrive"
+    MICROSOFT_TEAMS = "connector_microsoftteams"
+    OUTLOOK_CALENDAR = "connector_outlookcalendar"
+    OUTLOOK_EMAIL = "connector_outlookemail"
+    SHAREPOINT = "connector_sharepoint"
+
+
+class AllowedCallers(StrEnum):
+    """Who may call an MCP tool."""
+
+    DIRECT = "direct"
+    PROGRAMMATIC = "programmatic"
+
+
+class McpApprovalSetting(StrEnum):
+    """One approval rule for every tool of a server."""
+
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class FunctionTool(Model, frozen=True, kw_only=True, tag_field="type", tag="function"):
+    """A function of the application."""
+
+    name: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    """What it does and when to call it, for the model."""
+    parameters: Any | UnsetType = UNSET
+    """JSON Schema of the arguments object."""
+
+
+class McpToolFilter(Model, frozen=True, kw_only=True):
+    """Some tools of an MCP server."""
+
+    tool_names: list[str] | UnsetType = UNSET
+    read_only: bool | UnsetType = UNSET
+    """Only tools that declare themselves read-only."""
+
+
+class McpApprovalFilter(Model, frozen=True, kw_only=True):
+    """Which tools of an MCP server need the user's approval."""
+
+    always: McpToolFilter | UnsetType = UNSET
+    never: McpToolFilter | UnsetType = UNSET
+
+
+class McpTool(Model, frozen=True, kw_only=True, tag_field="type", tag="mcp"):
+    """A remote MCP server whose tools the API calls by itself."""
+
+    server_label: str
+    """Names the server in calls."""
+    server_url: str | UnsetType = UNSET
+    """One of `server_url`, `connector_id` and `tunnel_id` is needed."""
+    connector_id: Open[ConnectorId] | UnsetType = UNSET
+    tunnel_id: str | UnsetType = UNSET
+    server_description: str | UnsetType = UNSET
+    authorization: str | UnsetType = UNSET
+    """OAuth token for the server: a secret."""
+    headers: dict[str, str] | None | UnsetType = UNSET
+    """Sent with each request to the server: may hold secrets."""
+    allowed_tools: list[str] | McpToolFilter | None | UnsetType = UNSET
+    allowed_callers: list[Open[AllowedCallers]] | None | UnsetType = UNSET
+    require_approval: Open[McpApprovalSetting] | McpApprovalFilter | None | UnsetType = UNSET
+    defer_loading: bool | UnsetType = UNSET
+    """List the server's tools only when the model looks for one."""
+
+
+class UnknownTool(Unknown, frozen=True, kw_only=True):
+    """A kind of tool that this version does not know."""
+
+
+Tool = FunctionTool | McpTool | UnknownTool
+
+
+class ToolChoiceFunction(Model, frozen=True, kw_only=True, tag_field="type", tag="function"):
+    """The model must call this function."""
+
+    name: str
+
+
+class ToolChoiceMcp(Model, frozen=True, kw_only=True, tag_field="type", tag="mcp"):
+    """The model must call a tool of this MCP server."""
+
+    server_label: str
+    name: str | None | UnsetType = UNSET
+    """One tool of the server; any when unset."""
+
+
+class UnknownToolChoice(Unknown, frozen=True, kw_only=True):
+    """A kind of tool choice that this version does not know."""
+
+
+ToolChoice = Open[ToolChoiceMode] | ToolChoiceFunction | ToolChoiceMcp | UnknownToolChoice
