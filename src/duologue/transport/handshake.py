@@ -1,0 +1,191 @@
+"""Opening a WebSocket: the checks before, the socket, and what went wrong as one clear sentence.
+
+No text made here holds a query string, a header value or an offered subprotocol: each may be a key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import socket
+import ssl
+from typing import TYPE_CHECKING, Final
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from duologue.errors import (
+    ConfigurationError,
+    ConnectionLost,
+    HandshakeRefused,
+    RemoteProtocolError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from picows import WSHandshakeError, WSParsedURL, WSUpgradeResponse
+
+__all__ = [
+    "Dialer",
+    "check_headers",
+    "check_url",
+    "disagreement",
+    "refusal",
+    "secrets_in",
+    "unreachable",
+]
+
+MAX_BODY_CHARS: Final = 1000
+"""How much of a refusal's text is kept: the API's error objects are shorter, HTML pages are not."""
+
+_STATUS_LINE: Final = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})\b")
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_UNSAFE_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_UNSAFE_URL: Final = re.compile(r"[\x00-\x20\x7f]")
+
+
+def check_url(url: str) -> str:
+    """Return `url` as error texts may show it: without its query.
+
+    Raises:
+        ConfigurationError: If it is no ws:// or wss:// URL of a host.
+    """
+    try:
+        parts = urlsplit(url)
+        shown = _shown(parts)
+    except ValueError as error:
+        raise ConfigurationError("the URL of the server cannot be parsed") from error
+    if parts.scheme not in {"ws", "wss"}:
+        raise ConfigurationError(f"the URL must start with ws:// or wss://, not as {shown!r}")
+    if not parts.hostname or _UNSAFE_URL.search(url):
+        raise ConfigurationError(f"the URL names no host, or holds white space: {shown!r}")
+    if "@" in parts.netloc or parts.fragment:
+        # picows would send the password in the Host header, in the clear and to no use.
+        raise ConfigurationError(f"the URL may hold no user, password or fragment: {shown!r}")
+    return shown
+
+
+def _shown(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    bracketed = f"[{host}]" if ":" in host else host
+    port = "" if parts.port is None else f":{parts.port}"
+    return f"{parts.scheme}://{bracketed}{port}{parts.path}"
+
+
+def check_headers(headers: Mapping[str, str], subprotocols: Sequence[str]) -> dict[str, str]:
+    """Return all headers of the request that are the caller's.
+
+    Raises:
+        ConfigurationError: If one would break out of its line; picows joins them unchecked.
+    """
+    for name, value in headers.items():
+        if not _TOKEN.fullmatch(name) or _UNSAFE_VALUE.search(value):
+            raise ConfigurationError(f"the header {name!r} has a bad name, or control characters")
+    if not all(_TOKEN.fullmatch(name) for name in subprotocols):
+        raise ConfigurationError("a subprotocol holds characters that HTTP does not allow there")
+    offer = {"Sec-WebSocket-Protocol": ", ".join(subprotocols)} if subprotocols else {}
+    return {**headers, **offer}
+
+
+def secrets_in(url: str, headers: Iterable[str]) -> frozenset[str]:
+    """Return every word of the request that may be a key, so that no answer can echo it."""
+    values = [value for _, value in parse_qsl(urlsplit(url).query)]
+    words = (word for text in (*values, *headers) for word in re.split(r"[\s.,;=/]+", text))
+    return frozenset(word for word in words if len(word) >= 12)
+
+
+class Dialer:
+    """The `socket_factory` of one attempt, which can also hang up.
+
+    picows leaves its transport open when `ws_connect` is cancelled, and gives no handle to it.
+    """
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+
+    async def __call__(self, target: WSParsedURL) -> socket.socket:
+        """Return a socket that is connected to the first address that answers."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        failure = OSError("the host has no address")
+        for family, kind, proto, _, address in found:
+            attempt = socket.socket(family, kind, proto)
+            try:
+                attempt.setblocking(False)  # noqa: FBT003  # the stdlib's signature
+                await loop.sock_connect(attempt, address)
+            except OSError as error:
+                attempt.close()
+                failure = error
+            except BaseException:
+                attempt.close()
+                raise
+            else:
+                self._socket = attempt
+                return attempt
+        raise failure
+
+    def hang_up(self) -> None:
+        """End the attempt: the transport that owns the socket sees its end and closes it."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def unreachable(shown: str, error: Exception) -> ConnectionLost:
+    """Return the error for a host that could not be found, reached or trusted."""
+    return ConnectionLost(f"cannot reach {shown}: {_why(error)}")
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case socket.gaierror() | UnicodeError():
+            return "no such host"
+        case ssl.SSLCertVerificationError(verify_message=str(why)):
+            return f"its certificate is not trusted: {why}"
+        case ssl.SSLError(reason=str(why)):
+            return f"TLS failed: {why.replace('_', ' ').lower()}"
+        case ssl.SSLError():
+            return "TLS failed"
+        case OSError(errno=int(number)) if number > 0:
+            return os.strerror(number).lower()
+        case _:
+            return "the connection broke while it was made"
+
+
+def refusal(
+    shown: str, error: WSHandshakeError, secrets: frozenset[str]
+) -> HandshakeRefused | ConnectionLost:
+    """Return the error for an HTTP answer that is no upgrade."""
+    # Not error.response: picows has none for HTTP/1.0, nor for codes unknown to Python (520).
+    line = _STATUS_LINE.match(error.raw_header or b"")
+    if line and line[1] != b"101":
+        return HandshakeRefused(int(line[1]), _body_text(error, secrets))
+    lost = ConnectionLost(f"{shown} did not answer as a WebSocket server")
+    lost.__cause__ = RemoteProtocolError(str(error))
+    return lost
+
+
+def _body_text(error: WSHandshakeError, secrets: frozenset[str]) -> str:
+    body = error.raw_body or b""
+    if b"transfer-encoding: chunked" in (error.raw_header or b"").lower():
+        size, _, rest = body.partition(b"\r\n")
+        with contextlib.suppress(ValueError):
+            body = rest[: int(size, 16)]
+    text = body.decode("utf-8", "replace")
+    for secret in secrets:
+        text = text.replace(secret, "[removed]")
+    return text[:MAX_BODY_CHARS].strip()
+
+
+def disagreement(response: WSUpgradeResponse, subprotocols: Sequence[str]) -> str | None:
+    """Return what a 101 answer claims that we did not offer, as a sentence, or nothing.
+
+    Source: RFC 6455 section 4.1, what a client must check.
+    """
+    chosen = response.headers.getall("Sec-WebSocket-Protocol", [])
+    if len(chosen) > 1 or not set(chosen) <= set(subprotocols):
+        return "the server chose a subprotocol that was not offered"
+    if "Sec-WebSocket-Extensions" in response.headers:
+        return "the server chose an extension that was not offered"
+    return None

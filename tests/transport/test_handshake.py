@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+
+import pytest
+
+from duologue.errors import ConfigurationError
+from duologue.transport.handshake import check_headers, check_url, secrets_in, unreachable
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("ws://localhost", "ws://localhost"),
+        ("wss://API.example.com:8443/v1/x?key=secret", "wss://api.example.com:8443/v1/x"),
+        ("ws://[::1]:80/?", "ws://[::1]:80/"),
+    ],
+)
+def test_a_url_is_shown_without_its_query(url: str, shown: str) -> None:
+    assert check_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "localhost:8000?secret", "http://localhost?secret", "ws:///v1?secret", "ws://:80?secret",
+        "ws://user:secret@localhost", "ws://secret@localhost", "ws://localhost#secret",
+        "ws://localhost/a b?secret", "ws://localhost/\r\n?secret", "ws://localhost:port?secret",
+        "ws://[::1?secret",
+    ],
+)  # fmt: skip
+def test_a_url_that_cannot_be_is_refused_without_telling_secrets(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        check_url(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "header", [("X-A", "1\r\nHost: evil"), ("X-A", "\0"), ("X A", "1"), ("X-A:", "1"), ("", "1")]
+)
+def test_a_header_cannot_break_out_of_its_line(header: tuple[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match="header"):
+        check_headers(dict([header]), [])
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a,b", "a\r\nb"])
+def test_a_subprotocol_is_a_token(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="subprotocol"):
+        check_headers({}, ["realtime", name])
+
+
+def test_headers_and_subprotocols_become_the_request() -> None:
+    assert check_headers({"A": "b\tc é"}, []) == {"A": "b\tc é"}
+    assert check_headers({"A": "b"}, ["x", "y"]) == {"A": "b", "Sec-WebSocket-Protocol": "x, y"}
+
+
+def test_every_long_word_of_the_request_counts_as_a_secret() -> None:
+    found = secrets_in("ws://h/?key=0123456789ab&model=short", ["Bearer abcdefghijkl", "x, y"])
+    assert found == {"0123456789ab", "abcdefghijkl"}
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "no such host"),
+        (ConnectionResetError(errno.ECONNRESET, "x"), "connection reset by peer"),
+        (OSError("the host has no address"), "the connection broke while it was made"),
+        (ssl.SSLError(1, "[SSL] odd"), "TLS failed"),
+    ],
+)
+def test_what_went_wrong_is_one_clause(error: Exception, why: str) -> None:
+    assert unreachable("ws://host/v1", error).reason == f"cannot reach ws://host/v1: {why}"
+
+
+def test_a_certificate_nobody_trusts_is_named() -> None:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_message = "self-signed certificate"
+    told = unreachable("wss://host", error).reason
+    assert told.endswith("its certificate is not trusted: self-signed certificate")
