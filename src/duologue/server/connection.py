@@ -1,0 +1,165 @@
+"""One client's connection: frames to the session's core and back, and the engine's work between.
+
+Every task belongs to the connection and ends with it. The core is only called between awaits, so
+nothing that it decided is out of date when it is carried out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING
+
+from starlette.websockets import WebSocketDisconnect, WebSocketState
+
+from duologue.errors import DecodeError
+from duologue.protocol import codec
+from duologue.server.answering import Speech, Words, answer
+from duologue.server.engine.stages import Call, TokenCount
+from duologue.server.outbox import Outbox
+from duologue.server.session.commands import Cancel, Respond, Transcribe
+from duologue.server.session.writing import Tokens
+
+if TYPE_CHECKING:
+    from starlette.websockets import WebSocket
+
+    from duologue.protocol import ga
+    from duologue.server.engine.stages import Engine
+    from duologue.server.session.commands import Command
+    from duologue.server.session.session import ServerSession
+
+__all__ = ["Connection", "Observer"]
+
+logger = logging.getLogger("duologue.server")
+
+Observer = Callable[["ga.AnyClientEvent | ga.KnownServerEvent"], None]
+"""Told of every event of a session, in order."""
+
+
+class Connection:
+    """Runs one session over one accepted socket."""
+
+    def __init__(
+        self,
+        socket: WebSocket,
+        session: ServerSession,
+        engine: Engine,
+        *,
+        observe: Observer | None = None,
+    ) -> None:
+        self._socket = socket
+        self._session = session
+        self._engine = engine
+        self._observe = observe
+        self._outbox = Outbox()
+        self._jobs: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Serve until either side closes."""
+        self._tasks = asyncio.TaskGroup()
+        async with self._tasks:
+            writer = self._tasks.create_task(self._write())
+            try:
+                self._flush()
+                await self._read()
+            finally:
+                writer.cancel()
+                for job in self._jobs.values():
+                    job.cancel()
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the socket; `run` ends soon after."""
+        if self._socket.application_state is WebSocketState.CONNECTED:
+            await self._socket.close(code, reason)
+
+    async def _read(self) -> None:
+        while not self._outbox.is_overfull:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            self._receive(message.get("text") or message.get("bytes") or b"")
+            self._flush()
+        await self.close(1008, "the client reads too slowly")
+
+    def _receive(self, frame: bytes | str) -> None:
+        try:
+            event = codec.decode(frame, direction="client")
+        except DecodeError as error:
+            self._session.refuse_frame(error)
+            return
+        if self._observe is not None:
+            self._observe(event)
+        self._session.receive(event)
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                await self._socket.send_text(await self._outbox.take())
+        except (WebSocketDisconnect, RuntimeError):  # the client is gone; `_read` is told as well
+            logger.debug("a client went away before it was told everything")
+
+    def _flush(self) -> None:
+        """Send what the core wants sent, start and stop what it wants done."""
+        for event in self._session.take_events():
+            if self._observe is not None:
+                self._observe(event)
+            self._outbox.put_nowait(codec.encode(event))
+        for command in self._session.take_commands():
+            self._carry_out(command)
+
+    def _carry_out(self, command: Command) -> None:
+        match command:
+            case Cancel():
+                if job := self._jobs.pop(command.target_id, None):
+                    job.cancel()
+            case Transcribe():
+                self._start(command.item_id, self._transcribe(command))
+            case Respond():
+                self._start(command.response_id, self._respond(command))
+
+    def _start(self, target_id: str, work: Coroutine[None, None, None]) -> None:
+        job = self._tasks.create_task(work)
+        self._jobs[target_id] = job
+        job.add_done_callback(lambda _: self._jobs.pop(target_id, None))
+
+    async def _transcribe(self, asked: Transcribe) -> None:
+        words: list[str] = []
+        stage = self._engine.transcriber
+        try:
+            async for delta in stage.transcribe(
+                asked.pcm, language=asked.language, prompt=asked.prompt
+            ):
+                words.append(delta)
+                self._session.transcript_delta(asked.item_id, delta)
+                self._flush()
+        except Exception as error:  # noqa: BLE001  # an engine's fault ends this item's words only
+            logger.warning("transcription failed: %s", error)
+            self._session.transcript_failed(asked.item_id, str(error))
+        else:
+            self._session.transcript_done(asked.item_id, "".join(words).strip())
+        self._flush()
+
+    async def _respond(self, asked: Respond) -> None:
+        responses = self._session.responses
+        counted = TokenCount()
+        try:
+            async for piece in answer(asked, self._engine.brain, self._engine.synthesizer):
+                match piece:
+                    case Words():
+                        responses.text(asked.response_id, piece.text)
+                    case Speech():
+                        responses.audio(asked.response_id, piece.pcm)
+                    case Call():
+                        responses.call(asked.response_id, piece.name, piece.arguments)
+                    case TokenCount():
+                        counted = piece
+                self._flush()
+                await self._outbox.room()
+        except Exception as error:  # noqa: BLE001  # an engine's fault ends this response only
+            logger.warning("response failed: %s", error)
+            responses.failed(asked.response_id, str(error))
+        else:
+            tokens = Tokens(counted.input_tokens, counted.cached_tokens, counted.output_tokens)
+            responses.done(asked.response_id, tokens, truncated=counted.truncated)
+        self._flush()

@@ -1,0 +1,124 @@
+"""The server inside your own process: for tests, notebooks and applications without a key."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Self, TypedDict
+
+from duologue.errors import Closed
+from duologue.protocol import ga
+from duologue.protocol.model import UnknownEvent
+from duologue.server.app import create_app
+from duologue.server.engine.selection import open_engine
+from duologue.server.listening import Listener
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from duologue.server.connection import Observer
+    from duologue.server.engine.stages import Brain, Synthesizer, Transcriber, Vad
+
+__all__ = ["LocalServer", "ObservedSession"]
+
+MAX_OBSERVED: Final = 20_000
+"""Events kept per session and direction; older ones are forgotten."""
+
+
+@dataclass(slots=True)
+class ObservedSession:
+    """What one session of a `LocalServer` received and sent, to be asserted on."""
+
+    received: deque[ga.AnyClientEvent] = field(
+        default_factory=lambda: deque[ga.AnyClientEvent](maxlen=MAX_OBSERVED)
+    )
+    """Events from the client."""
+    sent: deque[ga.KnownServerEvent] = field(
+        default_factory=lambda: deque[ga.KnownServerEvent](maxlen=MAX_OBSERVED)
+    )
+    """Events to the client."""
+
+    def observe(self, event: ga.AnyClientEvent | ga.KnownServerEvent) -> None:
+        """Keep an event."""
+        if isinstance(event, UnknownEvent | ga.KnownClientEvent):
+            self.received.append(event)
+        else:
+            self.sent.append(event)
+
+
+class _Stages(TypedDict):
+    brain: str | Brain
+    stt: str | Transcriber | None
+    tts: str | Synthesizer | None
+    vad: str | Callable[[], Vad] | None
+
+
+class LocalServer:
+    """Serves the Realtime protocol on a free port of this machine while its context lasts.
+
+    Any number may run side by side in one process:
+
+        async with LocalServer() as server:
+            async with RealtimeClient(server.url) as client: ...
+    """
+
+    def __init__(
+        self,
+        brain: str | Brain = "scripted:",
+        *,
+        stt: str | Transcriber | None = None,
+        tts: str | Synthesizer | None = None,
+        vad: str | Callable[[], Vad] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        api_key: str | None = None,
+    ) -> None:
+        """Choose who hears, thinks and speaks: see `open_engine`.
+
+        Args:
+            brain: `scripted:`, `local:`, or a brain of your own.
+            stt: Speech to text; goes with the brain unless it is given. So do `tts` and `vad`.
+            tts: Text to speech.
+            vad: Voice activity detection.
+            host: The address to listen on.
+            port: 0 for any free one.
+            api_key: What clients must show; `None` lets everybody in.
+        """
+        self.sessions: list[ObservedSession] = []
+        """Every session so far, in the order in which they were opened."""
+        self._stages: _Stages = {"brain": brain, "stt": stt, "tts": tts, "vad": vad}
+        self._host = host
+        self._port = port
+        self._api_key = api_key
+        self._listener: Listener | None = None
+        self._exit = AsyncExitStack()
+
+    @property
+    def url(self) -> str:
+        """Where clients connect: `ws://127.0.0.1:41234/v1/realtime`."""
+        if self._listener is None:
+            raise Closed("the server is not running: use `async with LocalServer() as server`")
+        return self._listener.url
+
+    async def __aenter__(self) -> Self:
+        """Load the engine and listen.
+
+        Raises:
+            ConfigurationError: If the port cannot be had, or packages or models are missing.
+        """
+        engine = await open_engine(**self._stages)
+        self._exit.callback(engine.close)
+        app = create_app(engine, api_key=self._api_key, open_observer=self._open_session)
+        self._listener = Listener(app, host=self._host, port=self._port)
+        await self._exit.enter_async_context(self._listener)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._listener = None
+        await self._exit.aclose()
+
+    def _open_session(self) -> Observer:
+        session = ObservedSession()
+        self.sessions.append(session)
+        return session.observe

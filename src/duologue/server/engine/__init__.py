@@ -1,0 +1,1 @@
+"""Who hears, understands, thinks and speaks: the stages, and their implementations."""

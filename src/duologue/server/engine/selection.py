@@ -1,0 +1,64 @@
+"""From what was asked for (`scripted:`, `local:`, a stage of your own) to an engine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from duologue.errors import ConfigurationError
+from duologue.server.engine.scripted import scripted_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from duologue.server.engine.stages import Brain, Engine, Synthesizer, Transcriber, Vad
+
+__all__ = ["open_engine"]
+
+_FAMILIES: Final = ("scripted", "local")
+
+
+async def open_engine(
+    *,
+    brain: str | Brain = "scripted:",
+    stt: str | Transcriber | None = None,
+    tts: str | Synthesizer | None = None,
+    vad: str | Callable[[], Vad] | None = None,
+) -> Engine:
+    """Return an engine with the stages asked for; what is left open goes with the brain.
+
+    Args:
+        brain: `scripted:`, `local:`, `local:NAME` of a model, or a brain of your own.
+        stt: The same for speech to text.
+        tts: The same for text to speech.
+        vad: The same for voice activity detection.
+
+    Raises:
+        ConfigurationError: If a stage is unknown, or its packages or model files are missing.
+    """
+    family = brain if isinstance(brain, str) else "scripted:"
+    asked: dict[str, Any] = {
+        "brain": brain,
+        "transcriber": family if stt is None else stt,
+        "synthesizer": family if tts is None else tts,
+        "vad": family if vad is None else vad,
+    }
+    kinds = {stage: _family(value) for stage, value in asked.items() if isinstance(value, str)}
+    own = {stage: value for stage, value in asked.items() if not isinstance(value, str)}
+    engine = replace(scripted_engine(), **own)
+    local = {stage for stage, kind in kinds.items() if kind == "local"}
+    if not local:
+        return engine
+    from duologue.server.engine.local.engine import load_stages  # noqa: PLC0415  # heavy, optional
+
+    names = {stage: asked[stage].partition(":")[2] or None for stage in local}
+    loaded, labels, close = await load_stages(names)
+    return replace(engine, **loaded, labels=engine.labels | labels, close=close)
+
+
+def _family(uri: str) -> str:
+    family = uri.partition(":")[0]
+    if family not in _FAMILIES:
+        known = " or ".join(f"{name}:" for name in _FAMILIES)
+        raise ConfigurationError(f"no engine answers to {uri!r}; use {known}")
+    return family

@@ -1,0 +1,142 @@
+"""The stages of an engine, as small protocols: who hears, understands, thinks and speaks.
+
+Audio between the session and every stage is mono PCM16, little-endian, at 24 kHz, whatever the
+client's format. Stages that stream are async iterators; a session stops one by cancelling the task
+that reads it. A stage may be shared by every session of a server, except `Vad`, which has memory.
+No stage may block the event loop: native work goes to a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from duologue.protocol.ga import Item, Tool, ToolChoice
+
+__all__ = [
+    "VAD_FRAME_BYTES",
+    "VAD_FRAME_MS",
+    "Brain",
+    "BrainEvent",
+    "BrainRequest",
+    "Call",
+    "Engine",
+    "Say",
+    "Synthesizer",
+    "TokenCount",
+    "Transcriber",
+    "Vad",
+]
+
+VAD_FRAME_MS = 16
+"""Length of the frame that a `Vad` judges: what earshot was trained on (256 samples at 16 kHz)."""
+
+VAD_FRAME_BYTES = VAD_FRAME_MS * 24 * 2
+"""The same frame in bytes of 24 kHz PCM16."""
+
+
+class Vad(Protocol):
+    """Judges whether a frame holds speech. One per session; quick enough to be called inline."""
+
+    def score(self, frame: bytes) -> float:
+        """Return the likelihood of speech, 0 to 1, of the next `VAD_FRAME_BYTES` of the stream."""
+        ...
+
+
+class Transcriber(Protocol):
+    """Turns the audio of one turn into words."""
+
+    def transcribe(
+        self, pcm: bytes, *, language: str | None, prompt: str | None
+    ) -> AsyncIterator[str]:
+        """Yield the transcript in pieces; their concatenation is the final text.
+
+        Nothing is yielded, or an empty string, when the audio holds no words.
+
+        Args:
+            pcm: The whole turn.
+            language: ISO 639-1 code when the client named one.
+            prompt: The client's hint: words to expect.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrainRequest:
+    """What a brain answers to: one response of one session."""
+
+    instructions: str
+    """The system prompt; empty when none was set."""
+    items: Sequence[Item]
+    """The conversation in order, function calls and their outputs included."""
+    tools: Sequence[Tool] = ()
+    """Functions that may be called."""
+    tool_choice: ToolChoice = "auto"
+    """`none`, `auto`, `required`, or the one tool that must be called."""
+    max_output_tokens: int | None = None
+    """Stop after so many tokens; `None` is no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """A piece of the answer's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One whole function call; `arguments` is a JSON object as text."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCount:
+    """What the answer cost, where the model counts; `truncated` when the token limit ended it."""
+
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    truncated: bool = False
+
+
+BrainEvent = Say | Call | TokenCount
+
+
+class Brain(Protocol):
+    """Decides what to say or which function to call."""
+
+    def respond(self, request: BrainRequest) -> AsyncIterator[BrainEvent]:
+        """Yield the answer as it is made. Cancelling the reader stops the model."""
+        ...
+
+    async def warm(self, request: BrainRequest) -> None:
+        """Prepare for answers that begin like this one (the prompt's prefix); may do nothing."""
+        ...
+
+
+class Synthesizer(Protocol):
+    """Speaks."""
+
+    def speak(self, text: str, *, voice: str, speed: float) -> AsyncIterator[bytes]:
+        """Yield the audio of one clause in chunks of whole samples."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """One implementation of each stage, shared by the sessions of a server."""
+
+    vad: Callable[[], Vad]
+    """Makes the voice activity detector of a new session."""
+    transcriber: Transcriber
+    brain: Brain
+    synthesizer: Synthesizer
+    close: Callable[[], None] = lambda: None
+    """Frees what the stages hold: threads, models."""
+    labels: dict[str, str] = field(default_factory=dict[str, str])
+    """What each stage runs on, for people: `{"brain": "Qwen2.5-Coder-0.5B-Instruct Q4_K_M"}`."""

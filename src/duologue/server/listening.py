@@ -1,0 +1,100 @@
+"""A socket, and uvicorn serving the application on it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import TYPE_CHECKING, Self
+
+import uvicorn
+
+from duologue.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from starlette.applications import Starlette
+
+__all__ = ["Listener"]
+
+MAX_MESSAGE_BYTES = 21 << 20
+"""15 MiB of audio are 20 MiB of base64 (DIALECTS.md §4, limits)."""
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn in a loop that is not its own: tells when it is ready, leaves signals alone."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+class Listener:
+    """Serves an application on a port while the context lasts; closes sessions with 1012."""
+
+    def __init__(self, app: Starlette, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Take the port at once; 0 finds a free one.
+
+        Raises:
+            ConfigurationError: If the port or address cannot be had.
+        """
+        self._socket = _bind(host, port)
+        self.host = host
+        self.port: int = self._socket.getsockname()[1]
+        config = uvicorn.Config(
+            app,
+            ws="websockets-sansio",
+            ws_max_size=MAX_MESSAGE_BYTES,
+            ws_per_message_deflate=False,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
+        )
+        self._server = _Server(config)
+
+    @property
+    def url(self) -> str:
+        """Where clients connect: `ws://127.0.0.1:8080/v1/realtime`."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"ws://{host}:{self.port}/v1/realtime"
+
+    async def __aenter__(self) -> Self:
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        ready = asyncio.create_task(self._server.ready.wait())
+        await asyncio.wait({self._serving, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            ready.cancel()
+            await self._serving  # raises what kept it from starting
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        await self._serving
+        self._socket.close()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or str(error)
+        fix = "choose another with --port, or 0 for any free one"
+        message = f"cannot listen on {host}:{port}: {reason.lower()}; {fix}"
+        raise ConfigurationError(message) from error
+    listener.listen(1024)
+    listener.setblocking(False)  # noqa: FBT003  # the standard library's own signature
+    return listener

@@ -1,0 +1,1 @@
+"""The pure core of the server: what follows from what the client sent and the engine made."""

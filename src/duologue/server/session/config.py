@@ -1,0 +1,157 @@
+"""The session's configuration: what holds from the start, and how an update changes it.
+
+Source: DIALECTS.md §4, the defaults recorded on the wire.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+import msgspec
+
+from duologue.protocol.ga import (
+    AudioConfig,
+    AudioInput,
+    AudioOutput,
+    AudioPcm,
+    RealtimeSession,
+    SemanticVad,
+    ServerVad,
+    UnknownAudioFormat,
+    UnknownTurnDetection,
+)
+from duologue.protocol.model import UNSET, Model
+from duologue.server.session.refusal import Refusal
+
+__all__ = ["DEFAULT_INSTRUCTIONS", "default_session", "merge", "updated_session"]
+
+DEFAULT_INSTRUCTIONS: Final = (
+    "You are a helpful, friendly voice assistant. Answer in one or two short spoken sentences."
+)
+
+_DEFAULT_VAD: Final = ServerVad(
+    threshold=0.5,
+    prefix_padding_ms=300,
+    silence_duration_ms=200,
+    create_response=True,
+    interrupt_response=True,
+    idle_timeout_ms=None,
+)
+
+M = TypeVar("M", bound=Model)
+
+
+def default_session(*, session_id: str, model: str, expires_at: int) -> RealtimeSession:
+    """Return the configuration of a session whose client has asked for nothing."""
+    pcm = AudioPcm(rate=24000)
+    return RealtimeSession(
+        id=session_id,
+        object="realtime.session",
+        model=model,
+        output_modalities=["audio"],
+        instructions=DEFAULT_INSTRUCTIONS,
+        tools=[],
+        tool_choice="auto",
+        max_output_tokens="inf",
+        tracing=None,
+        truncation="auto",
+        prompt=None,
+        include=None,
+        expires_at=expires_at,
+        audio=AudioConfig(
+            input=AudioInput(
+                format=pcm,
+                transcription=None,
+                noise_reduction=None,
+                turn_detection=_DEFAULT_VAD,
+            ),
+            output=AudioOutput(format=pcm, voice="alloy", speed=1.0),
+        ),
+    )
+
+
+def merge(base: M, change: M) -> M:
+    """Return `base` with what is set in `change`, object by object; lists are replaced whole."""
+    changes: dict[str, object] = {}
+    for field in msgspec.structs.fields(change):
+        new = getattr(change, field.name)
+        if new is UNSET:
+            continue
+        old = getattr(base, field.name)
+        same_kind = isinstance(new, Model) and type(new) is type(old)
+        changes[field.name] = merge(old, new) if same_kind else new
+    return msgspec.structs.replace(base, **changes)
+
+
+def updated_session(
+    session: RealtimeSession, change: RealtimeSession, *, spoken: bool
+) -> RealtimeSession:
+    """Return the configuration after a `session.update`.
+
+    Args:
+        session: The one that holds.
+        change: What the client sent.
+        spoken: Whether the session has spoken: its voice is fixed then.
+
+    Raises:
+        Refusal: If the change cannot be; then none of it is made.
+    """
+    _check(session, change, spoken=spoken)
+    ignored = {"id": UNSET, "object": UNSET, "expires_at": UNSET, "model": UNSET}
+    merged = merge(session, msgspec.structs.replace(change, **ignored))
+    audio = _input(merged)
+    if isinstance(audio.turn_detection, ServerVad):
+        # A detection that is set again begins from the defaults, not from the one before it.
+        detection = merge(_DEFAULT_VAD, _asked_vad(change) or audio.turn_detection)
+        merged = merge(
+            merged, RealtimeSession(audio=AudioConfig(input=AudioInput(turn_detection=detection)))
+        )
+    return merged
+
+
+def _input(session: RealtimeSession) -> AudioInput:
+    audio = session.audio
+    return audio.input if audio is not UNSET and audio.input is not UNSET else AudioInput()
+
+
+def _asked_vad(change: RealtimeSession) -> ServerVad | None:
+    asked = _input(change).turn_detection
+    return asked if isinstance(asked, ServerVad) else None
+
+
+def _output(session: RealtimeSession) -> AudioOutput:
+    audio = session.audio
+    return audio.output if audio is not UNSET and audio.output is not UNSET else AudioOutput()
+
+
+def _check(session: RealtimeSession, change: RealtimeSession, *, spoken: bool) -> None:
+    modalities = change.output_modalities
+    if modalities is not UNSET and modalities not in (["text"], ["audio"]):
+        raise Refusal(
+            "invalid_value",
+            f"Invalid modalities: {modalities}. Supported: ['text'] and ['audio'].",
+            "session.output_modalities",
+        )
+    detection = _input(change).turn_detection
+    if isinstance(detection, SemanticVad | UnknownTurnDetection):
+        kind = "semantic_vad" if isinstance(detection, SemanticVad) else detection.type
+        raise Refusal(
+            "invalid_value",
+            f"Turn detection {kind!r} is not supported here; use 'server_vad' or null.",
+            "session.audio.input.turn_detection.type",
+        )
+    for side, asked in (("input", _input(change).format), ("output", _output(change).format)):
+        if asked is not UNSET and not isinstance(asked, AudioPcm):
+            kind = asked.type if isinstance(asked, UnknownAudioFormat) else "G.711"
+            raise Refusal(
+                "invalid_value",
+                f"Audio format {kind} is not supported here; use 'audio/pcm' at 24000.",
+                f"session.audio.{side}.format",
+            )
+    voice = _output(change).voice
+    if spoken and voice not in (UNSET, _output(session).voice):
+        raise Refusal(
+            "cannot_update_voice",
+            "Cannot update a conversation's voice if assistant audio is present.",
+            "session.audio.output.voice",
+        )

@@ -1,0 +1,176 @@
+"""The conversation as the server holds it: items in order, and the audio behind them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from duologue.protocol.formats import PCM16
+from duologue.protocol.ga import (
+    InputAudio,
+    Item,
+    ItemReference,
+    Message,
+    OutputAudio,
+)
+from duologue.protocol.model import replace
+from duologue.server.session.refusal import Refusal
+
+__all__ = ["Conversation", "StoredItem", "set_transcript"]
+
+Segment = tuple[int, str]
+"""Where a stretch of speech ends, in bytes of audio, and its words."""
+
+
+@dataclass(slots=True)
+class StoredItem:
+    """An item and what the server knows beyond it."""
+
+    item: Item
+    audio: bytearray = field(default_factory=bytearray)
+    """PCM16 at 24 kHz of the item's audio part."""
+    segments: list[Segment] = field(default_factory=list[Segment])
+    """Words of the assistant's speech, with the end of each stretch."""
+
+
+class Conversation:
+    """Items in order."""
+
+    def __init__(self) -> None:
+        self._stored: dict[str, StoredItem] = {}
+        self._order: list[str] = []
+
+    def __contains__(self, item_id: str) -> bool:
+        return item_id in self._stored
+
+    @property
+    def last_id(self) -> str | None:
+        """The last item, or `None` when there is none."""
+        return self._order[-1] if self._order else None
+
+    def items(self) -> list[Item]:
+        """Return the items in order."""
+        return [self._stored[item_id].item for item_id in self._order]
+
+    def stored(self) -> list[StoredItem]:
+        """Return the items in order, with what lies behind them."""
+        return [self._stored[item_id] for item_id in self._order]
+
+    def get(self, item_id: str, *, param: str = "item_id") -> StoredItem:
+        """Return an item.
+
+        Raises:
+            Refusal: If there is none of this id.
+        """
+        stored = self._stored.get(item_id)
+        if stored is None:
+            code = "item_retrieve_invalid_item_id"
+            message = f"Item with item_id '{item_id}' not found."
+            raise Refusal(code, message, param)
+        return stored
+
+    def insert(self, item: Item, *, after: str | None) -> StoredItem:
+        """Add an item after another, at the front (`root`), or at the end (`None`).
+
+        Raises:
+            Refusal: If the id is taken, or `after` names no item.
+        """
+        item_id = item.id
+        assert isinstance(item_id, str), "items are given an id before they are stored"  # noqa: S101
+        if item_id in self._stored:
+            raise Refusal("item_already_exists", f"Item '{item_id}' already exists.", "item.id")
+        if after is None:
+            place = len(self._order)
+        elif after == "root":
+            place = 0
+        elif after in self._stored:
+            place = self._order.index(after) + 1
+        else:
+            message = f"Previous item with ID '{after}' not found."
+            raise Refusal("invalid_value", message, "previous_item_id")
+        stored = StoredItem(item)
+        self._stored[item_id] = stored
+        self._order.insert(place, item_id)
+        return stored
+
+    def before(self, item_id: str) -> str | None:
+        """Return the item before another."""
+        place = self._order.index(item_id)
+        return self._order[place - 1] if place else None
+
+    def delete(self, item_id: str) -> None:
+        """Take an item out.
+
+        Raises:
+            Refusal: If there is none of this id.
+        """
+        self.get(item_id)
+        del self._stored[item_id]
+        self._order.remove(item_id)
+
+    def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> None:
+        """Cut an assistant message to what was heard, words included.
+
+        Raises:
+            Refusal: If the item has no such audio, or less of it.
+        """
+        stored = self.get(item_id)
+        item = stored.item
+        part = None
+        if isinstance(item, Message) and 0 <= content_index < len(item.content):
+            part = item.content[content_index]
+        if not isinstance(item, Message) or not isinstance(part, OutputAudio):
+            message = "Only model output audio messages can be truncated."
+            raise Refusal("unsupported_content_type", message, "item_id")
+        held_ms = PCM16.ms(len(stored.audio))
+        if audio_end_ms < 0 or audio_end_ms > held_ms:
+            message = f"Audio content of {held_ms}ms is already shorter than {audio_end_ms}ms"
+            raise Refusal("invalid_value", message, "audio_end_ms")
+        heard = PCM16.bytes(audio_end_ms)
+        words = _heard_words(stored.segments, heard)
+        del stored.audio[heard:]
+        stored.segments = [(end, text) for end, text in stored.segments if end <= heard]
+        parts = list(item.content)
+        parts[content_index] = replace(part, transcript=words)
+        stored.item = replace(item, content=parts)
+
+    def resolve(self, items: list[Item]) -> list[Item]:
+        """Return the items with each reference replaced by what it names.
+
+        Raises:
+            Refusal: If one names no item.
+        """
+        return [
+            self.get(item.id, param="response.input").item
+            if isinstance(item, ItemReference)
+            else item
+            for item in items
+        ]
+
+
+def _heard_words(segments: list[Segment], heard_bytes: int) -> str:
+    """Return the words of the audio that was heard; one cut in two keeps its share."""
+    words = ""
+    start = 0
+    for end, text in segments:
+        if end <= heard_bytes:
+            words += text
+        else:
+            share = max(0, heard_bytes - start) / max(1, end - start)
+            pieces = re.findall(r"\s*\S+", text)
+            words += "".join(pieces[: int(len(pieces) * share)])
+            break
+        start = end
+    return words.rstrip()
+
+
+def set_transcript(stored: StoredItem, transcript: str) -> None:
+    """Write the words of a user's audio into its item."""
+    item = stored.item
+    if not isinstance(item, Message):
+        return
+    parts = [
+        replace(part, transcript=transcript) if isinstance(part, InputAudio) else part
+        for part in item.content
+    ]
+    stored.item = replace(item, content=parts)

@@ -1,0 +1,84 @@
+"""The input audio buffer: what the client sent and has not committed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from duologue.protocol.formats import PCM16
+from duologue.server.session.refusal import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["MAX_BUFFER_MS", "MIN_COMMIT_MS", "InputBuffer"]
+
+MIN_COMMIT_MS: Final = 100
+"""A commit of less is refused (DIALECTS.md §4, limits)."""
+
+MAX_BUFFER_MS: Final = 15 * 60_000
+"""One session's audio is bounded: 15 minutes hold 43 MB."""
+
+
+class InputBuffer:
+    """Audio on the session's clock, which starts with the session and never jumps."""
+
+    def __init__(self, *, frame_bytes: int) -> None:
+        self._frame_bytes = frame_bytes
+        self._audio = bytearray()
+        self._start = 0  # where the buffer begins on the clock, in bytes
+        self._judged = 0  # how far frames were handed out, in bytes on the clock
+
+    @property
+    def end_ms(self) -> int:
+        """How much audio the session has received in all."""
+        return PCM16.ms(self._start + len(self._audio))
+
+    @property
+    def held_ms(self) -> int:
+        """How much audio the buffer holds."""
+        return PCM16.ms(len(self._audio))
+
+    def append(self, pcm: bytes) -> None:
+        """Add audio.
+
+        Raises:
+            Refusal: If samples are cut in half, or the buffer is full.
+        """
+        if len(pcm) % PCM16.sample_bytes:
+            raise Refusal(
+                "invalid_value", "Invalid audio: PCM16 needs an even number of bytes.", "audio"
+            )
+        if PCM16.ms(len(self._audio) + len(pcm)) > MAX_BUFFER_MS:
+            minutes = MAX_BUFFER_MS // 60_000
+            message = (
+                f"The input audio buffer is full: it holds {minutes} minutes. Commit or clear."
+            )
+            raise Refusal("input_audio_buffer_full", message, "audio")
+        self._audio += pcm
+
+    def frames(self) -> Iterator[tuple[bytes, int]]:
+        """Yield each whole frame that was not yet judged, and where it ends in milliseconds."""
+        end = self._start + len(self._audio)
+        while self._judged + self._frame_bytes <= end:
+            offset = self._judged - self._start
+            frame = bytes(self._audio[offset : offset + self._frame_bytes])
+            self._judged += self._frame_bytes
+            yield frame, PCM16.ms(self._judged)
+
+    def keep_from(self, ms: int) -> None:
+        """Forget what lies before a time on the clock; frames not yet judged stay."""
+        cut = min(max(PCM16.bytes(ms), self._start), self._judged) - self._start
+        if cut > 0:
+            del self._audio[:cut]
+            self._start += cut
+
+    def take(self, *, until_ms: int | None = None) -> bytes:
+        """Empty the buffer, up to a time on the clock, and return its audio."""
+        end = len(self._audio)
+        if until_ms is not None:
+            end = min(end, max(0, PCM16.bytes(until_ms) - self._start))
+        taken = bytes(self._audio[:end])
+        del self._audio[:end]
+        self._start += end
+        self._judged = max(self._judged, self._start)
+        return taken

@@ -1,0 +1,92 @@
+"""Items that a client puts into the conversation: checked, completed, and their audio read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pybase64 import b64decode, b64encode
+
+from duologue.protocol import ga
+from duologue.protocol.model import UNSET, Unknown, replace
+from duologue.server.session.refusal import Refusal
+
+__all__ = ["prepared", "with_audio"]
+
+
+def prepared(item: ga.Item, *, new_id: Callable[[str], str]) -> tuple[ga.Item, bytes]:
+    """Return an item as the server keeps it, with an id, and the audio that it brought.
+
+    Raises:
+        Refusal: If a client may not create such an item.
+    """
+    if isinstance(item, Unknown):
+        known = "'message', 'function_call' or 'function_call_output'"
+        message = f"Invalid value: '{item.type}'. Supported values are: {known}."
+        raise Refusal("invalid_value", message, "item.type")
+    if isinstance(item, ga.ItemReference):
+        raise Refusal("invalid_value", "Item references belong in response.input.", "item.type")
+    if item.id is UNSET:
+        item = replace(item, id=new_id("item"))
+    if not isinstance(item, ga.Message):
+        return item, b""
+    _check(item)
+    pcm = b"".join(
+        _read(part.audio)
+        for part in item.content
+        if isinstance(part, ga.InputAudio) and isinstance(part.audio, str)
+    )
+    parts = [
+        replace(part, audio=UNSET) if isinstance(part, ga.InputAudio) else part
+        for part in item.content
+    ]
+    return replace(item, content=parts, status="completed", object="realtime.item"), pcm
+
+
+def with_audio(item: ga.Item, pcm: bytes) -> ga.Item:
+    """Return an item with its audio in the part that it belongs to, as `retrieved` shows it."""
+    if not pcm or not isinstance(item, ga.Message):
+        return item
+    audio = b64encode(pcm).decode()
+    parts = [
+        replace(part, audio=audio) if isinstance(part, ga.InputAudio | ga.OutputAudio) else part
+        for part in item.content
+    ]
+    return replace(item, content=parts)
+
+
+_PARTS = {
+    "user": (ga.InputText, ga.InputAudio, ga.InputImage),
+    "system": (ga.InputText,),
+    "assistant": (ga.OutputText, ga.OutputAudio),
+}
+
+
+def _check(message: ga.Message) -> None:
+    allowed = _PARTS.get(message.role)
+    if allowed is None:
+        known = ", ".join(f"'{role}'" for role in _PARTS)
+        text = f"Invalid value: '{message.role}'. Supported values are: {known}."
+        raise Refusal("invalid_value", text, "item.role")
+    for index, part in enumerate(message.content):
+        path = f"item.content[{index}]"
+        if not isinstance(part, allowed):
+            kinds = ", ".join(f"'{kind.__struct_config__.tag}'" for kind in allowed)
+            text = f"Invalid content type for role '{message.role}'. Supported values are: {kinds}."
+            raise Refusal("invalid_value", text, f"{path}.type")
+        if isinstance(part, ga.InputText | ga.OutputText) and part.text is UNSET:
+            raise Refusal(
+                "missing_required_parameter",
+                f"Missing required parameter: '{path}.text'.",
+                f"{path}.text",
+            )
+        if isinstance(part, ga.OutputAudio):
+            text = f"Missing required parameter: '{path}.text'."
+            raise Refusal("missing_required_parameter", text, f"{path}.text")
+
+
+def _read(audio: str) -> bytes:
+    try:
+        pcm = b64decode(audio, validate=True)
+    except ValueError:
+        raise Refusal("invalid_value", "Invalid audio: not base64.", "item.content") from None
+    return pcm[: len(pcm) & ~1]

@@ -1,0 +1,77 @@
+"""What a response will be: its own parameters over the session's configuration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from duologue.protocol import ga
+from duologue.protocol.model import UNSET, UnsetType
+from duologue.server.session.refusal import Refusal
+from duologue.server.session.writing import ResponsePlan
+
+if TYPE_CHECKING:
+    from duologue.server.session.conversation import Conversation
+
+__all__ = ["plan_response"]
+
+T = TypeVar("T")
+
+
+def plan_response(
+    params: ga.ResponseCreateParams,
+    session: ga.RealtimeSession,
+    conversation: Conversation,
+    *,
+    response_id: str,
+    conversation_id: str,
+) -> ResponsePlan:
+    """Return the plan of a response.
+
+    Raises:
+        Refusal: If the parameters cannot be.
+    """
+    modalities = session.output_modalities
+    if params.output_modalities is not UNSET:
+        modalities = params.output_modalities
+    if modalities not in (["audio"], ["text"]):
+        message = f"Invalid modalities: {modalities}. Supported: ['text'] and ['audio']."
+        raise Refusal("invalid_value", message, "response.output_modalities")
+    tools = _or(params.tools, _or(session.tools, []))
+    choice = session.tool_choice if params.tool_choice is UNSET else params.tool_choice
+    choice = "auto" if choice is UNSET else choice
+    _check_choice(choice, tools)
+    output = session.audio.output if session.audio is not UNSET else UNSET
+    output = ga.AudioOutput() if output is UNSET else output
+    own = params.audio.output if params.audio is not UNSET else UNSET
+    voice = output.voice if own is UNSET or own.voice is UNSET else own.voice
+    voice = "alloy" if voice is UNSET else voice
+    limit = session.max_output_tokens
+    if params.max_output_tokens is not UNSET:
+        limit = params.max_output_tokens
+    out_of_band = params.conversation == ga.ConversationMode.NONE
+    return ResponsePlan(
+        response_id=response_id,
+        conversation_id=None if out_of_band else conversation_id,
+        speaks=modalities == ["audio"],
+        instructions=_or(params.instructions, _or(session.instructions, "")),
+        items=None if params.input is UNSET else conversation.resolve(params.input),
+        tools=tools,
+        tool_choice=choice,
+        max_output_tokens="inf" if limit is UNSET else limit,
+        voice=voice if isinstance(voice, str) else voice.id,
+        speed=_or(output.speed, 1.0),
+        metadata=params.metadata,
+    )
+
+
+def _check_choice(choice: ga.ToolChoice, tools: list[ga.Tool]) -> None:
+    if not isinstance(choice, ga.ToolChoiceFunction):
+        return
+    names = {tool.name for tool in tools if isinstance(tool, ga.FunctionTool)}
+    if choice.name not in names:
+        message = f"Tool choice '{choice.name}' not found in 'tools'."
+        raise Refusal("invalid_value", message, "response.tool_choice")
+
+
+def _or(value: T | UnsetType, otherwise: T) -> T:
+    return otherwise if value is UNSET else value

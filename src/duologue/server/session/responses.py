@@ -1,0 +1,170 @@
+"""The responses that are being made: at most one of the conversation itself, any number beside it.
+
+A response is announced at once; the engine is asked for it when no words of the user are awaited.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from duologue.protocol import ga
+from duologue.server.session.commands import Cancel, Command, Respond
+from duologue.server.session.planning import plan_response
+from duologue.server.session.refusal import Refusal
+from duologue.server.session.writing import NO_TOKENS, ResponseWriter, Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from duologue.server.session.conversation import Conversation
+
+__all__ = ["Responses"]
+
+
+@dataclass(slots=True)
+class _Running:
+    writer: ResponseWriter
+    is_asked: bool = False
+    """Whether the engine was asked for it."""
+
+
+class Responses:
+    """Starts responses, takes what the engine makes of them, ends them."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        *,
+        emit: Callable[[ga.KnownServerEvent], None],
+        command: Callable[[Command], None],
+        new_id: Callable[[str], str],
+    ) -> None:
+        self._conversation = conversation
+        self._conversation_id = new_id("conv")
+        self._emit = emit
+        self._command = command
+        self._new_id = new_id
+        self._running: dict[str, _Running] = {}
+        self.active_id: str | None = None
+        """The running response of the conversation itself."""
+        self.have_spoken = False
+        """Whether any audio was made: the voice is fixed then."""
+
+    def start(
+        self, params: ga.ResponseCreateParams, session: ga.RealtimeSession, *, waits: bool
+    ) -> None:
+        """Announce a response, and ask the engine for it unless it `waits` for `release`.
+
+        Raises:
+            Refusal: If the parameters cannot be, or the conversation has a response in progress.
+        """
+        plan = plan_response(
+            params,
+            session,
+            self._conversation,
+            response_id=self._new_id("resp"),
+            conversation_id=self._conversation_id,
+        )
+        if plan.conversation_id is not None:
+            if self.active_id is not None:
+                message = (
+                    f"Conversation already has an active response in progress: {self.active_id}."
+                    " Wait until the response is finished before creating a new one."
+                )
+                raise Refusal("conversation_already_has_active_response", message)
+            self.active_id = plan.response_id
+        writer = ResponseWriter(plan, self._conversation, emit=self._emit, new_id=self._new_id)
+        self._running[plan.response_id] = _Running(writer)
+        writer.begin()
+        if not waits:
+            self.release()
+
+    def release(self) -> None:
+        """Ask the engine for the responses that waited for words of the user."""
+        for running in self._running.values():
+            if not running.is_asked:
+                running.is_asked = True
+                self._command(self._request(running.writer))
+
+    def interrupt(self) -> None:
+        """Cancel the conversation's response because the user speaks."""
+        if self.active_id is not None:
+            self._cancel(self.active_id, "turn_detected")
+
+    def cancel(self, response_id: str | None) -> None:
+        """Cancel a response, or the conversation's own, at the client's wish.
+
+        Raises:
+            Refusal: If it is not running.
+        """
+        target = response_id or self.active_id
+        if target is None or target not in self._running:
+            message = "Cancellation failed: no active response found"
+            raise Refusal("response_cancel_not_active", message)
+        self._cancel(target, "client_cancelled")
+
+    def text(self, response_id: str, text: str) -> None:
+        """Add words to a response; one that has ended takes nothing more."""
+        if running := self._running.get(response_id):
+            running.writer.text(text)
+
+    def audio(self, response_id: str, pcm: bytes) -> None:
+        """Add speech to a response."""
+        if running := self._running.get(response_id):
+            running.writer.audio(pcm)
+            self.have_spoken = True
+
+    def call(self, response_id: str, name: str, arguments: str) -> None:
+        """Add a function call to a response."""
+        if running := self._running.get(response_id):
+            running.writer.call(name, arguments)
+
+    def done(self, response_id: str, tokens: Tokens, *, truncated: bool = False) -> None:
+        """End a response that the engine has made, or cut at its token limit."""
+        if truncated:
+            details = ga.ResponseStatusDetails(type="incomplete", reason="max_output_tokens")
+            self._finish(response_id, "incomplete", details, tokens)
+        else:
+            self._finish(response_id, "completed", None, tokens)
+
+    def failed(self, response_id: str, message: str) -> None:
+        """End a response that the engine could not make."""
+        error = ga.ResponseError(type="server_error", code="engine_failed", message=message)
+        details = ga.ResponseStatusDetails(type="failed", error=error)
+        self._finish(response_id, "failed", details, NO_TOKENS)
+
+    def _cancel(self, response_id: str, reason: str) -> None:
+        self._command(Cancel(response_id))
+        details = ga.ResponseStatusDetails(type="cancelled", reason=reason)
+        self._finish(response_id, "cancelled", details, NO_TOKENS)
+
+    def _finish(
+        self,
+        response_id: str,
+        status: str,
+        details: ga.ResponseStatusDetails | None,
+        tokens: Tokens,
+    ) -> None:
+        running = self._running.pop(response_id, None)
+        if running is None:
+            return  # cancelled just before the engine's last word came
+        if response_id == self.active_id:
+            self.active_id = None
+        running.writer.finish(status, details, tokens)
+        self._emit(ga.RateLimitsUpdatedEvent(event_id=self._new_id("event"), rate_limits=[]))
+
+    def _request(self, writer: ResponseWriter) -> Respond:
+        plan = writer.plan
+        limit = plan.max_output_tokens
+        return Respond(
+            response_id=plan.response_id,
+            instructions=plan.instructions,
+            items=self._conversation.items() if plan.items is None else plan.items,
+            tools=plan.tools,
+            tool_choice=plan.tool_choice,
+            max_output_tokens=limit if isinstance(limit, int) else None,
+            speaks=plan.speaks,
+            voice=plan.voice,
+            speed=plan.speed,
+        )

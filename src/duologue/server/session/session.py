@@ -1,0 +1,306 @@
+"""The server's side of a session, without its waiting: client events in, server events out.
+
+`ServerSession` decides everything that follows from what the client sent and what the engine made.
+The edge (`connection.py`) feeds it frames and results, sends what `take_events` returns, and
+carries out what `take_commands` returns. A response that needs the words of the user's audio waits
+for them here, not there.
+
+Source: DIALECTS.md §4, §6 and §7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from duologue.errors import DecodeError
+from duologue.protocol import ga
+from duologue.protocol.model import UNSET, UnknownEvent, UnsetType
+from duologue.server.session.commands import Cancel, Command, Transcribe
+from duologue.server.session.config import default_session, updated_session
+from duologue.server.session.conversation import Conversation, StoredItem, set_transcript
+from duologue.server.session.hearing import Hearing, Score
+from duologue.server.session.items import prepared, with_audio
+from duologue.server.session.refusal import Refusal, refusal_of
+from duologue.server.session.responses import Responses
+from duologue.server.session.turns import SpeechStarted, SpeechStopped
+
+__all__ = ["ServerSession"]
+
+
+class ServerSession:
+    """One conversation, seen from the server."""
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        score: Score,
+        new_id: Callable[[str], str],
+        expires_at: int = 0,
+    ) -> None:
+        """Open a session; `session.created` is the first event to send.
+
+        Args:
+            model: What the client asked for; told back to it.
+            score: The voice activity detector.
+            new_id: Returns a fresh id for a prefix: `item` to `item_…`.
+            expires_at: Unix seconds, told to the client.
+        """
+        self._new_id = new_id
+        self._events: list[ga.KnownServerEvent] = []
+        self._commands: list[Command] = []
+        self.conversation = Conversation()
+        self.config = default_session(session_id=new_id("sess"), model=model, expires_at=expires_at)
+        self._hearing = Hearing(score)
+        self._hearing.configure(self.config)
+        self._speech_item_id: str | None = None
+        self._awaited: set[str] = set()  # items whose words are being found
+        self.responses = Responses(
+            self.conversation,
+            emit=self._emit,
+            command=self._command,
+            new_id=new_id,
+        )
+        """The responses being made; the engine hands its results to it."""
+        self._emit(ga.SessionCreatedEvent(event_id=new_id("event"), session=self.config))
+
+    def take_events(self) -> list[ga.KnownServerEvent]:
+        """Return what is to be sent, once."""
+        events, self._events = self._events, []
+        return events
+
+    def take_commands(self) -> list[Command]:
+        """Return the work to start or stop, once."""
+        commands, self._commands = self._commands, []
+        return commands
+
+    # What the client says.
+
+    def receive(self, event: ga.AnyClientEvent) -> None:
+        """Carry out a client event, or answer it with one `error`."""
+        try:
+            if isinstance(event, UnknownEvent):
+                raise refusal_of(event)
+            self._HANDLERS[type(event)](self, event)
+        except Refusal as refusal:
+            self._refuse(refusal, event.event_id)
+        except DecodeError as error:  # audio that is not base64
+            self._refuse(
+                Refusal("invalid_value", f"Invalid audio: {error}.", "audio"), event.event_id
+            )
+
+    def refuse_frame(self, error: DecodeError) -> None:
+        """Answer a frame that is no event."""
+        self._refuse(Refusal("invalid_event", f"Invalid event: {error}."), UNSET)
+
+    def _refuse(self, refusal: Refusal, event_id: str | UnsetType) -> None:
+        error = refusal.error(event_id)
+        self._emit(ga.RealtimeErrorEvent(event_id=self._new_id("event"), error=error))
+
+    def _update(self, event: ga.SessionUpdateEvent) -> None:
+        change = event.session
+        if not isinstance(change, ga.RealtimeSession):
+            kind = "transcription" if isinstance(change, ga.TranscriptionSession) else change.type
+            message = f"Session type {kind!r} is not supported here; use 'realtime'."
+            raise Refusal("invalid_value", message, "session.type")
+        self.config = updated_session(self.config, change, spoken=self.responses.have_spoken)
+        self._hearing.configure(self.config)
+        self._emit(ga.SessionUpdatedEvent(event_id=self._new_id("event"), session=self.config))
+
+    def _append(self, event: ga.InputAudioBufferAppendEvent) -> None:
+        for change in self._hearing.append(event.audio_data):
+            if isinstance(change, SpeechStarted):
+                self._on_speech_started(change)
+            else:
+                self._on_speech_stopped(change)
+
+    def _on_speech_started(self, speech: SpeechStarted) -> None:
+        self._speech_item_id = self._new_id("item")
+        self._emit(
+            ga.InputAudioBufferSpeechStartedEvent(
+                event_id=self._new_id("event"),
+                audio_start_ms=self._hearing.open_turn(speech.onset_ms),
+                item_id=self._speech_item_id,
+            )
+        )
+        if self._hearing.interrupts:
+            self.responses.interrupt()
+
+    def _on_speech_stopped(self, speech: SpeechStopped) -> None:
+        item_id = self._speech_item_id or self._new_id("item")
+        self._emit(
+            ga.InputAudioBufferSpeechStoppedEvent(
+                event_id=self._new_id("event"), audio_end_ms=speech.end_ms, item_id=item_id
+            )
+        )
+        self._commit_audio(self._hearing.take(until_ms=speech.end_ms))
+        if self._hearing.responds and self.responses.active_id is None:
+            self._respond(ga.ResponseCreateParams())
+
+    def _commit(self, _event: ga.InputAudioBufferCommitEvent) -> None:
+        self._commit_audio(self._hearing.commit())
+
+    def _commit_audio(self, pcm: bytes) -> None:
+        item_id, self._speech_item_id = self._speech_item_id or self._new_id("item"), None
+        previous = self.conversation.last_id
+        event_id = self._new_id("event")
+        self._emit(
+            ga.InputAudioBufferCommittedEvent(
+                event_id=event_id, item_id=item_id, previous_item_id=previous
+            )
+        )
+        item = ga.Message(
+            id=item_id,
+            object="realtime.item",
+            status="completed",
+            role="user",
+            content=[ga.InputAudio(transcript=None)],
+        )
+        self._add(item, pcm, after=None)
+
+    def _clear(self, _event: ga.InputAudioBufferClearEvent) -> None:
+        self._hearing.clear()
+        self._speech_item_id = None
+        self._emit(ga.InputAudioBufferClearedEvent(event_id=self._new_id("event")))
+
+    def _create_item(self, event: ga.ConversationItemCreateEvent) -> None:
+        item, pcm = prepared(event.item, new_id=self._new_id)
+        after = event.previous_item_id
+        self._add(item, pcm, after=after if isinstance(after, str) else None)
+
+    def _add(self, item: ga.Item, pcm: bytes, *, after: str | None) -> None:
+        stored = self.conversation.insert(item, after=after)
+        item_id = str(item.id)
+        previous = self.conversation.before(item_id)
+        for kind in (ga.ConversationItemAdded, ga.ConversationItemDone):
+            event_id = self._new_id("event")
+            self._emit(kind(event_id=event_id, item=item, previous_item_id=previous))
+        if pcm:
+            stored.audio += pcm
+            self._transcribe(item_id, stored)
+
+    def _transcribe(self, item_id: str, stored: StoredItem) -> None:
+        self._awaited.add(item_id)
+        wanted = self._hearing.transcription or ga.AudioTranscription()
+        self._commands.append(
+            Transcribe(
+                item_id=item_id,
+                pcm=bytes(stored.audio),
+                language=wanted.language if isinstance(wanted.language, str) else None,
+                prompt=wanted.prompt if isinstance(wanted.prompt, str) else None,
+            )
+        )
+
+    def _retrieve(self, event: ga.ConversationItemRetrieveEvent) -> None:
+        stored = self.conversation.get(event.item_id)
+        item = with_audio(stored.item, bytes(stored.audio))
+        self._emit(ga.ConversationItemRetrieved(event_id=self._new_id("event"), item=item))
+
+    def _truncate(self, event: ga.ConversationItemTruncateEvent) -> None:
+        self.conversation.truncate(event.item_id, event.content_index, event.audio_end_ms)
+        self._emit(
+            ga.ConversationItemTruncatedEvent(
+                event_id=self._new_id("event"),
+                item_id=event.item_id,
+                content_index=event.content_index,
+                audio_end_ms=event.audio_end_ms,
+            )
+        )
+
+    def _delete(self, event: ga.ConversationItemDeleteEvent) -> None:
+        self.conversation.delete(event.item_id)
+        event_id = self._new_id("event")
+        self._emit(ga.ConversationItemDeletedEvent(event_id=event_id, item_id=event.item_id))
+        if event.item_id in self._awaited:
+            self._commands.append(Cancel(event.item_id))
+            self._transcribed(event.item_id)
+
+    def _create_response(self, event: ga.ResponseCreateEvent) -> None:
+        params = event.response
+        self._respond(
+            params if isinstance(params, ga.ResponseCreateParams) else ga.ResponseCreateParams()
+        )
+
+    def _respond(self, params: ga.ResponseCreateParams) -> None:
+        self.responses.start(params, self.config, waits=bool(self._awaited))
+
+    def _cancel_response(self, event: ga.ResponseCancelEvent) -> None:
+        self.responses.cancel(None if event.response_id is UNSET else event.response_id)
+
+    def _clear_output(self, _event: ga.OutputAudioBufferClearEvent) -> None:
+        message = "output_audio_buffer.clear is for WebRTC and SIP; over a WebSocket use truncate."
+        raise Refusal("invalid_event", message, "type")
+
+    # What the engine made; `responses` takes the rest.
+
+    def transcript_delta(self, item_id: str, text: str) -> None:
+        """Pass on more words of the user."""
+        if self._hearing.transcription is None or item_id not in self.conversation:
+            return
+        self._emit(
+            ga.ConversationItemInputAudioTranscriptionDeltaEvent(
+                event_id=self._new_id("event"), item_id=item_id, content_index=0, delta=text
+            )
+        )
+
+    def transcript_done(self, item_id: str, transcript: str) -> None:
+        """Write the words of the user into their item, and answer if that was awaited."""
+        if item_id in self.conversation:
+            stored = self.conversation.get(item_id)
+            set_transcript(stored, transcript)
+            if self._hearing.transcription is not None:
+                seconds = len(stored.audio) / 48_000
+                self._emit(
+                    ga.ConversationItemInputAudioTranscriptionCompletedEvent(
+                        event_id=self._new_id("event"),
+                        item_id=item_id,
+                        content_index=0,
+                        transcript=transcript,
+                        usage=ga.TranscriptionDurationUsage(seconds=seconds),
+                    )
+                )
+        self._transcribed(item_id)
+
+    def transcript_failed(self, item_id: str, message: str) -> None:
+        """Tell that the words of an item could not be found; it is answered without them."""
+        if item_id in self.conversation:
+            set_transcript(self.conversation.get(item_id), "")
+            if self._hearing.transcription is not None:
+                error = ga.TranscriptionError(
+                    type="server_error", code="transcription_failed", message=message
+                )
+                self._emit(
+                    ga.ConversationItemInputAudioTranscriptionFailedEvent(
+                        event_id=self._new_id("event"),
+                        item_id=item_id,
+                        content_index=0,
+                        error=error,
+                    )
+                )
+        self._transcribed(item_id)
+
+    def _transcribed(self, item_id: str) -> None:
+        self._awaited.discard(item_id)
+        if not self._awaited:
+            self.responses.release()
+
+    def _emit(self, event: ga.KnownServerEvent) -> None:
+        self._events.append(event)
+
+    def _command(self, command: Command) -> None:
+        self._commands.append(command)
+
+    _HANDLERS: ClassVar[dict[type[Any], Callable[[ServerSession, Any], None]]] = {
+        ga.SessionUpdateEvent: _update,
+        ga.InputAudioBufferAppendEvent: _append,
+        ga.InputAudioBufferCommitEvent: _commit,
+        ga.InputAudioBufferClearEvent: _clear,
+        ga.ConversationItemCreateEvent: _create_item,
+        ga.ConversationItemRetrieveEvent: _retrieve,
+        ga.ConversationItemTruncateEvent: _truncate,
+        ga.ConversationItemDeleteEvent: _delete,
+        ga.ResponseCreateEvent: _create_response,
+        ga.ResponseCancelEvent: _cancel_response,
+        ga.OutputAudioBufferClearEvent: _clear_output,
+    }

@@ -1,0 +1,324 @@
+"""One response, written event by event in the order that the API keeps.
+
+A response opens at most one output item at a time. Whatever happens, every part and item that was
+opened is closed before `response.done`.
+
+Source: DIALECTS.md §6, recorded GA traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, TypedDict
+
+from duologue.protocol import ga
+from duologue.protocol.formats import PCM16
+from duologue.protocol.model import UNSET, UnsetType, audio_field, replace
+from duologue.server.session.conversation import Conversation, StoredItem
+
+__all__ = ["NO_TOKENS", "ResponsePlan", "ResponseWriter", "Tokens"]
+
+USER_MS_PER_TOKEN: Final = 100
+ASSISTANT_MS_PER_TOKEN: Final = 50
+"""How the API bills audio: 10 tokens a second in, 20 out."""
+
+CHARS_PER_TOKEN: Final = 4
+"""A rule of thumb, for brains that do not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Text tokens that the brain counted; zeros where it does not count."""
+
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+
+
+NO_TOKENS: Final = Tokens()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponsePlan:
+    """What a response will be, after its own parameters went over the session's."""
+
+    response_id: str
+    conversation_id: str | None
+    """`None` for an out-of-band response."""
+    speaks: bool
+    instructions: str
+    items: list[ga.Item] | None
+    """What the model reads instead of the conversation."""
+    tools: list[ga.Tool]
+    tool_choice: ga.ToolChoice
+    max_output_tokens: int | str
+    voice: str
+    speed: float
+    metadata: dict[str, str] | None | UnsetType = UNSET
+
+    @property
+    def modality(self) -> str:
+        """`audio` or `text`."""
+        return "audio" if self.speaks else "text"
+
+
+class _Place(TypedDict):
+    """Where a part event belongs."""
+
+    response_id: str
+    item_id: str
+    output_index: int
+    content_index: int
+
+
+class _CallPlace(TypedDict):
+    """Where a call event belongs."""
+
+    response_id: str
+    item_id: str
+    output_index: int
+    call_id: str
+
+
+@dataclass(slots=True)
+class _OpenMessage:
+    stored: StoredItem
+    item_id: str
+    words: list[str] = field(default_factory=list[str])
+
+
+class ResponseWriter:
+    """Turns what the engine makes into the events of one response."""
+
+    def __init__(
+        self,
+        plan: ResponsePlan,
+        conversation: Conversation,
+        *,
+        emit: Callable[[ga.KnownServerEvent], None],
+        new_id: Callable[[str], str],
+    ) -> None:
+        self.plan = plan
+        self._conversation = conversation
+        self._emit = emit
+        self._new_id = new_id
+        self._output: list[StoredItem] = []
+        self._message: _OpenMessage | None = None
+        self._text_chars = 0
+        self._audio_bytes = 0
+
+    def begin(self) -> None:
+        """Announce the response."""
+        event_id = self._new_id("event")
+        self._emit(ga.ResponseCreatedEvent(event_id=event_id, response=self._response()))
+
+    def text(self, delta: str) -> None:
+        """Add words: text of a text response, the transcript of a spoken one."""
+        message = self._open_message()
+        message.words.append(delta)
+        self._text_chars += len(delta)
+        place = self._place(message)
+        event_id = self._new_id("event")
+        if not self.plan.speaks:
+            self._emit(ga.ResponseTextDeltaEvent(event_id=event_id, delta=delta, **place))
+            return
+        message.stored.segments.append((len(message.stored.audio), delta))
+        self._emit(ga.ResponseAudioTranscriptDeltaEvent(event_id=event_id, delta=delta, **place))
+
+    def audio(self, pcm: bytes) -> None:
+        """Add speech: it belongs to the words added last."""
+        message = self._open_message()
+        message.stored.audio += pcm
+        self._audio_bytes += len(pcm)
+        if message.stored.segments:
+            words = message.stored.segments[-1][1]
+            message.stored.segments[-1] = (len(message.stored.audio), words)
+        event_id = self._new_id("event")
+        self._emit(
+            ga.ResponseAudioDeltaEvent(
+                event_id=event_id, delta=audio_field(pcm), **self._place(message)
+            )
+        )
+
+    def call(self, name: str, arguments: str) -> None:
+        """Add a function call."""
+        self._close_message("completed")
+        call_id = self._new_id("call")
+        item = ga.FunctionCall(
+            id=self._new_id("item"),
+            object="realtime.item",
+            status="in_progress",
+            call_id=call_id,
+            name=name,
+            arguments="",
+        )
+        stored = self._open_item(item)
+        self._text_chars += len(arguments)
+        place: _CallPlace = {
+            "response_id": self.plan.response_id,
+            "item_id": str(item.id),
+            "output_index": len(self._output) - 1,
+            "call_id": call_id,
+        }
+        event_id = self._new_id("event")
+        self._emit(
+            ga.ResponseFunctionCallArgumentsDeltaEvent(event_id=event_id, delta=arguments, **place)
+        )
+        event_id = self._new_id("event")
+        self._emit(
+            ga.ResponseFunctionCallArgumentsDoneEvent(
+                event_id=event_id, arguments=arguments, name=name, **place
+            )
+        )
+        self._close_item(stored, replace(item, arguments=arguments, status="completed"))
+
+    def finish(self, status: str, details: ga.ResponseStatusDetails | None, tokens: Tokens) -> None:
+        """End the response; nothing may be added after it."""
+        self._close_message("completed" if status == "completed" else "incomplete")
+        response = replace(
+            self._response(), status=status, status_details=details, usage=self._usage(tokens)
+        )
+        self._emit(ga.ResponseDoneEvent(event_id=self._new_id("event"), response=response))
+
+    def _response(self) -> ga.Response:
+        plan = self.plan
+        audio: ga.ResponseAudio | UnsetType = UNSET
+        if plan.speaks:
+            output = ga.ResponseAudioOutput(format=ga.AudioPcm(rate=24000), voice=plan.voice)
+            audio = ga.ResponseAudio(output=output)
+        return ga.Response(
+            id=plan.response_id,
+            object="realtime.response",
+            status="in_progress",
+            status_details=None,
+            output=[stored.item for stored in self._output],
+            conversation_id=plan.conversation_id,
+            output_modalities=[plan.modality],
+            max_output_tokens=plan.max_output_tokens,
+            audio=audio,
+            usage=None,
+            metadata=plan.metadata,
+        )
+
+    def _open_item(self, item: ga.Item) -> StoredItem:
+        if self.plan.conversation_id is None:
+            stored = StoredItem(item)
+        else:
+            stored = self._conversation.insert(item, after=None)
+        self._output.append(stored)
+        self._emit(
+            ga.ResponseOutputItemAddedEvent(
+                event_id=self._new_id("event"),
+                response_id=self.plan.response_id,
+                output_index=len(self._output) - 1,
+                item=item,
+            )
+        )
+        self._emit_placed(ga.ConversationItemAdded, item)
+        return stored
+
+    def _close_item(self, stored: StoredItem, item: ga.Item) -> None:
+        stored.item = item
+        self._emit_placed(ga.ConversationItemDone, item)
+        self._emit(
+            ga.ResponseOutputItemDoneEvent(
+                event_id=self._new_id("event"),
+                response_id=self.plan.response_id,
+                output_index=self._output.index(stored),
+                item=item,
+            )
+        )
+
+    def _emit_placed(
+        self, kind: type[ga.ConversationItemAdded | ga.ConversationItemDone], item: ga.Item
+    ) -> None:
+        item_id = str(item.id)
+        if self.plan.conversation_id is None or item_id not in self._conversation:
+            return  # out-of-band, or deleted by the client meanwhile
+        previous = self._conversation.before(item_id)
+        event_id = self._new_id("event")
+        self._emit(kind(event_id=event_id, item=item, previous_item_id=previous))
+
+    def _open_message(self) -> _OpenMessage:
+        if self._message is not None:
+            return self._message
+        item_id = self._new_id("item")
+        item = ga.Message(
+            id=item_id, object="realtime.item", status="in_progress", role="assistant", content=[]
+        )
+        self._message = _OpenMessage(self._open_item(item), item_id)
+        empty = ga.Part(type="audio", transcript="") if self.plan.speaks else _text_part("")
+        self._emit(
+            ga.ResponseContentPartAddedEvent(
+                event_id=self._new_id("event"), part=empty, **self._place(self._message)
+            )
+        )
+        part = ga.OutputAudio(transcript="") if self.plan.speaks else ga.OutputText(text="")
+        self._message.stored.item = replace(item, content=[part])
+        return self._message
+
+    def _close_message(self, status: str) -> None:
+        message, self._message = self._message, None
+        if message is None:
+            return
+        words = "".join(message.words)
+        place = self._place(message)
+        part = self._emit_part_done(words, place)
+        event_id = self._new_id("event")
+        done = ga.Part(type="audio", transcript=words) if self.plan.speaks else _text_part(words)
+        self._emit(ga.ResponseContentPartDoneEvent(event_id=event_id, part=done, **place))
+        item = message.stored.item
+        assert isinstance(item, ga.Message), "a message stays a message"  # noqa: S101
+        self._close_item(message.stored, replace(item, content=[part], status=status))
+
+    def _emit_part_done(self, words: str, place: _Place) -> ga.ContentPart:
+        event_id = self._new_id("event")
+        if not self.plan.speaks:
+            self._emit(ga.ResponseTextDoneEvent(event_id=event_id, text=words, **place))
+            return ga.OutputText(text=words)
+        self._emit(ga.ResponseAudioDoneEvent(event_id=event_id, **place))
+        event_id = self._new_id("event")
+        self._emit(
+            ga.ResponseAudioTranscriptDoneEvent(event_id=event_id, transcript=words, **place)
+        )
+        return ga.OutputAudio(transcript=words)
+
+    def _place(self, message: _OpenMessage) -> _Place:
+        return {
+            "response_id": self.plan.response_id,
+            "item_id": message.item_id,
+            "output_index": self._output.index(message.stored),
+            "content_index": 0,
+        }
+
+    def _usage(self, tokens: Tokens) -> ga.Usage:
+        if self.plan.items is not None:
+            heard = 0
+        else:
+            heard = sum(
+                PCM16.ms(len(stored.audio)) // USER_MS_PER_TOKEN
+                for stored in self._conversation.stored()
+                if stored not in self._output
+            )
+        spoken = PCM16.ms(self._audio_bytes) // ASSISTANT_MS_PER_TOKEN
+        written = tokens.output or -(-self._text_chars // CHARS_PER_TOKEN)
+        return ga.Usage(
+            total_tokens=tokens.input + heard + written + spoken,
+            input_tokens=tokens.input + heard,
+            output_tokens=written + spoken,
+            input_token_details=ga.InputTokenDetails(
+                text_tokens=tokens.input,
+                audio_tokens=heard,
+                image_tokens=0,
+                cached_tokens=tokens.cached,
+                cached_tokens_details=ga.CachedTokenDetails(
+                    text_tokens=tokens.cached, audio_tokens=0, image_tokens=0
+                ),
+            ),
+            output_token_details=ga.OutputTokenDetails(text_tokens=written, audio_tokens=spoken),
+        )
+
+
+def _text_part(text: str) -> ga.Part:
+    return ga.Part(type="text", text=text)

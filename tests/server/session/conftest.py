@@ -1,0 +1,66 @@
+"""A server session without a server: frames in, events out, the engine played by the test."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from array import array
+
+import pytest
+
+from duologue.protocol import codec, ga
+from duologue.protocol.formats import PCM16
+from duologue.server.session.commands import Command
+from duologue.server.session.session import ServerSession
+
+
+def loud(frame: bytes) -> float:
+    """Take any sound for speech."""
+    return 1.0 if any(frame) else 0.0
+
+
+class Harness:
+    """Drives a `ServerSession`; remembers its events and commands."""
+
+    def __init__(self) -> None:
+        count = itertools.count(1)
+        self.session = ServerSession(
+            model="gpt-realtime", score=loud, new_id=lambda prefix: f"{prefix}_{next(count)}"
+        )
+        self.events: list[ga.KnownServerEvent] = []
+        self.commands: list[Command] = []
+        self.take()
+
+    def send(self, frame: dict[str, object]) -> list[str]:
+        """Hand over a client event; return the types that it caused, deltas in a row once."""
+        event = codec.decode(json.dumps(frame), direction="client")
+        self.session.receive(event)
+        return self.take()
+
+    def say(self, ms: int, *, silence_ms: int = 0) -> list[str]:
+        """Append sound, then silence."""
+        sound = array("h", [8000] * (PCM16.bytes(ms) // 2)).tobytes()
+        audio = sound + bytes(PCM16.bytes(silence_ms))
+        self.session.receive(ga.InputAudioBufferAppendEvent.of(audio))
+        return self.take()
+
+    def take(self) -> list[str]:
+        """Return the types of the events since the last call."""
+        new = self.session.take_events()
+        self.events += new
+        self.commands += self.session.take_commands()
+        return [kind for kind, _ in itertools.groupby(event.type for event in new)]
+
+    def last(self, kind: str) -> ga.KnownServerEvent:
+        """Return the latest event of a type."""
+        return next(event for event in reversed(self.events) if event.type == kind)
+
+    def configure(self, **session: object) -> list[str]:
+        """Send a `session.update`."""
+        return self.send({"type": "session.update", "session": {"type": "realtime", **session}})
+
+
+@pytest.fixture
+def harness() -> Harness:
+    """A session that has said `session.created`."""
+    return Harness()

@@ -1,0 +1,367 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from duologue.protocol import codec, ga
+from duologue.server.session.commands import Cancel, Respond, Transcribe
+from duologue.server.session.writing import Tokens
+
+if TYPE_CHECKING:
+    from tests.server.session.conftest import Harness
+
+SPOKEN_REPLY = [
+    "response.output_item.added",
+    "conversation.item.added",
+    "response.content_part.added",
+    "response.output_audio_transcript.delta",
+    "response.output_audio.delta",
+    "response.output_audio.done",
+    "response.output_audio_transcript.done",
+    "response.content_part.done",
+    "conversation.item.done",
+    "response.output_item.done",
+    "response.done",
+    "rate_limits.updated",
+]
+TURN = [
+    "input_audio_buffer.speech_stopped",
+    "input_audio_buffer.committed",
+    "conversation.item.added",
+    "conversation.item.done",
+    "response.created",
+]
+TEXT_ITEM = {
+    "type": "message",
+    "role": "user",
+    "content": [{"type": "input_text", "text": "Hello"}],
+}
+
+
+def respond(harness: Harness) -> Respond:
+    return next(c for c in reversed(harness.commands) if isinstance(c, Respond))
+
+
+def transcribe(harness: Harness) -> Transcribe:
+    return next(c for c in reversed(harness.commands) if isinstance(c, Transcribe))
+
+
+def speak_a_turn(harness: Harness, words: str = "hello") -> str:
+    """Say something, and return the id of the response that is asked for."""
+    harness.say(400, silence_ms=300)
+    harness.session.transcript_done(transcribe(harness).item_id, words)
+    harness.take()
+    return respond(harness).response_id
+
+
+def error_of(harness: Harness) -> ga.RealtimeError:
+    event = harness.last("error")
+    assert isinstance(event, ga.RealtimeErrorEvent)
+    return event.error
+
+
+def test_the_first_event_is_the_configuration_with_the_wire_defaults(harness: Harness) -> None:
+    event = harness.events[0]
+    assert isinstance(event, ga.SessionCreatedEvent)
+    frame: dict[str, Any] = codec.msgspec.json.decode(codec.encode(event))
+    session = frame["session"]
+    assert session["type"] == "realtime"
+    assert session["output_modalities"] == ["audio"]
+    assert session["audio"]["input"]["turn_detection"] == {
+        "type": "server_vad",
+        "threshold": 0.5,
+        "prefix_padding_ms": 300,
+        "silence_duration_ms": 200,
+        "create_response": True,
+        "interrupt_response": True,
+        "idle_timeout_ms": None,
+    }
+    assert session["audio"]["input"]["transcription"] is None
+
+
+def test_a_spoken_turn_comes_in_the_recorded_order(harness: Harness) -> None:
+    harness.configure(audio={"input": {"transcription": {"model": "whisper-1"}}})
+    assert harness.say(400) == ["input_audio_buffer.speech_started"]
+    assert harness.say(0, silence_ms=300) == TURN
+    asked = transcribe(harness)
+    harness.session.transcript_delta(asked.item_id, "hello")
+    harness.session.transcript_done(asked.item_id, "hello")
+    assert harness.take() == [
+        "conversation.item.input_audio_transcription.delta",
+        "conversation.item.input_audio_transcription.completed",
+    ]
+    response_id = respond(harness).response_id
+    responses = harness.session.responses
+    responses.text(response_id, "Hi.")
+    responses.audio(response_id, bytes(4800))
+    responses.done(response_id, Tokens(input=7, output=3))
+    assert harness.take() == SPOKEN_REPLY
+
+
+def test_the_brain_waits_for_the_words_of_the_user(harness: Harness) -> None:
+    harness.say(400, silence_ms=300)
+    assert not [command for command in harness.commands if isinstance(command, Respond)]
+    harness.session.transcript_done(transcribe(harness).item_id, "what time is it")
+    harness.take()
+    message = respond(harness).items[-1]
+    assert isinstance(message, ga.Message)
+    assert message.content == [ga.InputAudio(transcript="what time is it")]
+
+
+def test_words_are_not_told_to_a_client_that_did_not_ask(harness: Harness) -> None:
+    harness.say(400, silence_ms=300)
+    harness.session.transcript_done(transcribe(harness).item_id, "hello")
+    assert harness.take() == []
+
+
+def test_a_failed_transcription_is_told_and_answered_without_words(harness: Harness) -> None:
+    harness.configure(audio={"input": {"transcription": {"model": "whisper-1"}}})
+    harness.say(400, silence_ms=300)
+    harness.session.transcript_failed(transcribe(harness).item_id, "out of memory")
+    assert harness.take() == ["conversation.item.input_audio_transcription.failed"]
+    assert respond(harness)
+
+
+def test_a_text_turn_comes_in_the_recorded_order(harness: Harness) -> None:
+    harness.configure(output_modalities=["text"])
+    created = harness.send({"type": "conversation.item.create", "item": TEXT_ITEM})
+    assert created == ["conversation.item.added", "conversation.item.done"]
+    assert harness.send({"type": "response.create"}) == ["response.created"]
+    response_id = respond(harness).response_id
+    harness.session.responses.text(response_id, "Hi")
+    harness.session.responses.text(response_id, " there")
+    harness.session.responses.done(response_id, Tokens())
+    assert harness.take() == [
+        "response.output_item.added",
+        "conversation.item.added",
+        "response.content_part.added",
+        "response.output_text.delta",
+        "response.output_text.done",
+        "response.content_part.done",
+        "conversation.item.done",
+        "response.output_item.done",
+        "response.done",
+        "rate_limits.updated",
+    ]
+
+
+def test_a_call_streams_its_arguments_and_is_answered_by_a_message(harness: Harness) -> None:
+    harness.send({"type": "conversation.item.create", "item": TEXT_ITEM})
+    harness.send({"type": "response.create"})
+    asked = respond(harness)
+    harness.session.responses.call(asked.response_id, "get_weather", '{"city":"Paris"}')
+    harness.session.responses.done(asked.response_id, Tokens())
+    assert harness.take() == [
+        "response.output_item.added",
+        "conversation.item.added",
+        "response.function_call_arguments.delta",
+        "response.function_call_arguments.done",
+        "conversation.item.done",
+        "response.output_item.done",
+        "response.done",
+        "rate_limits.updated",
+    ]
+    done = harness.last("response.output_item.done")
+    assert isinstance(done, ga.ResponseOutputItemDoneEvent)
+    assert isinstance(done.item, ga.FunctionCall)
+    assert done.item.arguments == '{"city":"Paris"}'
+    output = {"type": "function_call_output", "call_id": done.item.call_id, "output": "18"}
+    harness.send({"type": "conversation.item.create", "item": output})
+    harness.send({"type": "response.create"})
+    assert isinstance(respond(harness).items[-1], ga.FunctionCallOutput)
+
+
+def test_barge_in_closes_everything_that_was_open_and_says_why(harness: Harness) -> None:
+    response_id = speak_a_turn(harness)
+    harness.session.responses.text(response_id, "A long story")
+    harness.session.responses.audio(response_id, bytes(48_000))
+    harness.take()
+    assert harness.say(100) == [
+        "input_audio_buffer.speech_started",
+        "response.output_audio.done",
+        "response.output_audio_transcript.done",
+        "response.content_part.done",
+        "conversation.item.done",
+        "response.output_item.done",
+        "response.done",
+        "rate_limits.updated",
+    ]
+    done = harness.last("response.done")
+    assert isinstance(done, ga.ResponseDoneEvent)
+    assert done.response.status == "cancelled"
+    assert done.response.status_details == ga.ResponseStatusDetails(
+        type="cancelled", reason="turn_detected"
+    )
+    assert Cancel(response_id) in harness.commands
+    item = done.response.output[0] if isinstance(done.response.output, list) else None
+    assert isinstance(item, ga.Message)
+    assert item.status == "incomplete"
+
+
+def test_without_interrupt_response_the_answer_goes_on(harness: Harness) -> None:
+    detection = {"type": "server_vad", "interrupt_response": False}
+    harness.configure(audio={"input": {"turn_detection": detection}})
+    response_id = speak_a_turn(harness)
+    assert harness.say(100) == ["input_audio_buffer.speech_started"]
+    harness.session.responses.text(response_id, "still here")
+    assert "response.output_audio_transcript.delta" in harness.take()
+
+
+def test_what_the_engine_says_after_a_cancel_is_dropped(harness: Harness) -> None:
+    response_id = speak_a_turn(harness)
+    assert "response.done" in harness.send({"type": "response.cancel"})
+    responses = harness.session.responses
+    responses.text(response_id, "late")
+    responses.audio(response_id, bytes(480))
+    responses.call(response_id, "late", "{}")
+    responses.done(response_id, Tokens())
+    assert harness.take() == []
+
+
+def test_a_truncated_item_keeps_what_was_heard(harness: Harness) -> None:
+    response_id = speak_a_turn(harness)
+    responses = harness.session.responses
+    for words in ("One two.", " Three four."):
+        responses.text(response_id, words)
+        responses.audio(response_id, bytes(48_000))  # a second
+    harness.take()
+    item_id = harness.session.conversation.last_id
+    truncate = {"type": "conversation.item.truncate", "item_id": item_id, "content_index": 0}
+    assert harness.send(truncate | {"audio_end_ms": 1500}) == ["conversation.item.truncated"]
+    harness.send({"type": "conversation.item.retrieve", "item_id": item_id})
+    event = harness.last("conversation.item.retrieved")
+    assert isinstance(event, ga.ConversationItemRetrieved)
+    assert isinstance(event.item, ga.Message)
+    part = event.item.content[0]
+    assert isinstance(part, ga.OutputAudio)
+    assert part.transcript == "One two. Three"
+    assert len(str(part.audio)) == 72_000 * 4 // 3
+
+
+def test_push_to_talk_answers_only_when_asked(harness: Harness) -> None:
+    harness.configure(audio={"input": {"turn_detection": None}})
+    assert harness.say(400, silence_ms=1000) == []
+    assert harness.send({"type": "input_audio_buffer.commit"}) == [
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+    ]
+    assert harness.send({"type": "response.create"}) == ["response.created"]
+    assert len(transcribe(harness).pcm) == 48 * 1400
+
+
+def test_a_commit_during_speech_keeps_the_turn(harness: Harness) -> None:
+    harness.say(400)
+    started = harness.last("input_audio_buffer.speech_started")
+    assert isinstance(started, ga.InputAudioBufferSpeechStartedEvent)
+    harness.send({"type": "input_audio_buffer.commit"})
+    committed = harness.last("input_audio_buffer.committed")
+    assert isinstance(committed, ga.InputAudioBufferCommittedEvent)
+    assert committed.item_id == started.item_id
+
+
+def test_an_out_of_band_response_leaves_no_trace_in_the_conversation(harness: Harness) -> None:
+    harness.send({"type": "response.create"})
+    created = harness.send(
+        {
+            "type": "response.create",
+            "response": {
+                "conversation": "none",
+                "metadata": {"topic": "mood"},
+                "output_modalities": ["text"],
+                "input": [TEXT_ITEM],
+            },
+        }
+    )
+    assert created == ["response.created"]
+    asked = respond(harness)
+    harness.session.responses.text(asked.response_id, "calm")
+    harness.session.responses.done(asked.response_id, Tokens())
+    assert "conversation.item.added" not in harness.take()
+    done = harness.last("response.done")
+    assert isinstance(done, ga.ResponseDoneEvent)
+    assert done.response.conversation_id is None
+    assert done.response.metadata == {"topic": "mood"}
+    assert harness.session.conversation.items() == []
+
+
+@pytest.mark.parametrize(
+    ("frame", "code", "param"),
+    [
+        ({"type": "response.cancel"}, "response_cancel_not_active", None),
+        ({"type": "bogus"}, "invalid_value", "type"),
+        ({"type": "conversation.item.delete"}, "missing_required_parameter", "item_id"),
+        ({"type": "conversation.item.delete", "item_id": 5}, "invalid_type", "item_id"),
+        (
+            {"type": "conversation.item.delete", "item_id": "nowhere"},
+            "item_retrieve_invalid_item_id",
+            "item_id",
+        ),
+        ({"type": "input_audio_buffer.commit"}, "input_audio_buffer_commit_empty", None),
+        ({"type": "input_audio_buffer.append", "audio": "!!"}, "invalid_value", "audio"),
+        ({"type": "input_audio_buffer.append", "audio": "AA=="}, "invalid_value", "audio"),
+        (
+            {"type": "session.update", "session": {"type": "realtime", "output_modalities": []}},
+            "invalid_value",
+            "session.output_modalities",
+        ),
+        (
+            {"type": "session.update", "session": {"type": "transcription"}},
+            "invalid_value",
+            "session.type",
+        ),
+        (
+            {"type": "conversation.item.create", "item": {"type": "dance"}},
+            "invalid_value",
+            "item.type",
+        ),
+        (
+            {"type": "conversation.item.create", "previous_item_id": "x", "item": TEXT_ITEM},
+            "invalid_value",
+            "previous_item_id",
+        ),
+    ],
+)
+def test_a_refused_event_is_answered_by_one_error_that_names_it(
+    harness: Harness, frame: dict[str, object], code: str, param: str | None
+) -> None:
+    assert harness.send(frame | {"event_id": "mine"}) == ["error"]
+    error = error_of(harness)
+    assert (error.code, error.param, error.event_id) == (code, param, "mine")
+    assert harness.send({"type": "conversation.item.create", "item": TEXT_ITEM}) == [
+        "conversation.item.added",
+        "conversation.item.done",
+    ]
+
+
+def test_a_second_response_is_refused_while_one_is_active(harness: Harness) -> None:
+    harness.send({"type": "response.create"})
+    assert harness.send({"type": "response.create"}) == ["error"]
+    assert error_of(harness).code == "conversation_already_has_active_response"
+
+
+def test_the_voice_is_fixed_once_it_was_heard(harness: Harness) -> None:
+    response_id = speak_a_turn(harness)
+    harness.session.responses.audio(response_id, bytes(480))
+    harness.take()
+    assert harness.configure(audio={"output": {"voice": "marin"}}) == ["error"]
+    assert error_of(harness).code == "cannot_update_voice"
+
+
+def test_an_update_changes_only_what_it_names(harness: Harness) -> None:
+    harness.configure(instructions="Be brief.", audio={"output": {"speed": 1.2}})
+    harness.configure(audio={"input": {"turn_detection": {"type": "server_vad"}}})
+    config = harness.session.config
+    assert config.instructions == "Be brief."
+    assert isinstance(config.audio, ga.AudioConfig)
+    assert isinstance(config.audio.output, ga.AudioOutput)
+    assert (config.audio.output.speed, config.audio.output.voice) == (1.2, "alloy")
+
+
+def test_deleting_an_item_that_is_being_transcribed_frees_the_response(harness: Harness) -> None:
+    harness.say(400, silence_ms=300)
+    item_id = transcribe(harness).item_id
+    harness.send({"type": "conversation.item.delete", "item_id": item_id})
+    assert Cancel(item_id) in harness.commands
+    assert respond(harness).items == []
