@@ -1,0 +1,77 @@
+"""WAV files in and out, as the mono PCM16 at 24 kHz that the protocol speaks."""
+
+from __future__ import annotations
+
+import wave
+from typing import TYPE_CHECKING
+
+from duologue.errors import ConfigurationError, MissingExtra
+from duologue.protocol.formats import PCM16
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["read_wav", "write_wav"]
+
+
+def read_wav(path: Path) -> bytes:
+    """Return a file's audio as mono PCM16 at 24 kHz, converted if it is anything else.
+
+    Raises:
+        ConfigurationError: If the file cannot be read, is no PCM WAV, or holds no audio.
+        MissingExtra: If it must be converted and the packages for that are missing.
+    """
+    try:
+        with wave.open(str(path), "rb") as file:
+            rate, width, channels = file.getframerate(), file.getsampwidth(), file.getnchannels()
+            data = file.readframes(file.getnframes())
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ConfigurationError(f"cannot read {path}: {reason}") from error
+    except (wave.Error, EOFError) as error:
+        fix = f"convert it first: ffmpeg -i {path.name} -ar 24000 -ac 1 -c:a pcm_s16le speech.wav"
+        reason = str(error) or "the file ends in its header"
+        raise ConfigurationError(f"{path} is no WAV file of PCM ({reason}); {fix}") from error
+    data = data[: len(data) - len(data) % (width * channels)]
+    if not data:
+        raise ConfigurationError(f"{path} holds no audio")
+    if (rate, width, channels) == (PCM16.rate_hz, PCM16.sample_bytes, 1):
+        return data
+    return _converted(data, rate=rate, width=width, channels=channels)
+
+
+def write_wav(path: Path, pcm: bytes) -> None:
+    """Write mono PCM16 at 24 kHz.
+
+    Raises:
+        ConfigurationError: If the file cannot be written.
+    """
+    try:
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(PCM16.sample_bytes)
+            file.setframerate(PCM16.rate_hz)
+            file.writeframes(pcm)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ConfigurationError(f"cannot write {path}: {reason}") from error
+
+
+def _converted(data: bytes, *, rate: int, width: int, channels: int) -> bytes:
+    try:
+        import numpy as np  # noqa: PLC0415  # an extra
+        import soxr  # noqa: PLC0415
+    except ImportError as error:
+        what = f"Audio of {rate} Hz, {8 * width} bits and {channels} channels"
+        raise MissingExtra("audio", what) from error
+    if width == 1:  # the one unsigned width
+        samples = np.frombuffer(data, np.uint8).astype(np.float32) / 128 - 1
+    else:
+        # Put the bytes of each sample at the top of 32 bits: 24 bits have no type of their own.
+        wide = np.zeros((len(data) // width, 4), np.uint8)
+        wide[:, 4 - width :] = np.frombuffer(data, np.uint8).reshape(-1, width)
+        samples = wide.view("<i4")[:, 0].astype(np.float32) / 2**31
+    mono = samples.reshape(-1, channels).mean(axis=1)
+    resampled = soxr.resample(mono, rate, PCM16.rate_hz)
+    pcm: bytes = (np.clip(resampled, -1, 1) * 32767).astype("<i2").tobytes()
+    return pcm
