@@ -10,7 +10,7 @@ from duologue.server.session.turns import SpeechStarted, SpeechStopped, TurnDete
 FRAME_MS = 16
 
 
-def detector(**config: int | float) -> TurnDetector:
+def detector(**config: float) -> TurnDetector:
     return TurnDetector(ga.ServerVad(**config), frame_ms=FRAME_MS)
 
 

@@ -1,0 +1,5 @@
+"""`python -m duologue.cli` is `duologue`."""
+
+from duologue.cli import main
+
+main()

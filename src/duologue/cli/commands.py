@@ -1,0 +1,69 @@
+"""All commands, each imported when it is used, and what happens to their errors."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Final
+
+import click
+
+from duologue._version import __version__
+from duologue.errors import DuologueError
+
+__all__ = ["run"]
+
+_COMMANDS: Final = {
+    "demo": ("duologue.cli.demo.command", "demo"),
+    "models": ("duologue.cli.models", "models"),
+    "serve": ("duologue.cli.serve", "serve"),
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a command when it is asked for: help and errors stay quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name]
+        command = vars(importlib.import_module(module))[name]
+        assert isinstance(command, click.Command), f"{module}.{name} is no command"  # noqa: S101
+        return command
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="duologue %(version)s")
+def duologue() -> None:
+    r"""Speak the OpenAI Realtime protocol, with a server of your own or with OpenAI's.
+
+    \b
+    duologue demo          hold a spoken conversation on this machine, no key needed
+    duologue serve         run the server that any Realtime client can connect to
+    duologue models fetch  get the speech and language models of the local server
+    """
+
+
+def run() -> int:
+    """Run the command line and return the exit code: 0 well, 2 mendable, 130 interrupted."""
+    try:
+        duologue(standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except DuologueError as error:
+        click.echo(f"Error: {error}", err=True)
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return 130
+    except BrokenPipeError:  # `duologue … | head` has seen enough
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # until exit
+        return 0
+    return 0

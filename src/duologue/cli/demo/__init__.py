@@ -1,0 +1,1 @@
+"""`duologue demo`: a spoken conversation, shown as it happens."""

@@ -1,0 +1,71 @@
+"""What the demo shows in a terminal, as it happens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from duologue.cli.demo.turns import Reply, Turn
+
+__all__ = ["Screen"]
+
+_WHO = {"user": ("you", "cyan"), "assistant": ("duologue", "green")}
+
+
+class Screen:
+    """Writes lines; nothing when it is quiet, for `--json`."""
+
+    def __init__(self, *, is_quiet: bool = False) -> None:
+        self._is_quiet = is_quiet
+        self._reply: Reply | None = None  # whose words stand on the last line, unfinished
+        self._shown = 0
+
+    def note(self, text: str) -> None:
+        """Show what is going on."""
+        self._end_line()
+        self._write(click.style(f"{'':>10} · {text}", dim=True))
+
+    def user(self, words: str) -> None:
+        """Show what the user said."""
+        self._end_line()
+        self._write(self._label("user") + words)
+
+    def assistant(self, reply: Reply, now: float) -> None:
+        """Show the words of a reply that were heard since the last call."""
+        words = reply.heard_words(now)
+        if reply is not self._reply:
+            if not words:
+                return
+            self._end_line()
+            self._reply, self._shown = reply, 0
+            self._write(self._label("assistant"), ends=False)
+        if len(words) > self._shown:
+            self._write(words[self._shown :], ends=False)
+            self._shown = len(words)
+
+    def latency(self, turn: Turn) -> None:
+        """Show how long each step of a turn took."""
+        names = {
+            "turn_end": "turn end",
+            "transcript": "transcript",
+            "first_text": "first text",
+            "first_audio": "first audio",
+        }
+        found = turn.latency_ms()
+        steps = [f"{names[step]} {ms}" for step, ms in found.items() if ms is not None]
+        self.note("ms from the end of speech: " + " → ".join(steps))
+
+    def _label(self, role: str) -> str:
+        name, color = _WHO[role]
+        return click.style(f"{name:>10} ", fg=color, bold=True) + "▸ "
+
+    def _end_line(self) -> None:
+        if self._reply is not None:
+            self._write("")
+            self._reply = None
+
+    def _write(self, text: str, *, ends: bool = True) -> None:
+        if not self._is_quiet:
+            click.echo(text, nl=ends)

@@ -1,0 +1,288 @@
+"""The conversation itself: the user speaks, the assistant answers, and all of it is noted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Final
+
+from duologue.cli.demo.microphone import Microphone
+from duologue.cli.demo.tools import call_tool
+from duologue.cli.demo.turns import Reply, Turn
+from duologue.errors import ConnectionLost
+from duologue.protocol import ga
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from duologue import RealtimeClient
+    from duologue.cli.demo.screen import Screen
+    from duologue.cli.demo.speech import Utterance
+
+__all__ = ["Talk"]
+
+SILENCE_MS: Final = 1000
+"""Sent after speech in `--fast`: longer than any silence rule in use."""
+
+ANSWER_SECONDS: Final = 60.0
+"""An answer that takes longer is given up."""
+
+TURN_SECONDS: Final = 4.0
+"""How long after speech the server may take to say that it heard a turn."""
+
+_TICK: Final = 0.05
+
+
+class Talk:
+    """Holds one conversation with a connected client."""
+
+    def __init__(self, client: RealtimeClient, screen: Screen, *, is_fast: bool) -> None:
+        self._client = client
+        self._screen = screen
+        self._is_fast = is_fast
+        self._microphone = Microphone(client.append_input_audio)
+        self._changed = asyncio.Event()
+        self._turns_by_item: dict[str, Turn] = {}
+        self._turns_by_response: dict[str, Turn] = {}
+        self._calls: list[ga.FunctionCall] = []
+        self._active: set[str] = set()  # responses in progress
+        self._user_speaks = False
+        self._lost: ConnectionLost | None = None
+        self.turns: list[Turn] = []
+        self.errors: list[str] = []
+        self.events = 0
+        """Server events so far."""
+        self._subscribe()
+
+    def _subscribe(self) -> None:
+        on = self._client.on
+        on("server.*", self._count)
+        on(ga.InputAudioBufferSpeechStartedEvent, self._on_speech_started)
+        on(ga.InputAudioBufferSpeechStoppedEvent, self._on_speech_stopped)
+        on(ga.ConversationItemInputAudioTranscriptionCompletedEvent, self._on_transcript)
+        on(ga.ResponseCreatedEvent, self._on_response)
+        on(ga.ResponseAudioTranscriptDeltaEvent, self._on_words)
+        on(ga.ResponseTextDeltaEvent, self._on_words)
+        on(ga.ResponseAudioDeltaEvent, self._on_audio)
+        on(ga.ResponseOutputItemDoneEvent, self._on_output_item)
+        on(ga.ResponseDoneEvent, self._on_response_done)
+        on(ga.RealtimeErrorEvent, self._on_error)
+
+    async def hold(self, utterances: list[Utterance]) -> None:
+        """Say everything, and hear every answer.
+
+        Raises:
+            ConnectionLost: If the server goes away.
+            TimeoutError: If an answer does not come.
+        """
+        watching = asyncio.create_task(self._watch())
+        sending = None if self._is_fast else asyncio.create_task(self._microphone.run())
+        try:
+            for place, utterance in enumerate(utterances):
+                following = utterances[place + 1 : place + 2]
+                is_spoken_over = bool(following and following[0].barge_in_after_ms is not None)
+                await self._say(utterance)
+                if not is_spoken_over:
+                    await self._until(self._is_over, ANSWER_SECONDS, "the end of the answer")
+        finally:
+            for task in (watching, sending):
+                if task is not None:
+                    task.cancel()
+                    with contextlib.suppress(asyncio.CancelledError, ConnectionLost):
+                        await task
+            self._show()
+
+    async def _watch(self) -> None:
+        """Notice at once when the connection is lost."""
+        try:
+            async for _ in self._client:
+                pass
+        except ConnectionLost as error:
+            self._lost = error
+            self._changed.set()
+
+    async def _say(self, utterance: Utterance) -> None:
+        after_ms = utterance.barge_in_after_ms
+        if after_ms is not None:
+            wanted = after_ms
+            await self._until(
+                lambda: self._received_ms() >= wanted or self._is_over(),
+                ANSWER_SECONDS,
+                "an answer to interrupt",
+            )
+            self._screen.note(f"speaking over the answer after {self._received_ms()} ms of it")
+        if utterance.text is not None:
+            self._type(utterance.text)
+        elif self._is_fast:
+            for piece in utterance.pieces():
+                await self._say_at_once(piece, utterance.name)
+        else:
+            heard = len(self.turns)
+            await self._microphone.say(utterance)
+            await self._hear_turn(heard, utterance.name)
+
+    def _type(self, text: str) -> None:
+        now = time.monotonic()
+        self.turns.append(Turn(speech_ended_at=now, user_words=text))
+        self._screen.user(text)
+        self._active.add("asked")  # until `response.created` names it
+        self._client.send_user_message_content(text)
+
+    async def _say_at_once(self, piece: bytes, name: str) -> None:
+        heard = len(self.turns)
+        if self._active and self.turns and self.turns[-1].replies:
+            # What the listener has heard when the user begins, not when the server notices.
+            reply = self.turns[-1].replies[-1]
+            reply.cut_ms = reply.heard_ms(time.monotonic())
+        self._microphone.say_at_once(piece, silence_ms=SILENCE_MS)
+        await self._client.drain()
+        await self._hear_turn(heard, name)
+        await self._until(self._is_over, ANSWER_SECONDS, "the end of the answer")
+
+    async def _hear_turn(self, heard: int, name: str) -> None:
+        try:
+            await self._until(lambda: len(self.turns) > heard, TURN_SECONDS, "a turn")
+        except TimeoutError:
+            self.errors.append(f"the server heard no speech in {name}")
+            self._screen.note(self.errors[-1])
+
+    async def _until(self, is_so: Callable[[], bool], seconds: float, what: str) -> None:
+        """Wait for something to be so, showing meanwhile what is heard."""
+        deadline = time.monotonic() + seconds
+        while not is_so():
+            if self._lost is not None:
+                raise self._lost
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"waited {seconds:.0f} s for {what}")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), _TICK)
+            self._changed.clear()
+            self._show()
+
+    def _show(self) -> None:
+        now = time.monotonic()
+        if self.turns:
+            for reply in self.turns[-1].replies:
+                self._screen.assistant(reply, now)
+
+    def _is_over(self) -> bool:
+        """Whether nobody speaks and nothing more is to come."""
+        if self._active or self._user_speaks:
+            return False
+        now = time.monotonic()
+        replies = self.turns[-1].replies if self.turns else []
+        return all(
+            reply.cut_ms is not None or reply.heard_ms(now) >= reply.received_ms
+            for reply in replies
+        )
+
+    def _received_ms(self) -> int:
+        replies = self.turns[-1].replies if self.turns else []
+        return sum(reply.received_ms for reply in replies)
+
+    # Server events, in the order of a turn.
+
+    def _count(self, _event: object) -> None:
+        self.events += 1
+        self._changed.set()
+
+    def _on_speech_started(self, _event: ga.InputAudioBufferSpeechStartedEvent) -> None:
+        self._user_speaks = True
+        self._screen.note("speech started")
+        if self.turns:
+            self._interrupt(self.turns[-1])
+
+    def _interrupt(self, turn: Turn) -> None:
+        """Stop listening to an answer that is still being made or heard."""
+        now = time.monotonic()
+        for reply in turn.replies:
+            heard = reply.heard_ms(now)
+            if not self._active and reply.cut_ms is None and heard >= reply.received_ms:
+                continue
+            turn.is_interrupted = True
+            reply.cut_ms = heard
+            if reply.pcm:
+                self._client.truncate_item(reply.item_id, heard)
+                self._screen.note(f"interrupted: {heard} ms of the answer were heard")
+        turn.is_interrupted |= bool(self._active)
+
+    def _on_speech_stopped(self, event: ga.InputAudioBufferSpeechStoppedEvent) -> None:
+        self._user_speaks = False
+        turn = Turn(speech_ended_at=self._microphone.speech_ended_at)
+        turn.saw("turn_end", time.monotonic())
+        self.turns.append(turn)
+        self._turns_by_item[event.item_id] = turn
+
+    def _on_transcript(
+        self, event: ga.ConversationItemInputAudioTranscriptionCompletedEvent
+    ) -> None:
+        if turn := self._turns_by_item.get(event.item_id):
+            turn.saw("transcript", time.monotonic())
+            turn.user_words = event.transcript
+            self._screen.user(event.transcript)
+
+    def _on_response(self, event: ga.ResponseCreatedEvent) -> None:
+        self._active.discard("asked")
+        self._active.add(str(event.response.id))
+        if self.turns:
+            self._turns_by_response[str(event.response.id)] = self.turns[-1]
+
+    def _reply(self, response_id: str, item_id: str) -> tuple[Turn, Reply] | None:
+        turn = self._turns_by_response.get(response_id)
+        if turn is None:
+            return None
+        if not turn.replies or turn.replies[-1].item_id != item_id:
+            turn.replies.append(Reply(item_id=item_id, is_instant=self._is_fast))
+        return turn, turn.replies[-1]
+
+    def _on_words(
+        self, event: ga.ResponseAudioTranscriptDeltaEvent | ga.ResponseTextDeltaEvent
+    ) -> None:
+        if found := self._reply(event.response_id, event.item_id):
+            turn, reply = found
+            turn.saw("first_text", time.monotonic())
+            reply.words.append((reply.received_ms, event.delta))
+
+    def _on_audio(self, event: ga.ResponseAudioDeltaEvent) -> None:
+        if found := self._reply(event.response_id, event.item_id):
+            turn, reply = found
+            now = time.monotonic()
+            turn.saw("first_audio", now)
+            if reply.begins_at is None:
+                reply.begins_at = now
+            reply.pcm += event.audio_data
+
+    def _on_output_item(self, event: ga.ResponseOutputItemDoneEvent) -> None:
+        if isinstance(event.item, ga.FunctionCall) and event.item.status == "completed":
+            self._calls.append(event.item)
+
+    def _on_response_done(self, event: ga.ResponseDoneEvent) -> None:
+        response = event.response
+        self._active.discard(str(response.id))
+        if response.status == ga.ResponseStatus.FAILED:
+            details = response.status_details
+            error = details.error if isinstance(details, ga.ResponseStatusDetails) else None
+            message = error.message if isinstance(error, ga.ResponseError) else "response failed"
+            self.errors.append(str(message))
+            self._screen.note(f"the answer failed: {message}")
+        if self._calls:
+            self._answer_calls()
+        elif turn := self._turns_by_response.get(str(response.id)):
+            self._screen.latency(turn)
+
+    def _answer_calls(self) -> None:
+        calls, self._calls = self._calls, []
+        for call in calls:
+            output = call_tool(call.name, call.arguments)
+            self._screen.note(f"tool {call.name}({call.arguments}) → {output}")
+            self._client.create_item(
+                ga.FunctionCallOutput(call_id=str(call.call_id), output=output)
+            )
+        self._active.add("asked")
+        self._client.create_response()
+
+    def _on_error(self, event: ga.RealtimeErrorEvent) -> None:
+        self.errors.append(event.error.message)
+        self._active.discard("asked")
+        self._screen.note(f"error: {event.error.message}")

@@ -1,0 +1,122 @@
+"""`duologue serve`: the embedded server, for any Realtime client."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import signal
+import time
+from urllib.parse import urlsplit
+
+import click
+
+from duologue.errors import ConfigurationError, MissingExtra
+
+__all__ = ["serve"]
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8080, show_default=True, help="Port; 0 for any free one.")
+@click.option(
+    "--brain",
+    default="scripted",
+    show_default=True,
+    help="Who thinks: `scripted` (rules) or `local` (a language model); the rest goes with it.",
+)
+@click.option("--stt", help="Who transcribes: `scripted` or `local`.  [default: as --brain]")
+@click.option("--tts", help="Who speaks: `scripted` (tones) or `local`.  [default: as --brain]")
+@click.option("--vad", help="Who detects speech: `scripted` or `local`.  [default: as --brain]")
+@click.option(
+    "--api-key",
+    envvar="DUOLOGUE_API_KEY",
+    help="Key that clients must show; needed when others can reach the server.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Log sessions as they come and go.")
+def serve(  # one argument per option
+    *,
+    host: str,
+    port: int,
+    brain: str,
+    stt: str | None,
+    tts: str | None,
+    vad: str | None,
+    api_key: str | None,
+    verbose: bool,
+) -> None:
+    r"""Serve the Realtime protocol on this machine.
+
+    \b
+    Any GA client works with it unchanged, for example:
+      duologue serve --brain local
+      export OPENAI_BASE_URL=http://127.0.0.1:8080/v1
+    """
+    if api_key is None and not _is_loopback(host):
+        raise ConfigurationError(
+            f"others can reach {host}: choose a key that clients must show with --api-key,"
+            " or listen on 127.0.0.1"
+        )
+    if verbose:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    asyncio.run(_serve(host, port, brain, stt, tts, vad, api_key))
+
+
+async def _serve(  # the options, in their order
+    host: str,
+    port: int,
+    brain: str,
+    stt: str | None,
+    tts: str | None,
+    vad: str | None,
+    api_key: str | None,
+) -> None:
+    app, listening, selection = _parts()
+    began = time.monotonic()
+    engine = await selection.open_engine(brain=brain, stt=stt, tts=tts, vad=vad)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt ends the loop
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stopped.set)
+    try:
+        application = app.create_app(engine, api_key=api_key)
+        async with listening.Listener(application, host=host, port=port) as listener:
+            _announce(listener.url, engine.labels, api_key, time.monotonic() - began)
+            await stopped.wait()
+            click.echo("Closing sessions.")
+    finally:
+        engine.close()
+
+
+def _parts():  # noqa: ANN202  # three modules
+    try:
+        from duologue.server import app, listening  # noqa: PLC0415  # their packages are an extra
+        from duologue.server.engine import selection  # noqa: PLC0415
+    except ImportError as error:
+        if (error.name or "").startswith("duologue"):
+            raise
+        raise MissingExtra("server", "duologue serve") from error
+    return app, listening, selection
+
+
+def _announce(url: str, labels: dict[str, str], api_key: str | None, seconds: float) -> None:
+    parts = urlsplit(url)
+    stages = ", ".join(f"{stage}: {label}" for stage, label in labels.items())
+    click.echo(f"Serving the Realtime protocol (GA) after {seconds:.1f} s. Ctrl-C stops.")
+    click.echo(f"  {stages}")
+    click.echo(f"  {url}?model=gpt-realtime")
+    click.echo(f"  export OPENAI_BASE_URL=http://{parts.netloc}/v1")
+    if api_key is None:
+        click.echo("  export OPENAI_API_KEY=none  # any key will do")
+    else:
+        click.echo("  export OPENAI_API_KEY=…  # the one you chose")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False

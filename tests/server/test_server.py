@@ -1,0 +1,180 @@
+"""The server from outside: who may enter, what it does with bad input, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from duologue.errors import Closed, ConfigurationError
+from duologue.server import LocalServer
+from duologue.server.engine.scripted import ScriptedBrain, ToneSynthesizer
+from duologue.server.engine.selection import open_engine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from websockets.asyncio.client import ClientConnection
+
+    from duologue.server.engine.stages import BrainEvent, BrainRequest
+
+TEXT: dict[str, Any] = {
+    "type": "message",
+    "role": "user",
+    "content": [{"type": "input_text", "text": "Hello"}],
+}
+
+
+async def receive(connection: ClientConnection, kind: str) -> dict[str, Any]:
+    async with asyncio.timeout(5):
+        while True:
+            event = json.loads(await connection.recv())
+            if event["type"] == kind:
+                return event
+
+
+async def text_turn(connection: ClientConnection) -> dict[str, Any]:
+    await connection.send(json.dumps({"type": "conversation.item.create", "item": TEXT}))
+    params = {"output_modalities": ["text"]}
+    await connection.send(json.dumps({"type": "response.create", "response": params}))
+    done = await receive(connection, "response.done")
+    return done["response"]
+
+
+class BrokenBrain(ScriptedBrain):
+    """Fails after its first words."""
+
+    async def respond(self, request: BrainRequest) -> AsyncIterator[BrainEvent]:
+        async for event in super().respond(request):
+            yield event
+            raise RuntimeError("the model tripped")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("frame", ["no json", "[]", "{}", '{"type":7}', "[" * 100_000, b"\xff"])
+async def test_a_frame_that_is_no_event_is_answered_and_the_session_lives(
+    frame: str | bytes,
+) -> None:
+    async with LocalServer() as server, connect(server.url) as connection:
+        await connection.send(frame)
+        error = await receive(connection, "error")
+        assert error["error"]["code"] == "invalid_event"
+        assert (await text_turn(connection))["status"] == "completed"
+
+
+@pytest.mark.asyncio
+async def test_an_engine_that_fails_fails_its_response_only() -> None:
+    async with LocalServer(BrokenBrain()) as server, connect(server.url) as connection:
+        for _ in range(2):
+            response = await text_turn(connection)
+            assert response["status"] == "failed"
+            assert response["status_details"]["error"]["message"] == "the model tripped"
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_leaves_in_the_middle_of_an_answer_stops_it() -> None:
+    async with LocalServer(tts=ToneSynthesizer(pace=1)) as server:
+        async with connect(server.url) as connection:
+            await connection.send(json.dumps({"type": "conversation.item.create", "item": TEXT}))
+            await connection.send(json.dumps({"type": "response.create"}))
+            await receive(connection, "response.output_audio.delta")
+    assert server.sessions[0].sent
+
+
+@pytest.mark.asyncio
+async def test_sessions_are_closed_with_1012_when_the_server_stops() -> None:
+    server = LocalServer()
+    await server.__aenter__()
+    async with connect(server.url) as connection:
+        await receive(connection, "session.created")
+        await server.__aexit__(None, None, None)
+        with pytest.raises(ConnectionClosed) as closed:
+            await connection.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1012
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("headers", "subprotocols", "query"),
+    [
+        ({"Authorization": "Bearer sesame"}, [], ""),
+        ({"api-key": "sesame"}, [], ""),
+        ({}, ["realtime", "openai-insecure-api-key.sesame"], ""),
+        ({}, [], "?api_key=sesame"),
+    ],
+)
+async def test_a_key_opens_in_each_place_where_clients_put_it(
+    headers: dict[str, str], subprotocols: list[Any], query: str
+) -> None:
+    async with LocalServer(api_key="sesame") as server:
+        url = server.url + query
+        async with connect(
+            url, additional_headers=headers, subprotocols=subprotocols or None
+        ) as connection:
+            await receive(connection, "session.created")
+            assert connection.subprotocol == ("realtime" if subprotocols else None)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        ({"Authorization": "Bearer sesam"}, 401),
+        ({"Origin": "https://evil.example"}, 403),
+    ],
+)
+async def test_who_may_not_enter_is_told_why(headers: dict[str, str], status: int) -> None:
+    async with LocalServer(api_key="sesame") as server:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(server.url, additional_headers=headers)
+    assert refused.value.response.status_code == status
+    assert json.loads(refused.value.response.body or b"")["error"]["message"]
+
+
+@pytest.mark.asyncio
+async def test_a_beta_client_is_told_what_openai_tells_it() -> None:
+    async with LocalServer() as server, connect(
+        server.url, additional_headers={"OpenAI-Beta": "realtime=v1"}
+    ) as connection:
+        error = await receive(connection, "error")
+        assert error["error"]["code"] == "beta_api_shape_disabled"
+        with pytest.raises(ConnectionClosed) as closed:
+            await connection.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4000
+
+
+@pytest.mark.asyncio
+async def test_servers_run_side_by_side() -> None:
+    async with LocalServer() as one, LocalServer() as two:
+        assert one.url != two.url
+        async with connect(one.url) as first, connect(two.url) as second:
+            assert (await text_turn(first))["id"] != (await text_turn(second))["id"]
+
+
+@pytest.mark.asyncio
+async def test_a_taken_port_is_one_clear_sentence() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{port}"):
+            await LocalServer(port=port).__aenter__()
+
+
+@pytest.mark.asyncio
+async def test_an_unknown_engine_is_one_clear_sentence() -> None:
+    with pytest.raises(ConfigurationError, match="use scripted: or local:"):
+        await open_engine(brain="telepathy:")
+
+
+def test_a_server_that_does_not_run_has_no_url() -> None:
+    with pytest.raises(Closed):
+        _ = LocalServer().url
