@@ -54,7 +54,8 @@ check: $(VENV)/.local $(VENV)/.dev ## format, lint, types, architecture
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/basedpyright
+	@$(BIN)/basedpyright --pythonpath $(BIN)/python
+	@$(BIN)/basedpyright --pythonpath $(BIN)/python -p tests
 	@$(BIN)/lint-imports
 
 format: $(VENV)/.dev ## put the code in shape

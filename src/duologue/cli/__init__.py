@@ -6,6 +6,7 @@ Only this module is imported before it is known what to do: `duologue --version`
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
 from duologue._version import __version__
 
@@ -17,13 +18,9 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         print(f"duologue {__version__}")
         return
-    try:
-        import click  # noqa: F401, PLC0415  # an extra, and slow to import
-    except ImportError:
-        print(
-            "Error: the command line needs more packages: pip install 'duologue[cli]'",
-            file=sys.stderr,
-        )
+    if find_spec("click") is None:
+        fix = "pip install 'duologue[cli]'"
+        print(f"Error: the command line needs more packages: {fix}", file=sys.stderr)
         sys.exit(2)
     from duologue.cli.commands import run  # noqa: PLC0415
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from duologue.errors import ConfigurationError, MissingExtra
+from duologue.errors import ConfigurationError
 
 __all__ = ["serve"]
 
@@ -72,33 +72,23 @@ async def _serve(  # the options, in their order
     vad: str | None,
     api_key: str | None,
 ) -> None:
-    app, listening, selection = _parts()
+    from duologue.server import Listener, create_app, open_engine  # noqa: PLC0415  # an extra
+
     began = time.monotonic()
-    engine = await selection.open_engine(brain=brain, stt=stt, tts=tts, vad=vad)
+    engine = await open_engine(brain=brain, stt=stt, tts=tts, vad=vad)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt ends the loop
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
     try:
-        application = app.create_app(engine, api_key=api_key)
-        async with listening.Listener(application, host=host, port=port) as listener:
+        application = create_app(engine, api_key=api_key)
+        async with Listener(application, host=host, port=port) as listener:
             _announce(listener.url, engine.labels, api_key, time.monotonic() - began)
             await stopped.wait()
             click.echo("Closing sessions.")
     finally:
         engine.close()
-
-
-def _parts():  # noqa: ANN202  # three modules
-    try:
-        from duologue.server import app, listening  # noqa: PLC0415  # their packages are an extra
-        from duologue.server.engine import selection  # noqa: PLC0415
-    except ImportError as error:
-        if (error.name or "").startswith("duologue"):
-            raise
-        raise MissingExtra("server", "duologue serve") from error
-    return app, listening, selection
 
 
 def _announce(url: str, labels: dict[str, str], api_key: str | None, seconds: float) -> None:

@@ -5,23 +5,36 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from duologue.errors import MissingExtra
 
 if TYPE_CHECKING:
+    from duologue.server.app import create_app
     from duologue.server.embedded import LocalServer, ObservedSession
+    from duologue.server.engine.selection import open_engine
+    from duologue.server.listening import Listener
 
-__all__ = ["LocalServer", "ObservedSession"]
+__all__ = ["Listener", "LocalServer", "ObservedSession", "create_app", "open_engine"]
+
+_PLACES = {
+    "Listener": "listening",
+    "LocalServer": "embedded",
+    "ObservedSession": "embedded",
+    "create_app": "app",
+    "open_engine": "engine.selection",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
+    """Import a public name when it is used: its packages are an extra."""
+    if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        from duologue.server import embedded  # noqa: PLC0415  # its packages are an extra
+        module = import_module(f"{__name__}.{_PLACES[name]}")
     except ImportError as error:
         if (error.name or "").startswith("duologue"):
             raise
         raise MissingExtra("server", "The embedded server") from error
-    return getattr(embedded, name)
+    return vars(module)[name]

@@ -227,7 +227,11 @@ def test_a_truncated_item_keeps_what_was_heard(harness: Harness) -> None:
         responses.audio(response_id, bytes(48_000))  # a second
     harness.take()
     item_id = harness.session.conversation.last_id
-    truncate = {"type": "conversation.item.truncate", "item_id": item_id, "content_index": 0}
+    truncate: dict[str, object] = {
+        "type": "conversation.item.truncate",
+        "item_id": item_id,
+        "content_index": 0,
+    }
     assert harness.send(truncate | {"audio_end_ms": 1500}) == ["conversation.item.truncated"]
     harness.send({"type": "conversation.item.retrieve", "item_id": item_id})
     event = harness.last("conversation.item.retrieved")

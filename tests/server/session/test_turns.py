@@ -10,8 +10,9 @@ from duologue.server.session.turns import SpeechStarted, SpeechStopped, TurnDete
 FRAME_MS = 16
 
 
-def detector(**config: float) -> TurnDetector:
-    return TurnDetector(ga.ServerVad(**config), frame_ms=FRAME_MS)
+def detector(silence_duration_ms: int = 200) -> TurnDetector:
+    config = ga.ServerVad(silence_duration_ms=silence_duration_ms)
+    return TurnDetector(config, frame_ms=FRAME_MS)
 
 
 def changes(turns: TurnDetector, scores: list[float]) -> list[SpeechStarted | SpeechStopped]:

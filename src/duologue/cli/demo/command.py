@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from contextlib import AsyncExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,9 +152,7 @@ def _best_brain() -> tuple[str, str]:
     """Return `local` or `scripted`, and why it is not local."""
     from duologue import models  # noqa: PLC0415  # needed here alone
 
-    try:
-        import xllamacpp  # noqa: F401, PLC0415  # an extra
-    except ImportError:
+    if find_spec("xllamacpp") is None:
         return "scripted", "pip install 'duologue[local]' brings a real voice"
     try:
         models.require(models.DEFAULT_TRANSCRIBER)

@@ -19,8 +19,8 @@ class Screen:
 
     def __init__(self, *, is_quiet: bool = False) -> None:
         self._is_quiet = is_quiet
-        self._reply: Reply | None = None  # whose words stand on the last line, unfinished
-        self._shown = 0
+        self._open: str | None = None  # the item whose words stand on the last line, unfinished
+        self._shown: dict[str, int] = {}  # characters shown of each item
 
     def note(self, text: str) -> None:
         """Show what is going on."""
@@ -35,15 +35,16 @@ class Screen:
     def assistant(self, reply: Reply, now: float) -> None:
         """Show the words of a reply that were heard since the last call."""
         words = reply.heard_words(now)
-        if reply is not self._reply:
-            if not words:
-                return
+        shown = self._shown.get(reply.item_id, 0)
+        if len(words) <= shown:
+            return
+        if reply.item_id != self._open:
             self._end_line()
-            self._reply, self._shown = reply, 0
+            self._open = reply.item_id
             self._write(self._label("assistant"), ends=False)
-        if len(words) > self._shown:
-            self._write(words[self._shown :], ends=False)
-            self._shown = len(words)
+        new = words[shown:]
+        self._write(new if shown else new.lstrip(), ends=False)
+        self._shown[reply.item_id] = len(words)
 
     def latency(self, turn: Turn) -> None:
         """Show how long each step of a turn took."""
@@ -62,9 +63,9 @@ class Screen:
         return click.style(f"{name:>10} ", fg=color, bold=True) + "▸ "
 
     def _end_line(self) -> None:
-        if self._reply is not None:
+        if self._open is not None:
             self._write("")
-            self._reply = None
+            self._open = None
 
     def _write(self, text: str, *, ends: bool = True) -> None:
         if not self._is_quiet:

@@ -84,7 +84,7 @@ class Talk:
                 is_spoken_over = bool(following and following[0].barge_in_after_ms is not None)
                 await self._say(utterance)
                 if not is_spoken_over:
-                    await self._until(self._is_over, ANSWER_SECONDS, "the end of the answer")
+                    await self._hear_out()
         finally:
             for task in (watching, sending):
                 if task is not None:
@@ -115,7 +115,9 @@ class Talk:
         if utterance.text is not None:
             self._type(utterance.text)
         elif self._is_fast:
-            for piece in utterance.pieces():
+            for place, piece in enumerate(utterance.pieces()):
+                if place:
+                    await self._hear_out()
                 await self._say_at_once(piece, utterance.name)
         else:
             heard = len(self.turns)
@@ -126,7 +128,6 @@ class Talk:
         now = time.monotonic()
         self.turns.append(Turn(speech_ended_at=now, user_words=text))
         self._screen.user(text)
-        self._active.add("asked")  # until `response.created` names it
         self._client.send_user_message_content(text)
 
     async def _say_at_once(self, piece: bytes, name: str) -> None:
@@ -138,12 +139,23 @@ class Talk:
         self._microphone.say_at_once(piece, silence_ms=SILENCE_MS)
         await self._client.drain()
         await self._hear_turn(heard, name)
+
+    async def _hear_out(self) -> None:
         await self._until(self._is_over, ANSWER_SECONDS, "the end of the answer")
+        self._close_turn()
+
+    def _close_turn(self) -> None:
+        if self.turns:
+            self._screen.latency(self.turns[-1])
 
     async def _hear_turn(self, heard: int, name: str) -> None:
-        try:
-            await self._until(lambda: len(self.turns) > heard, TURN_SECONDS, "a turn")
-        except TimeoutError:
+        if self._is_fast:
+            # The answer to this comes after everything that the speech caused: no need to guess.
+            await self._client.clear_input_audio()
+        else:
+            with contextlib.suppress(TimeoutError):
+                await self._until(lambda: len(self.turns) > heard, TURN_SECONDS, "a turn")
+        if len(self.turns) == heard:
             self.errors.append(f"the server heard no speech in {name}")
             self._screen.note(self.errors[-1])
 
@@ -168,13 +180,13 @@ class Talk:
 
     def _is_over(self) -> bool:
         """Whether nobody speaks and nothing more is to come."""
-        if self._active or self._user_speaks:
-            return False
+        if self._user_speaks or not self.turns:
+            return not self._user_speaks
         now = time.monotonic()
-        replies = self.turns[-1].replies if self.turns else []
-        return all(
+        turn = self.turns[-1]
+        return turn.is_answered and all(
             reply.cut_ms is not None or reply.heard_ms(now) >= reply.received_ms
-            for reply in replies
+            for reply in turn.replies
         )
 
     def _received_ms(self) -> int:
@@ -187,9 +199,9 @@ class Talk:
         self.events += 1
         self._changed.set()
 
-    def _on_speech_started(self, _event: ga.InputAudioBufferSpeechStartedEvent) -> None:
+    def _on_speech_started(self, event: ga.InputAudioBufferSpeechStartedEvent) -> None:
         self._user_speaks = True
-        self._screen.note("speech started")
+        self._screen.note(f"speech started at {event.audio_start_ms / 1000:.2f} s")
         if self.turns:
             self._interrupt(self.turns[-1])
 
@@ -209,8 +221,11 @@ class Talk:
 
     def _on_speech_stopped(self, event: ga.InputAudioBufferSpeechStoppedEvent) -> None:
         self._user_speaks = False
+        if self.turns and self.turns[-1].is_interrupted:
+            self._close_turn()
         turn = Turn(speech_ended_at=self._microphone.speech_ended_at)
         turn.saw("turn_end", time.monotonic())
+        self._screen.note(f"speech stopped at {event.audio_end_ms / 1000:.2f} s")
         self.turns.append(turn)
         self._turns_by_item[event.item_id] = turn
 
@@ -223,7 +238,6 @@ class Talk:
             self._screen.user(event.transcript)
 
     def _on_response(self, event: ga.ResponseCreatedEvent) -> None:
-        self._active.discard("asked")
         self._active.add(str(event.response.id))
         if self.turns:
             self._turns_by_response[str(event.response.id)] = self.turns[-1]
@@ -269,7 +283,7 @@ class Talk:
         if self._calls:
             self._answer_calls()
         elif turn := self._turns_by_response.get(str(response.id)):
-            self._screen.latency(turn)
+            turn.is_answered = True
 
     def _answer_calls(self) -> None:
         calls, self._calls = self._calls, []
@@ -279,10 +293,10 @@ class Talk:
             self._client.create_item(
                 ga.FunctionCallOutput(call_id=str(call.call_id), output=output)
             )
-        self._active.add("asked")
         self._client.create_response()
 
     def _on_error(self, event: ga.RealtimeErrorEvent) -> None:
         self.errors.append(event.error.message)
-        self._active.discard("asked")
+        if self.turns and not self._active:
+            self.turns[-1].is_answered = True  # its answer may have been refused
         self._screen.note(f"error: {event.error.message}")

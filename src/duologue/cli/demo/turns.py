@@ -73,6 +73,8 @@ class Turn:
     user_words: str = ""
     replies: list[Reply] = field(default_factory=list[Reply])
     is_interrupted: bool = False
+    is_answered: bool = False
+    """Whether nothing more is to come."""
     steps: dict[str, float] = field(default_factory=dict[str, float])
     """When each of `STEPS` was first seen."""
 
