@@ -180,3 +180,29 @@ def test_serve_tells_where_it_is_and_ends_cleanly(number: signal.Signals) -> Non
         assert server.stderr.read() == ""
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1012
+
+
+def test_a_server_killed_in_the_middle_of_a_turn_is_one_clear_sentence(tmp_path: Path) -> None:
+    serve = [COMMAND[0], "-u", *COMMAND[1:], "serve", "--port", "0"]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        url = next(word for line in server.stdout for word in line.split() if word[:5] == "ws://")
+        demo = [
+            COMMAND[0],
+            "-u",
+            *COMMAND[1:],
+            "demo",
+            "--out",
+            str(tmp_path / "r.wav"),
+            "--url",
+            url,
+        ]
+        with subprocess.Popen(
+            demo, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as client:
+            assert client.stdout is not None
+            assert any("speech started" in line for line in client.stdout)
+            server.kill()
+            assert client.wait(timeout=5) == 2
+            assert client.stderr is not None
+            assert client.stderr.read().startswith("Error: the connection")

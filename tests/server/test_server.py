@@ -78,12 +78,13 @@ async def test_an_engine_that_fails_fails_its_response_only() -> None:
 
 @pytest.mark.asyncio
 async def test_a_client_that_leaves_in_the_middle_of_an_answer_stops_it() -> None:
-    async with LocalServer(tts=ToneSynthesizer(pace=1)) as server:
-        async with connect(server.url) as connection:
-            await connection.send(json.dumps({"type": "conversation.item.create", "item": TEXT}))
-            await connection.send(json.dumps({"type": "response.create"}))
-            await receive(connection, "response.output_audio.delta")
-    assert server.sessions[0].sent
+    server = LocalServer(tts=ToneSynthesizer(pace=1))
+    async with server, connect(server.url) as connection:
+        await connection.send(json.dumps({"type": "conversation.item.create", "item": TEXT}))
+        await connection.send(json.dumps({"type": "response.create"}))
+        await receive(connection, "response.output_audio.delta")
+    kinds = [event.type for event in server.sessions[0].sent]
+    assert "response.done" not in kinds
 
 
 @pytest.mark.asyncio
@@ -131,8 +132,8 @@ async def test_a_key_opens_in_each_place_where_clients_put_it(
     ],
 )
 async def test_who_may_not_enter_is_told_why(headers: dict[str, str], status: int) -> None:
-    async with LocalServer(api_key="sesame") as server:
-        with pytest.raises(InvalidStatus) as refused:
+    with pytest.raises(InvalidStatus) as refused:
+        async with LocalServer(api_key="sesame") as server:
             await connect(server.url, additional_headers=headers)
     assert refused.value.response.status_code == status
     assert json.loads(refused.value.response.body or b"")["error"]["message"]

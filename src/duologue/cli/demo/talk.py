@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from duologue.cli.demo.microphone import Microphone
 from duologue.cli.demo.tools import call_tool
 from duologue.cli.demo.turns import Reply, Turn
-from duologue.errors import ConnectionLost
 from duologue.protocol import ga
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ class Talk:
         self._calls: list[ga.FunctionCall] = []
         self._active: set[str] = set()  # responses in progress
         self._user_speaks = False
-        self._lost: ConnectionLost | None = None
         self.turns: list[Turn] = []
         self.errors: list[str] = []
         self.events = 0
@@ -76,31 +75,30 @@ class Talk:
             ConnectionLost: If the server goes away.
             TimeoutError: If an answer does not come.
         """
-        watching = asyncio.create_task(self._watch())
-        sending = None if self._is_fast else asyncio.create_task(self._microphone.run())
+        running = [asyncio.create_task(self._say_all(utterances))]
+        running.append(asyncio.create_task(self._watch()))
+        if not self._is_fast:
+            running.append(asyncio.create_task(self._microphone.run()))
         try:
-            for place, utterance in enumerate(utterances):
-                following = utterances[place + 1 : place + 2]
-                is_spoken_over = bool(following and following[0].barge_in_after_ms is not None)
-                await self._say(utterance)
-                if not is_spoken_over:
-                    await self._hear_out()
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                await task  # raises what ended it
         finally:
-            for task in (watching, sending):
-                if task is not None:
-                    task.cancel()
-                    with contextlib.suppress(asyncio.CancelledError, ConnectionLost):
-                        await task
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
             self._show()
 
+    async def _say_all(self, utterances: list[Utterance]) -> None:
+        for utterance, following in zip_longest(utterances, utterances[1:]):
+            await self._say(utterance)
+            if following is None or following.barge_in_after_ms is None:
+                await self._hear_out()
+
     async def _watch(self) -> None:
-        """Notice at once when the connection is lost."""
-        try:
-            async for _ in self._client:
-                pass
-        except ConnectionLost as error:
-            self._lost = error
-            self._changed.set()
+        """End when the connection does, with its error."""
+        async for _ in self._client:
+            pass
 
     async def _say(self, utterance: Utterance) -> None:
         after_ms = utterance.barge_in_after_ms
@@ -163,8 +161,6 @@ class Talk:
         """Wait for something to be so, showing meanwhile what is heard."""
         deadline = time.monotonic() + seconds
         while not is_so():
-            if self._lost is not None:
-                raise self._lost
             if time.monotonic() > deadline:
                 raise TimeoutError(f"waited {seconds:.0f} s for {what}")
             with contextlib.suppress(TimeoutError):
