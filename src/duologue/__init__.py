@@ -1,7 +1,113 @@
-"""The Python home of the OpenAI Realtime protocol."""
+"""The Python home of the OpenAI Realtime protocol.
+
+What is exported here is imported when it is first used; everything else is reached by its module:
+`duologue.protocol.ga` has the types of everything on the wire.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
 from duologue._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from duologue.client.api import RealtimeAPI
+    from duologue.client.client import RealtimeClient
+    from duologue.client.handlers import RealtimeEventHandler
+    from duologue.client.handles import Pending, ResponseHandle
+    from duologue.errors import (
+        Closed,
+        ConfigurationError,
+        ConnectionLost,
+        DecodeError,
+        DialectRefused,
+        DuologueError,
+        HandshakeRefused,
+        ItemNotFound,
+        LocalProtocolError,
+        MissingExtra,
+        ModelUnavailable,
+        RemoteProtocolError,
+        ResponseFailed,
+        ServerError,
+    )
+    from duologue.session.conversation import RealtimeConversation
+    from duologue.session.formatted import FormattedItem, FormattedProperty, FormattedTool
+    from duologue.session.updates import (
+        ConversationUpdated,
+        Delta,
+        ErrorUpdate,
+        Interrupted,
+        ItemAppended,
+        ItemCompleted,
+        RealtimeEvent,
+        Update,
+    )
+
+__all__ = [
+    "Closed",
+    "ConfigurationError",
+    "ConnectionLost",
+    "ConversationUpdated",
+    "DecodeError",
+    "Delta",
+    "DialectRefused",
+    "DuologueError",
+    "ErrorUpdate",
+    "FormattedItem",
+    "FormattedProperty",
+    "FormattedTool",
+    "HandshakeRefused",
+    "Interrupted",
+    "ItemAppended",
+    "ItemCompleted",
+    "ItemNotFound",
+    "LocalProtocolError",
+    "MissingExtra",
+    "ModelUnavailable",
+    "Pending",
+    "RealtimeAPI",
+    "RealtimeClient",
+    "RealtimeConversation",
+    "RealtimeEvent",
+    "RealtimeEventHandler",
+    "RemoteProtocolError",
+    "ResponseFailed",
+    "ResponseHandle",
+    "ServerError",
+    "Update",
+    "__version__",
+]
+
+_MODULES: Final = {
+    "duologue.client.api": ("RealtimeAPI",),
+    "duologue.client.client": ("RealtimeClient",),
+    "duologue.client.handlers": ("RealtimeEventHandler",),
+    "duologue.client.handles": ("Pending", "ResponseHandle"),
+    "duologue.session.conversation": ("RealtimeConversation",),
+    "duologue.session.formatted": ("FormattedItem", "FormattedProperty", "FormattedTool"),
+    "duologue.session.updates": (
+        "ConversationUpdated",
+        "Delta",
+        "ErrorUpdate",
+        "Interrupted",
+        "ItemAppended",
+        "ItemCompleted",
+        "RealtimeEvent",
+        "Update",
+    ),
+}
+_HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'duologue' has no attribute {name!r}")
+    value: object = getattr(import_module(_HOME.get(name, "duologue.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -22,7 +22,7 @@ def read_wav(path: Path) -> bytes:
         MissingExtra: If it must be converted and the packages for that are missing.
     """
     try:
-        with wave.open(str(path), "rb") as file:
+        with path.open("rb") as raw, wave.open(raw) as file:
             rate, width, channels = file.getframerate(), file.getsampwidth(), file.getnchannels()
             data = file.readframes(file.getnframes())
     except OSError as error:
@@ -47,7 +47,7 @@ def write_wav(path: Path, pcm: bytes) -> None:
         ConfigurationError: If the file cannot be written.
     """
     try:
-        with wave.open(str(path), "wb") as file:
+        with path.open("wb") as raw, wave.open(raw, "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(PCM16.sample_bytes)
             file.setframerate(PCM16.rate_hz)

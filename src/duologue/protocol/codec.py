@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, overload
 import msgspec
 from pybase64 import b64encode
 
-from duologue.errors import DecodeError
+from duologue.errors import ConfigurationError, DecodeError
 from duologue.protocol import ga
 from duologue.protocol.model import (
     EXTRA_KEY,
@@ -29,21 +29,31 @@ from duologue.protocol.model import (
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["MAX_FRAME_BYTES", "Dialect", "Direction", "append_frame", "decode", "encode"]
+    from duologue.protocol import beta
+    from duologue.protocol.ga import translation
 
-Dialect = Literal["ga"]
+__all__ = [
+    "MAX_FRAME_BYTES",
+    "Dialect",
+    "Direction",
+    "Surface",
+    "append_frame",
+    "decode",
+    "encode",
+    "encode_model",
+]
+
+Dialect = Literal["ga", "beta"]
 """Which words are spoken on the wire."""
 
 Direction = Literal["client", "server"]
 """Who sends."""
 
+Surface = Literal["realtime", "transcription", "translation"]
+"""What the connection is for; the first two share their events, the last exists in GA only."""
+
 MAX_FRAME_BYTES: Final = 64 << 20
 """Longer frames are refused; the API itself stops at 15 MiB of audio."""
-
-_UNIONS: Final = {
-    ("ga", "server"): ga.KnownServerEvent,
-    ("ga", "client"): ga.KnownClientEvent,
-}
 
 
 class _Head(msgspec.Struct):
@@ -58,8 +68,28 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 @cache
-def _decoder(dialect: Dialect, direction: Direction) -> msgspec.json.Decoder[Event]:
-    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_UNIONS[dialect, direction])
+def _union(dialect: Dialect, direction: Direction, surface: Surface) -> Any:  # noqa: ANN401  # a union is no type
+    """Return the events that may come; what is not GA's main surface is imported when asked for."""
+    if surface == "translation":
+        from duologue.protocol.ga import translation  # noqa: PLC0415
+
+        if dialect == "beta":
+            raise ConfigurationError("translation sessions speak GA only")
+        if direction == "server":
+            return translation.KnownTranslationServerEvent
+        return translation.KnownTranslationClientEvent
+    if dialect == "beta":
+        from duologue.protocol import beta  # noqa: PLC0415
+
+        return beta.KnownServerEvent if direction == "server" else beta.KnownClientEvent
+    return ga.KnownServerEvent if direction == "server" else ga.KnownClientEvent
+
+
+@cache
+def _decoder(
+    dialect: Dialect, direction: Direction, surface: Surface
+) -> msgspec.json.Decoder[Event]:
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_union(dialect, direction, surface))
     return decoder
 
 
@@ -67,8 +97,9 @@ def _decoder(dialect: Dialect, direction: Direction) -> msgspec.json.Decoder[Eve
 def decode(
     frame: bytes | bytearray | memoryview | str,
     *,
-    dialect: Dialect = "ga",
+    dialect: Literal["ga"] = "ga",
     direction: Literal["server"] = "server",
+    surface: Literal["realtime", "transcription"] = "realtime",
 ) -> ga.AnyServerEvent: ...
 
 
@@ -76,9 +107,60 @@ def decode(
 def decode(
     frame: bytes | bytearray | memoryview | str,
     *,
-    dialect: Dialect = "ga",
+    dialect: Literal["ga"] = "ga",
     direction: Literal["client"],
+    surface: Literal["realtime", "transcription"] = "realtime",
 ) -> ga.AnyClientEvent: ...
+
+
+@overload
+def decode(
+    frame: bytes | bytearray | memoryview | str,
+    *,
+    dialect: Literal["beta"],
+    direction: Literal["server"] = "server",
+    surface: Literal["realtime", "transcription"] = "realtime",
+) -> beta.AnyServerEvent: ...
+
+
+@overload
+def decode(
+    frame: bytes | bytearray | memoryview | str,
+    *,
+    dialect: Literal["beta"],
+    direction: Literal["client"],
+    surface: Literal["realtime", "transcription"] = "realtime",
+) -> beta.AnyClientEvent: ...
+
+
+@overload
+def decode(
+    frame: bytes | bytearray | memoryview | str,
+    *,
+    dialect: Literal["ga"] = "ga",
+    direction: Literal["server"] = "server",
+    surface: Literal["translation"],
+) -> translation.AnyTranslationServerEvent: ...
+
+
+@overload
+def decode(
+    frame: bytes | bytearray | memoryview | str,
+    *,
+    dialect: Literal["ga"] = "ga",
+    direction: Literal["client"],
+    surface: Literal["translation"],
+) -> translation.AnyTranslationClientEvent: ...
+
+
+@overload
+def decode(
+    frame: bytes | bytearray | memoryview | str,
+    *,
+    dialect: Dialect = "ga",
+    direction: Direction = "server",
+    surface: Surface = "realtime",
+) -> Event | UnknownEvent: ...
 
 
 def decode(
@@ -86,6 +168,7 @@ def decode(
     *,
     dialect: Dialect = "ga",
     direction: Direction = "server",
+    surface: Surface = "realtime",
 ) -> Event | UnknownEvent:
     """Return the event of a frame.
 
@@ -96,8 +179,10 @@ def decode(
         frame: One whole message. Bytes are kept as they are, other types are copied.
         dialect: The words it is written in.
         direction: Who sent it.
+        surface: What the connection is for.
 
     Raises:
+        ConfigurationError: If `surface` does not exist in `dialect`.
         DecodeError: If the frame is no JSON object with a `type`, or is too deep or too large.
     """
     if not isinstance(frame, bytes):
@@ -106,9 +191,9 @@ def decode(
         reason = f"the frame has {len(frame)} bytes, more than {MAX_FRAME_BYTES}"
         raise DecodeError(reason, excerpt=_excerpt(frame, 0))
     try:
-        event = _decoder(dialect, direction).decode(frame)
+        event = _decoder(dialect, direction, surface).decode(frame)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _decode_leniently(frame, dialect, direction)
+        return _decode_leniently(frame, dialect, direction, surface)
     vars(event)["raw"] = frame
     return event
 
@@ -169,16 +254,18 @@ def _own(frame: bytearray | memoryview | str) -> bytes:
         raise DecodeError("the frame is not valid Unicode", position=error.start) from None
 
 
-def _decode_leniently(frame: bytes, dialect: Dialect, direction: Direction) -> Event | UnknownEvent:
+def _decode_leniently(
+    frame: bytes, dialect: Dialect, direction: Direction, surface: Surface
+) -> Event | UnknownEvent:
     from duologue.protocol._lenient import lift, tags  # noqa: PLC0415  # rare, and slow to import
 
     head = _read_head(frame)
-    struct = tags(_UNIONS[dialect, direction]).get(head.type)
+    struct = tags(_union(dialect, direction, surface)).get(head.type)
     if struct is None:
         return UnknownEvent(type=head.type, raw=frame, event_id=head.event_id)
     try:
         lifted = lift(msgspec.json.decode(frame), struct)
-        event = _decoder(dialect, direction).decode(_encoder.encode(lifted))
+        event = _decoder(dialect, direction, surface).decode(_encoder.encode(lifted))
     except msgspec.ValidationError as error:
         reason, path = _explain(error)
         return UnknownEvent(

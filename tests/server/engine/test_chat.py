@@ -19,15 +19,26 @@ from duologue.protocol.ga import (
     UnknownItem,
     UnknownPart,
 )
-from duologue.server.engine.chat import chat_messages, chat_tool_choice, chat_tools
+from duologue.server.engine.chat import (
+    chat_messages,
+    chat_tool_choice,
+    chat_tools,
+    forget_oldest,
+    functions_of,
+)
 from duologue.server.engine.stages import BrainRequest
 
 if TYPE_CHECKING:
     from duologue.protocol.ga import Item
+    from duologue.server.engine.chat import ChatObject
 
 
 def request(*items: Item, instructions: str = "") -> BrainRequest:
     return BrainRequest(instructions=instructions, items=items)
+
+
+def message(role: str, text: str) -> ChatObject:
+    return {"role": role, "content": text}
 
 
 def test_instructions_are_the_system_message() -> None:
@@ -110,7 +121,7 @@ def test_only_functions_are_offered() -> None:
         FunctionTool(),
         McpTool(server_label="m"),
     )
-    assert chat_tools(BrainRequest(instructions="", items=(), tools=tools)) == [
+    assert chat_tools(functions_of(BrainRequest(instructions="", items=(), tools=tools))) == [
         {
             "type": "function",
             "function": {"name": "f", "parameters": schema, "description": "Does it."},
@@ -130,3 +141,15 @@ def test_a_choice_that_a_chat_cannot_express_is_auto() -> None:
     assert chat_tool_choice("auto") == "auto"
     assert chat_tool_choice("whenever") == "auto"
     assert chat_tool_choice(ToolChoiceMcp(server_label="m")) == "auto"
+
+
+def test_the_oldest_turns_are_forgotten_and_the_last_never() -> None:
+    system = message("system", "s" * 10)
+    old = [message("user", "a" * 100), message("assistant", "b" * 100)]
+    middle = [message("user", "d"), message("tool", "c" * 100)]
+    last = [message("user", "e")]
+    messages = [system, *old, *middle, *last]
+    assert forget_oldest(messages, share=0.7) == [system, *middle, *last]
+    assert forget_oldest(messages, share=0.1) == [system, *last]
+    assert forget_oldest([system, *last], share=0.1) == [system, *last]
+    assert forget_oldest([*old, *last], share=0.5) == last

@@ -159,6 +159,12 @@ class SemanticVad(Model, frozen=True, kw_only=True, tag_field="type", tag="seman
     """Answer when the turn ends; true when unset."""
     interrupt_response: bool | UnsetType = UNSET
     """Cancel the response in progress when the user speaks; true when unset."""
+    threshold: float | UnsetType = UNSET
+    """As in `ServerVad`; the reference lists it for transcription sessions only."""
+    prefix_padding_ms: int | UnsetType = UNSET
+    """As in `ServerVad`; for transcription sessions only."""
+    silence_duration_ms: int | UnsetType = UNSET
+    """As in `ServerVad`; for transcription sessions only."""
 
 
 class UnknownTurnDetection(Unknown, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from duologue.protocol.ga.flat import TranscriptionSessionUpdate
 from duologue.protocol.ga.items import Item
 from duologue.protocol.ga.responses import ResponseCreateParams
 from duologue.protocol.ga.session import Session
@@ -35,6 +36,7 @@ __all__ = [
     "ResponseCancelEvent",
     "ResponseCreateEvent",
     "SessionUpdateEvent",
+    "TranscriptionSessionUpdate",
 ]
 
 
@@ -154,6 +156,7 @@ KnownClientEvent = (
     | ResponseCreateEvent
     | ResponseCancelEvent
     | OutputAudioBufferClearEvent
+    | TranscriptionSessionUpdate
 )
 """Every client event of the dialect."""
 

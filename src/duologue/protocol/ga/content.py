@@ -63,7 +63,8 @@ class OutputAudio(Model, frozen=True, kw_only=True, tag_field="type", tag="outpu
 
     audio: str | UnsetType = UNSET
     """Base64 in the session's output format; only in `retrieved` items."""
-    transcript: str | UnsetType = UNSET
+    transcript: str | None | UnsetType = UNSET
+    """Null only from beta servers."""
 
 
 class UnknownPart(Unknown, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ __all__ = [
     "ResponseStatus",
     "ResponseStatusDetails",
     "ResponseStatusReason",
+    "ResponseStatusType",
     "Usage",
 ]
 
@@ -41,6 +42,15 @@ class ResponseStatus(StrEnum):
     """How a response stands."""
 
     IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    INCOMPLETE = "incomplete"
+    FAILED = "failed"
+
+
+class ResponseStatusType(StrEnum):
+    """The ends of a response."""
+
     COMPLETED = "completed"
     CANCELLED = "cancelled"
     INCOMPLETE = "incomplete"
@@ -101,7 +111,7 @@ class ResponseError(Model, frozen=True, kw_only=True):
 class ResponseStatusDetails(Model, frozen=True, kw_only=True):
     """More on a response that did not complete."""
 
-    type: Open[ResponseStatus] | UnsetType = UNSET
+    type: Open[ResponseStatusType] | UnsetType = UNSET
     reason: Open[ResponseStatusReason] | UnsetType = UNSET
     error: ResponseError | None | UnsetType = UNSET
 

@@ -9,15 +9,19 @@ from enum import StrEnum
 from typing import Any
 
 from duologue.protocol.ga.audio import AudioConfig
+from duologue.protocol.ga.content import ContentDetail
 from duologue.protocol.ga.tools import Tool, ToolChoice
 from duologue.protocol.model import UNSET, Model, Open, Unknown, UnsetType
 
 __all__ = [
+    "Include",
     "OutputModality",
     "Prompt",
     "PromptCacheBreakpoint",
+    "PromptCacheTtl",
     "PromptFile",
     "PromptImage",
+    "PromptImageDetail",
     "PromptText",
     "PromptVariable",
     "RealtimeModel",
@@ -42,6 +46,12 @@ class OutputModality(StrEnum):
 
     TEXT = "text"
     AUDIO = "audio"
+
+
+class Include(StrEnum):
+    """What the server adds to its events when asked."""
+
+    INPUT_AUDIO_TRANSCRIPTION_LOGPROBS = "item.input_audio_transcription.logprobs"
 
 
 class RealtimeModel(StrEnum):
@@ -121,13 +131,28 @@ class UnknownTruncation(Unknown, frozen=True, kw_only=True):
 Truncation = Open[TruncationStrategy] | RetentionRatio | UnknownTruncation
 
 
+class PromptCacheTtl(StrEnum):
+    """How long a cached prompt prefix is kept."""
+
+    MINUTES_30 = "30m"
+    HOURS_12 = "12h"
+
+
+class PromptImageDetail(StrEnum):
+    """How closely the model looks at a prompt's picture."""
+
+    LOW = "low"
+    HIGH = "high"
+    AUTO = "auto"
+    ORIGINAL = "original"
+
+
 class PromptCacheBreakpoint(Model, frozen=True, kw_only=True):
     """Marks where a cached prompt prefix may end."""
 
     mode: str
     """`explicit`"""
-    ttl: str | UnsetType = UNSET
-    """`30m` or `12h`."""
+    ttl: Open[PromptCacheTtl] | UnsetType = UNSET
 
 
 class PromptText(Model, frozen=True, kw_only=True, tag_field="type", tag="input_text"):
@@ -140,8 +165,7 @@ class PromptText(Model, frozen=True, kw_only=True, tag_field="type", tag="input_
 class PromptImage(Model, frozen=True, kw_only=True, tag_field="type", tag="input_image"):
     """A picture that fills a prompt variable."""
 
-    detail: str
-    """`low`, `high`, `auto` or `original`."""
+    detail: Open[PromptImageDetail]
     file_id: str | None | UnsetType = UNSET
     image_url: str | None | UnsetType = UNSET
     prompt_cache_breakpoint: PromptCacheBreakpoint | UnsetType = UNSET
@@ -150,7 +174,7 @@ class PromptImage(Model, frozen=True, kw_only=True, tag_field="type", tag="input
 class PromptFile(Model, frozen=True, kw_only=True, tag_field="type", tag="input_file"):
     """A file that fills a prompt variable."""
 
-    detail: str | UnsetType = UNSET
+    detail: Open[ContentDetail] | UnsetType = UNSET
     file_data: str | UnsetType = UNSET
     file_id: str | None | UnsetType = UNSET
     file_url: str | UnsetType = UNSET
@@ -189,8 +213,7 @@ class RealtimeSession(Model, frozen=True, kw_only=True, tag_field="type", tag="r
     parallel_tool_calls: bool | UnsetType = UNSET
     max_output_tokens: int | str | UnsetType = UNSET
     """1 to 4096 per response, or `inf`."""
-    include: list[str] | None | UnsetType = UNSET
-    """`item.input_audio_transcription.logprobs`"""
+    include: list[Open[Include]] | None | UnsetType = UNSET
     prompt: Prompt | None | UnsetType = UNSET
     reasoning: Reasoning | UnsetType = UNSET
     tracing: str | TracingConfig | None | UnsetType = UNSET
@@ -209,8 +232,7 @@ class TranscriptionSession(Model, frozen=True, kw_only=True, tag_field="type", t
 
     audio: AudioConfig | UnsetType = UNSET
     """Only `input` is used."""
-    include: list[str] | None | UnsetType = UNSET
-    """`item.input_audio_transcription.logprobs`"""
+    include: list[Open[Include]] | None | UnsetType = UNSET
     id: str | UnsetType = UNSET
     """`sess_…`, from the server."""
     object: str | UnsetType = UNSET

@@ -5,6 +5,7 @@ Source: Realtime API reference, server events (GA).
 
 from __future__ import annotations
 
+from duologue.protocol.ga.flat import TranscriptionSessionUpdatedEvent
 from duologue.protocol.ga.server_events.conversation import (
     ConversationItemAdded,
     ConversationItemCreatedEvent,
@@ -135,6 +136,7 @@ __all__ = [
     "TranscriptionDurationUsage",
     "TranscriptionError",
     "TranscriptionLanguage",
+    "TranscriptionSessionUpdatedEvent",
     "TranscriptionTokenUsage",
     "TranscriptionUsage",
     "UnknownTranscriptionUsage",
@@ -187,6 +189,7 @@ KnownServerEvent = (
     | ResponseMcpCallFailed
     | ResponseMcpCallArgumentsDelta
     | ResponseMcpCallArgumentsDone
+    | TranscriptionSessionUpdatedEvent
 )
 """Every server event of the dialect."""
 

@@ -86,7 +86,7 @@ class LogProb(Model, frozen=True, kw_only=True):
 
     token: str
     logprob: float
-    bytes: list[int] | None | UnsetType = UNSET
+    bytes: list[int]
     """The token in UTF-8."""
 
 

@@ -84,6 +84,8 @@ class ResponseContentPartAddedEvent(
     """A part began, still empty."""
 
     part: Part
+    content: Part | UnsetType = UNSET
+    """Azure says it twice."""
 
 
 class ResponseContentPartDoneEvent(
@@ -92,6 +94,8 @@ class ResponseContentPartDoneEvent(
     """A part is whole."""
 
     part: Part
+    content: Part | UnsetType = UNSET
+    """Azure says it twice."""
 
 
 class ResponseTextDeltaEvent(
