@@ -1,0 +1,131 @@
+"""RealtimeAPI: a typed connection with nothing on top."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Self
+
+from duologue.client.endpoint import DEFAULT_MODEL, DEFAULT_URL, endpoint
+from duologue.client.handlers import RealtimeEventHandler
+from duologue.client.link import Link, websocket_connector
+from duologue.client.reader import Reader
+from duologue.errors import Closed, ConnectionLost, LocalProtocolError
+from duologue.session.updates import ErrorUpdate, RealtimeEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from duologue.client.link import Connector
+    from duologue.errors import DecodeError
+    from duologue.protocol.ga import AnyClientEvent, AnyServerEvent
+
+__all__ = ["RealtimeAPI"]
+
+
+class RealtimeAPI(RealtimeEventHandler):
+    """Sends and receives events, and keeps no state of the session.
+
+    Iterating yields server events from the connection on; see `Reader` for the bounds. A frame that
+    is no event goes to the callbacks of `ErrorUpdate`. The arguments are those of `RealtimeClient`.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str = DEFAULT_URL,
+        api_key: str | None = None,
+        model: str = DEFAULT_MODEL,
+        headers: Mapping[str, str] | None = None,
+        connect_timeout: float = 10.0,
+        connector: Connector | None = None,
+    ) -> None:
+        super().__init__()
+        if connector is None:
+            target = endpoint(url, api_key=api_key, model=model, headers=headers)
+            connector = websocket_connector(target, connect_timeout=connect_timeout)
+        self._connector: Final = connector
+        self._link = Link(self)
+        self._reader: Reader[AnyServerEvent] = Reader()
+        self._ending: Closed | ConnectionLost | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether events can be sent."""
+        return self._link.is_open and self._ending is None
+
+    async def connect(self) -> None:
+        """Connect, and return as soon as events can be sent.
+
+        Raises:
+            LocalProtocolError: If it is connected.
+            HandshakeRefused: If the server answered with an HTTP error.
+            ConnectionLost: If it could not be reached.
+        """
+        if self.is_connected:
+            raise LocalProtocolError("it is connected already")
+        self._link, self._reader, self._ending = Link(self), Reader(), None
+        self._registry.open()
+        try:
+            await self._link.open(self._connector)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close the connection and wait until it is gone; harmless to repeat."""
+        self.on_end(None)
+        await self._link.close()
+        await self._registry.dispatcher.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def send(self, event: AnyClientEvent) -> None:
+        """Send an event as it is.
+
+        Raises:
+            Closed: If the connection was closed, or is not open.
+            ConnectionLost: If it has ended.
+        """
+        if self._ending is not None:
+            raise self._ending.with_traceback(None)
+        self._registry.tell(RealtimeEvent("client", event, self._now()))
+        self._link.send(event)
+
+    async def drain(self) -> None:
+        """Wait while more is queued than the server takes."""
+        await self._link.drain()
+
+    def __aiter__(self) -> Reader[AnyServerEvent]:
+        return aiter(self._reader)
+
+    def on_event(self, event: AnyServerEvent) -> None:
+        """Take an event of the connection."""
+        if self._ending is None:
+            self._reader.put(event)
+            self._registry.tell(RealtimeEvent("server", event, self._now()))
+            self._reader.wake()
+
+    def on_undecodable(self, error: DecodeError) -> None:
+        """Take the news of a frame that is no event."""
+        self._registry.tell(ErrorUpdate(error))
+
+    def on_end(self, error: ConnectionLost | None) -> None:
+        """Take the end of the connection."""
+        if self._ending is None:
+            self._ending = error or Closed("the connection was closed")
+            self._registry.end(self._ending)
+            self._reader.end(error)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

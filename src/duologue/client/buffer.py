@@ -1,0 +1,61 @@
+"""A bounded queue of what the application has yet to take."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, Generic, TypeVar
+
+__all__ = ["BACKLOG", "CAPACITY", "Buffer"]
+
+T = TypeVar("T")
+
+BACKLOG: Final = 256
+"""Entries of each lane that wait for a reader who has not begun: a few seconds of a session."""
+
+CAPACITY: Final = 8192
+"""Entries of each lane that wait for a reader who has: minutes of speech in 200 ms deltas."""
+
+
+class Buffer(Generic[T]):
+    """Two lanes in one order; each forgets its oldest entry when it is full.
+
+    What repeats other entries (the raw events) has a lane of its own, so that it never pushes out
+    what is told once.
+    """
+
+    __slots__ = ("_capacity", "_lanes", "_next", "dropped")
+
+    def __init__(self, capacity: int = BACKLOG) -> None:
+        self._lanes: tuple[deque[tuple[int, T]], deque[tuple[int, T]]] = (deque(), deque())
+        self._capacity = capacity
+        self._next = 0
+        self.dropped = 0
+        """Entries that nobody took in time."""
+
+    def __len__(self) -> int:
+        return len(self._lanes[0]) + len(self._lanes[1])
+
+    def widen(self, capacity: int) -> None:
+        """Hold more from now on."""
+        self._capacity = max(self._capacity, capacity)
+
+    def put(self, entry: T, *, is_repeat: bool = False) -> None:
+        """Add an entry."""
+        lane = self._lanes[is_repeat]
+        if len(lane) >= self._capacity:
+            lane.popleft()
+            self.dropped += 1
+        lane.append((self._next, entry))
+        self._next += 1
+
+    def take(self) -> T:
+        """Return the oldest entry, and forget it; there must be one."""
+        first, second = self._lanes
+        if not second or (first and first[0][0] < second[0][0]):
+            return first.popleft()[1]
+        return second.popleft()[1]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for lane in self._lanes:
+            lane.clear()

@@ -1,0 +1,193 @@
+"""RealtimeClient: a session with its conversation, for applications."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self, Unpack
+
+from duologue.client.config import SessionKeywords, session_config
+from duologue.client.driver import Driver
+from duologue.client.endpoint import DEFAULT_MODEL, DEFAULT_URL, endpoint
+from duologue.client.link import websocket_connector
+from duologue.client.sending import Sending
+from duologue.errors import LocalProtocolError
+from duologue.protocol.ga import SessionCreatedEvent
+from duologue.session.updates import ItemAppended, ItemCompleted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from duologue.client.link import Connector
+    from duologue.client.reader import Reader
+    from duologue.protocol.ga import RealtimeSession, Session
+    from duologue.session.conversation import RealtimeConversation
+    from duologue.session.formatted import FormattedItem
+    from duologue.session.updates import Update
+
+__all__ = ["RealtimeClient", "Statistics"]
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """How full the client's queues are, and what did not fit."""
+
+    waiting_updates: int
+    """Updates that `async for` has not taken."""
+    dropped_updates: int
+    """Updates that nobody took in time."""
+    dropped_calls: int
+    """Calls of asynchronous callbacks that were not made: they were too slow for too long."""
+    failed_calls: int
+    """Callbacks that raised."""
+
+
+class RealtimeClient(Sending):
+    """One conversation over a WebSocket.
+
+    `async with` connects, waits for `session.created`, sends the session keywords if there are any
+    and waits until they hold. Iterating yields every `Update` from the connection on, ends when the
+    session is closed, and raises `ConnectionLost` when the connection ends unasked. Until the first
+    iteration the last 256 updates wait, later up to 8192, and as many raw events beside them; the
+    oldest are dropped then, and counted in `statistics()`. One task may iterate at a time; a loop
+    that was left can be taken up again.
+
+    Everything runs on the event loop of `connect`, and none of it is safe for other threads.
+
+    Args:
+        url: Where the server is; `?model=` is added unless it names a model, intent or call.
+        api_key: For OpenAI's hosts it comes from `OPENAI_API_KEY` when it is `None`; for others
+            the environment's key is never used.
+        model: The model that answers.
+        session: What to tell the session first; keywords are laid over it.
+        headers: Added to the request.
+        connect_timeout: Seconds for the connection, and as many for the session to begin.
+        connector: Opens another transport than a WebSocket; `url` and what goes with it is unused.
+        keywords: See `SessionKeywords`.
+
+    Raises:
+        ConfigurationError: If the URL or a keyword is wrong, or OpenAI's key is missing.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str = DEFAULT_URL,
+        api_key: str | None = None,
+        model: str = DEFAULT_MODEL,
+        session: RealtimeSession | None = None,
+        headers: Mapping[str, str] | None = None,
+        connect_timeout: float = 10.0,
+        connector: Connector | None = None,
+        **keywords: Unpack[SessionKeywords],
+    ) -> None:
+        super().__init__()
+        if connector is None:
+            target = endpoint(url, api_key=api_key, model=model, headers=headers)
+            connector = websocket_connector(target, connect_timeout=connect_timeout)
+        self._connector: Final = connector
+        self._config: Final = session_config(session, keywords)
+        self._timeout: Final = connect_timeout
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether events can be sent."""
+        return self._driver.is_connected
+
+    @property
+    def conversation(self) -> RealtimeConversation:
+        """What was said; after `close` as it was last."""
+        return self._driver.core.conversation
+
+    @property
+    def session(self) -> Session | None:
+        """The configuration that holds, as the server last told it; `None` before it did."""
+        return self._driver.core.session
+
+    async def connect(self) -> None:
+        """Open a session, with an empty conversation.
+
+        Raises:
+            LocalProtocolError: If one is open.
+            HandshakeRefused: If the server answered with an HTTP error.
+            ConnectionLost: If it could not be reached, or closed at once.
+            TimeoutError: If the session did not begin within `connect_timeout`.
+            ServerError: If the server refused the configuration.
+        """
+        if self._driver.is_connected:
+            raise LocalProtocolError("a session is open already")
+        self._driver = driver = Driver(self._registry, new_id=_ids())
+        self._registry.open()
+        try:
+            await driver.open(self._connector)
+            await self.wait_for_session_created(timeout=self._timeout)
+            if self._config is not None:
+                await self._configure(self._config)
+        except BaseException:
+            await driver.close()
+            raise
+
+    async def close(self) -> None:
+        """Close the session and wait until it is gone; harmless to repeat."""
+        await self._driver.close()
+
+    async def disconnect(self) -> None:
+        """Close the session, and empty the conversation as the reference client does."""
+        await self.close()
+        self._driver = Driver(self._registry, new_id=_ids())
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __aiter__(self) -> Reader[Update]:
+        return aiter(self._driver.reader)
+
+    async def wait_for_session_created(self, *, timeout: float | None = None) -> Session:  # noqa: ASYNC109  # as `wait_for_next`
+        """Return the session's configuration, as soon as there is one; see `wait_for_next`."""
+        if self.session is None:
+            await self.wait_for_next(SessionCreatedEvent, timeout=timeout)
+        if self.session is None:
+            raise AssertionError("session.created came, but told no session")
+        return self.session
+
+    async def wait_for_next_item(self, *, timeout: float | None = None) -> FormattedItem:  # noqa: ASYNC109  # as `wait_for_next`
+        """Return the next item that enters the conversation; see `wait_for_next`."""
+        return (await self.wait_for_next(ItemAppended, timeout=timeout)).item
+
+    async def wait_for_next_completed_item(self, *, timeout: float | None = None) -> FormattedItem:  # noqa: ASYNC109  # as `wait_for_next`
+        """Return the next item that is completed; see `wait_for_next`."""
+        return (await self.wait_for_next(ItemCompleted, timeout=timeout)).item
+
+    def statistics(self) -> Statistics:
+        """Return the state of the client's queues."""
+        reader, dispatcher = self._driver.reader, self._registry.dispatcher
+        return Statistics(len(reader), reader.dropped, dispatcher.dropped, dispatcher.failures)
+
+    async def _configure(self, config: RealtimeSession) -> None:
+        limit = asyncio.timeout(self._timeout)
+        try:
+            async with limit:
+                await self.update_session(config)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            text = f"the server did not answer session.update within {self._timeout} s"
+            raise TimeoutError(text) from None
+
+
+def _ids() -> Callable[[str], str]:
+    """Return what makes the ids of one session: unique in the world, cheap, in order."""
+    session, numbers = secrets.token_hex(6), itertools.count(1)
+    return lambda kind: f"{kind}_{session}_{next(numbers)}"

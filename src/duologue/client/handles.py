@@ -1,0 +1,184 @@
+"""What a sent command gives back: something that may be awaited, and need not be.
+
+Sending never waits. Awaiting a handle waits for the server's answer; cancelling that only stops the
+waiting. An error that nobody awaits is told as an `ErrorUpdate`, so that none is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from duologue.session.commands import Command, CommandState
+from duologue.session.requests import RequestState, ResponseRequest, response_failed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from duologue.protocol.ga import Response
+    from duologue.session.formatted import FormattedItem
+
+__all__ = ["Pending", "ResponseHandle", "Waiters"]
+
+T = TypeVar("T")
+
+
+class Waiters:
+    """Who awaits which command or response."""
+
+    def __init__(self) -> None:
+        self._futures: dict[Command | ResponseRequest, set[asyncio.Future[None]]] = {}
+
+    def is_awaited(self, record: Command | ResponseRequest) -> bool:
+        """Tell whether somebody waits for this."""
+        return record in self._futures
+
+    async def wait(self, record: Command | ResponseRequest) -> None:
+        """Wait until a record has ended."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        futures = self._futures.setdefault(record, set())
+        futures.add(future)
+        try:
+            await future
+        finally:
+            futures.discard(future)
+            if not futures:
+                self._futures.pop(record, None)
+
+    def settle(self, record: Command | ResponseRequest) -> None:
+        """Let those go on who wait for a record that has ended."""
+        for future in self._futures.get(record, ()):
+            if not future.done():
+                future.set_result(None)
+
+
+class Pending(Generic[T]):
+    """A command that was sent. Await it for the server's answer."""
+
+    __slots__ = ("_command", "_read", "_waiters")
+
+    def __init__(self, command: Command, waiters: Waiters, read: Callable[[Any], T]) -> None:
+        self._command: Final = command
+        self._waiters: Final = waiters
+        self._read: Final = read
+
+    @property
+    def event_id(self) -> str:
+        """The id of the client event."""
+        return self._command.event_id
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it was answered, refused or lost."""
+        return self._command.state is not CommandState.PENDING
+
+    def __await__(self) -> Generator[Any, None, T]:
+        """Wait for the answer.
+
+        Raises:
+            ServerError: If the server refused the command.
+            ConnectionLost: If the connection ended first.
+            Closed: If the session was closed first.
+            RemoteProtocolError: If the server answered a thousand later commands, but not this.
+        """
+        return self._wait().__await__()
+
+    async def _wait(self) -> T:
+        if not self.is_done:
+            await self._waiters.wait(self._command)
+        if self._command.error is not None:
+            raise self._command.error.with_traceback(None)
+        return self._read(self._command.answer)
+
+
+class ResponseHandle:
+    """A response that was asked for. Await it for its end; read what it has said at any time."""
+
+    __slots__ = ("_cancel", "_request", "_waiters")
+
+    def __init__(
+        self, request: ResponseRequest, waiters: Waiters, cancel: Callable[[str | None], None]
+    ) -> None:
+        self._request: Final = request
+        self._waiters: Final = waiters
+        self._cancel: Final = cancel
+
+    @property
+    def event_id(self) -> str:
+        """The id of the `response.create`."""
+        return self._request.event_id
+
+    @property
+    def id(self) -> str | None:
+        """The response's id, once the server has begun it."""
+        response = self._request.response
+        return None if response is None else response.id
+
+    @property
+    def state(self) -> RequestState:
+        """How far it is."""
+        return self._request.state
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has ended, in whatever way."""
+        return not self._request.is_open
+
+    @property
+    def items(self) -> tuple[FormattedItem, ...]:
+        """The items that it made so far, also those of an out-of-band response."""
+        return self._request.snapshots()
+
+    @property
+    def text(self) -> str:
+        """What it has written so far."""
+        return "".join(item.formatted.text for item in self.items)
+
+    @property
+    def transcript(self) -> str:
+        """What it has said so far, in words; they run ahead of the audio."""
+        return "".join(item.formatted.transcript for item in self.items)
+
+    @property
+    def audio(self) -> bytes:
+        """What it has said so far, in the session's output format."""
+        return b"".join(item.formatted.audio for item in self.items)
+
+    def cancel(self) -> None:
+        """Ask the server to stop; harmless when the response has ended.
+
+        A response that has not begun is cancelled in vain: the server knows no id for it yet, so
+        the conversation's response is what is cancelled.
+
+        Raises:
+            Closed: If the session was closed.
+            ConnectionLost: If the connection has ended.
+        """
+        if not self.is_done:
+            self._cancel(self.id)
+
+    def __await__(self) -> Generator[Any, None, Response]:
+        """Wait for the end: completed, incomplete or cancelled, see the `status` of what returns.
+
+        Raises:
+            ResponseFailed: If it ended as `failed`.
+            ServerError: If the server refused to begin it.
+            ConnectionLost: If the connection ended first.
+            Closed: If the session was closed first.
+        """
+        return self._wait().__await__()
+
+    def __repr__(self) -> str:
+        return f"<ResponseHandle {self.id or self.event_id} {self.state.name.lower()}>"
+
+    async def _wait(self) -> Response:
+        request = self._request
+        if request.is_open:
+            await self._waiters.wait(request)
+        if request.error is not None:
+            raise request.error.with_traceback(None)
+        if request.response is None:
+            raise AssertionError("a response ended that never began")
+        if request.state is RequestState.FAILED:
+            raise response_failed(request.response.response)
+        return request.response.response

@@ -1,0 +1,160 @@
+"""What the user's side has sent, on the session's audio clock.
+
+The server counts milliseconds of audio from the first byte of the session; clearing and committing
+do not reset that clock, a new session does. By it the recorded input is cut into the clips that
+belong to the user's messages: with turn detection from speech start to speech end, without it from
+the last commit or clear to the commit.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from duologue.protocol.formats import PCM16, Format
+from duologue.protocol.ga import (
+    InputAudioBufferCommittedEvent,
+    InputAudioBufferSpeechStartedEvent,
+    InputAudioBufferSpeechStoppedEvent,
+)
+from duologue.session.bounded import remember
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from duologue.protocol.model import Event
+
+__all__ = ["InputAudio"]
+
+KEPT_SECONDS: Final = 600
+"""How much of the input is kept to cut clips from."""
+
+MAX_TURNS: Final = 64
+"""Turns whose message has not come yet: usually one."""
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Where a turn lies in the recorded input, in bytes."""
+
+    start: int
+    end: int | None = None
+    """`None` while the user speaks."""
+
+
+class InputAudio:
+    """The input of one session."""
+
+    def __init__(self) -> None:
+        self.format: Format = PCM16
+        """In which audio is appended from now on."""
+        self.sent_bytes = 0
+        """What was appended since the session began."""
+        self._sent_ms_before = 0.0
+        self._format_since = 0
+        self._uncommitted_since = 0
+        self._chunks: list[bytes] = []
+        self._starts: list[int] = []
+        self._turns: dict[str, _Turn] = {}
+        self._commits: deque[tuple[str, _Turn]] = deque()
+
+    @property
+    def sent_ms(self) -> float:
+        """Milliseconds of audio appended since the session began."""
+        since = self.sent_bytes - self._format_since
+        return self._sent_ms_before + since / self.format.bytes_per_ms
+
+    @property
+    def uncommitted_bytes(self) -> int:
+        """What was appended since the last commit or clear."""
+        return self.sent_bytes - self._uncommitted_since
+
+    def set_format(self, format: Format) -> None:  # noqa: A002  # the wire's own word
+        """Count what is appended from now on in another format; the clock goes on."""
+        if format is not self.format:
+            self._sent_ms_before = self.sent_ms
+            self._format_since = self.sent_bytes
+            self.format = format
+
+    def append(self, audio: bytes) -> None:
+        """Note audio that is being sent."""
+        self._starts.append(self.sent_bytes)
+        self._chunks.append(audio)
+        self.sent_bytes += len(audio)
+        self._forget()
+
+    def commit(self, event_id: str) -> None:
+        """Note that a commit is being sent: what was not committed belongs to its message."""
+        self._commits.append((event_id, _Turn(self._uncommitted_since, self.sent_bytes)))
+        self._uncommitted_since = self.sent_bytes
+        if len(self._commits) > MAX_TURNS:
+            self._commits.popleft()
+
+    def clear(self) -> None:
+        """Note that a clear is being sent."""
+        self._uncommitted_since = self.sent_bytes
+
+    def refuse_commit(self, event_id: str) -> None:
+        """Drop the audio of a commit that the server refused."""
+        self._commits = deque(commit for commit in self._commits if commit[0] != event_id)
+
+    def receive(self, event: Event) -> None:
+        """Take a server event."""
+        handler = self._HANDLERS.get(type(event))
+        if handler is not None:
+            handler(self, event)
+
+    def take_clip(self, item_id: str) -> bytes | None:
+        """Return what the user said in a message, once; `None` if that was not recorded."""
+        turn = self._turns.pop(item_id, None)
+        if turn is None:
+            return None
+        return self._read(turn.start, self.sent_bytes if turn.end is None else turn.end)
+
+    def _on_started(self, event: InputAudioBufferSpeechStartedEvent) -> None:
+        remember(self._turns, event.item_id, _Turn(self._offset(event.audio_start_ms)), MAX_TURNS)
+
+    def _on_stopped(self, event: InputAudioBufferSpeechStoppedEvent) -> None:
+        end = self._offset(event.audio_end_ms)
+        turn = self._turns.get(event.item_id)
+        if turn is None:  # nobody said where it began: an empty clip
+            turn = remember(self._turns, event.item_id, _Turn(end), MAX_TURNS)
+        turn.end = end
+
+    def _on_committed(self, event: InputAudioBufferCommittedEvent) -> None:
+        commit = self._commits.popleft()[1] if self._commits else None
+        turn = self._turns.get(event.item_id)
+        if turn is None and commit is not None:
+            remember(self._turns, event.item_id, commit, MAX_TURNS)
+        elif turn is not None and commit is None:
+            self._uncommitted_since = self.sent_bytes if turn.end is None else turn.end
+
+    def _offset(self, ms: int) -> int:
+        """Return where a moment of the session's clock lies, in bytes."""
+        return self._format_since + self.format.bytes(ms - self._sent_ms_before)
+
+    def _read(self, start: int, end: int) -> bytes:
+        if not self._starts:
+            return b""
+        start, end = max(start, self._starts[0]), min(end, self.sent_bytes)
+        if end <= start:
+            return b""
+        first = bisect_right(self._starts, start) - 1
+        last = bisect_right(self._starts, end)
+        base = self._starts[first]
+        return b"".join(self._chunks[first:last])[start - base : end - base]
+
+    def _forget(self) -> None:
+        """Drop audio that is too old, in large steps so that an append stays cheap."""
+        kept_bytes = KEPT_SECONDS * 1000 * self.format.bytes_per_ms
+        if self.sent_bytes - self._starts[0] > kept_bytes * 5 // 4:
+            old = bisect_right(self._starts, self.sent_bytes - kept_bytes) - 1
+            del self._starts[:old], self._chunks[:old]
+
+    _HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
+        InputAudioBufferSpeechStartedEvent: _on_started,
+        InputAudioBufferSpeechStoppedEvent: _on_stopped,
+        InputAudioBufferCommittedEvent: _on_committed,
+    }

@@ -1,0 +1,163 @@
+"""One `response.create` and one response: what each of them knows.
+
+`ResponseState` is a response as the server tells of it. `ResponseRequest` is a `response.create` of
+ours, with a small state machine of its own, fed by `Responses`:
+
+    REQUESTED ──created──▶ IN_PROGRESS ──completed, incomplete, cancelled, failed──▶ that state
+        └────────── refused, lost (from both) ──────────▶ REFUSED, LOST
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+from duologue.errors import ResponseFailed
+from duologue.protocol.ga import ResponseCreateParams
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from duologue.errors import Closed, ConnectionLost, RemoteProtocolError, ServerError
+    from duologue.protocol.ga import Response, ResponseCreateEvent, Usage
+    from duologue.session.formatted import FormattedItem
+    from duologue.session.items import ItemState
+
+__all__ = [
+    "REQUEST_TRANSITIONS",
+    "RequestInput",
+    "RequestState",
+    "ResponseRequest",
+    "ResponseState",
+    "response_failed",
+]
+
+
+class RequestState(Enum):
+    """How a `response.create` stands."""
+
+    REQUESTED = auto()
+    IN_PROGRESS = auto()
+    COMPLETED = auto()
+    INCOMPLETE = auto()
+    CANCELLED = auto()
+    FAILED = auto()
+    REFUSED = auto()
+    LOST = auto()
+
+
+class RequestInput(Enum):
+    """What happens to a `response.create`."""
+
+    CREATED = auto()
+    COMPLETED = auto()
+    INCOMPLETE = auto()
+    CANCELLED = auto()
+    FAILED = auto()
+    REFUSED = auto()
+    LOST = auto()
+
+
+_OPEN: Final = (RequestState.REQUESTED, RequestState.IN_PROGRESS)
+_ENDINGS: Final = {
+    RequestInput.COMPLETED: RequestState.COMPLETED,
+    RequestInput.INCOMPLETE: RequestState.INCOMPLETE,
+    RequestInput.CANCELLED: RequestState.CANCELLED,
+    RequestInput.FAILED: RequestState.FAILED,
+    RequestInput.REFUSED: RequestState.REFUSED,
+    RequestInput.LOST: RequestState.LOST,
+}
+
+REQUEST_TRANSITIONS: Final[Mapping[tuple[RequestState, RequestInput], RequestState]] = {
+    **{(state, RequestInput.CREATED): RequestState.IN_PROGRESS for state in _OPEN},
+    **{(state, cause): end for state in _OPEN for cause, end in _ENDINGS.items()},
+    # What has ended stays as it ended: a server may repeat itself.
+    **{(end, cause): end for end in _ENDINGS.values() for cause in RequestInput},
+}
+
+
+class ResponseState:
+    """A response as the server tells of it."""
+
+    __slots__ = ("id", "is_done", "is_out_of_band", "items", "output", "response")
+
+    def __init__(self, response_id: str, response: Response, *, is_out_of_band: bool) -> None:
+        self.id: Final = response_id
+        self.response = response
+        """What the server said last."""
+        self.is_out_of_band: Final = is_out_of_band
+        """Whether the conversation neither sees nor keeps it."""
+        self.is_done = False
+        self.output: list[str] = []
+        """Ids of its items, in the order in which they began."""
+        self.items: list[ItemState] = []
+        """Those items, as far as the core knows them."""
+
+    @property
+    def status(self) -> str | None:
+        """`in_progress`, `completed`, `cancelled`, `incomplete` or `failed`."""
+        status = self.response.status
+        return status if isinstance(status, str) else None
+
+    @property
+    def usage(self) -> Usage | None:
+        """What it cost, once it is done."""
+        return self.response.usage or None
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the request said about itself."""
+        return self.response.metadata or {}
+
+
+class ResponseRequest:
+    """One `response.create` and what became of it."""
+
+    __slots__ = ("error", "event", "event_id", "response", "state")
+
+    def __init__(self, event_id: str, event: ResponseCreateEvent) -> None:
+        self.event_id: Final = event_id
+        self.event: Final = event
+        self.state = RequestState.REQUESTED
+        self.response: ResponseState | None = None
+        """The server's response, once it began."""
+        self.error: ServerError | ConnectionLost | Closed | RemoteProtocolError | None = None
+        """Why it was refused or lost."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something may still come."""
+        return self.state in _OPEN
+
+    @property
+    def is_out_of_band(self) -> bool:
+        """Whether it was asked for beside the conversation."""
+        params = self.event.response
+        return isinstance(params, ResponseCreateParams) and params.conversation == "none"
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What it said about itself."""
+        params = self.event.response
+        return (params.metadata or {}) if isinstance(params, ResponseCreateParams) else {}
+
+    def snapshots(self) -> tuple[FormattedItem, ...]:
+        """Return the items that were made so far."""
+        response = self.response
+        return () if response is None else tuple(item.snapshot() for item in response.items)
+
+    def advance(self, cause: RequestInput) -> bool:
+        """Take an input; return whether the request ended by it."""
+        was_open = self.is_open
+        self.state = REQUEST_TRANSITIONS[self.state, cause]
+        return was_open and not self.is_open
+
+
+def response_failed(response: Response) -> ResponseFailed:
+    """Return the error of a response that ended as `failed`."""
+    details = response.status_details
+    error = details.error if details else None
+    response_id = response.id or ""
+    if not error:
+        return ResponseFailed(response_id)
+    return ResponseFailed(response_id, code=error.code or None, message=error.message or "")

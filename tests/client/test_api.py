@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.client.client_doubles import SESSION, MemoryServer
+from websockets.asyncio.server import ServerConnection, serve
+
+from duologue import (
+    Closed,
+    ConnectionLost,
+    DecodeError,
+    ErrorUpdate,
+    LocalProtocolError,
+    RealtimeAPI,
+    RealtimeClient,
+)
+from duologue.protocol import ga
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_events_go_both_ways_and_nothing_is_added() -> None:
+    server = MemoryServer()
+    async with RealtimeAPI(connector=server.connect) as api:
+        assert api.is_connected
+        event = await anext(aiter(api))
+        assert isinstance(event, ga.SessionCreatedEvent)
+        api.send(ga.ResponseCancelEvent())
+        assert await server.got("response.cancel") == {"type": "response.cancel"}
+        server.end.send(b"{}")
+        update = await api.wait_for_next(ErrorUpdate, timeout=5)
+        assert isinstance(update.error, DecodeError)
+        await api.drain()
+        with pytest.raises(LocalProtocolError):
+            await api.connect()
+    with pytest.raises(Closed):
+        api.send(ga.ResponseCancelEvent())
+    assert [event async for event in api] == []
+
+
+async def test_a_lost_connection_ends_the_iteration_with_an_error() -> None:
+    server = MemoryServer()
+    async with RealtimeAPI(connector=server.connect) as api:
+        heard: list[object] = []
+        api.on("session.created", heard.append)
+        with pytest.raises(Closed):
+            RealtimeAPI(connector=server.connect).send(ga.ResponseCancelEvent())
+        asyncio.get_running_loop().call_soon(server.end.cut)
+        with pytest.raises(ConnectionLost):
+            async for _ in api:
+                pass
+    assert heard == [] or len(heard) == 1
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    with caplog.at_level(logging.DEBUG, logger="duologue.client"):
+        yield caplog
+
+
+async def test_a_conversation_over_a_real_socket(log: pytest.LogCaptureFixture) -> None:
+    async def handle(socket: ServerConnection) -> None:
+        assert socket.request is not None
+        assert socket.request.path == "/v1/realtime?model=gpt-realtime"
+        assert socket.request.headers["Authorization"] == "Bearer sk-secret-of-mine"
+        await socket.send(
+            json.dumps({"type": "session.created", "event_id": "e", "session": SESSION})
+        )
+        async for frame in socket:
+            if json.loads(frame)["type"] == "response.create":
+                done = {"id": "resp_1", "status": "completed"}
+                for kind in ("created", "done"):
+                    told = {"type": f"response.{kind}", "event_id": "e", "response": done}
+                    await socket.send(json.dumps(told))
+
+    async with serve(handle, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        url = f"ws://127.0.0.1:{port}/v1/realtime"
+        async with RealtimeClient(url=url, api_key="sk-secret-of-mine") as client:
+            client.append_input_audio(bytes(960))
+            assert (await client.create_response()).id == "resp_1"
+    lines = [record.getMessage() for record in log.records if record.name == "duologue.client"]
+    assert any(line.startswith("> input_audio_buffer.append, ") for line in lines)
+    assert any(line.startswith("< response.done, ") for line in lines)
+    assert not any("secret" in line for line in lines)
+
+
+async def test_a_server_that_closes_is_a_lost_connection() -> None:
+    async def handle(socket: ServerConnection) -> None:
+        await socket.send(
+            json.dumps({"type": "session.created", "event_id": "e", "session": SESSION})
+        )
+        await socket.recv()
+        await socket.close(1001, "Your session hit the maximum duration of 60 minutes.")
+
+    async with serve(handle, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with RealtimeClient(url=f"ws://127.0.0.1:{port}") as client:
+            with pytest.raises(ConnectionLost, match="60 minutes"):
+                await client.create_response()
+
+
+async def test_nobody_there_is_a_lost_connection() -> None:
+    client = RealtimeClient(url="ws://127.0.0.1:1")
+    with pytest.raises(ConnectionLost):
+        await client.connect()
+    with pytest.raises(ConnectionLost):
+        await RealtimeAPI(url="ws://127.0.0.1:1").connect()

@@ -1,0 +1,389 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.client.client_doubles import SESSION, MemoryServer, client_of
+
+from duologue import (
+    Closed,
+    ConfigurationError,
+    ConnectionLost,
+    ConversationUpdated,
+    DecodeError,
+    ErrorUpdate,
+    LocalProtocolError,
+    RealtimeEvent,
+    ResponseFailed,
+    ServerError,
+)
+from duologue.client.buffer import BACKLOG
+from duologue.protocol import ga
+from duologue.session.requests import RequestState
+
+if TYPE_CHECKING:
+    from duologue import Update
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_connecting_waits_for_the_session() -> None:
+    server = MemoryServer()
+    client = client_of(server)
+    assert not client.is_connected
+    async with client:
+        assert client.is_connected
+        assert isinstance(client.session, ga.RealtimeSession)
+        assert client.session.id == SESSION["id"]
+        assert await client.wait_for_session_created() is client.session
+        assert server.received == []
+    assert not client.is_connected
+    assert server.is_closed.is_set() or await server.is_closed.wait()
+
+
+async def test_a_server_that_never_greets_is_not_waited_for_long() -> None:
+    client = client_of(MemoryServer(greets=False), connect_timeout=0.01)
+    with pytest.raises(TimeoutError, match="SessionCreatedEvent"):
+        await client.connect()
+    assert not client.is_connected
+
+
+async def test_session_keywords_are_sent_and_confirmed() -> None:
+    server = MemoryServer()
+    async with client_of(server, instructions="Be brief.", voice="marin", turn_detection=None):
+        assert [event["session"] for event in server.received] == [
+            {
+                "type": "realtime",
+                "instructions": "Be brief.",
+                "audio": {"input": {"turn_detection": None}, "output": {"voice": "marin"}},
+            }
+        ]
+
+
+async def test_a_refused_configuration_fails_the_connecting() -> None:
+    server = MemoryServer()
+    server.answers["session.update"] = server.refuse
+    client = client_of(server, instructions="x")
+    with pytest.raises(ServerError) as caught:
+        await client.connect()
+    assert caught.value.event_id == server.received[0]["event_id"]
+    assert not client.is_connected
+
+
+async def test_a_configuration_that_is_not_answered_fails_the_connecting() -> None:
+    server = MemoryServer()
+    server.answers.clear()
+    with pytest.raises(TimeoutError, match=r"session\.update"):
+        await client_of(server, instructions="x", connect_timeout=0.05).connect()
+
+
+async def test_connecting_twice_is_an_error() -> None:
+    async with client_of(MemoryServer()) as client:
+        with pytest.raises(LocalProtocolError):
+            await client.connect()
+
+
+async def test_a_client_connects_again_with_an_empty_conversation() -> None:
+    server = MemoryServer()
+    server.replies("Hi")
+    client = client_of(server)
+    async with client:
+        await client.create_response()
+    assert len(client.conversation) == 1
+    async with client:
+        assert len(client.conversation) == 0
+    await client.disconnect()
+    assert client.session is None
+
+
+async def test_unopened_sends_nothing() -> None:
+    client = client_of(MemoryServer())
+    with pytest.raises(Closed):
+        client.create_response()
+    with pytest.raises(Closed):
+        await client.wait_for_next_item()
+    with pytest.raises(Closed):
+        await client.drain()
+
+
+async def test_a_message_is_answered() -> None:
+    server = MemoryServer()
+    server.replies("Hello")
+    async with client_of(server) as client:
+        handle = client.send_user_message_content("Hi")
+        assert (handle.id, handle.text, handle.is_done) == (None, "", False)
+        response = await handle
+        assert response.status == "completed"
+        assert (handle.id, handle.text, handle.transcript, handle.audio) == (
+            "resp_1",
+            "Hello",
+            "",
+            b"",
+        )
+        assert handle.state is RequestState.COMPLETED
+        assert "completed" in repr(handle)
+        assert await handle is response
+        handle.cancel()
+        assert server.types() == ["conversation.item.create", "response.create"]
+        assert client.conversation.item("item_a").formatted.text == "Hello"
+
+
+async def test_empty_content_only_asks() -> None:
+    server = MemoryServer()
+    server.replies("Hello")
+    async with client_of(server) as client:
+        await client.send_user_message_content("")
+        assert server.types() == ["response.create"]
+
+
+async def test_what_one_response_does_differently_is_sent() -> None:
+    server = MemoryServer()
+    async with client_of(server) as client:
+        client.create_response(instructions="x", conversation="none")
+        params = ga.ResponseCreateParams(metadata={"a": "b"})
+        handle = client.create_response(params, output_modalities=["text"])
+        event = await server.got("response.create", 2)
+        assert event["response"] == {"metadata": {"a": "b"}, "output_modalities": ["text"]}
+        assert event["event_id"] == handle.event_id
+        assert server.received[0]["response"] == {"instructions": "x", "conversation": "none"}
+        wrong: Any = {"volume": 11}
+        with pytest.raises(ConfigurationError, match="'volume'"):
+            client.create_response(**wrong)
+        with pytest.raises(ConfigurationError, match="'volume'"):
+            client.update_session(**wrong)
+        with pytest.raises(ConfigurationError):
+            client.update_session()
+
+
+async def test_a_refused_response_raises_where_it_is_awaited() -> None:
+    server = MemoryServer()
+    server.answers["response.create"] = server.refuse
+    async with client_of(server) as client:
+        handle = client.create_response()
+        with pytest.raises(ServerError) as caught:
+            await handle
+        assert caught.value.event_id == handle.event_id
+
+
+async def test_an_error_that_nobody_awaits_becomes_an_update() -> None:
+    server = MemoryServer()
+    server.answers["response.create"] = server.refuse
+    async with client_of(server) as client:
+        client.create_response()
+        update = await client.wait_for_next(ErrorUpdate, timeout=5)
+        assert isinstance(update.error, ServerError)
+
+
+async def test_a_failed_response_raises_and_is_told_when_nobody_awaits_it() -> None:
+    server = MemoryServer()
+    details = {"type": "failed", "error": {"code": "c", "message": "m"}}
+    async with client_of(server) as client:
+        handle = client.create_response()
+        await server.got("response.create")
+        server.begin()
+        server.finish(status="failed", status_details=details)
+        update = await client.wait_for_next("error", timeout=5)
+        assert isinstance(update.error, ResponseFailed)
+        with pytest.raises(ResponseFailed, match="m"):
+            await handle
+
+
+async def test_cancelling_the_await_only_stops_waiting() -> None:
+    server = MemoryServer()
+    async with client_of(server) as client:
+        handle = client.create_response()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(handle, 0.01)
+        server.begin()
+        await client.wait_for_next("response.created")
+        handle.cancel()
+        assert (await server.got("response.cancel"))["response_id"] == "resp_1"
+        server.finish(status="cancelled")
+        assert (await handle).status == "cancelled"
+
+
+async def test_commands_return_what_the_server_answers() -> None:
+    server = MemoryServer()
+    item: dict[str, object] = {"id": "item_u", "type": "message", "role": "user", "content": []}
+    about = {"item_id": "item_u"}
+    server.answers |= {
+        "input_audio_buffer.commit": lambda _: server.send("input_audio_buffer.committed", **about),
+        "input_audio_buffer.clear": lambda _: server.send("input_audio_buffer.cleared"),
+        "conversation.item.create": lambda _: server.send("conversation.item.added", item=item),
+        "conversation.item.retrieve": lambda _: server.send(
+            "conversation.item.retrieved", item=item
+        ),
+        "conversation.item.truncate": lambda _: server.send(
+            "conversation.item.truncated", **about, content_index=0, audio_end_ms=5
+        ),
+        "conversation.item.delete": lambda _: server.send("conversation.item.deleted", **about),
+    }
+    async with client_of(server) as client:
+        session = await client.update_session(speed=1.5, tools=[])
+        assert session == ga.RealtimeSession(
+            audio=ga.AudioConfig(output=ga.AudioOutput(speed=1.5)), tools=[]
+        )
+        pending = client.commit_input_audio()
+        assert await pending == "item_u"
+        assert pending.is_done
+        assert pending.event_id == server.received[-1]["event_id"]
+        await client.clear_input_audio()
+        message = ga.Message(role="user", content=[])
+        assert await client.create_item(message, previous_item_id="root") == "item_u"
+        assert isinstance(await client.retrieve_item("item_u"), ga.Message)
+        await client.truncate_item("item_u", 5)
+        await client.delete_item("item_u")
+        assert client.conversation.items == ()
+
+
+async def test_audio_is_sent_and_committed_where_nobody_detects_turns() -> None:
+    server = MemoryServer()
+    async with client_of(server, turn_detection=None) as client:
+        client.append_input_audio(b"")
+        client.append_input_audio(bytearray(b"\x01\x02"))
+        client.create_response()
+        await server.got("response.create")
+        await client.drain()
+    assert server.types()[1:] == [
+        "input_audio_buffer.append",
+        "input_audio_buffer.commit",
+        "response.create",
+    ]
+    assert server.received[1]["audio"] == "AQI="
+    assert len({event["event_id"] for event in server.received}) == 4
+
+
+async def test_iterating_yields_everything_since_the_connection_and_ends_with_close() -> None:
+    server = MemoryServer()
+    server.replies("Hi")
+    updates: list[Update] = []
+    async with client_of(server) as client:
+        await client.create_response()
+        asyncio.get_running_loop().call_soon(asyncio.ensure_future, client.close())
+        async with asyncio.timeout(5):
+            updates = [update async for update in client]
+    events = [update.event.type for update in updates if isinstance(update, RealtimeEvent)]
+    assert events[:3] == ["session.created", "response.create", "response.created"]
+    assert events[-1] == "response.done"
+    texts = [u.delta.text for u in updates if isinstance(u, ConversationUpdated) and u.delta]
+    assert texts == ["H", "i"]
+
+
+async def test_a_loop_that_was_left_can_be_taken_up_again() -> None:
+    server = MemoryServer()
+    server.replies("Hi")
+    async with client_of(server) as client:
+        await client.create_response()
+        seen: list[str] = []
+        for _ in range(2):
+            async for update in client:
+                if isinstance(update, ConversationUpdated) and update.delta:
+                    seen.append(update.delta.text or "")
+                    break
+        assert seen == ["H", "i"]
+
+
+async def test_two_tasks_cannot_iterate_at_once() -> None:
+    async with client_of(MemoryServer()) as client:
+        await anext(aiter(client))
+        first = asyncio.ensure_future(anext(aiter(client)))
+        await asyncio.sleep(0)
+        with pytest.raises(LocalProtocolError):
+            await anext(aiter(client))
+        first.cancel()
+
+
+async def test_updates_that_nobody_takes_are_dropped_and_counted() -> None:
+    server = MemoryServer()
+    async with client_of(server) as client:
+        for _ in range(BACKLOG + 10):
+            server.send("rate_limits.updated", rate_limits=[])
+        server.send("input_audio_buffer.speech_started", item_id="u", audio_start_ms=0)
+        await client.wait_for_next("conversation.interrupted")
+        statistics = client.statistics()
+        assert statistics.waiting_updates == BACKLOG + 1
+        assert statistics.dropped_updates == 12
+
+
+async def test_everything_that_waits_fails_at_once_when_the_server_dies() -> None:
+    server = MemoryServer()
+    async with client_of(server) as client:
+        await anext(aiter(client))
+        waiting = [
+            asyncio.ensure_future(awaitable)
+            for awaitable in (
+                client.create_response(),
+                client.delete_item("x"),
+                client.wait_for_next_item(),
+                client.wait_for_next_completed_item(),
+                _drain_updates(client),
+            )
+        ]
+        await server.got("conversation.item.delete")
+        server.end.cut()
+        async with asyncio.timeout(5):
+            results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(result) for result in results] == [ConnectionLost] * 5
+        assert not client.is_connected
+        with pytest.raises(ConnectionLost):
+            client.append_input_audio(b"12")
+        with pytest.raises(ConnectionLost):
+            await client.wait_for_next_item()
+
+
+async def _drain_updates(client: Any) -> None:
+    async for _ in client:
+        pass
+
+
+async def test_leaving_settles_what_is_open() -> None:
+    server = MemoryServer()
+    async with client_of(server) as client:
+        handle = client.create_response()
+        pending = client.delete_item("x")
+        waiter = asyncio.ensure_future(client.wait_for_next_item())
+        await asyncio.sleep(0)
+    for awaitable in (handle, pending, waiter):
+        with pytest.raises(Closed):
+            await awaitable
+    with pytest.raises(Closed):
+        client.cancel_response()
+    await client.close()
+
+
+async def test_a_frame_that_is_no_event_is_told_and_the_session_lives() -> None:
+    server = MemoryServer()
+    server.replies("Hi")
+    async with client_of(server) as client:
+        server.end.send(b"nonsense")
+        update = await client.wait_for_next(ErrorUpdate, timeout=5)
+        assert isinstance(update.error, DecodeError)
+        await client.create_response()
+
+
+async def test_a_callback_may_send_and_the_order_is_kept() -> None:
+    server = MemoryServer()
+    async with client_of(server) as client:
+        client.on_next(ga.ConversationItemDeleteEvent, lambda _: client.append_input_audio(b"12"))
+        client.delete_item("x")
+        await server.got("input_audio_buffer.append")
+        assert server.types() == ["conversation.item.delete", "input_audio_buffer.append"]
+
+
+async def test_sending_on_a_connection_that_just_died_raises() -> None:
+    server = MemoryServer()
+    async with client_of(server) as client:
+        server.end.cut()
+        with contextlib.suppress(ConnectionLost):
+            while True:
+                client.clear_input_audio()
+                await asyncio.sleep(0)
+
+
+async def test_any_event_can_be_sent() -> None:
+    server = MemoryServer()
+    async with client_of(server) as client:
+        client.send(ga.OutputAudioBufferClearEvent())
+        assert (await server.got("output_audio_buffer.clear"))["event_id"].startswith("event_")

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.client.client_doubles import MemoryServer, client_of
+
+from duologue import ConversationUpdated, ItemAppended, RealtimeEvent
+from duologue.protocol import ga
+
+if TYPE_CHECKING:
+    from duologue.protocol.ga import ResponseDoneEvent
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_every_kind_of_key_is_called() -> None:
+    server = MemoryServer()
+    server.replies("Hi")
+    heard: list[tuple[str, str]] = []
+    async with client_of(server) as client:
+        keys: list[Any] = [
+            ItemAppended,
+            "conversation.item.appended",
+            ga.ResponseDoneEvent,
+            "response.done",
+            "server.response.done",
+            "client.response.create",
+        ]
+        for key in keys:
+            name = key if isinstance(key, str) else key.__name__
+            client.on(key, lambda value, name=name: heard.append((name, type(value).__name__)))
+        client.on("server.*", lambda event: heard.append(("server.*", event.type)))
+        client.on("client.*", lambda event: heard.append(("client.*", event.type)))
+        await client.create_response()
+    assert {entry for entry in heard if "*" not in entry[0]} == {
+        ("ItemAppended", "ItemAppended"),
+        ("conversation.item.appended", "ItemAppended"),
+        ("ResponseDoneEvent", "ResponseDoneEvent"),
+        ("response.done", "ResponseDoneEvent"),
+        ("server.response.done", "ResponseDoneEvent"),
+        ("client.response.create", "ResponseCreateEvent"),
+    }
+    assert ("client.*", "response.create") in heard
+    assert ("server.*", "response.output_text.delta") in heard
+
+
+async def test_the_decorator_registers_and_returns_the_function() -> None:
+    server = MemoryServer()
+    server.replies("Hi")
+    async with client_of(server) as client:
+        done: list[ResponseDoneEvent] = []
+
+        @client.on(ga.ResponseDoneEvent)
+        def note(event: ResponseDoneEvent) -> None:
+            done.append(event)
+
+        assert callable(note)
+        await client.create_response()
+        client.off(ga.ResponseDoneEvent, note)
+        await client.create_response()
+        assert len(done) == 1
+
+
+async def test_the_next_one_is_called_once_and_off_takes_all() -> None:
+    server = MemoryServer()
+    server.replies("Hi")
+    async with client_of(server) as client:
+        once: list[object] = []
+        never: list[object] = []
+        client.on_next(ConversationUpdated, once.append)
+        client.on("conversation.updated", never.append)
+        client.off("conversation.updated")
+        client.on_next("realtime.event", once.append)
+        await client.create_response()
+        assert len(once) == 1
+        assert isinstance(once[0], RealtimeEvent)
+        assert never == []
+
+
+async def test_asynchronous_callbacks_run_in_order_and_may_await_the_client() -> None:
+    server = MemoryServer()
+    server.replies("Hi")
+    async with client_of(server) as client:
+        order: list[str] = []
+        finished = asyncio.Event()
+
+        async def slow(update: ConversationUpdated) -> None:
+            if update.delta is None:
+                return
+            order.append(f"begin {update.delta.text}")
+            await client.update_session(instructions="x")
+            order.append(f"end {update.delta.text}")
+            if update.delta.text == "i":
+                finished.set()
+
+        client.on(ConversationUpdated, slow)
+        await client.create_response()
+        await asyncio.wait_for(finished.wait(), 5)
+        assert order == ["begin H", "end H", "begin i", "end i"]
+
+
+async def test_an_object_with_an_asynchronous_call_is_awaited() -> None:
+    class Listener:
+        def __init__(self) -> None:
+            self.called = asyncio.Event()
+
+        async def __call__(self, _: object) -> None:
+            self.called.set()
+
+    server = MemoryServer()
+    server.replies("Hi")
+    async with client_of(server) as client:
+        listener = Listener()
+        client.on("response.done", listener)
+        await client.create_response()
+        await asyncio.wait_for(listener.called.wait(), 5)
+
+
+async def test_what_a_callback_raises_reaches_the_loop_and_the_session_lives() -> None:
+    loop = asyncio.get_running_loop()
+    told: list[Any] = []
+    loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+    server = MemoryServer()
+    server.replies("Hi")
+    async with client_of(server) as client:
+        failure = RuntimeError("mine")
+
+        def fail(_: object) -> None:
+            raise failure
+
+        async def fail_later(_: object) -> None:
+            raise failure
+
+        client.on_next("response.created", fail)
+        client.on_next("response.done", fail_later)
+        await client.create_response()
+        await client.create_response()
+        assert told == [failure, failure]
+        assert client.statistics().failed_calls == 2
+
+
+async def test_a_callback_that_closes_the_session_does_not_wait_for_itself() -> None:
+    server = MemoryServer()
+    server.replies("Hi")
+    client = client_of(server)
+    await client.connect()
+    closed = asyncio.Event()
+
+    async def close(_: object) -> None:
+        await client.close()
+        closed.set()
+
+    client.on("response.done", close)
+    await client.create_response()
+    await asyncio.wait_for(closed.wait(), 5)
+    assert not client.is_connected
+
+
+async def test_closing_cancels_a_callback_under_way() -> None:
+    server = MemoryServer()
+    server.replies("Hi")
+    cancelled = asyncio.Event()
+    async with client_of(server) as client:
+        begun = asyncio.Event()
+
+        async def hang(_: object) -> None:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+
+        client.on("response.done", hang)
+        await client.create_response()
+        await asyncio.wait_for(begun.wait(), 5)
+    assert cancelled.is_set()
+
+
+async def test_waiting_in_vain_says_for_what() -> None:
+    async with client_of(MemoryServer()) as client:
+        with pytest.raises(TimeoutError, match=r"response\.done"):
+            await client.wait_for_next("response.done", timeout=0.001)
+
+
+async def test_a_callback_may_take_off_the_next_one() -> None:
+    server = MemoryServer()
+    server.replies("Hi")
+    async with client_of(server) as client:
+        heard: list[object] = []
+        client.on("response.done", lambda _: client.off("response.done", heard.append))
+        client.on_next("response.done", heard.append)
+        await client.create_response()
+        assert heard == []

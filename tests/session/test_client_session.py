@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+from tests.session.session_events import added, feed, message, new_core, server
+
+from duologue.errors import (
+    Closed,
+    ConnectionLost,
+    LocalProtocolError,
+    RemoteProtocolError,
+    ServerError,
+)
+from duologue.protocol import codec, ga
+from duologue.session.commands import MAX_PENDING, CommandState
+from duologue.session.updates import ErrorUpdate, RealtimeEvent
+
+
+def error(event_id: str | None, code: str | None = None) -> ga.AnyServerEvent:
+    told = {"type": "invalid_request_error", "message": "no", "event_id": event_id, "code": code}
+    return server("error", error=told)
+
+
+def test_a_sent_event_gets_an_id_and_goes_out_once() -> None:
+    core = new_core()
+    core.send(ga.ResponseCancelEvent(), 1.0)
+    assert core.events_to_send() == [ga.ResponseCancelEvent(event_id="event_1")]
+    assert core.events_to_send() == []
+
+
+def test_an_event_of_an_unknown_type_goes_out_as_it_is() -> None:
+    core = new_core()
+    event = codec.decode(b'{"type":"future.event"}', direction="client")
+    core.send(event, 1.0)
+    core.send(ga.OutputAudioBufferClearEvent(event_id="x"), 1.0)
+    assert core.events_to_send()[0] is event
+
+
+def test_the_raw_event_comes_after_what_it_caused() -> None:
+    core = new_core()
+    event = added(message("item_u"))
+    assert core.receive(event, 2.5)[-1] == RealtimeEvent("server", event, 2.5)
+
+
+def test_an_unknown_event_is_only_shown_and_a_broken_one_is_told() -> None:
+    core = new_core()
+    assert feed(core, server("future.event")) == []
+    (update,) = feed(core, server("session.updated"))
+    assert isinstance(update, ErrorUpdate)
+    assert isinstance(update.error, RemoteProtocolError)
+    assert "session" in str(update.error)
+
+
+@pytest.mark.parametrize(
+    ("event", "answer"),
+    [
+        (
+            ga.SessionUpdateEvent(session=ga.RealtimeSession()),
+            server("session.updated", session={"type": "realtime"}),
+        ),
+        (
+            ga.InputAudioBufferCommitEvent(),
+            server("input_audio_buffer.committed", item_id="item_u"),
+        ),
+        (ga.InputAudioBufferClearEvent(), server("input_audio_buffer.cleared")),
+        (
+            ga.ConversationItemDeleteEvent(item_id="item_u"),
+            server("conversation.item.deleted", item_id="item_u"),
+        ),
+        (
+            ga.ConversationItemTruncateEvent(item_id="item_u", content_index=0, audio_end_ms=1),
+            server(
+                "conversation.item.truncated", item_id="item_u", content_index=0, audio_end_ms=1
+            ),
+        ),
+        (
+            ga.ConversationItemRetrieveEvent(item_id="item_u"),
+            server("conversation.item.retrieved", item=message("item_u")),
+        ),
+        (
+            ga.ConversationItemCreateEvent(
+                item=ga.Message(role="user", content=[ga.InputText(text="x")])
+            ),
+            added(message("item_u", text="x")),
+        ),
+        (
+            ga.ConversationItemCreateEvent(item=ga.FunctionCallOutput(call_id="c", output="x")),
+            added({"id": "o", "type": "function_call_output", "call_id": "c", "output": "x"}),
+        ),
+        (
+            ga.ConversationItemCreateEvent(item=ga.FunctionCall(name="f", arguments="")),
+            added({"id": "f", "type": "function_call", "name": "f", "arguments": ""}),
+        ),
+        (
+            ga.ConversationItemCreateEvent(item=ga.Message(id="m", role="user", content=[])),
+            added(message("m")),
+        ),
+    ],
+)
+def test_a_command_is_answered_or_refused(
+    event: ga.KnownClientEvent, answer: ga.AnyServerEvent
+) -> None:
+    core = new_core()
+    core.send(event, 1.0)
+    core.send(event, 1.0)
+    feed(core, answer)
+    (answered,) = core.take_commands()
+    assert (answered.event_id, answered.state, answered.answer) == (
+        "event_1",
+        CommandState.ANSWERED,
+        answer,
+    )
+    assert feed(core, error("event_2")) == []
+    (refused,) = core.take_commands()
+    assert (refused.event_id, refused.state) == ("event_2", CommandState.FAILED)
+    assert isinstance(refused.error, ServerError)
+    assert len(core.commands) == 0
+
+
+def test_an_answer_about_another_item_settles_nothing() -> None:
+    core = new_core()
+    core.send(ga.ConversationItemDeleteEvent(item_id="a"), 1.0)
+    core.send(ga.ConversationItemRetrieveEvent(item_id="a"), 1.0)
+    item = ga.Message(id="a", role="user", content=[])
+    core.send(ga.ConversationItemCreateEvent(item=item), 1.0)
+    feed(core, added(message("b")), server("conversation.item.deleted", item_id="b"))
+    feed(core, server("conversation.item.retrieved", item=message("b")))
+    assert core.take_commands() == []
+
+
+def test_an_error_of_nobody_is_told_and_a_late_cancel_is_no_error() -> None:
+    core = new_core()
+    (update,) = feed(core, error("someone", "x"))
+    assert isinstance(update, ErrorUpdate)
+    assert str(update.error) == "no (code=x, event_id=someone)"
+    assert feed(core, error(None, "response_cancel_not_active")) == []
+
+
+def test_an_error_without_an_id_refuses_what_its_code_means() -> None:
+    core = new_core()
+    core.send(ga.InputAudioBufferCommitEvent(), 1.0)
+    assert feed(core, error(None, "input_audio_buffer_commit_empty")) == []
+    assert [command.event_id for command in core.take_commands()] == ["event_1"]
+
+
+def test_commands_without_answers_do_not_grow_without_end() -> None:
+    core = new_core()
+    for _ in range(MAX_PENDING + 1):
+        core.send(ga.InputAudioBufferClearEvent(), 1.0)
+    (oldest,) = core.take_commands()
+    assert oldest.event_id == "event_1"
+    assert isinstance(oldest.error, RemoteProtocolError)
+
+
+def test_the_same_id_cannot_await_two_answers() -> None:
+    core = new_core()
+    core.send(ga.InputAudioBufferClearEvent(event_id="x"), 1.0)
+    with pytest.raises(LocalProtocolError, match="'x'"):
+        core.send(ga.ResponseCreateEvent(event_id="x"), 1.0)
+
+
+def test_after_the_end_nothing_is_sent_and_everything_pending_has_failed() -> None:
+    core = new_core()
+    core.send(ga.InputAudioBufferClearEvent(), 1.0)
+    lost = ConnectionLost("gone")
+    core.end(lost)
+    assert [command.error for command in core.take_commands()] == [lost]
+    assert core.events_to_send() == []
+    with pytest.raises(LocalProtocolError):
+        core.send(ga.InputAudioBufferClearEvent(), 1.0)
+    with pytest.raises(LocalProtocolError):
+        core.append_audio(b"12", 1.0)
+    core.end(Closed("again"))
+
+
+def test_appended_events_are_recorded_and_broken_ones_refused() -> None:
+    core = new_core()
+    core.send(ga.InputAudioBufferAppendEvent.of(b"1234"), 1.0)
+    assert core.input_audio.sent_bytes == 4
+    with pytest.raises(LocalProtocolError):
+        core.send(ga.InputAudioBufferAppendEvent(audio=msgspec.Raw(b'"!!"')), 1.0)
+
+
+def test_the_configuration_is_what_the_server_last_told() -> None:
+    core = new_core()
+    audio = {"input": {"turn_detection": None, "format": {"type": "audio/pcmu"}}}
+    audio |= {"output": {"format": {"type": "audio/pcma"}}}
+    feed(core, server("session.created", session={"type": "realtime", "audio": audio}))
+    assert isinstance(core.session, ga.RealtimeSession)
+    assert not core.detects_turns
+    assert core.input_audio.format.name == "audio/pcmu"
+    assert core.conversation.output_format.name == "audio/pcma"
+    feed(core, server("session.updated", session={"type": "hologram"}))
+    assert isinstance(core.session, ga.UnknownSession)
+
+
+def test_no_deadline_is_set_yet() -> None:
+    core = new_core()
+    assert core.next_deadline() is None
+    with pytest.raises(AssertionError):
+        core.handle_deadline(1.0)

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.session.session_events import feed, message, new_core, output_item, response, server
+
+from duologue.errors import Closed, ResponseFailed, ServerError
+from duologue.protocol import ga
+from duologue.session.requests import REQUEST_TRANSITIONS, RequestInput, RequestState
+from duologue.session.updates import ErrorUpdate
+
+if TYPE_CHECKING:
+    from duologue.session.client_session import ClientSession
+
+
+def ask(core: ClientSession, event_id: str, params: ga.ResponseCreateParams | None = None) -> None:
+    core.send(ga.ResponseCreateEvent(event_id=event_id, response=params), 1.0)
+
+
+def refusal(event_id: str | None, code: str | None = None) -> ga.AnyServerEvent:
+    error = {"type": "invalid_request_error", "message": "no", "event_id": event_id, "code": code}
+    return server("error", error=error)
+
+
+@given(st.sampled_from(RequestState), st.sampled_from(RequestInput))
+def test_the_table_is_total_and_what_ended_stays_ended(
+    state: RequestState, cause: RequestInput
+) -> None:
+    after = REQUEST_TRANSITIONS[state, cause]
+    if state not in {RequestState.REQUESTED, RequestState.IN_PROGRESS}:
+        assert after is state
+    else:
+        assert after.name in {cause.name, "IN_PROGRESS"}
+
+
+@pytest.mark.parametrize("status", ["completed", "incomplete", "cancelled", "failed"])
+def test_a_request_ends_as_its_response_does(status: str) -> None:
+    core = new_core()
+    ask(core, "mine")
+    request = core.responses.request("mine")
+    assert request is not None
+    feed(core, response("created", status="in_progress"))
+    assert request.state is RequestState.IN_PROGRESS
+    assert core.responses.active is request.response
+    feed(core, response("done", status=status, metadata=None))
+    assert request.state.name.lower() == status
+    assert core.take_requests() == [request]
+    assert core.take_requests() == []
+    assert core.responses.active is None
+    state = core.responses.get("resp_1")
+    assert state is not None
+    assert (state.status, state.is_done, state.usage, state.metadata) == (status, True, None, {})
+
+
+def test_a_refused_request_says_why() -> None:
+    core = new_core()
+    ask(core, "mine")
+    request = core.responses.request("mine")
+    assert request is not None
+    assert feed(core, refusal("mine", "x")) == []
+    assert request.state is RequestState.REFUSED
+    assert isinstance(request.error, ServerError)
+    assert request.error.code == "x"
+
+
+def test_a_wrong_guess_is_set_right_by_the_refusal() -> None:
+    """Turn detection began a response while ours was under way."""
+    core = new_core()
+    ask(core, "mine")
+    request = core.responses.request("mine")
+    assert request is not None
+    feed(core, response("created", "resp_vad"))
+    feed(core, refusal("mine", "conversation_already_has_active_response"))
+    assert (request.state, request.response) == (RequestState.REFUSED, None)
+    assert core.responses.active is core.responses.get("resp_vad")
+
+
+def test_an_active_response_error_without_an_id_refuses_the_oldest_that_waits() -> None:
+    core = new_core()
+    ask(core, "first")
+    feed(core, response("created"))
+    ask(core, "second")
+    assert feed(core, refusal(None, "conversation_already_has_active_response")) == []
+    assert [request.event_id for request in core.take_requests()] == ["second"]
+
+
+def test_responses_find_their_requests_by_metadata_and_conversation() -> None:
+    core = new_core()
+    aside = ga.ResponseCreateParams(conversation="none", metadata={"topic": "a"})
+    ask(core, "aside", aside)
+    ask(core, "default")
+    ask(core, "other", ga.ResponseCreateParams(conversation="none"))
+    feed(core, response("created", "resp_o", conversation_id=None))
+    feed(core, response("created", "resp_d", conversation_id="conv_1"))
+    feed(core, response("created", "resp_a", conversation_id=None, metadata={"topic": "a"}))
+    found = {}
+    for name in ("aside", "default", "other"):
+        request = core.responses.request(name)
+        assert request is not None
+        assert request.response is not None
+        found[name] = (request.response.id, request.response.is_out_of_band)
+    assert found == {
+        "aside": ("resp_a", True),
+        "default": ("resp_d", False),
+        "other": ("resp_o", True),
+    }
+    assert core.responses.active is core.responses.get("resp_d")
+
+
+def test_a_response_that_nobody_asked_for_and_that_fails_is_told() -> None:
+    core = new_core()
+    details = {"type": "failed", "error": {"code": "rate_limit_exceeded", "message": "slow"}}
+    updates = feed(core, response("done", status="failed", status_details=details))
+    assert [type(u.error) for u in updates if isinstance(u, ErrorUpdate)] == [ResponseFailed]
+    assert "slow" in str(updates)
+
+
+def test_a_response_is_known_once_and_without_an_id_never() -> None:
+    core = new_core()
+    feed(core, response("created"), response("created"), server("response.created", response={}))
+    assert [state.id for state in core.responses] == ["resp_1"]
+
+
+def test_an_id_that_is_used_again_is_another_response() -> None:
+    core = new_core()
+    feed(core, response("created"), response("done", status="completed"))
+    ask(core, "mine")
+    request = core.responses.request("mine")
+    assert request is not None
+    feed(core, response("created"), response("done", status="completed"))
+    feed(core, response("done", status="completed"))
+    assert request.state is RequestState.COMPLETED
+
+
+def test_events_about_no_known_response_change_nothing() -> None:
+    core = new_core()
+    feed(core, server("response.done", response={"status": "failed"}))
+    feed(core, output_item("added", message("item_a", "assistant")))
+    feed(core, response("created"), output_item("added", message("item_a", "assistant")))
+    feed(core, output_item("added", message("item_a", "assistant")))
+    assert [state.output for state in core.responses] == [["item_a"]]
+
+
+def test_the_end_loses_what_is_open() -> None:
+    core = new_core()
+    ask(core, "mine")
+    core.end(Closed("over"))
+    (request,) = core.take_requests()
+    assert request.state is RequestState.LOST
+    assert request.snapshots() == ()
