@@ -22,7 +22,7 @@ def read_wav(path: Path) -> bytes:
         MissingExtra: If it must be converted and the packages for that are missing.
     """
     try:
-        with path.open("rb") as raw, wave.open(raw) as file:
+        with path.open("rb") as raw, wave.open(raw, "rb") as file:
             rate, width, channels = file.getframerate(), file.getsampwidth(), file.getnchannels()
             data = file.readframes(file.getnframes())
     except OSError as error:

@@ -29,6 +29,7 @@ __all__ = [
     "UnknownEvent",
     "UnsetType",
     "audio_field",
+    "audio_of",
     "read_audio",
     "replace",
 ]
@@ -120,6 +121,20 @@ def replace(model: M, **changes: object) -> M:
 def audio_field(audio: bytes | bytearray | memoryview) -> Raw:
     """Return audio as the base64 JSON string in which it travels."""
     return Raw(b'"' + b64encode(audio) + b'"')
+
+
+def audio_of(event: Event, field: Raw) -> bytes:
+    """Return the audio of an event's field, decoded once; for an event's `audio_data`.
+
+    Not `functools.cached_property`: before Python 3.12 its lock costs as much as the decoding.
+
+    Raises:
+        DecodeError: If the field is not a string of valid base64.
+    """
+    audio: bytes | None = event.__dict__.get("audio_data")
+    if audio is None:
+        audio = vars(event)["audio_data"] = read_audio(field)
+    return audio
 
 
 def read_audio(field: Raw) -> bytes:

@@ -5,8 +5,6 @@ Source: Realtime API reference, client events (GA).
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from duologue.protocol.ga.flat import TranscriptionSessionUpdate
 from duologue.protocol.ga.items import Item
 from duologue.protocol.ga.responses import ResponseCreateParams
@@ -18,7 +16,7 @@ from duologue.protocol.model import (
     UnknownEvent,
     UnsetType,
     audio_field,
-    read_audio,
+    audio_of,
 )
 
 __all__ = [
@@ -66,14 +64,14 @@ class InputAudioBufferAppendEvent(
         """Return the event for audio bytes."""
         return cls(audio=audio_field(audio))
 
-    @cached_property
+    @property
     def audio_data(self) -> bytes:
         """The audio, decoded.
 
         Raises:
             DecodeError: If it is not base64.
         """
-        return read_audio(self.audio)
+        return audio_of(self, self.audio)
 
 
 class InputAudioBufferCommitEvent(

@@ -6,12 +6,11 @@ Source: Realtime API reference, server events (GA).
 from __future__ import annotations
 
 from enum import StrEnum
-from functools import cached_property
 
 from duologue.protocol.ga.items import Item
 from duologue.protocol.ga.responses import Response
 from duologue.protocol.ga.server_events.base import OutputEvent, PartEvent, ServerEvent
-from duologue.protocol.model import UNSET, Model, Open, Raw, UnsetType, read_audio
+from duologue.protocol.model import UNSET, Model, Open, Raw, UnsetType, audio_of
 
 __all__ = [
     "Part",
@@ -140,14 +139,14 @@ class ResponseAudioDeltaEvent(
     delta: Raw
     """Base64 in the session's output format, still a JSON string; `audio_data` decodes it."""
 
-    @cached_property
+    @property
     def audio_data(self) -> bytes:
         """The audio, decoded.
 
         Raises:
             DecodeError: If it is not base64.
         """
-        return read_audio(self.delta)
+        return audio_of(self, self.delta)
 
 
 class ResponseAudioDoneEvent(
