@@ -19,7 +19,7 @@ from duologue.server.answering import Speech, Words, answer
 from duologue.server.engine.stages import Call, TokenCount
 from duologue.server.outbox import Outbox
 from duologue.server.session.commands import Cancel, Respond, Transcribe
-from duologue.server.session.writing import Tokens
+from duologue.server.session.usage import Tokens
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket

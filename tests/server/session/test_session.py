@@ -6,7 +6,7 @@ import pytest
 
 from duologue.protocol import codec, ga
 from duologue.server.session.commands import Cancel, Respond, Transcribe
-from duologue.server.session.writing import Tokens
+from duologue.server.session.usage import Tokens
 
 if TYPE_CHECKING:
     from tests.server.session.conftest import Harness

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from duologue.protocol import ga
 from duologue.server.session.commands import Cancel, Command, Respond
-from duologue.server.session.planning import plan_response
+from duologue.server.session.plan import plan_response
 from duologue.server.session.refusal import Refusal
-from duologue.server.session.writing import NO_TOKENS, ResponseWriter, Tokens
+from duologue.server.session.usage import NO_TOKENS, Tokens
+from duologue.server.session.writing import ResponseWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

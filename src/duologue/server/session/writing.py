@@ -10,57 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from duologue.protocol import ga
-from duologue.protocol.formats import PCM16
 from duologue.protocol.model import UNSET, UnsetType, audio_field, replace
 from duologue.server.session.conversation import Conversation, StoredItem
+from duologue.server.session.usage import Made, Tokens, usage_of
 
-__all__ = ["NO_TOKENS", "ResponsePlan", "ResponseWriter", "Tokens"]
+if TYPE_CHECKING:
+    from duologue.server.session.plan import ResponsePlan
 
-USER_MS_PER_TOKEN: Final = 100
-ASSISTANT_MS_PER_TOKEN: Final = 50
-"""How the API bills audio: 10 tokens a second in, 20 out."""
-
-CHARS_PER_TOKEN: Final = 4
-"""A rule of thumb, for brains that do not count."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """Text tokens that the brain counted; zeros where it does not count."""
-
-    input: int = 0
-    cached: int = 0
-    output: int = 0
-
-
-NO_TOKENS: Final = Tokens()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponsePlan:
-    """What a response will be, after its own parameters went over the session's."""
-
-    response_id: str
-    conversation_id: str | None
-    """`None` for an out-of-band response."""
-    speaks: bool
-    instructions: str
-    items: list[ga.Item] | None
-    """What the model reads instead of the conversation."""
-    tools: list[ga.Tool]
-    tool_choice: ga.ToolChoice
-    max_output_tokens: int | str
-    voice: str
-    speed: float
-    metadata: dict[str, str] | None | UnsetType = UNSET
-
-    @property
-    def modality(self) -> str:
-        """`audio` or `text`."""
-        return "audio" if self.speaks else "text"
+__all__ = ["ResponseWriter"]
 
 
 class _Place(TypedDict):
@@ -176,9 +136,10 @@ class ResponseWriter:
     def finish(self, status: str, details: ga.ResponseStatusDetails | None, tokens: Tokens) -> None:
         """End the response; nothing may be added after it."""
         self._close_message("completed" if status == "completed" else "incomplete")
-        response = replace(
-            self._response(), status=status, status_details=details, usage=self._usage(tokens)
-        )
+        own = [stored.item for stored in self._output]
+        made = Made(text_chars=self._text_chars, audio_bytes=self._audio_bytes)
+        usage = usage_of(self.plan, self._conversation, own, made, tokens)
+        response = replace(self._response(), status=status, status_details=details, usage=usage)
         self._emit(ga.ResponseDoneEvent(event_id=self._new_id("event"), response=response))
 
     def _response(self) -> ga.Response:
@@ -291,33 +252,6 @@ class ResponseWriter:
             "output_index": self._output.index(message.stored),
             "content_index": 0,
         }
-
-    def _usage(self, tokens: Tokens) -> ga.Usage:
-        if self.plan.items is not None:
-            heard = 0
-        else:
-            heard = sum(
-                PCM16.ms(len(stored.audio)) // USER_MS_PER_TOKEN
-                for stored in self._conversation.stored()
-                if stored not in self._output
-            )
-        spoken = PCM16.ms(self._audio_bytes) // ASSISTANT_MS_PER_TOKEN
-        written = tokens.output or -(-self._text_chars // CHARS_PER_TOKEN)
-        return ga.Usage(
-            total_tokens=tokens.input + heard + written + spoken,
-            input_tokens=tokens.input + heard,
-            output_tokens=written + spoken,
-            input_token_details=ga.InputTokenDetails(
-                text_tokens=tokens.input,
-                audio_tokens=heard,
-                image_tokens=0,
-                cached_tokens=tokens.cached,
-                cached_tokens_details=ga.CachedTokenDetails(
-                    text_tokens=tokens.cached, audio_tokens=0, image_tokens=0
-                ),
-            ),
-            output_token_details=ga.OutputTokenDetails(text_tokens=written, audio_tokens=spoken),
-        )
 
 
 def _text_part(text: str) -> ga.Part:

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnsetType
 from duologue.server.session.refusal import Refusal
-from duologue.server.session.writing import ResponsePlan
 
 if TYPE_CHECKING:
     from duologue.server.session.conversation import Conversation
 
-__all__ = ["plan_response"]
+__all__ = ["ResponsePlan", "plan_response"]
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponsePlan:
+    """What a response will be, after its own parameters went over the session's."""
+
+    response_id: str
+    conversation_id: str | None
+    """`None` for an out-of-band response."""
+    speaks: bool
+    instructions: str
+    items: list[ga.Item] | None
+    """What the model reads instead of the conversation."""
+    tools: list[ga.Tool]
+    tool_choice: ga.ToolChoice
+    max_output_tokens: int | str
+    voice: str
+    speed: float
+    metadata: dict[str, str] | None | UnsetType = UNSET
+
+    @property
+    def modality(self) -> str:
+        """`audio` or `text`."""
+        return "audio" if self.speaks else "text"
 
 
 def plan_response(
