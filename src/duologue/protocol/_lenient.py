@@ -7,6 +7,7 @@ types, unless a known field is missing or mistyped.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,11 @@ from msgspec import inspect
 from duologue.protocol.model import EXTRA_KEY, UNKNOWN_TAG
 
 if TYPE_CHECKING:
+    import msgspec
+
     from duologue.protocol.model import Json
 
-__all__ = ["lift", "tags"]
+__all__ = ["explain", "lift", "tags"]
 
 
 @cache
@@ -99,3 +102,13 @@ def _nullable(info: inspect.Type) -> bool:
 def _member(info: inspect.Type, kind: type[Any]) -> Any:  # noqa: ANN401  # an instance of `kind`
     members = info.types if isinstance(info, inspect.UnionType) else (info,)
     return next((member for member in members if isinstance(member, kind)), None)
+
+
+def explain(error: msgspec.ValidationError) -> tuple[str, str | None]:
+    """Return what a validation error says, and the path it says it of."""
+    reason, _, where = str(error).partition(" - at `$")
+    path = where.rstrip("`").removeprefix(".")
+    missing = re.search(r"required field `([^`]+)`", reason)
+    if missing:
+        path = f"{path}.{missing[1]}" if path else missing[1]
+    return reason, path or None

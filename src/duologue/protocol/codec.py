@@ -257,7 +257,7 @@ def _own(frame: bytearray | memoryview | str) -> bytes:
 def _decode_leniently(
     frame: bytes, dialect: Dialect, direction: Direction, surface: Surface
 ) -> Event | UnknownEvent:
-    from duologue.protocol._lenient import lift, tags  # noqa: PLC0415  # rare, and slow to import
+    from duologue.protocol._lenient import explain, lift, tags  # noqa: PLC0415  # rare, slow to import
 
     head = _read_head(frame)
     struct = tags(_union(dialect, direction, surface)).get(head.type)
@@ -267,7 +267,7 @@ def _decode_leniently(
         lifted = lift(msgspec.json.decode(frame), struct)
         event = _decoder(dialect, direction, surface).decode(_encoder.encode(lifted))
     except msgspec.ValidationError as error:
-        reason, path = _explain(error)
+        reason, path = explain(error)
         return UnknownEvent(
             type=head.type, raw=frame, event_id=head.event_id, reason=reason, path=path
         )
@@ -313,13 +313,3 @@ def _excerpt(frame: bytes, position: int, width: int = 24) -> str:
     """Return a few characters of a frame that are safe to print."""
     near = frame[max(0, position - width) : position + width].decode("ascii", "replace")
     return "".join(char if char.isprintable() else "\ufffd" for char in near)
-
-
-def _explain(error: msgspec.ValidationError) -> tuple[str, str | None]:
-    """Return what a validation error says, and the path it says it of."""
-    reason, _, where = str(error).partition(" - at `$")
-    path = where.rstrip("`").removeprefix(".")
-    missing = re.search(r"required field `([^`]+)`", reason)
-    if missing:
-        path = f"{path}.{missing[1]}" if path else missing[1]
-    return reason, path or None

@@ -5,6 +5,8 @@ One module per heading of the API reference; all public names are here too.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from duologue.protocol.ga.audio import (
     AudioConfig,
     AudioFormat,
@@ -25,6 +27,7 @@ from duologue.protocol.ga.audio import (
     UnknownAudioFormat,
     UnknownTurnDetection,
     Voice,
+    VoiceChoice,
     VoiceId,
 )
 from duologue.protocol.ga.client_events import (
@@ -79,6 +82,7 @@ from duologue.protocol.ga.responses import (
     CachedTokenDetails,
     ConversationMode,
     InputTokenDetails,
+    Metadata,
     OutputTokenDetails,
     Response,
     ResponseAudio,
@@ -173,6 +177,7 @@ from duologue.protocol.ga.session import (
     RetentionRatio,
     Session,
     TokenLimits,
+    Tracing,
     TracingConfig,
     TranscriptionSession,
     Truncation,
@@ -183,23 +188,27 @@ from duologue.protocol.ga.session import (
 )
 from duologue.protocol.ga.tools import (
     AllowedCallers,
+    AllowedTools,
     ConnectorId,
     FunctionTool,
     McpApprovalFilter,
     McpApprovalSetting,
     McpTool,
     McpToolFilter,
+    RequireApproval,
     Tool,
     ToolChoice,
     ToolChoiceFunction,
     ToolChoiceMcp,
     ToolChoiceMode,
+    Tools,
     UnknownTool,
     UnknownToolChoice,
 )
 
 __all__ = [
     "AllowedCallers",
+    "AllowedTools",
     "AnyClientEvent",
     "AnyServerEvent",
     "AudioConfig",
@@ -276,6 +285,7 @@ __all__ = [
     "Message",
     "MessagePhase",
     "MessageRole",
+    "Metadata",
     "NoiseReduction",
     "NoiseReductionType",
     "OutputAudio",
@@ -305,6 +315,7 @@ __all__ = [
     "RealtimeSession",
     "Reasoning",
     "ReasoningEffort",
+    "RequireApproval",
     "Response",
     "ResponseAudio",
     "ResponseAudioDeltaEvent",
@@ -348,6 +359,8 @@ __all__ = [
     "ToolChoiceFunction",
     "ToolChoiceMcp",
     "ToolChoiceMode",
+    "Tools",
+    "Tracing",
     "TracingConfig",
     "TranscriptionDurationUsage",
     "TranscriptionError",
@@ -374,5 +387,15 @@ __all__ = [
     "UnknownTurnDetection",
     "Usage",
     "Voice",
+    "VoiceChoice",
     "VoiceId",
 ]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Return a type by the name that another package gives it."""
+        from duologue.protocol.names import resolve  # noqa: PLC0415  # long, and rarely asked
+
+        return resolve("ga", name)

@@ -29,6 +29,7 @@ __all__ = [
     "UnknownAudioFormat",
     "UnknownTurnDetection",
     "Voice",
+    "VoiceChoice",
     "VoiceId",
 ]
 
@@ -181,6 +182,10 @@ class VoiceId(Model, frozen=True, kw_only=True):
     """`voice_…`"""
 
 
+VoiceChoice = Open[Voice] | VoiceId
+"""A built-in voice by its name, or a custom one."""
+
+
 class AudioInput(Model, frozen=True, kw_only=True):
     """How the server treats incoming audio."""
 
@@ -197,7 +202,7 @@ class AudioOutput(Model, frozen=True, kw_only=True):
     """How the server speaks."""
 
     format: AudioFormat | UnsetType = UNSET
-    voice: Open[Voice] | VoiceId | UnsetType = UNSET
+    voice: VoiceChoice | UnsetType = UNSET
     """Cannot change once the session has spoken."""
     speed: float | UnsetType = UNSET
     """0.25 to 1.5, 1 when unset; changes between turns only."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from duologue.protocol.ga.audio import AudioFormat, Voice, VoiceId
+from duologue.protocol.ga.audio import AudioFormat, VoiceChoice
 from duologue.protocol.ga.items import Item
 from duologue.protocol.ga.session import OutputModality, Prompt, Reasoning
 from duologue.protocol.ga.tools import Tool, ToolChoice
@@ -17,6 +17,7 @@ __all__ = [
     "CachedTokenDetails",
     "ConversationMode",
     "InputTokenDetails",
+    "Metadata",
     "OutputTokenDetails",
     "Response",
     "ResponseAudio",
@@ -66,11 +67,15 @@ class ResponseStatusReason(StrEnum):
     CONTENT_FILTER = "content_filter"
 
 
+Metadata = dict[str, str]
+"""At most 16 pairs of 64 and 512 characters, for the application's own use."""
+
+
 class ResponseAudioOutput(Model, frozen=True, kw_only=True):
     """How one response speaks."""
 
     format: AudioFormat | UnsetType = UNSET
-    voice: Open[Voice] | VoiceId | UnsetType = UNSET
+    voice: VoiceChoice | UnsetType = UNSET
 
 
 class ResponseAudio(Model, frozen=True, kw_only=True):
@@ -94,8 +99,8 @@ class ResponseCreateParams(Model, frozen=True, kw_only=True):
     parallel_tool_calls: bool | UnsetType = UNSET
     max_output_tokens: int | str | UnsetType = UNSET
     """1 to 4096, or `inf`."""
-    metadata: dict[str, str] | None | UnsetType = UNSET
-    """At most 16 pairs of 64 and 512 characters; comes back in the response."""
+    metadata: Metadata | None | UnsetType = UNSET
+    """Comes back in the response."""
     prompt: Prompt | None | UnsetType = UNSET
     reasoning: Reasoning | UnsetType = UNSET
 
@@ -169,4 +174,4 @@ class Response(Model, frozen=True, kw_only=True):
     max_output_tokens: int | str | UnsetType = UNSET
     audio: ResponseAudio | UnsetType = UNSET
     usage: Usage | None | UnsetType = UNSET
-    metadata: dict[str, str] | None | UnsetType = UNSET
+    metadata: Metadata | None | UnsetType = UNSET

@@ -31,6 +31,7 @@ __all__ = [
     "RetentionRatio",
     "Session",
     "TokenLimits",
+    "Tracing",
     "TracingConfig",
     "TranscriptionSession",
     "Truncation",
@@ -107,6 +108,10 @@ class TracingConfig(Model, frozen=True, kw_only=True):
     workflow_name: str | UnsetType = UNSET
     group_id: str | UnsetType = UNSET
     metadata: Any | UnsetType = UNSET
+
+
+Tracing = str | TracingConfig
+"""`auto`, or a configuration."""
 
 
 class TokenLimits(Model, frozen=True, kw_only=True):
@@ -216,7 +221,7 @@ class RealtimeSession(Model, frozen=True, kw_only=True, tag_field="type", tag="r
     include: list[Open[Include]] | None | UnsetType = UNSET
     prompt: Prompt | None | UnsetType = UNSET
     reasoning: Reasoning | UnsetType = UNSET
-    tracing: str | TracingConfig | None | UnsetType = UNSET
+    tracing: Tracing | None | UnsetType = UNSET
     """`auto`, or a configuration; `None` switches tracing off. Cannot change once set."""
     truncation: Truncation | UnsetType = UNSET
     id: str | UnsetType = UNSET

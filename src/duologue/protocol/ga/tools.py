@@ -12,17 +12,20 @@ from duologue.protocol.model import UNSET, Model, Open, Unknown, UnsetType
 
 __all__ = [
     "AllowedCallers",
+    "AllowedTools",
     "ConnectorId",
     "FunctionTool",
     "McpApprovalFilter",
     "McpApprovalSetting",
     "McpTool",
     "McpToolFilter",
+    "RequireApproval",
     "Tool",
     "ToolChoice",
     "ToolChoiceFunction",
     "ToolChoiceMcp",
     "ToolChoiceMode",
+    "Tools",
     "UnknownTool",
     "UnknownToolChoice",
 ]
@@ -88,6 +91,13 @@ class McpApprovalFilter(Model, frozen=True, kw_only=True):
     never: McpToolFilter | UnsetType = UNSET
 
 
+AllowedTools = list[str] | McpToolFilter
+"""Tools by name, or by what they are."""
+
+RequireApproval = Open[McpApprovalSetting] | McpApprovalFilter
+"""One rule for all tools, or one for each."""
+
+
 class McpTool(Model, frozen=True, kw_only=True, tag_field="type", tag="mcp"):
     """A remote MCP server whose tools the API calls by itself."""
 
@@ -102,9 +112,9 @@ class McpTool(Model, frozen=True, kw_only=True, tag_field="type", tag="mcp"):
     """OAuth token for the server: a secret."""
     headers: dict[str, str] | None | UnsetType = UNSET
     """Sent with each request to the server: may hold secrets."""
-    allowed_tools: list[str] | McpToolFilter | None | UnsetType = UNSET
+    allowed_tools: AllowedTools | None | UnsetType = UNSET
     allowed_callers: list[Open[AllowedCallers]] | None | UnsetType = UNSET
-    require_approval: Open[McpApprovalSetting] | McpApprovalFilter | None | UnsetType = UNSET
+    require_approval: RequireApproval | None | UnsetType = UNSET
     defer_loading: bool | UnsetType = UNSET
     """List the server's tools only when the model looks for one."""
 
@@ -114,6 +124,9 @@ class UnknownTool(Unknown, frozen=True, kw_only=True):
 
 
 Tool = FunctionTool | McpTool | UnknownTool
+
+Tools = list[Tool]
+"""All tools of a session or a response."""
 
 
 class ToolChoiceFunction(Model, frozen=True, kw_only=True, tag_field="type", tag="function"):

@@ -1,0 +1,71 @@
+"""The types of all events, as an enum: for tables and logs; a `match` on classes needs none of it.
+
+Source: Realtime API reference, client and server events (beta).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["EventType"]
+
+
+class EventType(StrEnum):
+    """The `type` of an event."""
+
+    CONVERSATION_ITEM_CREATE = "conversation.item.create"
+    CONVERSATION_ITEM_DELETE = "conversation.item.delete"
+    CONVERSATION_ITEM_RETRIEVE = "conversation.item.retrieve"
+    CONVERSATION_ITEM_TRUNCATE = "conversation.item.truncate"
+    INPUT_AUDIO_BUFFER_APPEND = "input_audio_buffer.append"
+    INPUT_AUDIO_BUFFER_CLEAR = "input_audio_buffer.clear"
+    INPUT_AUDIO_BUFFER_COMMIT = "input_audio_buffer.commit"
+    OUTPUT_AUDIO_BUFFER_CLEAR = "output_audio_buffer.clear"
+    RESPONSE_CANCEL = "response.cancel"
+    RESPONSE_CREATE = "response.create"
+    SESSION_UPDATE = "session.update"
+    TRANSCRIPTION_SESSION_UPDATE = "transcription_session.update"
+    CONVERSATION_CREATED = "conversation.created"
+    CONVERSATION_ITEM_CREATED = "conversation.item.created"
+    CONVERSATION_ITEM_DELETED = "conversation.item.deleted"
+    INPUT_AUDIO_TRANSCRIPTION_COMPLETED = "conversation.item.input_audio_transcription.completed"
+    INPUT_AUDIO_TRANSCRIPTION_DELTA = "conversation.item.input_audio_transcription.delta"
+    INPUT_AUDIO_TRANSCRIPTION_FAILED = "conversation.item.input_audio_transcription.failed"
+    INPUT_AUDIO_TRANSCRIPTION_SEGMENT = "conversation.item.input_audio_transcription.segment"
+    CONVERSATION_ITEM_RETRIEVED = "conversation.item.retrieved"
+    CONVERSATION_ITEM_TRUNCATED = "conversation.item.truncated"
+    ERROR = "error"
+    INPUT_AUDIO_BUFFER_CLEARED = "input_audio_buffer.cleared"
+    INPUT_AUDIO_BUFFER_COMMITTED = "input_audio_buffer.committed"
+    INPUT_AUDIO_BUFFER_SPEECH_STARTED = "input_audio_buffer.speech_started"
+    INPUT_AUDIO_BUFFER_SPEECH_STOPPED = "input_audio_buffer.speech_stopped"
+    MCP_LIST_TOOLS_COMPLETED = "mcp_list_tools.completed"
+    MCP_LIST_TOOLS_FAILED = "mcp_list_tools.failed"
+    MCP_LIST_TOOLS_IN_PROGRESS = "mcp_list_tools.in_progress"
+    OUTPUT_AUDIO_BUFFER_CLEARED = "output_audio_buffer.cleared"
+    OUTPUT_AUDIO_BUFFER_STARTED = "output_audio_buffer.started"
+    OUTPUT_AUDIO_BUFFER_STOPPED = "output_audio_buffer.stopped"
+    RATE_LIMITS_UPDATED = "rate_limits.updated"
+    RESPONSE_AUDIO_DELTA = "response.audio.delta"
+    RESPONSE_AUDIO_DONE = "response.audio.done"
+    RESPONSE_AUDIO_TRANSCRIPT_DELTA = "response.audio_transcript.delta"
+    RESPONSE_AUDIO_TRANSCRIPT_DONE = "response.audio_transcript.done"
+    RESPONSE_CONTENT_PART_ADDED = "response.content_part.added"
+    RESPONSE_CONTENT_PART_DONE = "response.content_part.done"
+    RESPONSE_CREATED = "response.created"
+    RESPONSE_DONE = "response.done"
+    RESPONSE_FUNCTION_CALL_ARGUMENTS_DELTA = "response.function_call_arguments.delta"
+    RESPONSE_FUNCTION_CALL_ARGUMENTS_DONE = "response.function_call_arguments.done"
+    RESPONSE_MCP_CALL_COMPLETED = "response.mcp_call.completed"
+    RESPONSE_MCP_CALL_FAILED = "response.mcp_call.failed"
+    RESPONSE_MCP_CALL_IN_PROGRESS = "response.mcp_call.in_progress"
+    RESPONSE_MCP_CALL_ARGUMENTS_DELTA = "response.mcp_call_arguments.delta"
+    RESPONSE_MCP_CALL_ARGUMENTS_DONE = "response.mcp_call_arguments.done"
+    RESPONSE_OUTPUT_ITEM_ADDED = "response.output_item.added"
+    RESPONSE_OUTPUT_ITEM_DONE = "response.output_item.done"
+    RESPONSE_TEXT_DELTA = "response.text.delta"
+    RESPONSE_TEXT_DONE = "response.text.done"
+    SESSION_CREATED = "session.created"
+    SESSION_UPDATED = "session.updated"
+    TRANSCRIPTION_SESSION_CREATED = "transcription_session.created"
+    TRANSCRIPTION_SESSION_UPDATED = "transcription_session.updated"

@@ -1,0 +1,95 @@
+"""The words of audio: formats, modalities, turn detection."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from duologue.protocol import beta, ga
+from duologue.protocol.formats import PCM16
+from duologue.protocol.model import UNSET, UnsetType
+from duologue.protocol.translate._carry import json_of, reread
+from duologue.protocol.translate._losses import Losses, LossRule
+
+__all__ = [
+    "format_to_beta",
+    "format_to_ga",
+    "modalities_to_beta",
+    "modalities_to_ga",
+    "turn_detection_to_beta",
+    "turn_detection_to_ga",
+]
+
+_BOTH: Final = [ga.OutputModality.TEXT.value, ga.OutputModality.AUDIO.value]
+_AUDIO: Final = [ga.OutputModality.AUDIO.value]
+
+
+def modalities_to_ga(modalities: list[str] | UnsetType) -> list[str] | UnsetType:
+    """Return one modality where beta names two: audio brings its text."""
+    if modalities is not UNSET and sorted(modalities) == sorted(_BOTH):
+        return list(_AUDIO)
+    return modalities
+
+
+def modalities_to_beta(modalities: list[str] | UnsetType) -> list[str] | UnsetType:
+    """Return two modalities where GA names audio."""
+    return list(_BOTH) if modalities == _AUDIO else modalities
+
+
+def format_to_ga(name: str | UnsetType) -> ga.AudioFormat | UnsetType:
+    """Return the object of a format's name; the service demands the rate of PCM."""
+    if name is UNSET:
+        return UNSET
+    match name:
+        case beta.AudioFormat.PCM16:
+            return ga.AudioPcm(rate=PCM16.rate_hz)
+        case beta.AudioFormat.G711_ULAW:
+            return ga.AudioPcmu()
+        case beta.AudioFormat.G711_ALAW:
+            return ga.AudioPcma()
+        case _:
+            return ga.UnknownAudioFormat(raw={"type": name})
+
+
+def format_to_beta(
+    format_: ga.AudioFormat | UnsetType, losses: Losses, path: str = "format"
+) -> str | UnsetType:
+    """Return the name of a format; a rate that the name does not mean, and other fields, go."""
+    if format_ is UNSET:
+        return UNSET
+    here = losses.under(path)
+    if isinstance(format_, ga.UnknownAudioFormat):
+        rest = {key: value for key, value in format_.raw.items() if key != "type"}
+        here.drop("extra", rest or UNSET, LossRule.AUDIO_FORMAT)
+        return UNSET if format_.type is None else format_.type
+    here.drop("extra", format_.extra, LossRule.AUDIO_FORMAT)
+    match format_:
+        case ga.AudioPcm():
+            if format_.rate != PCM16.rate_hz:
+                here.drop("rate", format_.rate, LossRule.AUDIO_FORMAT)
+            return beta.AudioFormat.PCM16.value
+        case ga.AudioPcmu():
+            return beta.AudioFormat.G711_ULAW.value
+        case ga.AudioPcma():
+            return beta.AudioFormat.G711_ALAW.value
+
+
+def turn_detection_to_ga(
+    detection: beta.TurnDetection | UnsetType | None,
+) -> ga.TurnDetection | UnsetType | None:
+    """Return one of GA's kinds; fields of the other kind become unknown fields of this one."""
+    if detection is UNSET or detection is None:
+        return detection
+    body = {"type": beta.TurnDetectionType.SERVER_VAD.value} | json_of(detection)
+    known: ga.TurnDetection | None = reread(body, ga.TurnDetection)
+    return known or ga.UnknownTurnDetection(raw=body)
+
+
+def turn_detection_to_beta(
+    detection: ga.TurnDetection | UnsetType | None,
+) -> beta.TurnDetection | UnsetType | None:
+    """Return beta's flat object."""
+    if detection is UNSET or detection is None:
+        return detection
+    body = json_of(detection)
+    known: beta.TurnDetection | None = reread(body, beta.TurnDetection)
+    return known or beta.TurnDetection(extra=body)

@@ -1,0 +1,105 @@
+"""Items and their parts.
+
+Parts are named anew inside items only: the `content_part` events say `text` and `audio` in both
+dialects, and are the same types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from duologue.protocol import beta, ga
+from duologue.protocol.model import UNSET
+from duologue.protocol.translate._carry import carry, json_of, reread
+
+__all__ = ["is_in_progress", "item_to_beta", "item_to_ga"]
+
+
+def item_to_ga(item: beta.Item) -> ga.Item:
+    """Return a beta item in GA's words; one that lacks what GA demands stays as it is, unread."""
+    change = _ITEMS_TO_GA.get(type(item))
+    return change(item) if change else item  # type: ignore[return-value]  # the rest are GA's own
+
+
+def item_to_beta(item: ga.Item) -> beta.Item:
+    """Return a GA item in beta's words."""
+    change = _ITEMS_TO_BETA.get(type(item))
+    return change(item) if change else item  # type: ignore[return-value]  # the rest are GA's own
+
+
+def is_in_progress(item: beta.Item) -> bool:
+    """Say whether a response is still making an item."""
+    if isinstance(item, beta.UnknownItem):
+        return item.raw.get("status") == ga.ItemStatus.IN_PROGRESS
+    if isinstance(item, beta.Message | beta.FunctionCall | beta.FunctionCallOutput):
+        return item.status == ga.ItemStatus.IN_PROGRESS
+    return False
+
+
+def _message_to_ga(item: beta.Message) -> ga.Item:
+    if item.role is UNSET:
+        return ga.UnknownItem(raw=json_of(item))
+    parts = [] if item.content is UNSET else [_part_to_ga(part) for part in item.content]
+    return carry(item, ga.Message, content=parts)
+
+
+def _message_to_beta(item: ga.Message) -> beta.Item:
+    return carry(item, beta.Message, content=[_part_to_beta(part) for part in item.content])
+
+
+def _call_to_ga(item: beta.FunctionCall) -> ga.Item:
+    if item.name is UNSET:
+        return ga.UnknownItem(raw=json_of(item))
+    arguments = "" if item.arguments is UNSET else item.arguments
+    return carry(item, ga.FunctionCall, arguments=arguments)
+
+
+def _output_to_ga(item: beta.FunctionCallOutput) -> ga.Item:
+    if item.call_id is UNSET or item.output is UNSET:
+        return ga.UnknownItem(raw=json_of(item))
+    return carry(item, ga.FunctionCallOutput)
+
+
+def _part_to_ga(part: beta.ContentPart) -> ga.ContentPart:
+    change = _PARTS_TO_GA.get(type(part))
+    return change(part) if change else part  # type: ignore[return-value]  # the table holds beta's own
+
+
+def _part_to_beta(part: ga.ContentPart) -> beta.ContentPart:
+    change = _PARTS_TO_BETA.get(type(part))
+    return change(part) if change else part  # type: ignore[return-value]  # the table holds GA's own
+
+
+def _reread(
+    union: Any,  # noqa: ANN401  # a union is no type
+) -> Callable[[Any], Any]:
+    """Return what looks again at something unknown: the other dialect may know it."""
+    return lambda unknown: reread(unknown.raw, union) or unknown
+
+
+_ITEMS_TO_GA: Final[Mapping[type, Callable[[Any], ga.Item]]] = {
+    beta.Message: _message_to_ga,
+    beta.FunctionCall: _call_to_ga,
+    beta.FunctionCallOutput: _output_to_ga,
+}
+
+_ITEMS_TO_BETA: Final[Mapping[type, Callable[[Any], beta.Item]]] = {
+    ga.Message: _message_to_beta,
+    ga.FunctionCall: lambda item: carry(item, beta.FunctionCall),
+    ga.FunctionCallOutput: lambda item: carry(item, beta.FunctionCallOutput),
+    ga.UnknownItem: _reread(beta.Item),
+}
+
+_PARTS_TO_GA: Final[Mapping[type, Callable[[Any], ga.ContentPart]]] = {
+    beta.Text: lambda part: carry(part, ga.OutputText),
+    beta.Audio: lambda part: carry(part, ga.OutputAudio),
+    beta.ReferencePart: lambda part: ga.UnknownPart(raw=json_of(part)),
+    beta.UnknownPart: _reread(ga.ContentPart),
+}
+
+_PARTS_TO_BETA: Final[Mapping[type, Callable[[Any], beta.ContentPart]]] = {
+    ga.OutputText: lambda part: carry(part, beta.Text),
+    ga.OutputAudio: lambda part: carry(part, beta.Audio),
+    ga.UnknownPart: _reread(beta.ContentPart),
+}
