@@ -1,0 +1,134 @@
+"""A conversation of Realtime items, as the messages of a chat completion.
+
+Speech counts by its transcript; pictures and item types that a chat has no word for are left out. A
+message without any words is left out too, so the models see only what was said.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from duologue.protocol.ga import (
+    FunctionCall,
+    FunctionCallOutput,
+    FunctionTool,
+    InputAudio,
+    InputText,
+    Message,
+    OutputAudio,
+    OutputText,
+    ToolChoiceFunction,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from duologue.protocol.ga import ContentPart, Item, ToolChoice
+    from duologue.protocol.model import Json
+    from duologue.server.engine.stages import BrainRequest
+
+__all__ = [
+    "ChatObject",
+    "chat_messages",
+    "chat_tool_choice",
+    "chat_tools",
+    "forget_oldest",
+    "functions_of",
+]
+
+ChatObject: TypeAlias = "dict[str, Json]"
+"""A JSON object of the chat completions API."""
+
+
+def chat_messages(request: BrainRequest) -> list[ChatObject]:
+    """Return the request's instructions and items as chat messages, in order.
+
+    Calls that follow one another become one assistant message, as the chat API wants them.
+    """
+    messages: list[ChatObject] = []
+    if request.instructions:
+        messages.append({"role": "system", "content": request.instructions})
+    calls: list[Json] = []
+    for item in request.items:
+        if isinstance(item, FunctionCall):
+            if not calls:
+                messages.append({"role": "assistant", "content": None, "tool_calls": calls})
+            calls.append(_tool_call(item))
+        elif message := _message(item):
+            messages.append(message)
+            calls = []
+    return messages
+
+
+def functions_of(request: BrainRequest) -> list[FunctionTool]:
+    """Return the functions of the request that have a name; other kinds of tools run elsewhere."""
+    return [tool for tool in request.tools if isinstance(tool, FunctionTool) and tool.name]
+
+
+def chat_tools(functions: Sequence[FunctionTool]) -> list[Json]:
+    """Return functions as the chat API describes them."""
+    return [{"type": "function", "function": _function(tool)} for tool in functions]
+
+
+def chat_tool_choice(choice: ToolChoice) -> Json:
+    """Return `none`, `auto`, `required`, or the object that names one function.
+
+    What a chat cannot express (an MCP tool, a choice invented later) becomes `auto`.
+    """
+    if isinstance(choice, ToolChoiceFunction):
+        return {"type": "function", "function": {"name": choice.name}}
+    return str(choice) if choice in ("none", "required") else "auto"
+
+
+def forget_oldest(messages: Sequence[ChatObject], *, share: float) -> list[ChatObject]:
+    """Return the messages without the oldest turns, so that about `share` of the text is left.
+
+    A turn goes as a whole, from a user's message to the next, so that no output loses its call. The
+    system messages at the start and the last turn always stay.
+    """
+    first = next((i for i, m in enumerate(messages) if m["role"] != "system"), len(messages))
+    turns = [i for i, m in enumerate(messages) if m["role"] == "user" and i > first]
+    kept = list(messages)
+    for start in turns:
+        kept = [*messages[:first], *messages[start:]]
+        if _size(kept) <= share * _size(messages):
+            break
+    return kept
+
+
+def _size(messages: Sequence[ChatObject]) -> int:
+    return sum(len(str(message)) for message in messages)
+
+
+def _message(item: Item) -> ChatObject | None:
+    if isinstance(item, FunctionCallOutput):
+        return {"role": "tool", "tool_call_id": item.call_id, "content": item.output}
+    if not isinstance(item, Message):
+        return None
+    words = " ".join(text for part in item.content if (text := _words(part)))
+    return {"role": str(item.role), "content": words} if words else None
+
+
+def _words(part: ContentPart) -> str:
+    match part:
+        case InputText(text=text) | OutputText(text=text):
+            return text or ""
+        case InputAudio(transcript=text) | OutputAudio(transcript=text):
+            return (text or "").strip()
+        case _:
+            return ""
+
+
+def _tool_call(item: FunctionCall) -> ChatObject:
+    function: ChatObject = {"name": item.name, "arguments": item.arguments}
+    return {"id": item.call_id or item.name, "type": "function", "function": function}
+
+
+def _function(tool: FunctionTool) -> ChatObject:
+    function: ChatObject = {
+        "name": tool.name or "",
+        "parameters": tool.parameters or {"type": "object", "properties": {}},
+    }
+    if tool.description:
+        function["description"] = tool.description
+    return function
