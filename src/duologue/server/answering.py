@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from duologue.server.engine.clauses import ClauseSplitter, speakable
 from duologue.server.engine.stages import BrainRequest, Call, Say, TokenCount
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from duologue.server.session.commands import Respond
 
 __all__ = ["Answer", "Speech", "Words", "answer"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Speech:
 Answer = Words | Speech | Call | TokenCount
 
 
-async def answer(asked: Respond, brain: Brain, synthesizer: Synthesizer) -> AsyncIterator[Answer]:
+async def answer(asked: Respond, brain: Brain, synthesizer: Synthesizer) -> AsyncGenerator[Answer]:
     """Yield an answer as it is made: a clause is spoken while the next is still thought of."""
     request = BrainRequest(
         instructions=asked.instructions,
@@ -43,15 +46,16 @@ async def answer(asked: Respond, brain: Brain, synthesizer: Synthesizer) -> Asyn
         max_output_tokens=asked.max_output_tokens,
     )
     splitter = ClauseSplitter()
-    async for event in brain.respond(request):
-        if not isinstance(event, Say):
-            yield event
-        elif not asked.speaks:
-            yield Words(event.text)
-        else:
-            for clause in splitter.feed(event.text):
-                async for piece in _spoken(clause, asked, synthesizer):
-                    yield piece
+    async with _closing(brain.respond(request)) as events:
+        async for event in events:
+            if not isinstance(event, Say):
+                yield event
+            elif not asked.speaks:
+                yield Words(event.text)
+            else:
+                for clause in splitter.feed(event.text):
+                    async for piece in _spoken(clause, asked, synthesizer):
+                        yield piece
     for clause in splitter.flush():
         async for piece in _spoken(clause, asked, synthesizer):
             yield piece
@@ -63,5 +67,17 @@ async def _spoken(
     yield Words(clause)
     text = speakable(clause)
     if text:
-        async for pcm in synthesizer.speak(text, voice=asked.voice, speed=asked.speed):
-            yield Speech(pcm)
+        speech = synthesizer.speak(text, voice=asked.voice, speed=asked.speed)
+        async with _closing(speech) as chunks:
+            async for pcm in chunks:
+                yield Speech(pcm)
+
+
+@asynccontextmanager
+async def _closing(stream: AsyncIterator[T]) -> AsyncGenerator[AsyncIterator[T]]:
+    """Close a stage's stream when its reader stops early, so that the stage stops at once."""
+    try:
+        yield stream
+    finally:
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()

@@ -103,6 +103,7 @@ class _Door:
             score=self._engine.vad().score,
             new_id=new_id,
             expires_at=_unix_seconds() + SESSION_SECONDS,
+            transcribes_early=self._engine.transcribes_early,
         )
         observe = self._open_observer() if self._open_observer is not None else None
         self._sessions += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from starlette.websockets import WebSocketDisconnect, WebSocketState
@@ -16,9 +17,9 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 from duologue.errors import DecodeError
 from duologue.protocol import codec
 from duologue.server.answering import Speech, Words, answer
-from duologue.server.engine.stages import Call, TokenCount
+from duologue.server.engine.stages import BrainRequest, Call, TokenCount
 from duologue.server.outbox import Outbox
-from duologue.server.session.commands import Cancel, Respond, Transcribe
+from duologue.server.session.commands import Cancel, Respond, Transcribe, Warm
 from duologue.server.session.usage import Tokens
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "Observer"]
 
 logger = logging.getLogger("duologue.server")
+
+_WARMING = "warming"  # the job that is not named by an item or a response
 
 Observer = Callable[["ga.AnyClientEvent | ga.KnownServerEvent"], None]
 """Told of every event of a session, in order."""
@@ -117,11 +120,31 @@ class Connection:
                 self._start(command.item_id, self._transcribe(command))
             case Respond():
                 self._start(command.response_id, self._respond(command))
+            case Warm():
+                if job := self._jobs.pop(_WARMING, None):
+                    job.cancel()
+                self._start(_WARMING, self._warm(command))
 
     def _start(self, target_id: str, work: Coroutine[None, None, None]) -> None:
         job = self._tasks.create_task(work)
         self._jobs[target_id] = job
-        job.add_done_callback(lambda _: self._jobs.pop(target_id, None))
+        job.add_done_callback(lambda job: self._forget(target_id, job))
+
+    def _forget(self, target_id: str, job: asyncio.Task[None]) -> None:
+        if self._jobs.get(target_id) is job:
+            del self._jobs[target_id]
+
+    async def _warm(self, asked: Warm) -> None:
+        request = BrainRequest(
+            instructions=asked.instructions,
+            items=(),
+            tools=asked.tools,
+            tool_choice=asked.tool_choice,
+        )
+        try:
+            await self._engine.brain.warm(request)
+        except Exception as error:  # noqa: BLE001  # the first answer will be slower, or tell why
+            logger.warning("the brain could not be warmed: %s", error)
 
     async def _transcribe(self, asked: Transcribe) -> None:
         words: list[str] = []
@@ -131,31 +154,35 @@ class Connection:
                 asked.pcm, language=asked.language, prompt=asked.prompt
             ):
                 words.append(delta)
-                self._session.transcript_delta(asked.item_id, delta)
+                self._session.transcripts.delta(asked.item_id, delta)
                 self._flush()
         except Exception as error:  # noqa: BLE001  # an engine's fault ends this item's words only
             logger.warning("transcription failed: %s", error)
-            self._session.transcript_failed(asked.item_id, str(error))
+            self._session.transcripts.failed(asked.item_id, str(error))
         else:
-            self._session.transcript_done(asked.item_id, "".join(words).strip())
+            self._session.transcripts.done(asked.item_id, "".join(words).strip())
         self._flush()
 
     async def _respond(self, asked: Respond) -> None:
         responses = self._session.responses
         counted = TokenCount()
+        if warming := self._jobs.get(_WARMING):
+            await asyncio.wait({warming})  # it reads the beginning of this very request
         try:
-            async for piece in answer(asked, self._engine.brain, self._engine.synthesizer):
-                match piece:
-                    case Words():
-                        responses.text(asked.response_id, piece.text)
-                    case Speech():
-                        responses.audio(asked.response_id, piece.pcm)
-                    case Call():
-                        responses.call(asked.response_id, piece.name, piece.arguments)
-                    case TokenCount():
-                        counted = piece
-                self._flush()
-                await self._outbox.room()
+            pieces = answer(asked, self._engine.brain, self._engine.synthesizer)
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    match piece:
+                        case Words():
+                            responses.text(asked.response_id, piece.text)
+                        case Speech():
+                            responses.audio(asked.response_id, piece.pcm)
+                        case Call():
+                            responses.call(asked.response_id, piece.name, piece.arguments)
+                        case TokenCount():
+                            counted = piece
+                    self._flush()
+                    await self._outbox.room()
         except Exception as error:  # noqa: BLE001  # an engine's fault ends this response only
             logger.warning("response failed: %s", error)
             responses.failed(asked.response_id, str(error))

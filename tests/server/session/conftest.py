@@ -22,10 +22,13 @@ def loud(frame: bytes) -> float:
 class Harness:
     """Drives a `ServerSession`; remembers its events and commands."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, transcribes_early: bool = False) -> None:
         count = itertools.count(1)
         self.session = ServerSession(
-            model="gpt-realtime", score=loud, new_id=lambda prefix: f"{prefix}_{next(count)}"
+            model="gpt-realtime",
+            score=loud,
+            new_id=lambda prefix: f"{prefix}_{next(count)}",
+            transcribes_early=transcribes_early,
         )
         self.events: list[ga.KnownServerEvent] = []
         self.commands: list[Command] = []

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from tests.server.session.conftest import Harness
 
 from duologue.protocol import codec, ga
 from duologue.server.session.commands import Cancel, Respond, Transcribe
 from duologue.server.session.usage import Tokens
-
-if TYPE_CHECKING:
-    from tests.server.session.conftest import Harness
 
 SPOKEN_REPLY = [
     "response.output_item.added",
@@ -50,7 +48,7 @@ def transcribe(harness: Harness) -> Transcribe:
 def speak_a_turn(harness: Harness, words: str = "hello") -> str:
     """Say something, and return the id of the response that is asked for."""
     harness.say(400, silence_ms=300)
-    harness.session.transcript_done(transcribe(harness).item_id, words)
+    harness.session.transcripts.done(transcribe(harness).item_id, words)
     harness.take()
     return respond(harness).response_id
 
@@ -85,8 +83,8 @@ def test_a_spoken_turn_comes_in_the_recorded_order(harness: Harness) -> None:
     assert harness.say(400) == ["input_audio_buffer.speech_started"]
     assert harness.say(0, silence_ms=300) == TURN
     asked = transcribe(harness)
-    harness.session.transcript_delta(asked.item_id, "hello")
-    harness.session.transcript_done(asked.item_id, "hello")
+    harness.session.transcripts.delta(asked.item_id, "hello")
+    harness.session.transcripts.done(asked.item_id, "hello")
     assert harness.take() == [
         "conversation.item.input_audio_transcription.delta",
         "conversation.item.input_audio_transcription.completed",
@@ -102,7 +100,7 @@ def test_a_spoken_turn_comes_in_the_recorded_order(harness: Harness) -> None:
 def test_the_brain_waits_for_the_words_of_the_user(harness: Harness) -> None:
     harness.say(400, silence_ms=300)
     assert not [command for command in harness.commands if isinstance(command, Respond)]
-    harness.session.transcript_done(transcribe(harness).item_id, "what time is it")
+    harness.session.transcripts.done(transcribe(harness).item_id, "what time is it")
     harness.take()
     message = respond(harness).items[-1]
     assert isinstance(message, ga.Message)
@@ -111,14 +109,14 @@ def test_the_brain_waits_for_the_words_of_the_user(harness: Harness) -> None:
 
 def test_words_are_not_told_to_a_client_that_did_not_ask(harness: Harness) -> None:
     harness.say(400, silence_ms=300)
-    harness.session.transcript_done(transcribe(harness).item_id, "hello")
+    harness.session.transcripts.done(transcribe(harness).item_id, "hello")
     assert harness.take() == []
 
 
 def test_a_failed_transcription_is_told_and_answered_without_words(harness: Harness) -> None:
     harness.configure(audio={"input": {"transcription": {"model": "whisper-1"}}})
     harness.say(400, silence_ms=300)
-    harness.session.transcript_failed(transcribe(harness).item_id, "out of memory")
+    harness.session.transcripts.failed(transcribe(harness).item_id, "out of memory")
     assert harness.take() == ["conversation.item.input_audio_transcription.failed"]
     assert respond(harness)
 
@@ -369,3 +367,54 @@ def test_deleting_an_item_that_is_being_transcribed_frees_the_response(harness: 
     harness.send({"type": "conversation.item.delete", "item_id": item_id})
     assert Cancel(item_id) in harness.commands
     assert respond(harness).items == []
+
+
+def eager() -> Harness:
+    harness = Harness(transcribes_early=True)
+    harness.configure(audio={"input": {"transcription": {"model": "whisper-1"}}})
+    return harness
+
+
+def test_a_guess_in_the_pause_is_the_transcript_when_the_turn_ends() -> None:
+    harness = eager()
+    harness.say(400, silence_ms=150)
+    asked = transcribe(harness)
+    harness.session.transcripts.done(asked.item_id, "hello")
+    assert harness.take() == []
+    assert harness.say(0, silence_ms=150) == [
+        *TURN[:4],
+        "conversation.item.input_audio_transcription.delta",
+        "conversation.item.input_audio_transcription.completed",
+        "response.created",
+    ]
+    assert [c for c in harness.commands if isinstance(c, Transcribe)] == [asked]
+
+
+def test_a_guess_that_comes_after_the_turn_is_waited_for() -> None:
+    harness = eager()
+    harness.say(400, silence_ms=300)
+    assert not [command for command in harness.commands if isinstance(command, Respond)]
+    harness.session.transcripts.done(transcribe(harness).item_id, "hello")
+    harness.take()
+    assert respond(harness)
+
+
+def test_a_guess_is_thrown_away_when_the_user_goes_on() -> None:
+    harness = eager()
+    harness.say(400, silence_ms=150)
+    first = transcribe(harness)
+    harness.say(400, silence_ms=300)
+    second = transcribe(harness)
+    assert Cancel(first.item_id) in harness.commands
+    assert second.item_id == first.item_id
+    assert len(second.pcm) > len(first.pcm)
+
+
+def test_a_commit_does_not_take_a_guess_for_the_whole() -> None:
+    harness = eager()
+    harness.say(400, silence_ms=150)
+    harness.session.transcripts.done(transcribe(harness).item_id, "hel")
+    harness.send({"type": "input_audio_buffer.commit"})
+    asked = [command for command in harness.commands if isinstance(command, Transcribe)]
+    assert len(asked) == 2
+    assert "conversation.item.input_audio_transcription.completed" not in harness.take()

@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from duologue.protocol import ga
 from duologue.server.session.hearing import Hearing
-from duologue.server.session.turns import SpeechStarted, SpeechStopped, TurnDetector
+from duologue.server.session.turns import (
+    SpeechPaused,
+    SpeechResumed,
+    SpeechStarted,
+    SpeechStopped,
+    TurnChange,
+    TurnDetector,
+)
 
 FRAME_MS = 16
 
@@ -15,7 +24,7 @@ def detector(silence_duration_ms: int = 200) -> TurnDetector:
     return TurnDetector(config, frame_ms=FRAME_MS)
 
 
-def changes(turns: TurnDetector, scores: list[float]) -> list[SpeechStarted | SpeechStopped]:
+def changes(turns: TurnDetector, scores: list[float]) -> list[TurnChange]:
     found = [turns.feed(score, (place + 1) * FRAME_MS) for place, score in enumerate(scores)]
     return [change for change in found if change is not None]
 
@@ -46,7 +55,9 @@ def test_turns_begin_and_end_alternately_and_in_time(scores: list[float]) -> Non
     found = changes(detector(silence_duration_ms=100), scores)
     kinds = [type(change) for change in found]
     assert kinds == [SpeechStarted, SpeechStopped] * (len(kinds) // 2) + kinds[len(kinds) & ~1 :]
-    times = [c.onset_ms if isinstance(c, SpeechStarted) else c.end_ms for c in found]
+    starts = [c.onset_ms for c in found if isinstance(c, SpeechStarted)]
+    ends = [c.end_ms for c in found if isinstance(c, SpeechStopped)]
+    times = [time for turn in zip_longest(starts, ends) for time in turn if time is not None]
     assert times == sorted(times)
 
 
@@ -55,7 +66,7 @@ def test_any_chunking_of_the_audio_gives_the_same_turns(sizes: list[int]) -> Non
     audio = bytes(9600) + b"\1" * 30_000 + bytes(24_000) + b"\1" * 9600 + bytes(24_000)
     whole = list(hearing().append(audio))
     pieces = hearing()
-    found: list[SpeechStarted | SpeechStopped] = []
+    found: list[TurnChange] = []
     start = 0
     for size in [*sizes, len(audio)]:
         found += pieces.append(audio[start : start + 2 * size])
@@ -75,3 +86,16 @@ def test_the_buffer_holds_little_while_nobody_speaks() -> None:
     for _ in range(1000):
         list(ears.append(bytes(4800)))
     assert len(ears.take()) <= 48 * (300 + 200 + FRAME_MS)
+
+
+def test_a_pause_is_noticed_once_and_so_is_its_end() -> None:
+    config = ga.ServerVad(silence_duration_ms=200)
+    turns = TurnDetector(config, frame_ms=FRAME_MS, notices_pauses=True)
+    scores = [0.9] * 5 + [0.0] * 8 + [0.9] * 5 + [0.0] * 13
+    assert changes(turns, scores) == [
+        SpeechStarted(0),
+        SpeechPaused((5 + 6) * FRAME_MS),
+        SpeechResumed(),
+        SpeechPaused((18 + 6) * FRAME_MS),
+        SpeechStopped(31 * FRAME_MS),
+    ]

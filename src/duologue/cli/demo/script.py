@@ -9,21 +9,26 @@ from duologue.cli.demo.speech import SHIPPED_WORDS
 if TYPE_CHECKING:
     from duologue.server.engine.scripted import ScriptedBrain, ScriptedTranscriber, ToneSynthesizer
 
-__all__ = ["INSTRUCTIONS", "scripted_stages"]
+__all__ = ["INSTRUCTIONS", "STORY_INSTRUCTIONS", "scripted_stages"]
 
 INSTRUCTIONS: Final = (
-    "You are a friendly voice assistant. Answer in one or two short sentences of plain text."
-    " When the user asks whether you can hear them, say yes and tell a story of ten sentences"
-    " about a lighthouse keeper and his cat. When the user asks you to stop, say that you will."
+    "You are a friendly voice assistant at home. You answer in one short and polite sentence."
 )
 
 _STORY: Final = (
-    "Yes, I can hear you very well. Let me tell you a story. Once upon a time there was a"
-    " lighthouse on a rock in the sea, and in it lived an old keeper with his cat. Every evening"
-    " they climbed the stairs together, and the keeper lit the lamp while the cat watched the"
-    " waves. One night the fog came in so thick that nobody could see the light, and far out a"
-    " small boat had lost its way. The cat heard it first."
+    "Yes, I can hear you. While you are here, let me tell you a story. Once upon a time an old"
+    " keeper lived in a lighthouse by the sea with his grey cat. Every evening he lit the lamp, and"
+    " the cat watched the ships go by. One night the lamp went out in a storm, and the cat ran up"
+    " the stairs to wake him. He lit the lamp again, and all the ships came home safely."
 )
+
+STORY_INSTRUCTIONS: Final = (
+    "You are a friendly voice assistant."
+    " When the user says stop, you say: All right, I will stop.\n"
+    "User: Stop please.\nYou: All right, I will stop.\n"
+    f"User: Hello, can you hear me?\nYou: {_STORY}"
+)
+"""A model of half a billion parameters tells a story that it is shown, and no other."""
 
 PACE: Final = 6.0
 """The script's voice is made six times faster than it sounds: like a real server's."""
@@ -50,9 +55,10 @@ def scripted_stages(*, knows_the_clips: bool) -> ScriptedStages:
         ScriptedTranscriber,
         ToneSynthesizer,
     )
+    from duologue.server.engine.stages import Call  # noqa: PLC0415
 
     rules = [
-        Rule("lights", "The lights in the kitchen are on."),
+        Rule("lights", Call("set_light", '{"room": "kitchen", "on": true}')),
         Rule("can you hear", _STORY),
         Rule("stop", "All right, I will stop."),
         Rule("enough", "You are welcome."),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SHIPPED_WORDS", "Utterance", "of_file", "rms", "shipped", "stretches"]
 
-BARGE_IN_AFTER_MS: Final = 1500
+BARGE_IN_AFTER_MS: Final = 6000
 """How much of the answer has arrived when the user speaks over it, in audio, not in time."""
 
 PAUSE_MS: Final = 250
@@ -45,6 +45,8 @@ class Utterance:
     """PCM16 at 24 kHz; empty when it is typed."""
     text: str | None = None
     """What is typed instead."""
+    begins_story: bool = False
+    """Whether the assistant is told beforehand to tell a story, without functions to call."""
     barge_in_after_ms: int | None = None
     """Speak over the answer when so much of it has arrived; `None`: wait for its end."""
 
@@ -68,7 +70,10 @@ def shipped() -> list[Utterance]:
         with as_file(files("duologue.cli") / "speech" / f"{name}.wav") as path:
             pcm = read_wav(path)
         after = BARGE_IN_AFTER_MS if name == names[-1] else None
-        found.append(Utterance(name=f"{name}.wav", pcm=pcm, barge_in_after_ms=after))
+        begins = name == "hello"
+        found.append(
+            Utterance(name=f"{name}.wav", pcm=pcm, begins_story=begins, barge_in_after_ms=after)
+        )
     return found
 
 

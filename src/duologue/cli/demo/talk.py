@@ -9,6 +9,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from duologue.cli.demo.microphone import Microphone
+from duologue.cli.demo.script import STORY_INSTRUCTIONS
 from duologue.cli.demo.tools import call_tool
 from duologue.cli.demo.turns import Reply, Turn
 from duologue.protocol import ga
@@ -110,6 +111,8 @@ class Talk:
                 "an answer to interrupt",
             )
             self._screen.note(f"speaking over the answer after {self._received_ms()} ms of it")
+        if utterance.begins_story:
+            await self._client.update_session(instructions=STORY_INSTRUCTIONS, tools=[])
         if utterance.text is not None:
             self._type(utterance.text)
         elif self._is_fast:

@@ -1,4 +1,4 @@
-"""The function that the demo's assistant may call."""
+"""The functions that the demo's assistant may call."""
 
 from __future__ import annotations
 
@@ -20,17 +20,32 @@ TOOLS: Final[list[ga.Tool]] = [
             "properties": {"city": {"type": "string", "description": "Name of the city."}},
             "required": ["city"],
         },
-    )
+    ),
+    ga.FunctionTool(
+        name="set_light",
+        description="Turn the lights of a room on or off.",
+        parameters={
+            "type": "object",
+            "properties": {"room": {"type": "string"}, "on": {"type": "boolean"}},
+            "required": ["room", "on"],
+        },
+    ),
 ]
 
 
 def call_tool(name: str, arguments: str) -> str:
     """Return what a call of the model brings; errors go to the model, as data."""
-    if name != "get_weather":
-        return json.dumps({"error": f"there is no function {name!r}"})
     try:
         given = msgspec.json.decode(arguments, type=dict[str, Any])
     except msgspec.DecodeError:
         return json.dumps({"error": "the arguments are no JSON object"})
-    city = given.get("city") or "Paris"
-    return json.dumps({"city": city, "temperature": "18 degrees", "sky": "sunny"})
+    match name:
+        case "get_weather":
+            city = given.get("city") or "Paris"
+            found = {"city": city, "temperature_c": 18, "condition": "sunny"}
+        case "set_light":
+            state = "on" if given.get("on", True) else "off"
+            found = {"result": f"The lights in the {given.get('room') or 'house'} are {state}."}
+        case _:
+            found = {"error": f"there is no function {name!r}"}
+    return json.dumps(found)

@@ -162,7 +162,12 @@ def scripted_engine(
         transcriber=ScriptedTranscriber(transcripts),
         brain=ScriptedBrain(rules),
         synthesizer=ToneSynthesizer(pace),
-        labels={"vad": "loudness", "stt": "script", "brain": "rules", "tts": "tones"},
+        labels={
+            "vad": "loudness",
+            "transcriber": "script",
+            "brain": "rules",
+            "synthesizer": "tones",
+        },
     )
 
 
@@ -251,6 +256,8 @@ def _spoken_output(output: str) -> str:
         value = msgspec.json.decode(output, type=dict[str, Any])
     except msgspec.DecodeError:
         return f"The answer is {output}."
+    if len(value) == 1:
+        return str(*value.values())
     told = ", ".join(f"{key.replace('_', ' ')} {item}" for key, item in value.items())
     return f"I found this: {told}."
 

@@ -36,24 +36,32 @@ async def open_engine(
     Raises:
         ConfigurationError: If a stage is unknown, or its packages or model files are missing.
     """
-    family = brain if isinstance(brain, str) else "scripted:"
+    family = f"{_family(brain)}:" if isinstance(brain, str) else "scripted:"
     asked: dict[str, Any] = {
         "brain": brain,
         "transcriber": family if stt is None else stt,
         "synthesizer": family if tts is None else tts,
         "vad": family if vad is None else vad,
     }
-    kinds = {stage: _family(value) for stage, value in asked.items() if isinstance(value, str)}
     own = {stage: value for stage, value in asked.items() if not isinstance(value, str)}
     engine = replace(scripted_engine(), **own)
-    local = {stage for stage, kind in kinds.items() if kind == "local"}
+    local = {
+        stage: uri.partition(":")[2] or None
+        for stage, uri in asked.items()
+        if isinstance(uri, str) and _family(uri) == "local"
+    }
     if not local:
         return engine
-    from duologue.server.engine.local.engine import load_stages  # noqa: PLC0415  # heavy, optional
+    from duologue.server.engine.local.engine import load_stages  # noqa: PLC0415  # an extra
 
-    names = {stage: asked[stage].partition(":")[2] or None for stage in local}
-    loaded, labels, close = await load_stages(names)
-    return replace(engine, **loaded, labels=engine.labels | labels, close=close)
+    loaded = await load_stages(local)
+    return replace(
+        engine,
+        **loaded.parts,
+        labels=engine.labels | loaded.labels,
+        close=loaded.close,
+        transcribes_early="transcriber" in local,
+    )
 
 
 def _family(uri: str) -> str:

@@ -136,6 +136,8 @@ class Engine:
     transcriber: Transcriber
     brain: Brain
     synthesizer: Synthesizer
+    transcribes_early: bool = False
+    """Whether to look for the words in a pause that may end the turn: sooner, but more work."""
     close: Callable[[], None] = lambda: None
     """Frees what the stages hold: threads, models."""
     labels: dict[str, str] = field(default_factory=dict[str, str])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from duologue.protocol.ga import Item, Tool, ToolChoice
 
-__all__ = ["Cancel", "Command", "Respond", "Transcribe"]
+__all__ = ["Cancel", "Command", "Respond", "Transcribe", "Warm"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,4 +50,13 @@ class Cancel:
     target_id: str
 
 
-Command = Transcribe | Respond | Cancel
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warm:
+    """Prepare for answers that begin like this; nothing is handed back."""
+
+    instructions: str
+    tools: Sequence[Tool]
+    tool_choice: ToolChoice
+
+
+Command = Transcribe | Respond | Cancel | Warm

@@ -9,7 +9,7 @@ from duologue.protocol import ga
 from duologue.protocol.model import UNSET
 from duologue.server.session.input_audio import MIN_COMMIT_MS, InputBuffer
 from duologue.server.session.refusal import Refusal
-from duologue.server.session.turns import SpeechStarted, SpeechStopped, TurnDetector
+from duologue.server.session.turns import TurnChange, TurnDetector
 
 __all__ = ["FRAME_MS", "Hearing", "Score"]
 
@@ -26,8 +26,9 @@ ONSET_MARGIN_MS: Final = 200
 class Hearing:
     """The user's audio, from bytes to turns."""
 
-    def __init__(self, score: Score) -> None:
+    def __init__(self, score: Score, *, notices_pauses: bool = False) -> None:
         self._score = score
+        self._notices_pauses = notices_pauses
         self._buffer = InputBuffer(frame_bytes=FRAME_MS * 48)
         self._turns: TurnDetector | None = None
         self.transcription: ga.AudioTranscription | None = None
@@ -53,11 +54,13 @@ class Hearing:
         if not isinstance(detection, ga.ServerVad):
             self._turns = None
         elif self._turns is None:
-            self._turns = TurnDetector(detection, frame_ms=FRAME_MS)
+            self._turns = TurnDetector(
+                detection, frame_ms=FRAME_MS, notices_pauses=self._notices_pauses
+            )
         else:
             self._turns.config = detection
 
-    def append(self, pcm: bytes) -> Iterator[SpeechStarted | SpeechStopped]:
+    def append(self, pcm: bytes) -> Iterator[TurnChange]:
         """Add audio, and tell where turns begin and end in it.
 
         Each change must be acted on before the next is asked for.
@@ -80,6 +83,10 @@ class Hearing:
         start_ms = max(0, onset_ms - self._padding_ms())
         self._buffer.keep_from(start_ms)
         return start_ms
+
+    def peek(self, until_ms: int) -> bytes:
+        """Return the buffer's audio up to a time on the clock, and keep it."""
+        return self._buffer.peek(until_ms)
 
     def take(self, *, until_ms: int | None = None) -> bytes:
         """Empty the buffer and return its audio."""

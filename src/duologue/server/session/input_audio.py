@@ -72,13 +72,19 @@ class InputBuffer:
             del self._audio[:cut]
             self._start += cut
 
+    def peek(self, until_ms: int) -> bytes:
+        """Return the audio up to a time on the clock, and keep it."""
+        return bytes(self._audio[: self._offset(until_ms)])
+
     def take(self, *, until_ms: int | None = None) -> bytes:
         """Empty the buffer, up to a time on the clock, and return its audio."""
-        end = len(self._audio)
-        if until_ms is not None:
-            end = min(end, max(0, PCM16.bytes(until_ms) - self._start))
+        end = self._offset(until_ms)
         taken = bytes(self._audio[:end])
         del self._audio[:end]
         self._start += end
         self._judged = max(self._judged, self._start)
         return taken
+
+    def _offset(self, until_ms: int | None) -> int:
+        end = len(self._audio)
+        return end if until_ms is None else min(end, max(0, PCM16.bytes(until_ms) - self._start))

@@ -16,14 +16,20 @@ from typing import Any, ClassVar
 from duologue.errors import DecodeError
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnknownEvent, UnsetType
-from duologue.server.session.commands import Cancel, Command, Transcribe
+from duologue.server.session.commands import Command, Warm
 from duologue.server.session.config import default_session, updated_session
-from duologue.server.session.conversation import Conversation, StoredItem, set_transcript
+from duologue.server.session.conversation import Conversation
 from duologue.server.session.hearing import Hearing, Score
 from duologue.server.session.items import prepared, with_audio
 from duologue.server.session.refusal import Refusal, refusal_of
 from duologue.server.session.responses import Responses
-from duologue.server.session.turns import SpeechStarted, SpeechStopped
+from duologue.server.session.transcripts import Transcripts
+from duologue.server.session.turns import (
+    SpeechPaused,
+    SpeechResumed,
+    SpeechStarted,
+    SpeechStopped,
+)
 
 __all__ = ["ServerSession"]
 
@@ -38,6 +44,7 @@ class ServerSession:
         score: Score,
         new_id: Callable[[str], str],
         expires_at: int = 0,
+        transcribes_early: bool = False,
     ) -> None:
         """Open a session; `session.created` is the first event to send.
 
@@ -46,23 +53,31 @@ class ServerSession:
             score: The voice activity detector.
             new_id: Returns a fresh id for a prefix: `item` to `item_…`.
             expires_at: Unix seconds, told to the client.
+            transcribes_early: Whether the words are looked for in a pause that may end the turn.
         """
         self._new_id = new_id
         self._events: list[ga.KnownServerEvent] = []
         self._commands: list[Command] = []
         self.conversation = Conversation()
         self.config = default_session(session_id=new_id("sess"), model=model, expires_at=expires_at)
-        self._hearing = Hearing(score)
-        self._hearing.configure(self.config)
+        self._hearing = Hearing(score, notices_pauses=transcribes_early)
         self._speech_item_id: str | None = None
-        self._awaited: set[str] = set()  # items whose words are being found
         self.responses = Responses(
             self.conversation,
             emit=self._emit,
             command=self._command,
             new_id=new_id,
         )
-        """The responses being made; the engine hands its results to it."""
+        """The responses being made; the engine hands its answers to it."""
+        self.transcripts = Transcripts(
+            self.conversation,
+            emit=self._emit,
+            command=self._command,
+            new_id=new_id,
+            on_all_found=self.responses.release,
+        )
+        """The words being found; the engine hands its transcripts to it."""
+        self._configure()
         self._emit(ga.SessionCreatedEvent(event_id=new_id("event"), session=self.config))
 
     def take_events(self) -> list[ga.KnownServerEvent]:
@@ -105,15 +120,36 @@ class ServerSession:
             message = f"Session type {kind!r} is not supported here; use 'realtime'."
             raise Refusal("invalid_value", message, "session.type")
         self.config = updated_session(self.config, change, spoken=self.responses.have_spoken)
-        self._hearing.configure(self.config)
+        self._configure()
+        self._warm()
         self._emit(ga.SessionUpdatedEvent(event_id=self._new_id("event"), session=self.config))
+
+    def _configure(self) -> None:
+        self._hearing.configure(self.config)
+        self.transcripts.config = self._hearing.transcription
+
+    def _warm(self) -> None:
+        """Let the brain read what every answer will begin with, before the user has spoken."""
+        config = self.config
+        self._commands.append(
+            Warm(
+                instructions="" if config.instructions is UNSET else config.instructions,
+                tools=[] if config.tools is UNSET else config.tools,
+                tool_choice="auto" if config.tool_choice is UNSET else config.tool_choice,
+            )
+        )
 
     def _append(self, event: ga.InputAudioBufferAppendEvent) -> None:
         for change in self._hearing.append(event.audio_data):
-            if isinstance(change, SpeechStarted):
-                self._on_speech_started(change)
-            else:
-                self._on_speech_stopped(change)
+            match change:
+                case SpeechStarted():
+                    self._on_speech_started(change)
+                case SpeechPaused() if self._speech_item_id is not None:
+                    self.transcripts.guess(self._speech_item_id, self._hearing.peek(change.at_ms))
+                case SpeechPaused() | SpeechResumed():
+                    self.transcripts.forget_guess()
+                case SpeechStopped():
+                    self._on_speech_stopped(change)
 
     def _on_speech_started(self, speech: SpeechStarted) -> None:
         self._speech_item_id = self._new_id("item")
@@ -139,7 +175,9 @@ class ServerSession:
             self._respond(ga.ResponseCreateParams())
 
     def _commit(self, _event: ga.InputAudioBufferCommitEvent) -> None:
-        self._commit_audio(self._hearing.commit())
+        pcm = self._hearing.commit()
+        self.transcripts.forget_guess()
+        self._commit_audio(pcm)
 
     def _commit_audio(self, pcm: bytes) -> None:
         item_id, self._speech_item_id = self._speech_item_id or self._new_id("item"), None
@@ -161,6 +199,7 @@ class ServerSession:
 
     def _clear(self, _event: ga.InputAudioBufferClearEvent) -> None:
         self._hearing.clear()
+        self.transcripts.forget_guess()
         self._speech_item_id = None
         self._emit(ga.InputAudioBufferClearedEvent(event_id=self._new_id("event")))
 
@@ -178,19 +217,7 @@ class ServerSession:
             self._emit(kind(event_id=event_id, item=item, previous_item_id=previous))
         if pcm:
             stored.audio += pcm
-            self._transcribe(item_id, stored)
-
-    def _transcribe(self, item_id: str, stored: StoredItem) -> None:
-        self._awaited.add(item_id)
-        wanted = self._hearing.transcription or ga.AudioTranscription()
-        self._commands.append(
-            Transcribe(
-                item_id=item_id,
-                pcm=bytes(stored.audio),
-                language=wanted.language if isinstance(wanted.language, str) else None,
-                prompt=wanted.prompt if isinstance(wanted.prompt, str) else None,
-            )
-        )
+            self.transcripts.find(item_id, stored)
 
     def _retrieve(self, event: ga.ConversationItemRetrieveEvent) -> None:
         stored = self.conversation.get(event.item_id)
@@ -212,9 +239,7 @@ class ServerSession:
         self.conversation.delete(event.item_id)
         event_id = self._new_id("event")
         self._emit(ga.ConversationItemDeletedEvent(event_id=event_id, item_id=event.item_id))
-        if event.item_id in self._awaited:
-            self._commands.append(Cancel(event.item_id))
-            self._transcribed(event.item_id)
+        self.transcripts.drop(event.item_id)
 
     def _create_response(self, event: ga.ResponseCreateEvent) -> None:
         params = event.response
@@ -223,7 +248,7 @@ class ServerSession:
         )
 
     def _respond(self, params: ga.ResponseCreateParams) -> None:
-        self.responses.start(params, self.config, waits=bool(self._awaited))
+        self.responses.start(params, self.config, waits=self.transcripts.are_awaited)
 
     def _cancel_response(self, event: ga.ResponseCancelEvent) -> None:
         self.responses.cancel(None if event.response_id is UNSET else event.response_id)
@@ -231,59 +256,6 @@ class ServerSession:
     def _clear_output(self, _event: ga.OutputAudioBufferClearEvent) -> None:
         message = "output_audio_buffer.clear is for WebRTC and SIP; over a WebSocket use truncate."
         raise Refusal("invalid_event", message, "type")
-
-    # What the engine made; `responses` takes the rest.
-
-    def transcript_delta(self, item_id: str, text: str) -> None:
-        """Pass on more words of the user."""
-        if self._hearing.transcription is None or item_id not in self.conversation:
-            return
-        self._emit(
-            ga.ConversationItemInputAudioTranscriptionDeltaEvent(
-                event_id=self._new_id("event"), item_id=item_id, content_index=0, delta=text
-            )
-        )
-
-    def transcript_done(self, item_id: str, transcript: str) -> None:
-        """Write the words of the user into their item, and answer if that was awaited."""
-        if item_id in self.conversation:
-            stored = self.conversation.get(item_id)
-            set_transcript(stored, transcript)
-            if self._hearing.transcription is not None:
-                seconds = len(stored.audio) / 48_000
-                self._emit(
-                    ga.ConversationItemInputAudioTranscriptionCompletedEvent(
-                        event_id=self._new_id("event"),
-                        item_id=item_id,
-                        content_index=0,
-                        transcript=transcript,
-                        usage=ga.TranscriptionDurationUsage(seconds=seconds),
-                    )
-                )
-        self._transcribed(item_id)
-
-    def transcript_failed(self, item_id: str, message: str) -> None:
-        """Tell that the words of an item could not be found; it is answered without them."""
-        if item_id in self.conversation:
-            set_transcript(self.conversation.get(item_id), "")
-            if self._hearing.transcription is not None:
-                error = ga.TranscriptionError(
-                    type="server_error", code="transcription_failed", message=message
-                )
-                self._emit(
-                    ga.ConversationItemInputAudioTranscriptionFailedEvent(
-                        event_id=self._new_id("event"),
-                        item_id=item_id,
-                        content_index=0,
-                        error=error,
-                    )
-                )
-        self._transcribed(item_id)
-
-    def _transcribed(self, item_id: str) -> None:
-        self._awaited.discard(item_id)
-        if not self._awaited:
-            self.responses.release()
 
     def _emit(self, event: ga.KnownServerEvent) -> None:
         self._events.append(event)

@@ -38,8 +38,8 @@ def speech() -> Speech:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
-    from duologue.server.engine.local.engine import load_local_engine  # noqa: PLC0415  # an extra
+    from duologue.server.engine.selection import open_engine  # noqa: PLC0415  # an extra
 
-    loaded = asyncio.run(load_local_engine())
+    loaded = asyncio.run(open_engine(brain="local:"))
     yield loaded
     loaded.close()

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from duologue.errors import ConfigurationError, MissingExtra, ModelUnavailable
-from duologue.server.engine.local.engine import load_local_engine
+from duologue.server.engine.selection import open_engine
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Speech
+    from tests.server.engine.local.conftest import Speech
 
     from duologue.server.engine.stages import Engine
 
@@ -21,10 +21,10 @@ def test_missing_weights_are_named_with_the_fix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DUOLOGUE_CACHE", str(tmp_path))
-    with pytest.raises(ModelUnavailable, match="duologue models fetch whisper-base"):
-        asyncio.run(load_local_engine())
+    with pytest.raises(ModelUnavailable, match="duologue models fetch"):
+        asyncio.run(open_engine(brain="local:"))
     with pytest.raises(ConfigurationError):
-        asyncio.run(load_local_engine(stt="whisper-huge"))
+        asyncio.run(open_engine(stt="local:whisper-huge"))
 
 
 @pytest.mark.models
@@ -33,14 +33,14 @@ def test_missing_weights_are_named_with_the_fix(
 def test_a_missing_package_names_the_extra(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtra, match=r"duologue\[local\]"):
-        asyncio.run(load_local_engine())
+        asyncio.run(open_engine(brain="local:"))
 
 
 @pytest.mark.models
 @pytest.mark.timeout(120)
 def test_a_missing_brain_leaves_nothing_open(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match="nothing"):
-        asyncio.run(load_local_engine(brain=str(tmp_path / "nothing.gguf")))
+        asyncio.run(open_engine(brain=f"local:{tmp_path / 'nothing.gguf'}"))
 
 
 @pytest.mark.models

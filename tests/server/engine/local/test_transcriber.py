@@ -10,7 +10,7 @@ from duologue.errors import ModelUnavailable
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Speech
+    from tests.server.engine.local.conftest import Speech
 
     from duologue.server.engine.stages import Engine
 

@@ -7,7 +7,7 @@ import pytest
 from duologue.server.engine.stages import VAD_FRAME_BYTES
 
 if TYPE_CHECKING:
-    from conftest import Speech
+    from tests.server.engine.local.conftest import Speech
 
     from duologue.server.engine.stages import Vad
 

@@ -1,0 +1,145 @@
+"""The words of the user: asked for when a turn ends, or in the pause that may end it.
+
+A guess in a pause is thrown away when the user goes on. When the turn ends instead, the guess is
+the transcript: only silence has come since. Nothing is told to the client before the turn is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from duologue.protocol import ga
+from duologue.server.session.commands import Cancel, Command, Transcribe
+from duologue.server.session.conversation import set_transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from duologue.server.session.conversation import Conversation, StoredItem
+
+__all__ = ["Transcripts"]
+
+
+class Transcripts:
+    """Asks the engine for words, and writes them into their items."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        *,
+        emit: Callable[[ga.KnownServerEvent], None],
+        command: Callable[[Command], None],
+        new_id: Callable[[str], str],
+        on_all_found: Callable[[], None],
+    ) -> None:
+        self._conversation = conversation
+        self._emit = emit
+        self._command = command
+        self._new_id = new_id
+        self._on_all_found = on_all_found
+        self._awaited: set[str] = set()
+        self._guessed_id: str | None = None
+        self._guess: str | None = None
+        self.config: ga.AudioTranscription | None = None
+        """What the client wants to be told; `None`: nothing."""
+
+    @property
+    def are_awaited(self) -> bool:
+        """Whether the words of any item are being looked for."""
+        return bool(self._awaited)
+
+    def guess(self, item_id: str, pcm: bytes) -> None:
+        """Look for the words of a turn that may be over."""
+        self.forget_guess()
+        self._guessed_id = item_id
+        self._ask(item_id, pcm)
+
+    def forget_guess(self) -> None:
+        """Throw a guess away: the turn goes on, or was ended otherwise."""
+        if self._guessed_id is not None:
+            self._command(Cancel(self._guessed_id))
+        self._guessed_id = self._guess = None
+
+    def find(self, item_id: str, stored: StoredItem) -> None:
+        """Look for the words of an item, unless they are guessed already."""
+        self._awaited.add(item_id)
+        if item_id != self._guessed_id:
+            self._ask(item_id, bytes(stored.audio))
+            return
+        words, self._guessed_id, self._guess = self._guess, None, None
+        if words is not None:
+            self.delta(item_id, words)
+            self.done(item_id, words)
+
+    def drop(self, item_id: str) -> None:
+        """Stop looking for the words of an item that was deleted."""
+        if item_id in self._awaited:
+            self._command(Cancel(item_id))
+            self._found(item_id)
+
+    def delta(self, item_id: str, text: str) -> None:
+        """Pass on more words."""
+        if text and self.config is not None and item_id in self._conversation:
+            self._emit(
+                ga.ConversationItemInputAudioTranscriptionDeltaEvent(
+                    event_id=self._new_id("event"), item_id=item_id, content_index=0, delta=text
+                )
+            )
+
+    def done(self, item_id: str, transcript: str) -> None:
+        """Write the words into their item, and answer if that was awaited."""
+        if item_id == self._guessed_id:
+            self._guess = transcript
+            return
+        if item_id in self._conversation:
+            stored = self._conversation.get(item_id)
+            set_transcript(stored, transcript)
+            if self.config is not None:
+                usage = ga.TranscriptionDurationUsage(seconds=len(stored.audio) / 48_000)
+                self._emit(
+                    ga.ConversationItemInputAudioTranscriptionCompletedEvent(
+                        event_id=self._new_id("event"),
+                        item_id=item_id,
+                        content_index=0,
+                        transcript=transcript,
+                        usage=usage,
+                    )
+                )
+        self._found(item_id)
+
+    def failed(self, item_id: str, message: str) -> None:
+        """Tell that the words could not be found; the item is answered without them."""
+        if item_id == self._guessed_id:
+            self._guessed_id = None  # it is tried again when the turn ends
+            return
+        if item_id in self._conversation:
+            set_transcript(self._conversation.get(item_id), "")
+            if self.config is not None:
+                error = ga.TranscriptionError(
+                    type="server_error", code="transcription_failed", message=message
+                )
+                self._emit(
+                    ga.ConversationItemInputAudioTranscriptionFailedEvent(
+                        event_id=self._new_id("event"),
+                        item_id=item_id,
+                        content_index=0,
+                        error=error,
+                    )
+                )
+        self._found(item_id)
+
+    def _ask(self, item_id: str, pcm: bytes) -> None:
+        wanted = self.config or ga.AudioTranscription()
+        self._command(
+            Transcribe(
+                item_id=item_id,
+                pcm=pcm,
+                language=wanted.language if isinstance(wanted.language, str) else None,
+                prompt=wanted.prompt if isinstance(wanted.prompt, str) else None,
+            )
+        )
+
+    def _found(self, item_id: str) -> None:
+        self._awaited.discard(item_id)
+        if not self._awaited:
+            self._on_all_found()
