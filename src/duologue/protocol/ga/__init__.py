@@ -1,7 +1,4 @@
-"""The GA dialect: every type that today's Realtime API sends or takes.
-
-One module per heading of the API reference; all public names are here too.
-"""
+"""The GA dialect: every type that today's Realtime API sends or takes, under one name."""
 
 from __future__ import annotations
 
