@@ -180,3 +180,15 @@ async def test_an_unknown_engine_is_one_clear_sentence() -> None:
 def test_a_server_that_does_not_run_has_no_url() -> None:
     with pytest.raises(Closed):
         _ = LocalServer().url
+
+
+@pytest.mark.asyncio
+async def test_what_a_session_received_and_sent_is_there_to_assert_on() -> None:
+    async with LocalServer() as server, connect(server.url) as connection:
+        await text_turn(connection)
+    [session] = server.sessions
+    assert [event.type for event in session.received] == [
+        "conversation.item.create",
+        "response.create",
+    ]
+    assert session.sent[0].type == "session.created"
