@@ -13,7 +13,7 @@ VENV_CREATE := $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet
 INSTALL := $(BIN)/python -m pip install --progress-bar off --quiet
 endif
 
-.PHONY: help setup demo test test-models check format bench clean
+.PHONY: help setup demo test test-models check format docs bench clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ –/'
@@ -50,17 +50,21 @@ test-models: $(VENV)/.local $(VENV)/.dev ## the tests of the local voice stack
 	@$(BIN)/duologue models fetch
 	@$(BIN)/python -m pytest -q -m models
 
-check: $(VENV)/.local $(VENV)/.dev ## format, lint, types, architecture
+check: $(VENV)/.local $(VENV)/.dev ## format, lint, types, architecture, documentation
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/basedpyright --pythonpath $(BIN)/python
 	@$(BIN)/basedpyright --pythonpath $(BIN)/python -p tests
 	@$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory docs
 
 format: $(VENV)/.dev ## put the code in shape
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
+
+docs: $(VENV)/.dev ## build the documentation into site/
+	@$(BIN)/zensical build --clean --strict -f mkdocs.yml
 
 bench: $(VENV)/.local $(VENV)/.dev ## the figures; writes bench/results/latest.json
 	@$(BIN)/python -m bench
