@@ -102,9 +102,16 @@ _HOME: Final = {name: module for module, names in _MODULES.items() for name in n
 
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module 'duologue' has no attribute {name!r}")
-    value: object = getattr(import_module(_HOME.get(name, "duologue.errors")), name)
+    if name in __all__:
+        module = _HOME.get(name, "duologue.errors")
+        place = name
+    else:
+        from duologue.protocol.names import CLIENT  # noqa: PLC0415  # names of other packages: rare
+
+        if name not in CLIENT:
+            raise AttributeError(f"module 'duologue' has no attribute {name!r}")
+        module, _, place = CLIENT[name].rpartition(".")
+    value: object = getattr(import_module(module), place)
     globals()[name] = value
     return value
 

@@ -9,6 +9,7 @@ import pytest
 from tests.protocol.protocol_data import catalog
 from tests.protocol.strategies import UNIONS
 
+import duologue
 from duologue.protocol import beta, ga, names
 from duologue.protocol.beta.event_types import EventType
 
@@ -84,6 +85,8 @@ def test_every_helper_class_of_java_is_known() -> None:
 
 def test_darts_client_layer_is_listed() -> None:
     assert set(names.CLIENT) == {n for n, e in DART.items() if e.get("layer") == "client"}
+    for name in names.CLIENT:
+        assert getattr(duologue, name) is not None
 
 
 @pytest.mark.parametrize("dialect", ["beta", "ga"])

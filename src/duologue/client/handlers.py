@@ -9,7 +9,7 @@ from duologue.client.registry import Registry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from duologue.client.registry import Callback, EventHandlerResult, Key
+    from duologue.client.registry import Callback, CallbackResult, Key
 
 __all__ = ["RealtimeEventHandler"]
 
@@ -38,13 +38,13 @@ class RealtimeEventHandler:
         self._registry: Final = Registry()
 
     @overload
-    def on(self, key: type[T], callback: Callable[[T], EventHandlerResult]) -> None: ...
+    def on(self, key: type[T], callback: Callable[[T], CallbackResult]) -> None: ...
     @overload
     def on(self, key: str, callback: Callback) -> None: ...
     @overload
     def on(
         self, key: type[T]
-    ) -> Callable[[Callable[[T], EventHandlerResult]], Callable[[T], EventHandlerResult]]: ...
+    ) -> Callable[[Callable[[T], CallbackResult]], Callable[[T], CallbackResult]]: ...
     @overload
     def on(self, key: str) -> Callable[[Callback], Callback]: ...
     def on(self, key: Key, callback: Callback | None = None) -> object:
@@ -60,7 +60,7 @@ class RealtimeEventHandler:
         return register
 
     @overload
-    def on_next(self, key: type[T], callback: Callable[[T], EventHandlerResult]) -> None: ...
+    def on_next(self, key: type[T], callback: Callable[[T], CallbackResult]) -> None: ...
     @overload
     def on_next(self, key: str, callback: Callback) -> None: ...
     def on_next(self, key: Key, callback: Callback) -> None:

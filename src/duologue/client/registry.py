@@ -20,12 +20,12 @@ from duologue.session.updates import (
     Update,
 )
 
-__all__ = ["CLASSIC_NAMES", "Callback", "EventHandlerResult", "Key", "Registry"]
+__all__ = ["CLASSIC_NAMES", "Callback", "CallbackResult", "Key", "Registry"]
 
-EventHandlerResult = Awaitable[object] | object
+CallbackResult = Awaitable[object] | object
 """What a callback may return: coroutines are awaited, anything else is ignored."""
 
-Callback = Callable[[Any], EventHandlerResult]
+Callback = Callable[[Any], CallbackResult]
 
 Key = type | str
 """What a callback waits for; see `RealtimeEventHandler`."""

@@ -40,23 +40,23 @@ A `Builder` is the constructor with its keywords, and `replace`; `Known` and `Va
 enum; a `Visitor` is `match`, as are Dart's `...Patterns`.
 """
 
-CLIENT: Final = (
-    "Delta",
-    "EventHandlerCallback",
-    "EventHandlerResult",
-    "FormattedItem",
-    "FormattedProperty",
-    "FormattedTool",
-    "ItemSpeech",
-    "ItemTranscript",
-    "RealtimeAPI",
-    "RealtimeClient",
-    "RealtimeConversation",
-    "RealtimeEventHandler",
-    "ToolHandler",
-    "Uint8ListConverter",
-)
-"""Dart's names for what is not on the wire: they live in `duologue` itself."""
+CLIENT: Final[Mapping[str, str]] = {
+    "Delta": "duologue.session.updates.Delta",
+    "EventHandlerCallback": "duologue.client.registry.Callback",
+    "EventHandlerResult": "duologue.session.updates.ConversationUpdated",
+    "FormattedItem": "duologue.session.formatted.FormattedItem",
+    "FormattedProperty": "duologue.session.formatted.FormattedProperty",
+    "FormattedTool": "duologue.session.formatted.FormattedTool",
+    "ItemSpeech": "duologue.session.formatted.FormattedProperty",
+    "ItemTranscript": "duologue.session.formatted.FormattedProperty",
+    "RealtimeAPI": "duologue.client.api.RealtimeAPI",
+    "RealtimeClient": "duologue.client.client.RealtimeClient",
+    "RealtimeConversation": "duologue.session.conversation.RealtimeConversation",
+    "RealtimeEventHandler": "duologue.client.handlers.RealtimeEventHandler",
+    "ToolHandler": "duologue.client.registry.Callback",
+    "Uint8ListConverter": "duologue.protocol.model.read_audio",
+}
+"""Dart's names for what is not on the wire: `duologue` itself resolves them."""
 
 BETA: Final[Mapping[str, str]] = {
     "APIError": "RealtimeError",
