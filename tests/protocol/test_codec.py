@@ -286,3 +286,25 @@ def test_extra_never_hides_a_mark_of_ours() -> None:
     frame = json.dumps({"type": "response.text.done", "x": "\ufdd0extra"}).encode()
     event = codec.decode(frame)
     assert msgspec.json.decode(codec.encode(event)) == json.loads(frame)
+
+
+def _nested(depth: int) -> bytes:
+    schema = b'{"a":' * depth + b"1" + b"}" * depth
+    tool = b'{"type":"function","name":"f","parameters":' + schema + b',"new":1}'
+    session = b'{"type":"realtime","tools":[' + tool + b"]}"
+    return b'{"type":"session.update","session":' + session + b"}"
+
+
+def test_a_client_cannot_nest_what_a_server_could_not_write_back() -> None:
+    event = codec.decode(_nested(150), direction="client")
+    assert json.loads(codec.encode_model(event)) == json.loads(_nested(150))
+    with pytest.raises(DecodeError, match="too deeply"):
+        codec.decode(_nested(250), direction="client")
+
+
+def test_brackets_in_texts_are_not_depth() -> None:
+    text = json.dumps("[{" * 500 + '\\"')
+    content = f'[{{"type":"input_text","text":{text}}}]'
+    item = f'{{"type":"message","role":"user","content":{content}}}'
+    frame = f'{{"type":"conversation.item.create","item":{item}}}'.encode()
+    assert isinstance(codec.decode(frame, direction="client"), ga.ConversationItemCreateEvent)

@@ -16,6 +16,8 @@ from pybase64 import b64encode
 
 from duologue.errors import ConfigurationError, DecodeError
 from duologue.protocol import ga
+from duologue.protocol._depth import is_too_deep
+from duologue.protocol._splice import WORTHWHILE_BYTES, splice
 from duologue.protocol.model import (
     EXTRA_KEY,
     UNKNOWN_TAG,
@@ -190,8 +192,15 @@ def decode(
     if len(frame) > MAX_FRAME_BYTES:
         reason = f"the frame has {len(frame)} bytes, more than {MAX_FRAME_BYTES}"
         raise DecodeError(reason, excerpt=_excerpt(frame, 0))
+    if direction == "client" and is_too_deep(frame):
+        raise DecodeError("the frame is nested too deeply", excerpt=_excerpt(frame, 0))
+    decoder = _decoder(dialect, direction, surface)
     try:
-        event = _decoder(dialect, direction, surface).decode(frame)
+        event = None
+        if len(frame) > WORTHWHILE_BYTES:
+            event = splice(frame, direction, decoder)
+        if event is None:
+            event = decoder.decode(frame)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _decode_leniently(frame, dialect, direction, surface)
     vars(event)["raw"] = frame
@@ -232,17 +241,28 @@ _EXTRA_MARK: Final = f'"{EXTRA_KEY}":'.encode()
 _UNKNOWN_MARK: Final = f'"{UNKNOWN_TAG}"'.encode()
 
 
-def _flatten(value: Json) -> Json:
-    """Put `extra` fields back beside their siblings, and unknown members back whole."""
-    if isinstance(value, list):
-        return [_flatten(item) for item in value]
+def _flatten(body: Json) -> Json:
+    """Put `extra` fields back beside their siblings, and unknown members back whole; in place."""
+    root: dict[str, Json] = {"": body}
+    nodes: list[dict[str, Json] | list[Json]] = [root]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, list):
+            node[:] = children = [_flat(value) for value in node]
+        else:
+            children = [_flat(value) for value in node.values()]
+            node.update(zip(node, children, strict=True))
+        nodes += [child for child in children if isinstance(child, dict | list)]
+    return root[""]
+
+
+def _flat(value: Json) -> Json:
     if not isinstance(value, dict):
         return value
     if value.get("type") == UNKNOWN_TAG:
         return value["raw"]
     extra = value.pop(EXTRA_KEY, None)
-    flat = {key: _flatten(item) for key, item in value.items()}
-    return flat | extra if isinstance(extra, dict) else flat
+    return value | extra if isinstance(extra, dict) else value
 
 
 def _own(frame: bytearray | memoryview | str) -> bytes:

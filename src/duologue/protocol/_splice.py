@@ -1,0 +1,66 @@
+"""The short way through a frame that is nearly all audio.
+
+Most bytes of a session are the base64 of audio events, and a JSON decoder looks at each of them.
+Here the string is found by its key and its closing quote, what is left of the frame is decoded as
+ever, and the string is put in as it stands. Whatever is unusual is declined: the decoder does it.
+
+Nothing in the string is checked until somebody reads the audio; `read_audio` refuses what is not
+base64. `bench/decode.py` measures what it brings.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import Raw
+from msgspec.structs import force_setattr
+
+if TYPE_CHECKING:
+    from duologue.protocol.model import Event
+
+__all__ = ["WORTHWHILE_BYTES", "splice"]
+
+WORTHWHILE_BYTES: Final = 6000
+"""Below this the decoder alone is as quick: it takes 0.16 us for each KB, the short way 0.9 us."""
+
+HEAD_BYTES: Final = 512
+"""The key is looked for no further: ids and indexes come before it."""
+
+_KEYS: Final = {
+    "input_audio_buffer.append": "audio",
+    "response.audio.delta": "delta",
+    "response.output_audio.delta": "delta",
+    "session.input_audio_buffer.append": "audio",
+    "session.output_audio.delta": "delta",
+}
+_FIELDS: Final[dict[type, str]] = {}  # the same by class, as classes are met; empty: none
+_MARKS: Final = {"server": b'"delta":"', "client": b'"audio":"'}
+
+
+def splice(frame: bytes, direction: str, decoder: msgspec.json.Decoder[Event]) -> Event | None:
+    """Return the event of an audio frame, or `None` for any other, and for what is unusual.
+
+    Raises:
+        msgspec.DecodeError: If the frame without its audio is refused by the decoder.
+    """
+    mark = _MARKS[direction]
+    found = frame.find(mark, 0, HEAD_BYTES)
+    if found < 0:
+        return None
+    start = found + len(mark) - 1
+    end = frame.find(b'"', start + 1) + 1
+    if end <= 0 or frame[end - 2] == _BACKSLASH or frame.find(mark, end) >= 0:
+        return None
+    event = decoder.decode(frame[: start + 1] + frame[end - 1 :])  # an empty string in its place
+    kind = type(event)
+    field = _FIELDS.get(kind)
+    if field is None:
+        field = _FIELDS[kind] = _KEYS.get(event.type, "")
+    if not field:
+        return None
+    force_setattr(event, field, Raw(memoryview(frame)[start:end]))
+    return event
+
+
+_BACKSLASH: Final = ord("\\")
