@@ -387,3 +387,13 @@ async def test_any_event_can_be_sent() -> None:
     async with client_of(server) as client:
         client.send(ga.OutputAudioBufferClearEvent())
         assert (await server.got("output_audio_buffer.clear"))["event_id"].startswith("event_")
+
+
+async def test_what_the_service_would_refuse_is_refused_at_once_when_asked() -> None:
+    server = MemoryServer()
+    async with client_of(server, validate=True) as client:
+        with pytest.raises(LocalProtocolError, match=r"max_output_tokens.*Fix: "):
+            client.create_response(max_output_tokens=9999)
+        assert server.received == []
+        client.send(ga.InputAudioBufferClearEvent())
+    assert [event["type"] for event in server.received] == ["input_audio_buffer.clear"]

@@ -66,6 +66,8 @@ class RealtimeClient(Sending):
         headers: Added to the request.
         connect_timeout: Seconds for the connection, and as many for the session to begin.
         connector: Opens another transport than a WebSocket; `url` and what goes with it is unused.
+        validate: Refuse at once, with a `LocalProtocolError` that names the fix, what the service
+            would answer with an error: see `duologue.protocol.validate`.
         keywords: See `SessionKeywords`.
 
     Raises:
@@ -82,6 +84,7 @@ class RealtimeClient(Sending):
         headers: Mapping[str, str] | None = None,
         connect_timeout: float = 10.0,
         connector: Connector | None = None,
+        validate: bool = False,
         **keywords: Unpack[SessionKeywords],
     ) -> None:
         super().__init__()
@@ -91,6 +94,7 @@ class RealtimeClient(Sending):
         self._connector: Final = connector
         self._config: Final = session_config(session, keywords)
         self._timeout: Final = connect_timeout
+        self._validates: Final = validate
 
     @property
     def is_connected(self) -> bool:
@@ -119,7 +123,7 @@ class RealtimeClient(Sending):
         """
         if self._driver.is_connected:
             raise LocalProtocolError("a session is open already")
-        self._driver = driver = Driver(self._registry, new_id=_ids())
+        self._driver = driver = Driver(self._registry, new_id=_ids(), validates=self._validates)
         self._registry.open()
         try:
             await driver.open(self._connector)
@@ -137,7 +141,7 @@ class RealtimeClient(Sending):
     async def disconnect(self) -> None:
         """Close the session, and empty the conversation as the reference client does."""
         await self.close()
-        self._driver = Driver(self._registry, new_id=_ids())
+        self._driver = Driver(self._registry, new_id=_ids(), validates=self._validates)
 
     async def __aenter__(self) -> Self:
         await self.connect()

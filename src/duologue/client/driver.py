@@ -35,8 +35,10 @@ __all__ = ["Driver"]
 class Driver:
     """One session from connection to end."""
 
-    def __init__(self, registry: Registry, *, new_id: Callable[[str], str]) -> None:
-        self.core: Final = ClientSession(new_id=new_id)
+    def __init__(
+        self, registry: Registry, *, new_id: Callable[[str], str], validates: bool = False
+    ) -> None:
+        self.core: Final = ClientSession(new_id=new_id, validates=validates)
         self.waiters: Final = Waiters()
         self.reader: Final[Reader[Update]] = Reader()
         self.link: Final = Link(self)

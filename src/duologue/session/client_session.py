@@ -64,10 +64,12 @@ class ClientSession:
 
     Args:
         new_id: Returns a new id of a kind: `new_id("event")`.
+        validates: Whether `send` refuses what the service would refuse.
     """
 
-    def __init__(self, *, new_id: Callable[[str], str]) -> None:
+    def __init__(self, *, new_id: Callable[[str], str], validates: bool = False) -> None:
         self.new_id: Final = new_id
+        self._validates = validates
         self.input_audio: Final = InputAudio()
         self.conversation: Final = RealtimeConversation(clip_of=self.input_audio.take_clip)
         self.responses: Final = Responses()
@@ -111,10 +113,13 @@ class ClientSession:
         """Take an event of the application, to be sent next; it gets an `event_id` if it has none.
 
         Raises:
-            LocalProtocolError: If the session is over, or an open command has the same `event_id`.
+            LocalProtocolError: If the session is over, or an open command has the same `event_id`,
+                or what is asked for is validated and the service would refuse it.
         """
         del now  # no deadline depends on it yet
         self._check_open()
+        if self._validates:
+            _check_valid(event)
         if isinstance(event, UnknownEvent):
             self._outbox.append(event)
             return
@@ -222,6 +227,15 @@ class ClientSession:
         if code == "conversation_already_has_active_response":
             return self.responses.oldest_waiting()
         return self.commands.refused_by(code)
+
+
+def _check_valid(event: AnyClientEvent) -> None:
+    from duologue.protocol.validate import validate  # noqa: PLC0415  # who asks for it pays for it
+
+    problems = validate(event)
+    if problems:
+        told = "; ".join(f"{problem.message} Fix: {problem.fix}." for problem in problems)
+        raise LocalProtocolError(told)
 
 
 def _misfit(event: UnknownEvent) -> list[Update]:

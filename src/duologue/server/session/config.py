@@ -125,13 +125,6 @@ def _output(session: RealtimeSession) -> AudioOutput:
 
 
 def _check(session: RealtimeSession, change: RealtimeSession, *, spoken: bool) -> None:
-    modalities = change.output_modalities
-    if modalities is not UNSET and modalities not in (["text"], ["audio"]):
-        raise Refusal(
-            "invalid_value",
-            f"Invalid modalities: {modalities}. Supported: ['text'] and ['audio'].",
-            "session.output_modalities",
-        )
     detection = _input(change).turn_detection
     if isinstance(detection, SemanticVad | UnknownTurnDetection):
         kind = "semantic_vad" if isinstance(detection, SemanticVad) else detection.type

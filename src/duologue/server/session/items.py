@@ -73,12 +73,6 @@ def _check(message: ga.Message) -> None:
             kinds = ", ".join(f"'{kind.__struct_config__.tag}'" for kind in allowed)
             text = f"Invalid content type for role '{message.role}'. Supported values are: {kinds}."
             raise Refusal("invalid_value", text, f"{path}.type")
-        if isinstance(part, ga.InputText | ga.OutputText) and part.text is UNSET:
-            raise Refusal(
-                "missing_required_parameter",
-                f"Missing required parameter: '{path}.text'.",
-                f"{path}.text",
-            )
         if isinstance(part, ga.OutputAudio):
             text = f"Missing required parameter: '{path}.text'."
             raise Refusal("missing_required_parameter", text, f"{path}.text")

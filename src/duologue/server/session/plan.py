@@ -57,9 +57,6 @@ def plan_response(
     modalities = session.output_modalities
     if params.output_modalities is not UNSET:
         modalities = params.output_modalities
-    if modalities not in (["audio"], ["text"]):
-        message = f"Invalid modalities: {modalities}. Supported: ['text'] and ['audio']."
-        raise Refusal("invalid_value", message, "response.output_modalities")
     tools = _or(params.tools, _or(session.tools, []))
     choice = session.tool_choice if params.tool_choice is UNSET else params.tool_choice
     choice = "auto" if choice is UNSET else choice

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from duologue.protocol.ga import RealtimeError
+from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnknownEvent, UnsetType
+from duologue.protocol.validate import validate
 
-__all__ = ["Refusal", "refusal_of"]
+__all__ = ["Refusal", "checked"]
 
 
 class Refusal(Exception):  # an answer, not an error of ours
@@ -20,9 +21,9 @@ class Refusal(Exception):  # an answer, not an error of ours
         self.message = message
         self.param = param
 
-    def error(self, event_id: str | UnsetType) -> RealtimeError:
+    def error(self, event_id: str | UnsetType) -> ga.RealtimeError:
         """Return the body of the `error` event, naming the client event at fault."""
-        return RealtimeError(
+        return ga.RealtimeError(
             type="invalid_request_error",
             code=self.code,
             message=self.message,
@@ -31,14 +32,18 @@ class Refusal(Exception):  # an answer, not an error of ours
         )
 
 
-def refusal_of(event: UnknownEvent) -> Refusal:
-    """Return why an event that fits no type is refused."""
-    if event.reason is None:
-        return Refusal(
-            "invalid_value", f"Invalid value: '{event.type}' is no client event type.", "type"
-        )
-    if "required field" in event.reason:
-        return Refusal(
-            "missing_required_parameter", f"Missing required parameter: '{event.path}'.", event.path
-        )
-    return Refusal("invalid_type", f"Invalid type for '{event.path}': {event.reason}.", event.path)
+def checked(event: ga.AnyClientEvent) -> ga.KnownClientEvent:
+    """Return an event, or refuse it with the first thing in it that the service would not take.
+
+    Audio is not looked at here: it comes fifty times a second, and has only its own length.
+
+    Raises:
+        Refusal: If there is such a thing; an event that fits no type is one.
+    """
+    if isinstance(event, ga.InputAudioBufferAppendEvent):
+        return event
+    problems = validate(event)
+    if problems or isinstance(event, UnknownEvent):
+        problem = problems[0]
+        raise Refusal(problem.code, problem.message, problem.path)
+    return event

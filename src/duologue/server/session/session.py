@@ -15,13 +15,13 @@ from typing import Any, ClassVar
 
 from duologue.errors import DecodeError
 from duologue.protocol import ga
-from duologue.protocol.model import UNSET, UnknownEvent, UnsetType
+from duologue.protocol.model import UNSET, UnsetType
 from duologue.server.session.commands import Command, Warm
 from duologue.server.session.config import default_session, updated_session
 from duologue.server.session.conversation import Conversation
 from duologue.server.session.hearing import Hearing, Score
 from duologue.server.session.items import prepared, with_audio
-from duologue.server.session.refusal import Refusal, refusal_of
+from duologue.server.session.refusal import Refusal, checked
 from duologue.server.session.responses import Responses
 from duologue.server.session.transcripts import Transcripts
 from duologue.server.session.turns import (
@@ -95,9 +95,8 @@ class ServerSession:
     def receive(self, event: ga.AnyClientEvent) -> None:
         """Carry out a client event, or answer it with one `error`."""
         try:
-            if isinstance(event, UnknownEvent):
-                raise refusal_of(event)
-            self._HANDLERS[type(event)](self, event)
+            known = checked(event)
+            self._HANDLERS[type(known)](self, known)
         except Refusal as refusal:
             self._refuse(refusal, event.event_id)
         except DecodeError as error:  # audio that is not base64
