@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass, field
+from typing import Final
 
 from duologue.protocol.formats import PCM16
 from duologue.protocol.ga import (
@@ -18,19 +20,33 @@ from duologue.server.session.refusal import Refusal
 
 __all__ = ["Conversation", "StoredItem", "set_transcript"]
 
+MAX_AUDIO_BYTES: Final = 48 << 20
+"""What a session keeps of its audio: 17 minutes, both sides together."""
+
+MAX_ITEMS: Final = 10_000
+"""What a conversation holds; a model reads a fraction of it."""
+
 Segment = tuple[int, str]
 """Where a stretch of speech ends, in bytes of audio, and its words."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class StoredItem:
     """An item and what the server knows beyond it."""
 
     item: Item
     audio: bytearray = field(default_factory=bytearray)
-    """PCM16 at 24 kHz of the item's audio part."""
+    """PCM16 at 24 kHz of the item's audio part; empty when it was forgotten."""
+    audio_bytes: int = 0
+    """How much audio the item has, forgotten or not."""
     segments: list[Segment] = field(default_factory=list[Segment])
     """Words of the assistant's speech, with the end of each stretch."""
+    is_truncated: bool = False
+
+    def add_audio(self, pcm: bytes) -> None:
+        """Add audio at the end."""
+        self.audio += pcm
+        self.audio_bytes += len(pcm)
 
 
 class Conversation:
@@ -39,6 +55,7 @@ class Conversation:
     def __init__(self) -> None:
         self._stored: dict[str, StoredItem] = {}
         self._order: list[str] = []
+        self._with_audio: deque[StoredItem] = deque()
 
     def __contains__(self, item_id: str) -> bool:
         return item_id in self._stored
@@ -79,6 +96,9 @@ class Conversation:
         assert isinstance(item_id, str), "items are given an id before they are stored"  # noqa: S101
         if item_id in self._stored:
             raise Refusal("item_already_exists", f"Item '{item_id}' already exists.", "item.id")
+        if len(self._order) >= MAX_ITEMS:
+            message = f"The conversation is full: it holds {MAX_ITEMS} items. Delete some."
+            raise Refusal("conversation_full", message, "item")
         if after is None:
             place = len(self._order)
         elif after == "root":
@@ -98,13 +118,25 @@ class Conversation:
         place = self._order.index(item_id)
         return self._order[place - 1] if place else None
 
+    def bound_audio(self, newest: StoredItem) -> None:
+        """Forget the oldest audio when an item's audio makes it too much; words stay."""
+        if newest not in self._with_audio:
+            self._with_audio.append(newest)
+        held = sum(len(stored.audio) for stored in self._with_audio)
+        while held > MAX_AUDIO_BYTES and len(self._with_audio) > 1:
+            oldest = self._with_audio.popleft()
+            held -= len(oldest.audio)
+            oldest.audio = bytearray()
+
     def delete(self, item_id: str) -> None:
         """Take an item out.
 
         Raises:
             Refusal: If there is none of this id.
         """
-        self.get(item_id)
+        stored = self.get(item_id)
+        if stored in self._with_audio:
+            self._with_audio.remove(stored)
         del self._stored[item_id]
         self._order.remove(item_id)
 
@@ -122,13 +154,15 @@ class Conversation:
         if not isinstance(item, Message) or not isinstance(part, OutputAudio):
             message = "Only model output audio messages can be truncated."
             raise Refusal("unsupported_content_type", message, "item_id")
-        held_ms = PCM16.ms(len(stored.audio))
+        held_ms = PCM16.ms(stored.audio_bytes)
         if audio_end_ms < 0 or audio_end_ms > held_ms:
             message = f"Audio content of {held_ms}ms is already shorter than {audio_end_ms}ms"
             raise Refusal("invalid_value", message, "audio_end_ms")
         heard = PCM16.bytes(audio_end_ms)
         words = _heard_words(stored.segments, heard)
         del stored.audio[heard:]
+        stored.audio_bytes = heard
+        stored.is_truncated = True
         stored.segments = [(end, text) for end, text in stored.segments if end <= heard]
         parts = list(item.content)
         parts[content_index] = replace(part, transcript=words)

@@ -29,11 +29,6 @@ class InputBuffer:
         self._judged = 0  # how far frames were handed out, in bytes on the clock
 
     @property
-    def end_ms(self) -> int:
-        """How much audio the session has received in all."""
-        return PCM16.ms(self._start + len(self._audio))
-
-    @property
     def held_ms(self) -> int:
         """How much audio the buffer holds."""
         return PCM16.ms(len(self._audio))

@@ -19,26 +19,20 @@ def prepared(item: ga.Item, *, new_id: Callable[[str], str]) -> tuple[ga.Item, b
     Raises:
         Refusal: If a client may not create such an item.
     """
-    if isinstance(item, Unknown):
-        known = "'message', 'function_call' or 'function_call_output'"
-        message = f"Invalid value: '{item.type}'. Supported values are: {known}."
-        raise Refusal("invalid_value", message, "item.type")
-    if isinstance(item, ga.ItemReference):
+    if isinstance(item, Unknown | ga.ItemReference):
         raise Refusal("invalid_value", "Item references belong in response.input.", "item.type")
     if item.id is UNSET:
         item = replace(item, id=new_id("item"))
     if not isinstance(item, ga.Message):
         return item, b""
-    _check(item)
-    pcm = b"".join(
-        _read(part.audio)
-        for part in item.content
-        if isinstance(part, ga.InputAudio) and isinstance(part.audio, str)
-    )
-    parts = [
-        replace(part, audio=UNSET) if isinstance(part, ga.InputAudio) else part
-        for part in item.content
-    ]
+    pcm = b""
+    parts: list[ga.ContentPart] = []
+    for index, part in enumerate(item.content):
+        _check(item.role, part, f"item.content[{index}]")
+        if isinstance(part, ga.InputAudio) and isinstance(part.audio, str):
+            pcm += _read(part.audio, f"item.content[{index}].audio")
+            part = replace(part, audio=UNSET)  # noqa: PLW2901  # kept beside the item
+        parts.append(part)
     return replace(item, content=parts, status="completed", object="realtime.item"), pcm
 
 
@@ -61,26 +55,20 @@ _PARTS = {
 }
 
 
-def _check(message: ga.Message) -> None:
-    allowed = _PARTS.get(message.role)
-    if allowed is None:
-        known = ", ".join(f"'{role}'" for role in _PARTS)
-        text = f"Invalid value: '{message.role}'. Supported values are: {known}."
-        raise Refusal("invalid_value", text, "item.role")
-    for index, part in enumerate(message.content):
-        path = f"item.content[{index}]"
-        if not isinstance(part, allowed):
-            kinds = ", ".join(f"'{kind.__struct_config__.tag}'" for kind in allowed)
-            text = f"Invalid content type for role '{message.role}'. Supported values are: {kinds}."
-            raise Refusal("invalid_value", text, f"{path}.type")
-        if isinstance(part, ga.OutputAudio):
-            text = f"Missing required parameter: '{path}.text'."
-            raise Refusal("missing_required_parameter", text, f"{path}.text")
+def _check(role: str, part: ga.ContentPart, path: str) -> None:
+    allowed = _PARTS.get(role, ())
+    if not isinstance(part, allowed):
+        kinds = ", ".join(f"'{kind.__struct_config__.tag}'" for kind in allowed)
+        text = f"Invalid content type for role '{role}'. Supported values are: {kinds}."
+        raise Refusal("invalid_value", text, f"{path}.type")
+    if isinstance(part, ga.OutputAudio):
+        text = f"Missing required parameter: '{path}.text'."
+        raise Refusal("missing_required_parameter", text, f"{path}.text")
 
 
-def _read(audio: str) -> bytes:
+def _read(audio: str, path: str) -> bytes:
     try:
         pcm = b64decode(audio, validate=True)
     except ValueError:
-        raise Refusal("invalid_value", "Invalid audio: not base64.", "item.content") from None
+        raise Refusal("invalid_value", "Invalid audio: not base64.", path) from None
     return pcm[: len(pcm) & ~1]

@@ -215,7 +215,8 @@ class ServerSession:
             event_id = self._new_id("event")
             self._emit(kind(event_id=event_id, item=item, previous_item_id=previous))
         if pcm:
-            stored.audio += pcm
+            stored.add_audio(pcm)
+            self.conversation.bound_audio(stored)
             self.transcripts.find(item_id, stored)
 
     def _retrieve(self, event: ga.ConversationItemRetrieveEvent) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from duologue.protocol import ga
+from duologue.protocol.formats import PCM16
 from duologue.server.session.commands import Cancel, Command, Transcribe
 from duologue.server.session.conversation import set_transcript
 
@@ -95,7 +96,7 @@ class Transcripts:
             stored = self._conversation.get(item_id)
             set_transcript(stored, transcript)
             if self.config is not None:
-                usage = ga.TranscriptionDurationUsage(seconds=len(stored.audio) / 48_000)
+                usage = ga.TranscriptionDurationUsage(seconds=PCM16.ms(stored.audio_bytes) / 1000)
                 self._emit(
                     ga.ConversationItemInputAudioTranscriptionCompletedEvent(
                         event_id=self._new_id("event"),

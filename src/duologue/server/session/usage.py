@@ -63,7 +63,9 @@ def usage_of(
     stored = [] if plan.items is not None else conversation.stored()
     read_items = plan.items if plan.items is not None else [entry.item for entry in stored]
     heard = sum(
-        PCM16.ms(len(entry.audio)) // USER_MS_PER_TOKEN for entry in stored if entry.item not in own
+        PCM16.ms(entry.audio_bytes) // USER_MS_PER_TOKEN
+        for entry in stored
+        if entry.item not in own
     )
     read_chars = len(plan.instructions) + sum(
         len(text) for item in read_items if item not in own for text in _texts(item)

@@ -83,17 +83,19 @@ class ResponseWriter:
         if not self.plan.speaks:
             self._emit(ga.ResponseTextDeltaEvent(event_id=event_id, delta=delta, **place))
             return
-        message.stored.segments.append((len(message.stored.audio), delta))
+        message.stored.segments.append((message.stored.audio_bytes, delta))
         self._emit(ga.ResponseAudioTranscriptDeltaEvent(event_id=event_id, delta=delta, **place))
 
     def audio(self, pcm: bytes) -> None:
         """Add speech: it belongs to the words added last."""
         message = self._open_message()
-        message.stored.audio += pcm
+        message.stored.add_audio(pcm)
+        if self.plan.conversation_id is not None:
+            self._conversation.bound_audio(message.stored)
         self._audio_bytes += len(pcm)
         if message.stored.segments:
             words = message.stored.segments[-1][1]
-            message.stored.segments[-1] = (len(message.stored.audio), words)
+            message.stored.segments[-1] = (message.stored.audio_bytes, words)
         event_id = self._new_id("event")
         self._emit(
             ga.ResponseAudioDeltaEvent(
@@ -231,7 +233,9 @@ class ResponseWriter:
         self._emit(ga.ResponseContentPartDoneEvent(event_id=event_id, part=done, **place))
         item = message.stored.item
         assert isinstance(item, ga.Message), "a message stays a message"  # noqa: S101
-        self._close_item(message.stored, replace(item, content=[part], status=status))
+        # What the client has cut meanwhile stays cut.
+        content = item.content if message.stored.is_truncated else [part]
+        self._close_item(message.stored, replace(item, content=content, status=status))
 
     def _emit_part_done(self, words: str, place: _Place) -> ga.ContentPart:
         event_id = self._new_id("event")
