@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -48,14 +48,18 @@ async def answer(asked: Respond, brain: Brain, synthesizer: Synthesizer) -> Asyn
     splitter = ClauseSplitter()
     async with _closing(brain.respond(request)) as events:
         async for event in events:
+            clauses: Iterable[str] = ()
+            if isinstance(event, Call):
+                clauses = splitter.flush()  # what was said before the call goes before it
+            elif isinstance(event, Say) and asked.speaks:
+                clauses = splitter.feed(event.text)
+            elif isinstance(event, Say):
+                yield Words(event.text)
+            for clause in clauses:
+                async for piece in _spoken(clause, asked, synthesizer):
+                    yield piece
             if not isinstance(event, Say):
                 yield event
-            elif not asked.speaks:
-                yield Words(event.text)
-            else:
-                for clause in splitter.feed(event.text):
-                    async for piece in _spoken(clause, asked, synthesizer):
-                        yield piece
     for clause in splitter.flush():
         async for piece in _spoken(clause, asked, synthesizer):
             yield piece

@@ -1,0 +1,144 @@
+"""What the edge adds to the core: tasks, faults of an engine, slow readers."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from duologue.server import LocalServer, outbox
+from duologue.server.engine.scripted import ScriptedBrain, ScriptedTranscriber, ToneSynthesizer
+from duologue.server.engine.stages import BrainRequest, Call, Say, TokenCount
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from websockets.asyncio.client import ClientConnection
+
+    from duologue.server.engine.stages import BrainEvent
+
+SPEECH = base64.b64encode(b"\x00\x30" * 12_000 + bytes(24_000)).decode()
+
+
+async def send(connection: ClientConnection, **event: Any) -> None:
+    await connection.send(json.dumps(event))
+
+
+async def receive(connection: ClientConnection, kind: str) -> dict[str, Any]:
+    async with asyncio.timeout(5):
+        while True:
+            event: dict[str, Any] = json.loads(await connection.recv())
+            if event["type"] == kind:
+                return event
+
+
+class DeafTranscriber(ScriptedTranscriber):
+    """Fails."""
+
+    async def transcribe(
+        self, pcm: bytes, *, language: str | None, prompt: str | None
+    ) -> AsyncIterator[str]:
+        raise RuntimeError("no ears")
+        yield ""
+
+
+class ScriptOfEvents(ScriptedBrain):
+    """Yields what it is given; its warming fails."""
+
+    def __init__(self, *events: BrainEvent) -> None:
+        super().__init__()
+        self.events = events
+        self.is_closed = asyncio.Event()
+
+    async def respond(self, request: BrainRequest) -> AsyncIterator[BrainEvent]:
+        try:
+            for event in self.events:
+                yield event
+        finally:
+            self.is_closed.set()
+
+    async def warm(self, request: BrainRequest) -> None:
+        raise RuntimeError("cold")
+
+
+@pytest.mark.asyncio
+async def test_a_turn_whose_words_cannot_be_found_is_told_and_answered() -> None:
+    async with LocalServer(stt=DeafTranscriber()) as server, connect(server.url) as connection:
+        audio = {"input": {"transcription": {"model": "whisper-1"}}}
+        await send(connection, type="session.update", session={"type": "realtime", "audio": audio})
+        await send(connection, type="input_audio_buffer.append", audio=SPEECH)
+        failed = await receive(connection, "conversation.item.input_audio_transcription.failed")
+        assert failed["error"]["message"] == "no ears"
+        done = await receive(connection, "response.done")
+        assert done["response"]["status"] == "completed"
+
+
+@pytest.mark.asyncio
+async def test_words_calls_and_counts_of_a_brain_reach_the_client() -> None:
+    brain = ScriptOfEvents(
+        Say("One moment."), Call("look", "{}"), TokenCount(50, 20, 7, truncated=True)
+    )
+    async with LocalServer(brain) as server, connect(server.url) as connection:
+        await send(connection, type="session.update", session={"type": "realtime"})
+        await send(connection, type="response.create")
+        done = await receive(connection, "response.done")
+    response = done["response"]
+    assert [item["type"] for item in response["output"]] == ["message", "function_call"]
+    assert response["status"] == "incomplete"
+    assert response["usage"]["input_token_details"]["cached_tokens"] == 20
+    assert response["usage"]["output_token_details"]["text_tokens"] == 7
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_answer_closes_the_brain_that_waits_for_the_voice() -> None:
+    brain = ScriptOfEvents(Say("A long sentence that takes its time. "), Say("And another one. "))
+    async with (
+        LocalServer(brain, tts=ToneSynthesizer(pace=0.01)) as server,
+        connect(server.url) as connection,
+    ):
+        await send(connection, type="response.create")
+        await receive(connection, "response.output_audio.delta")
+        assert not brain.is_closed.is_set()
+        await send(connection, type="response.cancel")
+        async with asyncio.timeout(5):
+            await brain.is_closed.wait()
+
+
+async def flood(connection: ClientConnection, frame: str) -> None:
+    async with asyncio.timeout(15):
+        while True:
+            await connection.send(frame)
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_does_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "MAX_WAITING_BYTES", 100_000)
+    async with (
+        LocalServer() as server,
+        connect(server.url, max_queue=1) as connection,
+    ):
+        text = "x" * 1000
+        item = {
+            "type": "message",
+            "role": "user",
+            "content": [{"type": "input_text", "text": text}],
+        }
+        frame = json.dumps({"type": "conversation.item.create", "item": item})
+        with pytest.raises(ConnectionClosed):
+            await flood(connection, frame)
+
+
+@pytest.mark.asyncio
+async def test_an_update_while_the_brain_warms_starts_anew() -> None:
+    async with LocalServer() as server, connect(server.url) as connection:
+        for text in ("one", "two", "three"):
+            session = {"type": "realtime", "instructions": text}
+            await send(connection, type="session.update", session=session)
+        for _ in range(3):
+            updated = await receive(connection, "session.updated")
+        assert updated["session"]["instructions"] == "three"
