@@ -140,9 +140,9 @@ async def test_who_may_not_enter_is_told_why(headers: dict[str, str], status: in
 
 
 @pytest.mark.asyncio
-async def test_a_beta_client_is_told_what_openai_tells_it() -> None:
+async def test_a_beta_client_may_be_told_what_openai_tells_it() -> None:
     async with (
-        LocalServer() as server,
+        LocalServer(refuses_beta=True) as server,
         connect(server.url, additional_headers={"OpenAI-Beta": "realtime=v1"}) as connection,
     ):
         error = await receive(connection, "error")

@@ -8,6 +8,7 @@ import ipaddress
 import logging
 import signal
 import time
+from typing import TypedDict
 from urllib.parse import urlsplit
 
 import click
@@ -34,8 +35,13 @@ __all__ = ["serve"]
     envvar="DUOLOGUE_API_KEY",
     help="Key that clients must show; needed when others can reach the server.",
 )
+@click.option(
+    "--refuse-beta",
+    is_flag=True,
+    help="Close on clients that speak the beta dialect, as OpenAI does; else they are served.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Log sessions as they come and go.")
-def serve(  # one argument per option
+def serve(  # noqa: PLR0913  # one argument per option
     *,
     host: str,
     port: int,
@@ -44,12 +50,13 @@ def serve(  # one argument per option
     tts: str | None,
     vad: str | None,
     api_key: str | None,
+    refuse_beta: bool,
     verbose: bool,
 ) -> None:
     r"""Serve the Realtime protocol on this machine.
 
     \b
-    Any GA client works with it unchanged, for example:
+    Any client works with it unchanged, GA or beta, for example:
       duologue serve --brain local
       export OPENAI_BASE_URL=http://127.0.0.1:8080/v1
     """
@@ -60,29 +67,33 @@ def serve(  # one argument per option
         )
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    asyncio.run(_serve(host, port, brain, stt, tts, vad, api_key))
+    stages: Stages = {"brain": brain, "stt": stt, "tts": tts, "vad": vad}
+    asyncio.run(_serve(host, port, stages, api_key, refuses_beta=refuse_beta))
 
 
-async def _serve(  # the options, in their order
-    host: str,
-    port: int,
-    brain: str,
-    stt: str | None,
-    tts: str | None,
-    vad: str | None,
-    api_key: str | None,
+class Stages(TypedDict):
+    """Who does what, by URI."""
+
+    brain: str
+    stt: str | None
+    tts: str | None
+    vad: str | None
+
+
+async def _serve(
+    host: str, port: int, stages: Stages, api_key: str | None, *, refuses_beta: bool
 ) -> None:
     from duologue.server import Listener, create_app, open_engine  # noqa: PLC0415  # an extra
 
     began = time.monotonic()
-    engine = await open_engine(brain=brain, stt=stt, tts=tts, vad=vad)
+    engine = await open_engine(**stages)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt ends the loop
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
     try:
-        application = create_app(engine, api_key=api_key)
+        application = create_app(engine, api_key=api_key, refuses_beta=refuses_beta)
         async with Listener(application, host=host, port=port) as listener:
             _announce(listener.url, engine.labels, api_key, time.monotonic() - began)
             await stopped.wait()
@@ -94,7 +105,7 @@ async def _serve(  # the options, in their order
 def _announce(url: str, labels: dict[str, str], api_key: str | None, seconds: float) -> None:
     parts = urlsplit(url)
     stages = ", ".join(f"{stage}: {label}" for stage, label in labels.items())
-    click.echo(f"Serving the Realtime protocol (GA) after {seconds:.1f} s. Ctrl-C stops.")
+    click.echo(f"Serving the Realtime protocol after {seconds:.1f} s. Ctrl-C stops.")
     click.echo(f"  {stages}")
     click.echo(f"  {url}?model=gpt-realtime")
     click.echo(f"  export OPENAI_BASE_URL=http://{parts.netloc}/v1")

@@ -16,6 +16,7 @@ from starlette.routing import Route, WebSocketRoute
 from duologue.protocol import codec, ga
 from duologue.server.connection import Connection
 from duologue.server.session.session import ServerSession
+from duologue.server.wire import BetaWire, GaWire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from duologue.server.connection import Observer
     from duologue.server.engine.stages import Engine
+    from duologue.server.wire import Wire
 
 __all__ = ["DEFAULT_MODEL", "create_app", "new_id"]
 
@@ -46,6 +48,7 @@ def create_app(
     engine: Engine,
     *,
     api_key: str | None = None,
+    refuses_beta: bool = False,
     open_observer: Callable[[], Observer] | None = None,
 ) -> Starlette:
     """Return the application that serves the Realtime protocol.
@@ -53,9 +56,10 @@ def create_app(
     Args:
         engine: Who hears, thinks and speaks, for every session.
         api_key: What clients must show; `None` lets everybody in.
+        refuses_beta: Close on clients that speak beta with 4000, as OpenAI does since 2026-05-12.
         open_observer: Called for each session; what it returns is told of every event.
     """
-    door = _Door(engine, api_key, open_observer)
+    door = _Door(engine, api_key, open_observer, refuses_beta=refuses_beta)
     return Starlette(
         routes=[
             WebSocketRoute("/v1/realtime", door.enter),
@@ -72,8 +76,11 @@ class _Door:
         engine: Engine,
         api_key: str | None,
         open_observer: Callable[[], Observer] | None,
+        *,
+        refuses_beta: bool,
     ) -> None:
         self._engine = engine
+        self._refuses_beta = refuses_beta
         self._api_key = api_key
         self._open_observer = open_observer
         self._sessions = 0
@@ -92,12 +99,13 @@ class _Door:
             return
         offered = _subprotocols(socket)
         await socket.accept(subprotocol="realtime" if "realtime" in offered else None)
-        if socket.headers.get("openai-beta") or "openai-beta.realtime-v1" in offered:
+        is_beta = bool(socket.headers.get("openai-beta")) or "openai-beta.realtime-v1" in offered
+        if is_beta and self._refuses_beta:
             await _refuse_beta(socket)
-            return
-        await self._serve(socket)
+        else:
+            await self._serve(socket, BetaWire() if is_beta else GaWire())
 
-    async def _serve(self, socket: WebSocket) -> None:
+    async def _serve(self, socket: WebSocket, wire: Wire) -> None:
         session = ServerSession(
             model=socket.query_params.get("model", DEFAULT_MODEL),
             score=self._engine.vad().score,
@@ -109,7 +117,7 @@ class _Door:
         self._sessions += 1
         logger.info("session opened, %d now", self._sessions)
         try:
-            await Connection(socket, session, self._engine, observe=observe).run()
+            await Connection(socket, session, self._engine, wire, observe=observe).run()
         finally:
             self._sessions -= 1
             logger.info("session closed, %d now", self._sessions)

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from duologue.errors import DecodeError
-from duologue.protocol import codec
 from duologue.server.answering import Speech, Words, answer
 from duologue.server.engine.stages import BrainRequest, Call, TokenCount
 from duologue.server.outbox import Outbox
 from duologue.server.session.commands import Cancel, Respond, Transcribe, Warm
 from duologue.server.session.usage import Tokens
+from duologue.server.wire import RefusedEvent
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from duologue.server.engine.stages import Engine
     from duologue.server.session.commands import Command
     from duologue.server.session.session import ServerSession
+    from duologue.server.wire import Wire
 
 __all__ = ["Connection", "Observer"]
 
@@ -48,12 +49,14 @@ class Connection:
         socket: WebSocket,
         session: ServerSession,
         engine: Engine,
+        wire: Wire,
         *,
         observe: Observer | None = None,
     ) -> None:
         self._socket = socket
         self._session = session
         self._engine = engine
+        self._wire = wire
         self._observe = observe
         self._outbox = Outbox()
         self._jobs: dict[str, asyncio.Task[None]] = {}
@@ -87,13 +90,17 @@ class Connection:
 
     def _receive(self, frame: bytes | str) -> None:
         try:
-            event = codec.decode(frame, direction="client")
+            events = self._wire.read(frame)
         except DecodeError as error:
             self._session.refuse_frame(error)
             return
-        if self._observe is not None:
-            self._observe(event)
-        self._session.receive(event)
+        except RefusedEvent as refused:
+            self._session.refuse(refused.refusal, refused.event_id)
+            return
+        for event in events:
+            if self._observe is not None:
+                self._observe(event)
+            self._session.receive(event)
 
     async def _write(self) -> None:
         try:
@@ -107,7 +114,8 @@ class Connection:
         for event in self._session.take_events():
             if self._observe is not None:
                 self._observe(event)
-            self._outbox.put_nowait(codec.encode(event))
+            for frame in self._wire.write(event):
+                self._outbox.put_nowait(frame)
         for command in self._session.take_commands():
             self._carry_out(command)
 

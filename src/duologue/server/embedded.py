@@ -73,6 +73,7 @@ class LocalServer:
         host: str = "127.0.0.1",
         port: int = 0,
         api_key: str | None = None,
+        refuses_beta: bool = False,
     ) -> None:
         """Choose who hears, thinks and speaks: see `open_engine`.
 
@@ -84,6 +85,7 @@ class LocalServer:
             host: The address to listen on.
             port: 0 for any free one.
             api_key: What clients must show; `None` lets everybody in.
+            refuses_beta: Close on clients that speak beta with 4000, as OpenAI does.
         """
         self.sessions: list[ObservedSession] = []
         """Every session so far, in the order in which they were opened."""
@@ -91,6 +93,7 @@ class LocalServer:
         self._host = host
         self._port = port
         self._api_key = api_key
+        self._refuses_beta = refuses_beta
         self._listener: Listener | None = None
         self._exit = AsyncExitStack()
 
@@ -109,7 +112,12 @@ class LocalServer:
         """
         engine = await open_engine(**self._stages)
         self._exit.callback(engine.close)
-        app = create_app(engine, api_key=self._api_key, open_observer=self._open_session)
+        app = create_app(
+            engine,
+            api_key=self._api_key,
+            refuses_beta=self._refuses_beta,
+            open_observer=self._open_session,
+        )
         self._listener = Listener(app, host=self._host, port=self._port)
         await self._exit.enter_async_context(self._listener)
         return self

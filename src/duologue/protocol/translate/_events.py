@@ -6,7 +6,7 @@ An event that stands in no table is the same in both dialects and passes as it i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, overload
 
 from duologue.protocol import beta, ga
 from duologue.protocol.model import UNSET, Event, UnknownEvent
@@ -32,16 +32,48 @@ Handler: TypeAlias = Callable[[Any, Losses], list[Any]]
 """Takes an event of the class that it stands for, gives events of the other dialect."""
 
 
+@overload
+def to_beta(
+    event: ga.KnownClientEvent,
+) -> Translation[beta.KnownClientEvent | UnknownEvent]: ...
+
+
+@overload
+def to_beta(
+    event: ga.KnownServerEvent,
+) -> Translation[beta.KnownServerEvent | UnknownEvent]: ...
+
+
+@overload
+def to_beta(event: UnknownEvent) -> Translation[UnknownEvent]: ...
+
+
 def to_beta(
     event: ga.AnyClientEvent | ga.AnyServerEvent,
-) -> Translation[beta.KnownClientEvent | beta.KnownServerEvent | UnknownEvent]:
+) -> Translation[Any]:
     """Return a GA event in beta's words: one event, or none if beta does not tell of it."""
     return _translate(event, _TO_BETA)
 
 
+@overload
+def to_ga(
+    event: beta.KnownClientEvent,
+) -> Translation[ga.KnownClientEvent | UnknownEvent]: ...
+
+
+@overload
+def to_ga(
+    event: beta.KnownServerEvent,
+) -> Translation[ga.KnownServerEvent | UnknownEvent]: ...
+
+
+@overload
+def to_ga(event: UnknownEvent) -> Translation[UnknownEvent]: ...
+
+
 def to_ga(
     event: beta.AnyClientEvent | beta.AnyServerEvent,
-) -> Translation[ga.KnownClientEvent | ga.KnownServerEvent | UnknownEvent]:
+) -> Translation[Any]:
     """Return a beta event in GA's words: one event, or two for an item that is whole."""
     return _translate(event, _TO_GA)
 

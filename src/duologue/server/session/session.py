@@ -98,17 +98,18 @@ class ServerSession:
             known = checked(event)
             self._HANDLERS[type(known)](self, known)
         except Refusal as refusal:
-            self._refuse(refusal, event.event_id)
+            self.refuse(refusal, event.event_id)
         except DecodeError as error:  # audio that is not base64
-            self._refuse(
+            self.refuse(
                 Refusal("invalid_value", f"Invalid audio: {error}.", "audio"), event.event_id
             )
 
     def refuse_frame(self, error: DecodeError) -> None:
         """Answer a frame that is no event."""
-        self._refuse(Refusal("invalid_event", f"Invalid event: {error}."), UNSET)
+        self.refuse(Refusal("invalid_event", f"Invalid event: {error}."), UNSET)
 
-    def _refuse(self, refusal: Refusal, event_id: str | UnsetType) -> None:
+    def refuse(self, refusal: Refusal, event_id: str | UnsetType) -> None:
+        """Answer an event that the edge refuses."""
         error = refusal.error(event_id)
         self._emit(ga.RealtimeErrorEvent(event_id=self._new_id("event"), error=error))
 

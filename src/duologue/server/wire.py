@@ -1,0 +1,72 @@
+"""The words on a connection's wire: the core thinks in GA, beta is translated at the edge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from duologue.protocol import beta, codec, ga
+from duologue.protocol.translate import to_beta, to_ga
+from duologue.protocol.validate import validate
+from duologue.server.session.refusal import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from duologue.protocol.model import UnsetType
+
+__all__ = ["BetaWire", "GaWire", "RefusedEvent", "Wire"]
+
+
+class RefusedEvent(Exception):
+    """A client event that cannot be said in the core's words."""
+
+    def __init__(self, refusal: Refusal, event_id: str | UnsetType) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+        self.event_id = event_id
+
+
+class Wire(Protocol):
+    """Turns frames into the core's events, and back."""
+
+    def read(self, frame: bytes | str) -> Sequence[ga.AnyClientEvent]:
+        """Return what a client's frame says.
+
+        Raises:
+            DecodeError: If it is no event.
+            RefusedEvent: If the event is refused in the client's own words.
+        """
+        ...
+
+    def write(self, event: ga.KnownServerEvent) -> Sequence[bytes]:
+        """Return the frames that say an event."""
+        ...
+
+
+class GaWire:
+    """Today's words: nothing to translate."""
+
+    def read(self, frame: bytes | str) -> Sequence[ga.AnyClientEvent]:
+        """Return the frame's event."""
+        return (codec.decode(frame, direction="client"),)
+
+    def write(self, event: ga.KnownServerEvent) -> Sequence[bytes]:
+        """Return the event's frame."""
+        return (codec.encode(event),)
+
+
+class BetaWire:
+    """The words of 2024, checked as beta's so that errors name the client's own fields."""
+
+    def read(self, frame: bytes | str) -> Sequence[ga.AnyClientEvent]:
+        """Return the frame's event in GA."""
+        event = codec.decode(frame, dialect="beta", direction="client")
+        if not isinstance(event, beta.InputAudioBufferAppendEvent):
+            for problem in validate(event, "beta"):
+                refusal = Refusal(problem.code, problem.message, problem.path)
+                raise RefusedEvent(refusal, event.event_id)
+        return to_ga(event).events
+
+    def write(self, event: ga.KnownServerEvent) -> Sequence[bytes]:
+        """Return the frames of the event in beta; some have none there."""
+        return [codec.encode(each) for each in to_beta(event).events]
