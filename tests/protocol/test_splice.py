@@ -36,6 +36,8 @@ def frame(rest: str) -> bytes:
         f'"delta":"{LONG}",{PLACE},"delta":"AAAA"',
         f'"delta":"{LONG}",{PLACE},"delta":""',
         f'"delta":"",{PLACE},"delta":"{LONG}"',
+        f'"delta":"{LONG}",{PLACE},"delta" : "AAAA"',
+        f'"delta":"{LONG}",{PLACE},"\\u0064elta":"AAAA"',
         f'{PLACE},"delta":""'.ljust(WORTHWHILE_BYTES * 2),
         f'"event_id":"{"x" * 600}",{PLACE},"delta":"{LONG}"',
     ],

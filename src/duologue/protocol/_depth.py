@@ -1,7 +1,7 @@
 """How deeply a frame is nested, before anything recurses into it.
 
 Decoding stops by itself at the interpreter's limit, but what was decoded just below it can no
-longer be encoded from deeper in the program. No client's frame may bring a server there.
+longer be translated or encoded from deeper in the program. No frame may bring us there.
 """
 
 from __future__ import annotations
@@ -9,16 +9,28 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["MAX_DEPTH", "is_too_deep"]
+from duologue.errors import DecodeError
+
+__all__ = ["MAX_DEPTH", "check_depth"]
 
 MAX_DEPTH: Final = 200
 """Levels of objects and arrays; JSON Schemas of functions have a dozen."""
 
-_TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{\]}]', re.DOTALL)
+_TOKENS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{\]}]', re.DOTALL)
+"""Strings, closed or not, and brackets. Possessive: a string is passed once, whatever is in it."""
 
 
-def is_too_deep(frame: bytes) -> bool:
-    """Return whether a frame is nested more deeply than `MAX_DEPTH`."""
+def check_depth(frame: bytes) -> None:
+    """Refuse a frame that is nested more deeply than `MAX_DEPTH`.
+
+    Raises:
+        DecodeError: If it is.
+    """
+    if len(frame) > 2 * MAX_DEPTH and _is_too_deep(frame):
+        raise DecodeError(f"the frame is nested more than {MAX_DEPTH} levels deep")
+
+
+def _is_too_deep(frame: bytes) -> bool:
     if frame.count(b"{") + frame.count(b"[") <= MAX_DEPTH:
         return False
     depth = 0

@@ -107,7 +107,7 @@ def _member(info: inspect.Type, kind: type[Any]) -> Any:  # noqa: ANN401  # an i
 def explain(error: msgspec.ValidationError) -> tuple[str, str | None]:
     """Return what a validation error says, and the path it says it of."""
     reason, _, where = str(error).partition(" - at `$")
-    path = where.rstrip("`").removeprefix(".")
+    path = where.rstrip("`").partition("[...]")[0].strip(".")  # the keys of a mapping are not told
     missing = re.search(r"required field `([^`]+)`", reason)
     if missing:
         path = f"{path}.{missing[1]}" if path else missing[1]

@@ -27,6 +27,8 @@ WORTHWHILE_BYTES: Final = 6000
 HEAD_BYTES: Final = 512
 """The key is looked for no further: ids and indexes come before it."""
 
+_EMPTY: Final = Raw(b'""')
+_BACKSLASH: Final = ord("\\")
 _KEYS: Final = {
     "input_audio_buffer.append": "audio",
     "response.audio.delta": "delta",
@@ -57,10 +59,7 @@ def splice(frame: bytes, direction: str, decoder: msgspec.json.Decoder[Event]) -
     field = _FIELDS.get(kind)
     if field is None:
         field = _FIELDS[kind] = _KEYS.get(event.type, "")
-    if not field:
-        return None
+    if not field or getattr(event, field) != _EMPTY:
+        return None  # no audio here, or a second key has overruled ours
     force_setattr(event, field, Raw(memoryview(frame)[start:end]))
     return event
-
-
-_BACKSLASH: Final = ord("\\")

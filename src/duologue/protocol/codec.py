@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Final, Literal, overload
+from typing import TYPE_CHECKING, Final, Literal, cast, overload
 
 import msgspec
 from pybase64 import b64encode
 
 from duologue.errors import ConfigurationError, DecodeError
 from duologue.protocol import ga
-from duologue.protocol._depth import is_too_deep
+from duologue.protocol._depth import check_depth
 from duologue.protocol._splice import WORTHWHILE_BYTES, splice
 from duologue.protocol.model import (
     EXTRA_KEY,
@@ -24,6 +24,8 @@ from duologue.protocol.model import (
     UNSET,
     Event,
     Json,
+    Model,
+    Unknown,
     UnknownEvent,
     UnsetType,
 )
@@ -175,7 +177,8 @@ def decode(
     """Return the event of a frame.
 
     An event of an unknown type, or one that lacks or mistypes a field of its own type, becomes an
-    `UnknownEvent`; everything else that is unknown is kept inside its own event.
+    `UnknownEvent`; everything else that is unknown is kept inside its own event. The text of an
+    audio field is not looked at before its `audio_data` is asked for.
 
     Args:
         frame: One whole message. Bytes are kept as they are, other types are copied.
@@ -189,22 +192,30 @@ def decode(
     """
     if not isinstance(frame, bytes):
         frame = _own(frame)
-    if len(frame) > MAX_FRAME_BYTES:
+    size = len(frame)
+    if size > MAX_FRAME_BYTES:
         reason = f"the frame has {len(frame)} bytes, more than {MAX_FRAME_BYTES}"
         raise DecodeError(reason, excerpt=_excerpt(frame, 0))
-    if direction == "client" and is_too_deep(frame):
-        raise DecodeError("the frame is nested too deeply", excerpt=_excerpt(frame, 0))
     decoder = _decoder(dialect, direction, surface)
     try:
         event = None
-        if len(frame) > WORTHWHILE_BYTES:
+        if size > WORTHWHILE_BYTES:
             event = splice(frame, direction, decoder)
         if event is None:
             event = decoder.decode(frame)
+            if _can_nest(type(event)):
+                check_depth(frame)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        check_depth(frame)
         return _decode_leniently(frame, dialect, direction, surface)
     vars(event)["raw"] = frame
     return event
+
+
+@cache
+def _can_nest(kind: type[Event]) -> bool:
+    """Whether an event has a place for any JSON; the others are as flat as their types."""
+    return not {"session", "item", "response"}.isdisjoint(kind.__struct_fields__)
 
 
 def encode(event: Event | UnknownEvent) -> bytes:
@@ -217,10 +228,11 @@ def encode(event: Event | UnknownEvent) -> bytes:
 
 def encode_model(model: msgspec.Struct) -> bytes:
     """Return any model as JSON, with its unknown fields and members in their places."""
+    if isinstance(model, UnknownEvent):
+        return model.raw
     frame = _encoder.encode(model)
     if _EXTRA_MARK in frame or _UNKNOWN_MARK in frame:
-        body: Json = msgspec.json.decode(frame)
-        frame = _encoder.encode(_flatten(body))
+        frame = _encoder.encode(_plain(model))
     return frame
 
 
@@ -241,28 +253,28 @@ _EXTRA_MARK: Final = f'"{EXTRA_KEY}":'.encode()
 _UNKNOWN_MARK: Final = f'"{UNKNOWN_TAG}"'.encode()
 
 
-def _flatten(body: Json) -> Json:
-    """Put `extra` fields back beside their siblings, and unknown members back whole; in place."""
-    root: dict[str, Json] = {"": body}
-    nodes: list[dict[str, Json] | list[Json]] = [root]
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, list):
-            node[:] = children = [_flat(value) for value in node]
-        else:
-            children = [_flat(value) for value in node.values()]
-            node.update(zip(node, children, strict=True))
-        nodes += [child for child in children if isinstance(child, dict | list)]
-    return root[""]
-
-
-def _flat(value: Json) -> Json:
-    if not isinstance(value, dict):
+def _plain(value: object) -> object:
+    """Return a model as the JSON that it is: `extra` beside its siblings, unknown members whole."""
+    if isinstance(value, Unknown):
+        return value.raw
+    if isinstance(value, list):
+        return [_plain(entry) for entry in cast("list[object]", value)]
+    if isinstance(value, dict):
+        pairs = cast("dict[str, object]", value).items()
+        return {key: _plain(entry) for key, entry in pairs}
+    if not isinstance(value, Model):
         return value
-    if value.get("type") == UNKNOWN_TAG:
-        return value["raw"]
-    extra = value.pop(EXTRA_KEY, None)
-    return value | extra if isinstance(extra, dict) else value
+    config = value.__struct_config__
+    plain: dict[str, object] = {}
+    if config.tag is not None:
+        plain[str(config.tag_field)] = config.tag
+    for name, wire in zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True):
+        entry: object = getattr(value, name)
+        if entry is not UNSET and name != "extra":
+            plain[wire] = _plain(entry)
+    extra = {} if value.extra is UNSET else value.extra
+    # A field that came as an odd null and was set since is the one that counts.
+    return plain | {key: entry for key, entry in extra.items() if key not in plain}
 
 
 def _own(frame: bytearray | memoryview | str) -> bytes:
@@ -282,6 +294,7 @@ def _decode_leniently(
     head = _read_head(frame)
     struct = tags(_union(dialect, direction, surface)).get(head.type)
     if struct is None:
+        _check_text(frame)
         return UnknownEvent(type=head.type, raw=frame, event_id=head.event_id)
     try:
         lifted = lift(msgspec.json.decode(frame), struct)
@@ -295,6 +308,14 @@ def _decode_leniently(
         raise _decode_error(error, frame) from None
     vars(event)["raw"] = frame
     return event
+
+
+def _check_text(frame: bytes) -> None:
+    """Refuse a frame that is no text: what is passed over in decoding is not looked at."""
+    try:
+        frame.decode()
+    except UnicodeDecodeError as error:
+        raise _decode_error(error, frame) from None
 
 
 def _read_head(frame: bytes) -> _Head:

@@ -8,6 +8,7 @@ invents tomorrow raises, and nothing of it is lost.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeVar
 
 import msgspec
@@ -34,11 +35,13 @@ __all__ = [
     "replace",
 ]
 
-EXTRA_KEY: Final = "\ufdd0extra"
-"""Where `extra` travels between the codec's passes: U+FDD0 is never interchanged."""
+_SECRET: Final = os.urandom(8).hex()  # new in each process, so that no peer can guess it
 
-UNKNOWN_TAG: Final = "\ufdd0unknown"
-"""The tag of every `Unknown` type, for the same reason."""
+EXTRA_KEY: Final = f"\ufdd0extra {_SECRET}"
+"""Where `extra` travels between the codec's passes; never sent, not understood if it comes."""
+
+UNKNOWN_TAG: Final = f"\ufdd0unknown {_SECRET}"
+"""The tag of every `Unknown` type, in the same way."""
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 """Any decoded JSON."""
@@ -131,9 +134,10 @@ def audio_of(event: Event, field: Raw) -> bytes:
     Raises:
         DecodeError: If the field is not a string of valid base64.
     """
-    audio: bytes | None = event.__dict__.get("audio_data")
+    cache = vars(event)
+    audio: bytes | None = cache.get("audio_data")
     if audio is None:
-        audio = vars(event)["audio_data"] = read_audio(field)
+        audio = cache["audio_data"] = read_audio(field)
     return audio
 
 
@@ -147,7 +151,7 @@ def read_audio(field: Raw) -> bytes:
     try:
         if text[0] == _QUOTE:
             return b64decode(text[1:-1], validate=True)
-    except ValueError:
+    except (IndexError, ValueError):
         pass  # perhaps only escaped: `\/` is legal JSON
     try:
         return b64decode(msgspec.json.decode(field, type=str), validate=True)
