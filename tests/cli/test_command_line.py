@@ -132,6 +132,8 @@ def test_bad_files_are_one_clear_sentence(tmp_path: Path) -> None:
     assert "ffmpeg" in said("demo", "--wav", not_audio)
     assert "ffmpeg" in said("demo", "--wav", nothing)
     assert "holds no audio" in said("demo", "--wav", empty)
+    assert "no folder" in said("demo", "--out", tmp_path / "nowhere" / "x.wav")
+    assert "empty" in said("demo", "--text", " ")
     assert "no such file" in said("demo", "--wav", tmp_path / "absent.wav")
 
 

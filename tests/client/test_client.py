@@ -397,3 +397,10 @@ async def test_what_the_service_would_refuse_is_refused_at_once_when_asked() -> 
         assert server.received == []
         client.send(ga.InputAudioBufferClearEvent())
     assert [event["type"] for event in server.received] == ["input_audio_buffer.clear"]
+
+
+async def test_a_client_that_was_never_opened_is_not_waited_for() -> None:
+    client = client_of(MemoryServer())
+    with pytest.raises(Closed, match="not connected"):
+        async for _ in client:
+            pass

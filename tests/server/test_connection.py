@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from duologue.server import LocalServer, outbox
+from duologue.server import connection as connection_module
 from duologue.server.engine.scripted import ScriptedBrain, ScriptedTranscriber, ToneSynthesizer
 from duologue.server.engine.stages import BrainRequest, Call, Say, TokenCount
 
@@ -117,7 +118,10 @@ async def flood(connection: ClientConnection, frame: str) -> None:
 
 @pytest.mark.asyncio
 async def test_a_client_that_does_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "MAX_WAITING_BYTES", 100_000)
+    monkeypatch.setattr(outbox, "ROOM_BYTES", 50_000)
+    monkeypatch.setattr(connection_module, "SLOW_SECONDS", 0.2)
+    monkeypatch.setattr(connection_module, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr("duologue.server.listening.CUT_SECONDS", 0.1)
     async with (
         LocalServer() as server,
         connect(server.url, max_queue=1) as connection,
@@ -141,3 +145,30 @@ async def test_an_update_while_the_brain_warms_starts_anew() -> None:
             await send(connection, type="session.update", session=session)
         updated = [await receive(connection, "session.updated") for _ in range(3)]
         assert [event["session"]["instructions"] for event in updated] == ["one", "two", "three"]
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_asks_for_much_and_reads_it_is_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outbox, "ROOM_BYTES", 50_000)
+    async with LocalServer() as server, connect(server.url) as connection:
+        part = {"type": "input_audio", "audio": base64.b64encode(bytes(96_000)).decode()}
+        item = {"id": "big", "type": "message", "role": "user", "content": [part]}
+        await send(connection, type="conversation.item.create", item=item)
+        for _ in range(40):
+            await send(connection, type="conversation.item.retrieve", item_id="big")
+        for _ in range(40):
+            await receive(connection, "conversation.item.retrieved")
+
+
+@pytest.mark.asyncio
+async def test_a_session_ends_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("duologue.server.app.SESSION_SECONDS", 0.05)
+    async with LocalServer() as server, connect(server.url) as connection:
+        error = await receive(connection, "error")
+        assert error["error"]["code"] == "session_expired"
+        with pytest.raises(ConnectionClosed) as closed:
+            await receive(connection, "nothing")
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1001

@@ -192,3 +192,60 @@ async def test_what_a_session_received_and_sent_is_there_to_assert_on() -> None:
         "response.create",
     ]
     assert session.sent[0].type == "session.created"
+
+
+@pytest.mark.asyncio
+async def test_without_a_key_only_pages_of_this_machine_may_connect() -> None:
+    async with LocalServer() as server:
+        headers = {"Origin": "http://evil.example:1", "Host": "evil.example:1"}
+        with pytest.raises(InvalidStatus):
+            await connect(server.url, additional_headers=headers)
+        async with connect(
+            server.url, additional_headers={"Origin": "http://localhost:1"}
+        ) as open_:
+            await receive(open_, "session.created")
+
+
+@pytest.mark.asyncio
+async def test_a_wrong_path_is_not_found() -> None:
+    async with LocalServer() as server:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(server.url + "s")
+    assert refused.value.response.status_code == 404
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("key", ["", "  "])
+async def test_an_empty_key_opens_nothing(key: str) -> None:
+    with pytest.raises(ConfigurationError, match="empty"):
+        await LocalServer(api_key=key).__aenter__()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("port", [-1, 70_000])
+async def test_a_port_that_cannot_be_is_one_clear_sentence(port: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"127.0.0.1:{port}"):
+        await LocalServer(port=port).__aenter__()
+
+
+@pytest.mark.asyncio
+async def test_another_beta_of_openai_is_not_the_beta_dialect() -> None:
+    headers = {"OpenAI-Beta": "assistants=v2"}
+    async with (
+        LocalServer() as server,
+        connect(server.url, additional_headers=headers) as connection,
+    ):
+        created = await receive(connection, "session.created")
+    assert created["session"]["type"] == "realtime"
+
+
+@pytest.mark.asyncio
+async def test_no_key_reaches_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    async with (
+        LocalServer(api_key="sesame") as server,
+        connect(server.url + "?api_key=sesame") as connection,
+    ):
+        await receive(connection, "session.created")
+    assert "session opened" in caplog.text
+    assert "sesame" not in caplog.text

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import wave
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from duologue.errors import ConfigurationError, MissingExtra
 from duologue.protocol.formats import PCM16
@@ -11,7 +12,21 @@ from duologue.protocol.formats import PCM16
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["read_wav", "write_wav"]
+__all__ = ["check_writable", "read_wav", "write_wav"]
+
+MAX_RATE_HZ: Final = 768_000
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a place where nothing can be written, before there is something to write.
+
+    Raises:
+        ConfigurationError: If the folder is not there, or the file or folder is not writable.
+    """
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"cannot write {path}: there is no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ConfigurationError(f"cannot write {path}: permission denied")
 
 
 def read_wav(path: Path) -> bytes:
@@ -32,6 +47,9 @@ def read_wav(path: Path) -> bytes:
         fix = f"convert it first: ffmpeg -i {path.name} -ar 24000 -ac 1 -c:a pcm_s16le speech.wav"
         reason = str(error) or "the file ends in its header"
         raise ConfigurationError(f"{path} is no WAV file of PCM ({reason}); {fix}") from error
+    if not (0 < rate <= MAX_RATE_HZ and 1 <= width <= 4 and channels > 0):
+        shape = f"{rate} Hz, {8 * width} bits, {channels} channels"
+        raise ConfigurationError(f"{path} is no WAV file that can be played: {shape}")
     data = data[: len(data) - len(data) % (width * channels)]
     if not data:
         raise ConfigurationError(f"{path} holds no audio")

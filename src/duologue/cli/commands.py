@@ -39,7 +39,7 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", message="duologue %(version)s")
 def duologue() -> None:
-    r"""Speak the OpenAI Realtime protocol, with a server of your own or with OpenAI's.
+    """Speak the OpenAI Realtime protocol, with a server of your own or with OpenAI's.
 
     \b
     duologue demo          hold a spoken conversation on this machine, no key needed

@@ -20,7 +20,13 @@ __all__ = ["serve"]
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8080, show_default=True, help="Port; 0 for any free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port; 0 for any free one.",
+)
 @click.option(
     "--brain",
     default="scripted",
@@ -53,20 +59,22 @@ def serve(  # noqa: PLR0913  # one argument per option
     refuse_beta: bool,
     verbose: bool,
 ) -> None:
-    r"""Serve the Realtime protocol on this machine.
+    """Serve the Realtime protocol on this machine.
 
     \b
     Any client works with it unchanged, GA or beta, for example:
       duologue serve --brain local
       export OPENAI_BASE_URL=http://127.0.0.1:8080/v1
     """
+    api_key = api_key or None  # an empty variable is no key
     if api_key is None and not _is_loopback(host):
         raise ConfigurationError(
             f"others can reach {host}: choose a key that clients must show with --api-key,"
             " or listen on 127.0.0.1"
         )
     if verbose:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+        logging.basicConfig(format="%(asctime)s %(name)s %(message)s")
+        logging.getLogger("duologue").setLevel(logging.INFO)
     stages: Stages = {"brain": brain, "stt": stt, "tts": tts, "vad": vad}
     asyncio.run(_serve(host, port, stages, api_key, refuses_beta=refuse_beta))
 

@@ -13,7 +13,7 @@ from duologue.client.driver import Driver
 from duologue.client.endpoint import DEFAULT_MODEL, DEFAULT_URL, endpoint
 from duologue.client.link import websocket_connector
 from duologue.client.sending import Sending
-from duologue.errors import LocalProtocolError
+from duologue.errors import Closed, LocalProtocolError
 from duologue.protocol.ga import SessionCreatedEvent
 from duologue.session.updates import ItemAppended, ItemCompleted
 
@@ -156,6 +156,8 @@ class RealtimeClient(Sending):
         await self.close()
 
     def __aiter__(self) -> Reader[Update]:
+        if not self._driver.was_opened:
+            raise Closed("the client is not connected: use `async with` or `await connect()`")
         return aiter(self._driver.reader)
 
     async def wait_for_session_created(self, *, timeout: float | None = None) -> Session:  # noqa: ASYNC109  # as `wait_for_next`

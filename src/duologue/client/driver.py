@@ -44,6 +44,8 @@ class Driver:
         self.link: Final = Link(self)
         self.ending: Closed | ConnectionLost | None = None
         """How the session ended."""
+        self.was_opened = False
+        """Whether connecting was begun."""
         self._registry: Final = registry
         self._is_sending = False
         self._timer: asyncio.TimerHandle | None = None
@@ -55,6 +57,7 @@ class Driver:
 
     async def open(self, connector: Connector) -> None:
         """Connect; the session may have begun when this returns."""
+        self.was_opened = True
         await self.link.open(connector)
         self._send_waiting()
 

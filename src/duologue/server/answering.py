@@ -56,13 +56,15 @@ async def answer(asked: Respond, brain: Brain, synthesizer: Synthesizer) -> Asyn
             elif isinstance(event, Say):
                 yield Words(event.text)
             for clause in clauses:
-                async for piece in _spoken(clause, asked, synthesizer):
-                    yield piece
+                async with _closing(_spoken(clause, asked, synthesizer)) as pieces:
+                    async for piece in pieces:
+                        yield piece
             if not isinstance(event, Say):
                 yield event
     for clause in splitter.flush():
-        async for piece in _spoken(clause, asked, synthesizer):
-            yield piece
+        async with _closing(_spoken(clause, asked, synthesizer)) as pieces:
+            async for piece in pieces:
+                yield piece
 
 
 async def _spoken(

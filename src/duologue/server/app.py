@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 
+from duologue.errors import ConfigurationError
 from duologue.protocol import codec, ga
 from duologue.server.connection import Connection
 from duologue.server.session.session import ServerSession
@@ -58,11 +59,17 @@ def create_app(
         api_key: What clients must show; `None` lets everybody in.
         refuses_beta: Close on clients that speak beta with 4000, as OpenAI does since 2026-05-12.
         open_observer: Called for each session; what it returns is told of every event.
+
+    Raises:
+        ConfigurationError: If the key is empty.
     """
+    if api_key is not None and not api_key.strip():
+        raise ConfigurationError("the key that clients must show is empty: choose one, or none")
     door = _Door(engine, api_key, open_observer, refuses_beta=refuses_beta)
     return Starlette(
         routes=[
             WebSocketRoute("/v1/realtime", door.enter),
+            WebSocketRoute("/{path:path}", _refuse_path),
             Route("/healthz", door.health),
         ]
     )
@@ -94,12 +101,14 @@ class _Door:
         refusal = self._refusal(socket)
         if refusal is not None:
             status, code, message = refusal
-            error = {"type": "invalid_request_error", "code": code, "message": message}
-            await socket.send_denial_response(JSONResponse({"error": error}, status_code=status))
+            await _deny(socket, status, code, message)
             return
         offered = _subprotocols(socket)
         await socket.accept(subprotocol="realtime" if "realtime" in offered else None)
-        is_beta = bool(socket.headers.get("openai-beta")) or "openai-beta.realtime-v1" in offered
+        is_beta = (
+            "realtime=v1" in socket.headers.get("openai-beta", "")
+            or "openai-beta.realtime-v1" in offered
+        )
         if is_beta and self._refuses_beta:
             await _refuse_beta(socket)
         else:
@@ -117,14 +126,18 @@ class _Door:
         self._sessions += 1
         logger.info("session opened, %d now", self._sessions)
         try:
-            await Connection(socket, session, self._engine, wire, observe=observe).run()
+            await Connection(
+                socket, session, self._engine, wire, seconds=SESSION_SECONDS, observe=observe
+            ).run()
+        except Exception:
+            logger.exception("a session ended by a fault of ours")
         finally:
             self._sessions -= 1
             logger.info("session closed, %d now", self._sessions)
 
     def _refusal(self, socket: WebSocket) -> tuple[int, str, str] | None:
         """Return status, code and message for a client that may not enter."""
-        if not _is_welcome_origin(socket):
+        if not _is_welcome_origin(socket, is_open=self._api_key is None):
             return 403, "invalid_origin", "Pages of this origin may not connect."
         if self._api_key is not None and not _shows(self._api_key, socket):
             return 401, "invalid_api_key", "Incorrect API key provided."
@@ -141,19 +154,35 @@ def _subprotocols(socket: WebSocket) -> list[str]:
     return list(socket.scope.get("subprotocols", []))
 
 
-def _is_welcome_origin(socket: WebSocket) -> bool:
-    """Browsers tell where a page is from; only pages of this machine or this host may connect."""
+async def _deny(socket: WebSocket, status: int, code: str, message: str) -> None:
+    error = {"type": "invalid_request_error", "code": code, "message": message}
+    await socket.send_denial_response(JSONResponse({"error": error}, status_code=status))
+
+
+async def _refuse_path(socket: WebSocket) -> None:
+    await _deny(socket, 404, "not_found", "Nothing is served here; use /v1/realtime.")
+
+
+def _is_welcome_origin(socket: WebSocket, *, is_open: bool) -> bool:
+    """Browsers tell where a page is from; only pages of this machine or this host may connect.
+
+    Without a key to show, only this machine's: a host's name can be made to point here.
+    """
     origin = socket.headers.get("origin")
     if origin is None:
         return True
-    parts = urlsplit(origin)
-    return parts.hostname in _LOOPBACK or parts.netloc == socket.headers.get("host")
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    is_same_host = parts.netloc == socket.headers.get("host")
+    return parts.hostname in _LOOPBACK or (is_same_host and not is_open)
 
 
 def _shows(api_key: str, socket: WebSocket) -> bool:
     """Return whether a client shows the key in any of the places where clients put it."""
     shown = [
-        socket.headers.get("authorization", "").removeprefix("Bearer ").strip(),
+        socket.headers.get("authorization", "").partition(" ")[2].strip(),
         socket.headers.get("api-key", ""),
         socket.query_params.get("api_key", ""),
     ]

@@ -7,12 +7,13 @@ nothing that it decided is out of date when it is carried out.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from starlette.websockets import WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocketDisconnect
 
 from duologue.errors import DecodeError
 from duologue.server.answering import Speech, Words, answer
@@ -35,6 +36,11 @@ __all__ = ["Connection", "Observer"]
 
 logger = logging.getLogger("duologue.server")
 
+SLOW_SECONDS = 10.0
+"""How long a client may leave more than `ROOM_BYTES` unread."""
+
+CLOSE_SECONDS = 1.0
+
 _WARMING = "warming"  # the job that is not named by an item or a response
 
 Observer = Callable[["ga.AnyClientEvent | ga.KnownServerEvent"], None]
@@ -51,12 +57,14 @@ class Connection:
         engine: Engine,
         wire: Wire,
         *,
+        seconds: float,
         observe: Observer | None = None,
     ) -> None:
         self._socket = socket
         self._session = session
         self._engine = engine
         self._wire = wire
+        self._seconds = seconds
         self._observe = observe
         self._outbox = Outbox()
         self._jobs: dict[str, asyncio.Task[None]] = {}
@@ -66,27 +74,42 @@ class Connection:
         self._tasks = asyncio.TaskGroup()
         async with self._tasks:
             writer = self._tasks.create_task(self._write())
+            expiring = self._tasks.create_task(self._expire(self._seconds))
             try:
                 self._flush()
                 await self._read()
             finally:
                 writer.cancel()
+                expiring.cancel()
                 for job in self._jobs.values():
                     job.cancel()
 
-    async def close(self, code: int, reason: str) -> None:
-        """Close the socket; `run` ends soon after."""
-        if self._socket.application_state is WebSocketState.CONNECTED:
-            await self._socket.close(code, reason)
+    async def _close(self, code: int, reason: str) -> None:
+        """Close the socket; a client that does not even read that is left to the server."""
+        with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._socket.close(code, reason)
 
     async def _read(self) -> None:
-        while not self._outbox.is_overfull:
+        while True:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
             self._receive(message.get("text") or message.get("bytes") or b"")
             self._flush()
-        await self.close(1008, "the client reads too slowly")
+            try:
+                async with asyncio.timeout(SLOW_SECONDS):
+                    await self._outbox.room()
+            except TimeoutError:
+                await self._close(1008, "the client reads too slowly")
+                return
+
+    async def _expire(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self._session.expire()
+        self._flush()
+        await self._outbox.emptied()
+        await self._close(1001, "Your session hit the maximum duration of 60 minutes.")
 
     def _receive(self, frame: bytes | str) -> None:
         try:

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from duologue.server.connection import Observer
-    from duologue.server.engine.stages import Brain, Synthesizer, Transcriber, Vad
+    from duologue.server.engine.stages import Brain, Engine, Synthesizer, Transcriber, Vad
 
 __all__ = ["LocalServer", "ObservedSession"]
 
+MAX_SESSIONS: Final = 1000
 MAX_OBSERVED: Final = 20_000
 """Events kept per session and direction; older ones are forgotten."""
 
@@ -87,8 +88,8 @@ class LocalServer:
             api_key: What clients must show; `None` lets everybody in.
             refuses_beta: Close on clients that speak beta with 4000, as OpenAI does.
         """
-        self.sessions: list[ObservedSession] = []
-        """Every session so far, in the order in which they were opened."""
+        self.sessions: deque[ObservedSession] = deque(maxlen=MAX_SESSIONS)
+        """The sessions so far, in the order in which they were opened; the last thousand."""
         self._stages: _Stages = {"brain": brain, "stt": stt, "tts": tts, "vad": vad}
         self._host = host
         self._port = port
@@ -110,17 +111,21 @@ class LocalServer:
         Raises:
             ConfigurationError: If the port cannot be had, or packages or models are missing.
         """
-        engine = await open_engine(**self._stages)
-        self._exit.callback(engine.close)
+        async with AsyncExitStack() as exit_:
+            engine = await open_engine(**self._stages)
+            exit_.callback(engine.close)
+            self._listener = await exit_.enter_async_context(self._listen(engine))
+            self._exit = exit_.pop_all()
+        return self
+
+    def _listen(self, engine: Engine) -> Listener:
         app = create_app(
             engine,
             api_key=self._api_key,
             refuses_beta=self._refuses_beta,
             open_observer=self._open_session,
         )
-        self._listener = Listener(app, host=self._host, port=self._port)
-        await self._exit.enter_async_context(self._listener)
-        return self
+        return Listener(app, host=self._host, port=self._port)
 
     async def __aexit__(self, *_: object) -> None:
         self._listener = None

@@ -8,6 +8,7 @@ import socket
 from typing import TYPE_CHECKING, Self
 
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from duologue.errors import ConfigurationError
 
@@ -20,6 +21,17 @@ __all__ = ["Listener"]
 
 MAX_MESSAGE_BYTES = 21 << 20
 """15 MiB of audio are 20 MiB of base64 (DIALECTS.md §4, limits)."""
+
+CUT_SECONDS = 5.0
+"""How long the last frames of a connection may take to be read."""
+
+
+class _Protocol(WebSocketsSansIOProtocol):
+    """Cuts a connection that is over, if its client leaves unread what it was sent before."""
+
+    async def run_asgi(self) -> None:
+        await super().run_asgi()
+        asyncio.get_running_loop().call_later(CUT_SECONDS, self.transport.abort)
 
 
 class _Server(uvicorn.Server):
@@ -52,12 +64,13 @@ class Listener:
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app,
-            ws="websockets-sansio",
+            ws=_Protocol,
             ws_max_size=MAX_MESSAGE_BYTES,
             ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
             access_log=False,
+            log_level="critical",  # its lines show the query, which may hold a key
             timeout_graceful_shutdown=2,
         )
         self._server = _Server(config)
@@ -90,9 +103,9 @@ def _bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         listener.close()
-        reason = error.strerror or str(error)
+        reason = getattr(error, "strerror", None) or str(error)
         fix = "choose another with --port, or 0 for any free one"
         message = f"cannot listen on {host}:{port}: {reason.lower()}; {fix}"
         raise ConfigurationError(message) from error

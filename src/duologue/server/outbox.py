@@ -6,13 +6,10 @@ import asyncio
 from collections import deque
 from typing import Final
 
-__all__ = ["MAX_WAITING_BYTES", "ROOM_BYTES", "Outbox"]
+__all__ = ["ROOM_BYTES", "Outbox"]
 
 ROOM_BYTES: Final = 1 << 20
-"""An engine pauses while more than this waits: 16 s of speech in base64."""
-
-MAX_WAITING_BYTES: Final = 16 << 20
-"""A client that lets more than this wait reads too slowly, and is dropped."""
+"""Nothing more is made while more than this waits: 16 s of speech in base64."""
 
 
 class Outbox:
@@ -24,11 +21,8 @@ class Outbox:
         self._filled = asyncio.Event()
         self._has_room = asyncio.Event()
         self._has_room.set()
-
-    @property
-    def is_overfull(self) -> bool:
-        """Whether the client reads too slowly."""
-        return self._bytes > MAX_WAITING_BYTES
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
 
     def put_nowait(self, frame: bytes) -> None:
         """Add a frame."""
@@ -36,6 +30,7 @@ class Outbox:
         self._frames.append(text)
         self._bytes += len(text)
         self._filled.set()
+        self._is_empty.clear()
         if self._bytes > ROOM_BYTES:
             self._has_room.clear()
 
@@ -48,8 +43,14 @@ class Outbox:
         self._bytes -= len(text)
         if self._bytes <= ROOM_BYTES:
             self._has_room.set()
+        if not self._frames:
+            self._is_empty.set()
         return text
 
+    async def emptied(self) -> None:
+        """Wait until everything was taken."""
+        await self._is_empty.wait()
+
     async def room(self) -> None:
-        """Wait until an engine may make more."""
+        """Wait until more may be made: by an engine, or by answering the client's next event."""
         await self._has_room.wait()

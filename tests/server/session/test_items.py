@@ -169,7 +169,10 @@ def test_an_answer_that_is_cut_while_it_is_made_stays_cut(harness: Harness) -> N
     }
     assert harness.send(cut | {"audio_end_ms": 500}) == ["conversation.item.truncated"]
     [asked] = [command for command in harness.commands if isinstance(command, Respond)]
+    harness.session.responses.text(asked.response_id, " And five.")
+    harness.session.responses.audio(asked.response_id, bytes(48_000))
     harness.session.responses.done(asked.response_id, NO_TOKENS)
+    assert len(harness.session.conversation.stored()[-1].audio) == 24_000
     item = harness.session.conversation.items()[-1]
     assert isinstance(item, ga.Message)
     assert item.content == [ga.OutputAudio(transcript="One two")]

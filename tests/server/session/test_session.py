@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from tests.server.session.conftest import Harness
@@ -418,3 +418,42 @@ def test_a_commit_does_not_take_a_guess_for_the_whole() -> None:
     asked = [command for command in harness.commands if isinstance(command, Transcribe)]
     assert len(asked) == 2
     assert "conversation.item.input_audio_transcription.completed" not in harness.take()
+
+
+def test_every_client_event_has_its_handler(harness: Harness) -> None:
+    assert set(get_args(ga.KnownClientEvent)) == set(harness.session._HANDLERS)
+
+
+def test_a_turn_begins_where_the_last_one_ended(harness: Harness) -> None:
+    harness.say(1000, silence_ms=240)
+    stopped = harness.last("input_audio_buffer.speech_stopped")
+    assert isinstance(stopped, ga.InputAudioBufferSpeechStoppedEvent)
+    harness.say(1000)
+    started = harness.last("input_audio_buffer.speech_started")
+    assert isinstance(started, ga.InputAudioBufferSpeechStartedEvent)
+    assert started.audio_start_ms >= stopped.audio_end_ms
+
+
+def test_what_is_said_over_an_answer_that_goes_on_is_answered_after_it(harness: Harness) -> None:
+    detection = {"type": "server_vad", "interrupt_response": False}
+    harness.configure(audio={"input": {"turn_detection": detection}})
+    first = speak_a_turn(harness)
+    harness.say(400, silence_ms=300)
+    assert respond(harness).response_id == first
+    harness.session.responses.done(first, Tokens())
+    assert harness.take()[-1] == "response.created"
+    harness.session.transcripts.done(transcribe(harness).item_id, "and then")
+    harness.take()
+    assert respond(harness).response_id != first
+
+
+def test_responses_beside_the_conversation_are_bounded(harness: Harness) -> None:
+    params = {"conversation": "none", "output_modalities": ["text"]}
+    for _ in range(32):
+        harness.send({"type": "response.create", "response": params})
+    assert harness.send({"type": "response.create", "response": params}) == ["error"]
+    assert error_of(harness).code == "too_many_responses"
+
+
+def test_the_flat_update_of_beta_is_refused(harness: Harness) -> None:
+    assert harness.send({"type": "transcription_session.update", "session": {}}) == ["error"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from duologue.audio.wav import write_wav
+from duologue.audio.wav import check_writable, write_wav
 from duologue.cli.demo.screen import Screen
 from duologue.cli.demo.script import INSTRUCTIONS, scripted_stages
 from duologue.cli.demo.speech import Utterance, of_file, shipped
@@ -71,8 +71,11 @@ def demo(  # one argument per option
     Recorded speech goes in real time through the client, over a WebSocket, to a server that hears,
     thinks and answers aloud: one inside this process, or any at --url (key from OPENAI_API_KEY).
     """
+    check_writable(out)
     utterances = [of_file(path) for path in wavs]
     utterances += [Utterance(name="text", text=text) for text in texts]
+    if not all(text.strip() for text in texts):
+        raise ConfigurationError("--text is empty: there is nothing to say")
     screen = Screen(is_quiet=as_json)
     if url is not None and brain is not None:
         raise ConfigurationError("--brain chooses our own server; leave it out with --url")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from duologue.protocol.formats import PCM16
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from duologue.cli.demo.speech import Utterance
 
@@ -22,8 +22,9 @@ _FRAME: Final = PCM16.bytes(FRAME_MS)
 class Microphone:
     """Sends 20 ms of speech or silence every 20 ms."""
 
-    def __init__(self, send: Callable[[bytes], None]) -> None:
+    def __init__(self, send: Callable[[bytes], None], drain: Callable[[], Awaitable[None]]) -> None:
         self._send = send
+        self._drain = drain
         self._waiting = bytearray()
         self._ends: list[int] = []  # bytes of `_waiting` until each stretch of speech ends
         self._is_empty = asyncio.Event()
@@ -50,12 +51,13 @@ class Microphone:
         self._is_empty.clear()
         await self._is_empty.wait()
 
-    def say_at_once(self, pcm: bytes, *, silence_ms: int) -> None:
-        """Send speech and the silence after it without waiting."""
+    async def say_at_once(self, pcm: bytes, *, silence_ms: int) -> None:
+        """Send speech and the silence after it as fast as they are taken."""
         padded = pcm + bytes(PCM16.bytes(silence_ms))
         step = PCM16.bytes(100)
         for start in range(0, len(padded), step):
             self._send(padded[start : start + step])
+            await self._drain()
         self.speech_ended_at = time.monotonic()
 
     def _note_ends(self) -> None:

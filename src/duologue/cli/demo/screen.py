@@ -19,6 +19,8 @@ class Screen:
 
     def __init__(self, *, is_quiet: bool = False) -> None:
         self._is_quiet = is_quiet
+        self.is_gone = False
+        """Whether nobody reads any more."""
         self._open: str | None = None  # the item whose words stand on the last line, unfinished
         self._shown: dict[str, int] = {}  # characters shown of each item
 
@@ -68,5 +70,9 @@ class Screen:
             self._open = None
 
     def _write(self, text: str, *, ends: bool = True) -> None:
-        if not self._is_quiet:
+        if self._is_quiet:
+            return
+        try:
             click.echo(text, nl=ends)
+        except BrokenPipeError:  # `duologue demo | head` has seen enough
+            self._is_quiet = self.is_gone = True

@@ -42,7 +42,7 @@ class Talk:
         self._client = client
         self._screen = screen
         self._is_fast = is_fast
-        self._microphone = Microphone(client.append_input_audio)
+        self._microphone = Microphone(client.append_input_audio, client.drain)
         self._changed = asyncio.Event()
         self._turns_by_item: dict[str, Turn] = {}
         self._turns_by_response: dict[str, Turn] = {}
@@ -137,8 +137,7 @@ class Talk:
             # What the listener has heard when the user begins, not when the server notices.
             reply = self.turns[-1].replies[-1]
             reply.cut_ms = reply.heard_ms(time.monotonic())
-        self._microphone.say_at_once(piece, silence_ms=SILENCE_MS)
-        await self._client.drain()
+        await self._microphone.say_at_once(piece, silence_ms=SILENCE_MS)
         await self._hear_turn(heard, name)
 
     async def _hear_out(self) -> None:
@@ -164,6 +163,8 @@ class Talk:
         """Wait for something to be so, showing meanwhile what is heard."""
         deadline = time.monotonic() + seconds
         while not is_so():
+            if self._screen.is_gone:
+                raise BrokenPipeError
             if time.monotonic() > deadline:
                 raise TimeoutError(f"waited {seconds:.0f} s for {what}")
             with contextlib.suppress(TimeoutError):

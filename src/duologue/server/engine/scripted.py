@@ -13,7 +13,7 @@ import re
 from array import array
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -140,7 +140,7 @@ class ToneSynthesizer:
         per_chunk = max(1, CHUNK_MS // ms)
         for start in range(0, len(text), per_chunk):
             characters = text[start : start + per_chunk]
-            yield b"".join(_tone(character, ms) for character in characters)
+            yield b"".join(_tone(_pitch_hz(character), ms) for character in characters)
             await asyncio.sleep(len(characters) * ms / 1000 / self._pace)
 
 
@@ -262,12 +262,17 @@ def _spoken_output(output: str) -> str:
     return f"I found this: {told}."
 
 
-@cache
-def _tone(character: str, ms: int) -> bytes:
-    """Return the tone of a character; a space is silent. Starts and ends at zero: no clicks."""
+def _pitch_hz(character: str) -> int:
+    """Return the pitch of a character; a space has none."""
+    return 0 if character.isspace() else 180 + ord(character) % 64 * 8
+
+
+@lru_cache(maxsize=256)
+def _tone(pitch_hz: int, ms: int) -> bytes:
+    """Return a tone; it starts and ends at zero, so that nothing clicks."""
     samples = PCM16.rate_hz * ms // 1000
-    if character.isspace():
+    if not pitch_hz:
         return bytes(samples * PCM16.sample_bytes)
-    cycles = max(1, round((180 + ord(character) % 64 * 8) * ms / 1000))
+    cycles = max(1, round(pitch_hz * ms / 1000))
     step = 2 * math.pi * cycles / samples
     return array("h", (round(9000 * math.sin(step * n)) for n in range(samples))).tobytes()

@@ -133,6 +133,12 @@ def _check(session: RealtimeSession, change: RealtimeSession, *, spoken: bool) -
             f"Turn detection {kind!r} is not supported here; use 'server_vad' or null.",
             "session.audio.input.turn_detection.type",
         )
+    if isinstance(detection, ServerVad) and isinstance(detection.idle_timeout_ms, int):
+        raise Refusal(
+            "invalid_value",
+            "idle_timeout_ms is not supported here; use null.",
+            "session.audio.input.turn_detection.idle_timeout_ms",
+        )
     for side, asked in (("input", _input(change).format), ("output", _output(change).format)):
         if asked is not UNSET and not isinstance(asked, AudioPcm):
             kind = asked.type if isinstance(asked, UnknownAudioFormat) else "G.711"

@@ -44,7 +44,9 @@ class StoredItem:
     is_truncated: bool = False
 
     def add_audio(self, pcm: bytes) -> None:
-        """Add audio at the end."""
+        """Add audio at the end; an item that was cut takes no more."""
+        if self.is_truncated:
+            return
         self.audio += pcm
         self.audio_bytes += len(pcm)
 

@@ -79,10 +79,13 @@ class Hearing:
                 self._buffer.keep_from(end_ms - self._padding_ms() - ONSET_MARGIN_MS)
 
     def open_turn(self, onset_ms: int) -> int:
-        """Begin a turn's audio at the onset less the prefix padding; return where that is."""
-        start_ms = max(0, onset_ms - self._padding_ms())
-        self._buffer.keep_from(start_ms)
-        return start_ms
+        """Begin a turn's audio at the onset less the prefix padding, or where the buffer begins.
+
+        Returns:
+            That place on the session's clock, in milliseconds.
+        """
+        self._buffer.keep_from(max(0, onset_ms - self._padding_ms()))
+        return self._buffer.start_ms
 
     def peek(self, until_ms: int) -> bytes:
         """Return the buffer's audio up to a time on the clock, and keep it."""

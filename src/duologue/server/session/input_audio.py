@@ -29,6 +29,11 @@ class InputBuffer:
         self._judged = 0  # how far frames were handed out, in bytes on the clock
 
     @property
+    def start_ms(self) -> int:
+        """Where the buffer begins on the clock."""
+        return PCM16.ms(self._start)
+
+    @property
     def held_ms(self) -> int:
         """How much audio the buffer holds."""
         return PCM16.ms(len(self._audio))

@@ -6,7 +6,7 @@ A response is announced at once; the engine is asked for it when no words of the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from duologue.protocol import ga
 from duologue.server.session.commands import Cancel, Command, Respond
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from duologue.server.session.conversation import Conversation
 
 __all__ = ["Responses"]
+
+MAX_RUNNING: Final = 32
+"""Responses at a time, nearly all of them out-of-band."""
 
 
 @dataclass(slots=True)
@@ -40,12 +43,14 @@ class Responses:
         emit: Callable[[ga.KnownServerEvent], None],
         command: Callable[[Command], None],
         new_id: Callable[[str], str],
+        on_answered: Callable[[], None],
     ) -> None:
         self._conversation = conversation
         self._conversation_id = new_id("conv")
         self._emit = emit
         self._command = command
         self._new_id = new_id
+        self._on_answered = on_answered
         self._running: dict[str, _Running] = {}
         self.active_id: str | None = None
         """The running response of the conversation itself."""
@@ -67,6 +72,9 @@ class Responses:
             response_id=self._new_id("resp"),
             conversation_id=self._conversation_id,
         )
+        if len(self._running) >= MAX_RUNNING:
+            message = f"{MAX_RUNNING} responses are in progress already; wait for one to end."
+            raise Refusal("too_many_responses", message)
         if plan.conversation_id is not None:
             if self.active_id is not None:
                 message = (
@@ -150,10 +158,13 @@ class Responses:
         running = self._running.pop(response_id, None)
         if running is None:
             return  # cancelled just before the engine's last word came
-        if response_id == self.active_id:
+        was_active = response_id == self.active_id
+        if was_active:
             self.active_id = None
         running.writer.finish(status, details, tokens)
         self._emit(ga.RateLimitsUpdatedEvent(event_id=self._new_id("event"), rate_limits=[]))
+        if was_active:
+            self._on_answered()
 
     def _request(self, writer: ResponseWriter) -> Respond:
         plan = writer.plan

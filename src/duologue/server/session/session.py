@@ -62,11 +62,13 @@ class ServerSession:
         self.config = default_session(session_id=new_id("sess"), model=model, expires_at=expires_at)
         self._hearing = Hearing(score, notices_pauses=transcribes_early)
         self._speech_item_id: str | None = None
+        self._owes_answer = False
         self.responses = Responses(
             self.conversation,
             emit=self._emit,
             command=self._command,
             new_id=new_id,
+            on_answered=self._on_answered,
         )
         """The responses being made; the engine hands its answers to it."""
         self.transcripts = Transcripts(
@@ -139,6 +141,19 @@ class ServerSession:
             )
         )
 
+    def _update_flat(self, _event: ga.TranscriptionSessionUpdate) -> None:
+        message = "transcription_session.update is beta; use session.update."
+        raise Refusal("invalid_event", message, "type")
+
+    def expire(self) -> None:
+        """Tell that the session has lasted as long as one may; the edge closes it then."""
+        error = ga.RealtimeError(
+            type="invalid_request_error",
+            code="session_expired",
+            message="Your session hit the maximum duration of 60 minutes.",
+        )
+        self._emit(ga.RealtimeErrorEvent(event_id=self._new_id("event"), error=error))
+
     def _append(self, event: ga.InputAudioBufferAppendEvent) -> None:
         for change in self._hearing.append(event.audio_data):
             match change:
@@ -171,7 +186,16 @@ class ServerSession:
             )
         )
         self._commit_audio(self._hearing.take(until_ms=speech.end_ms))
-        if self._hearing.responds and self.responses.active_id is None:
+        if not self._hearing.responds:
+            return
+        if self.responses.active_id is None:
+            self._respond(ga.ResponseCreateParams())
+        else:
+            self._owes_answer = True  # spoken over an answer that may not be interrupted
+
+    def _on_answered(self) -> None:
+        if self._owes_answer:
+            self._owes_answer = False
             self._respond(ga.ResponseCreateParams())
 
     def _commit(self, _event: ga.InputAudioBufferCommitEvent) -> None:
@@ -266,6 +290,7 @@ class ServerSession:
 
     _HANDLERS: ClassVar[dict[type[Any], Callable[[ServerSession, Any], None]]] = {
         ga.SessionUpdateEvent: _update,
+        ga.TranscriptionSessionUpdate: _update_flat,
         ga.InputAudioBufferAppendEvent: _append,
         ga.InputAudioBufferCommitEvent: _commit,
         ga.InputAudioBufferClearEvent: _clear,

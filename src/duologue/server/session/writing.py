@@ -83,7 +83,8 @@ class ResponseWriter:
         if not self.plan.speaks:
             self._emit(ga.ResponseTextDeltaEvent(event_id=event_id, delta=delta, **place))
             return
-        message.stored.segments.append((message.stored.audio_bytes, delta))
+        if not message.stored.is_truncated:
+            message.stored.segments.append((message.stored.audio_bytes, delta))
         self._emit(ga.ResponseAudioTranscriptDeltaEvent(event_id=event_id, delta=delta, **place))
 
     def audio(self, pcm: bytes) -> None:
