@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from duologue.errors import DecodeError
 from duologue.protocol import beta, codec, ga
 from duologue.protocol.codec import encode_model
 from duologue.protocol.model import UNSET, Event, UnknownEvent
-from duologue.protocol.translate import Loss, LossRule, detect_dialect, to_beta, to_ga
+from duologue.protocol.translate import Loss, LossRule, Translation, detect_dialect, to_beta, to_ga
 
 GA_CLASSES = classes("ga", "client") + classes("ga", "server")
 BETA_CLASSES = classes("beta", "client") + classes("beta", "server")
@@ -290,6 +291,241 @@ def test_detection_that_fits_no_kind_is_kept_unread() -> None:
     (flat,) = to_beta(ga.SessionUpdateEvent(session=ga.RealtimeSession(audio=audio))).events
     assert isinstance(flat, beta.SessionUpdateEvent)
     assert json_of(flat.session) == {"turn_detection": {"type": "server_vad", "eagerness": 5}}
+
+
+def decoded(body: Any, **kind: Any) -> Any:
+    return codec.decode(json.dumps(body).encode(), **kind)
+
+
+def said(there: Translation[Any], name: str) -> tuple[Any, list[tuple[str, LossRule, Any]]]:
+    """Return an object of the one event that a translation gives, and the losses."""
+    (event,) = there.events
+    return json_of(event)[name], [(loss.path, loss.rule, loss.value) for loss in there.losses]
+
+
+def beta_session_in_ga(session: Any) -> tuple[Any, list[tuple[str, LossRule, Any]]]:
+    body = {"type": "session.update", "session": session}
+    return said(to_ga(decoded(body, dialect="beta", direction="client")), "session")
+
+
+def beta_params_in_ga(params: Any) -> tuple[Any, list[tuple[str, LossRule, Any]]]:
+    body = {"type": "response.create", "response": params}
+    return said(to_ga(decoded(body, dialect="beta", direction="client")), "response")
+
+
+def ga_in_beta(name: str, body: Any) -> tuple[Any, list[tuple[str, LossRule, Any]]]:
+    kind = "session.update" if name == "session" else "response.create"
+    return said(to_beta(decoded({"type": kind, name: body}, direction="client")), name)
+
+
+ASH = {"audio": {"output": {"voice": "ash"}}}
+
+
+@pytest.mark.parametrize(
+    ("audio", "expected", "losses"),
+    [
+        ({"input": 5}, {"input": 5, "output": {"voice": "ash"}}, []),
+        ({"input": {"format": 5}}, {"input": {"format": 5}, "output": {"voice": "ash"}}, []),
+        ({"output": {"speed": 1.5}}, {"output": {"voice": "ash", "speed": 1.5}}, []),
+        ({"output": {"voice": "ash"}}, ASH["audio"], []),
+        ({"output": {"voice": "x"}}, ASH["audio"], [("audio.output.voice", "x")]),
+        ({"output": "pcm16"}, ASH["audio"], [("audio.output", "pcm16")]),
+        (5, ASH["audio"], [("audio", 5)]),
+        (None, ASH["audio"], [("audio", None)]),
+    ],
+)
+def test_what_stands_in_the_place_of_our_audio_is_kept_or_lost_aloud(
+    audio: Any, expected: Any, losses: list[tuple[str, Any]]
+) -> None:
+    def lost(start: str) -> list[tuple[str, LossRule, Any]]:
+        return [(f"{start}.{path}", LossRule.TAKEN, value) for path, value in losses]
+
+    flat = {"voice": "ash", "audio": audio}
+    assert beta_session_in_ga(flat) == ({"type": "realtime", "audio": expected}, lost("session"))
+    if "input" not in expected:
+        assert beta_params_in_ga(flat) == ({"audio": expected}, lost("response"))
+
+
+@pytest.mark.parametrize("audio", [5, None, {"output": "pcm16"}])
+def test_what_competes_with_nothing_is_kept_under_its_key(audio: Any) -> None:
+    assert beta_session_in_ga({"audio": audio}) == ({"type": "realtime", "audio": audio}, [])
+    assert beta_params_in_ga({"audio": audio}) == ({"audio": audio}, [])
+
+
+def test_a_word_said_in_both_dialects_is_said_by_ours() -> None:
+    flat = {"modalities": ["text"], "output_modalities": ["audio"], "max_output_tokens": 5}
+    assert beta_session_in_ga(flat) == (
+        {"type": "realtime", "output_modalities": ["text"], "max_output_tokens": 5},
+        [("session.output_modalities", LossRule.TAKEN, ["audio"])],
+    )
+
+
+def test_nulls_of_a_beta_session_are_renamed() -> None:
+    flat = {
+        "voice": None,
+        "speed": None,
+        "temperature": None,
+        "input_audio_format": None,
+        "output_audio_format": None,
+        "max_response_output_tokens": None,
+        "modalities": None,
+        "instructions": None,
+        "client_secret": None,
+        "turn_detection": None,
+    }
+    assert beta_session_in_ga(flat) == (
+        {
+            "type": "realtime",
+            "instructions": None,
+            "output_modalities": None,
+            "max_output_tokens": None,
+            "audio": {
+                "input": {"format": None, "turn_detection": None},
+                "output": {"format": None, "voice": None, "speed": None},
+            },
+        },
+        [
+            ("session.temperature", LossRule.TEMPERATURE, None),
+            ("session.client_secret", LossRule.CLIENT_SECRET, None),
+        ],
+    )
+
+
+def test_nulls_of_beta_params_are_renamed() -> None:
+    flat = {
+        "voice": None,
+        "temperature": None,
+        "output_audio_format": None,
+        "max_response_output_tokens": None,
+        "modalities": None,
+        "input": None,
+    }
+    assert beta_params_in_ga(flat) == (
+        {
+            "output_modalities": None,
+            "max_output_tokens": None,
+            "audio": {"output": {"format": None, "voice": None}},
+            "input": None,
+        },
+        [("response.temperature", LossRule.TEMPERATURE, None)],
+    )
+
+
+def test_nulls_of_a_response_are_renamed() -> None:
+    flat = {"modalities": None, "output": None, "voice": None}
+    nested = {"output_modalities": None, "output": None, "audio": {"output": {"voice": None}}}
+    start = {"type": "response.done", "event_id": "e"}
+    event = decoded(start | {"response": flat | {"temperature": None}}, dialect="beta")
+    lost = [("response.temperature", LossRule.TEMPERATURE, None)]
+    assert said(to_ga(event), "response") == (nested, lost)
+    assert said(to_beta(decoded(start | {"response": nested})), "response") == (flat, [])
+
+
+def test_nulls_of_a_transcription_session_are_renamed() -> None:
+    flat = {"type": "transcription_session.update", "session": {"input_audio_format": None}}
+    there = to_ga(decoded(flat, dialect="beta", direction="client"))
+    nested = {"type": "transcription", "audio": {"input": {"format": None}}}
+    assert said(there, "session") == (nested, [])
+    assert ga_in_beta("session", nested) == (flat["session"], [])
+
+
+def test_nulls_of_a_ga_session_are_renamed() -> None:
+    nested = {
+        "type": "realtime",
+        "output_modalities": None,
+        "max_output_tokens": None,
+        "reasoning": None,
+        "audio": {"input": None, "output": {"voice": None, "format": None, "x": 1}},
+    }
+    assert ga_in_beta("session", nested) == (
+        {
+            "modalities": None,
+            "max_response_output_tokens": None,
+            "voice": None,
+            "output_audio_format": None,
+            "audio": {"output": {"x": 1}},
+        },
+        [
+            ("session.reasoning", LossRule.REASONING, None),
+            ("session.audio.input", LossRule.NULL_OBJECT, None),
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("session", {"type": "realtime", "audio": None}),
+        ("session", {"type": "transcription", "audio": None}),
+        ("response", {"audio": None}),
+    ],
+)
+def test_beta_has_no_audio_to_be_null(name: str, body: Any) -> None:
+    assert ga_in_beta(name, body) == ({}, [(f"{name}.audio", LossRule.NULL_OBJECT, None)])
+
+
+@pytest.mark.parametrize(
+    ("format_", "losses"),
+    [
+        ({"type": 5, "x": 1}, [({"type": 5, "x": 1})]),
+        ({"type": 5}, [({"type": 5})]),
+        ({}, []),
+    ],
+)
+def test_a_format_without_a_name_is_lost_whole(format_: Any, losses: list[Any]) -> None:
+    nested = {"type": "realtime", "audio": {"input": {"format": format_}}}
+    path = "session.audio.input.format"
+    expected = [(path, LossRule.AUDIO_FORMAT, loss) for loss in losses]
+    assert ga_in_beta("session", nested) == ({}, expected)
+
+
+def test_a_flat_session_that_says_its_type_is_translated() -> None:
+    flat = {
+        "type": "realtime",
+        "modalities": ["text", "audio"],
+        "voice": "ash",
+        "turn_detection": None,
+    }
+    audio = {"input": {"turn_detection": None}, "output": {"voice": "ash"}}
+    nested = {"type": "realtime", "output_modalities": ["audio"], "audio": audio}
+    assert beta_session_in_ga(flat) == (nested, [])
+
+
+def test_a_flat_session_that_says_transcription_is_one() -> None:
+    flat = {
+        "type": "transcription",
+        "modalities": ["text"],
+        "input_audio_format": "pcm16",
+        "instructions": "Hear.",
+    }
+    assert beta_session_in_ga(flat) == (
+        {
+            "type": "transcription",
+            "audio": {"input": {"format": {"type": "audio/pcm", "rate": 24000}}},
+            "instructions": "Hear.",
+        },
+        [("session.modalities", LossRule.TRANSCRIPTION_MODALITIES, ["text"])],
+    )
+
+
+@pytest.mark.parametrize("kind", ["dance", None, 5, ["realtime"]])
+def test_a_session_of_a_kind_nobody_knows_stays_as_it_is(kind: Any) -> None:
+    flat = {"type": kind, "voice": "ash", "temperature": None}
+    assert beta_session_in_ga(flat) == (flat, [])
+
+
+def test_a_null_where_ga_demands_a_list_is_an_empty_one() -> None:
+    item = {"type": "message", "role": "user", "content": None}
+    body = {"type": "conversation.item.create", "item": item}
+    there = to_ga(decoded(body, dialect="beta", direction="client"))
+    assert said(there, "item") == (item | {"content": []}, [])
+
+
+def test_a_mistyped_role_that_was_built_stays_as_it_is() -> None:
+    odd: Any = 5
+    item = beta.Message(role=odd, extra={"content": None})
+    there = to_ga(beta.ConversationItemCreateEvent(item=item))
+    assert said(there, "item") == ({"type": "message", "role": 5, "content": []}, [])
 
 
 @pytest.mark.parametrize(

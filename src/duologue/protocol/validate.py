@@ -13,10 +13,12 @@ from functools import cache
 from typing import Final, TypeGuard, get_args
 
 import msgspec
+from msgspec import inspect
 
 from duologue.protocol import beta, ga
 from duologue.protocol._lenient import explain, lift
-from duologue.protocol._limits import ASKED, LIMITS, Fault, Rule
+from duologue.protocol._limits import ASKED, ASKED_FIELDS, LIMITS
+from duologue.protocol._rules import Fault, Rule
 from duologue.protocol.codec import Dialect, encode_model
 from duologue.protocol.ga import translation
 from duologue.protocol.model import UNSET, Event, Model, Unknown, UnknownEvent
@@ -42,7 +44,8 @@ def validate(subject: Event | UnknownEvent | Model, dialect: Dialect = "ga") -> 
     """Return what is wrong with an event, or with a configuration, an item or any other part.
 
     What a client alone must say (a tool's name, the text of a part) is asked of client events and
-    of parts; a server's events may leave it out.
+    of parts; a server's events may leave it out, have fields that nobody knows yet, and name the
+    modalities as they like. Never raises.
 
     Args:
         subject: Decoded, or built here; what was built is checked for the types of its fields, too.
@@ -50,14 +53,16 @@ def validate(subject: Event | UnknownEvent | Model, dialect: Dialect = "ga") -> 
     """
     if isinstance(subject, UnknownEvent):
         return [_of_unknown_event(subject)]
-    if isinstance(subject, Event) and type(subject) not in _events(dialect):
-        message = f"Invalid value: '{subject.type}' in this form is no event of {dialect}."
+    kind = type(subject)
+    if kind not in _events(dialect) if isinstance(subject, Event) else _is_foreign(kind, dialect):
+        name = f"'{subject.type}' in this form" if isinstance(subject, Event) else kind.__name__
+        message = f"Invalid value: {name} is not of {dialect}."
         return [Problem("type", "invalid_value", message, "translate it first")]
-    mistyped = _mistyped(subject)
-    if mistyped:
-        return [mistyped]
-    is_asked = not isinstance(subject, Event) or type(subject) in _client_events(dialect)
-    return list(_walk(subject, "", is_asked=is_asked))
+    written = _as_written(subject)
+    if isinstance(written, Problem):
+        return [written]
+    is_asked = not isinstance(subject, Event) or kind in _client_events(dialect)
+    return list(_walk(written, "", is_asked=is_asked))
 
 
 @cache
@@ -77,6 +82,32 @@ def _events(dialect: Dialect) -> frozenset[type]:
     return _client_events(dialect) | frozenset(known)
 
 
+def _is_foreign(kind: type, dialect: Dialect) -> bool:
+    """Say whether a part is the other dialect's alone; most are shared."""
+    if dialect == "ga":
+        return kind.__module__.startswith(beta.__name__)
+    return kind.__module__.startswith(ga.__name__) and kind not in _in_beta()
+
+
+@cache
+def _in_beta() -> frozenset[type]:
+    """Return every struct that can stand in one of beta's events."""
+    found: set[type] = set()
+    left: list[inspect.Type] = list(inspect.multi_type_info(_events("beta")))
+    while left:
+        info = left.pop()
+        if isinstance(info, inspect.StructType) and info.cls not in found:
+            found.add(info.cls)
+            left += [field.type for field in info.fields]
+        elif isinstance(info, inspect.UnionType):
+            left += info.types
+        elif isinstance(info, inspect.ListType):
+            left.append(info.item_type)
+        elif isinstance(info, inspect.DictType):
+            left.append(info.value_type)
+    return frozenset(found)
+
+
 def _of_unknown_event(event: UnknownEvent) -> Problem:
     if event.reason is None:
         message = f"Invalid value: '{event.type}'. It is no event of this dialect."
@@ -84,16 +115,66 @@ def _of_unknown_event(event: UnknownEvent) -> Problem:
     return _of_reason(event.reason, event.path)
 
 
-def _mistyped(subject: Event | Model) -> Problem | None:
-    """Return what of a model that was built here has the wrong type: constructors do not look."""
+def _as_written(subject: Event | Model) -> Event | Model | Problem:
+    """Return a model as its reader will have it: what was built here may hold anything."""
     if isinstance(subject, Event) and subject.raw is not None:
-        return None
+        return subject
     try:
         body = lift(msgspec.json.decode(encode_model(subject)), type(subject))
-        msgspec.json.decode(msgspec.json.encode(body), type=type(subject))
+        return msgspec.json.decode(msgspec.json.encode(body), type=type(subject))
     except msgspec.ValidationError as error:
         return _of_reason(*explain(error))
-    return None
+    except _NOT_JSON as error:
+        return _of_reason(str(error), _unwritable(subject))
+
+
+_NOT_JSON: Final = (
+    msgspec.MsgspecError,  # a `Raw` that holds no JSON
+    TypeError,  # an object that is not JSON's
+    ValueError,  # a lone surrogate
+    OverflowError,  # an integer of more than 64 bits
+    RecursionError,
+    LookupError,  # the tag of our own `Unknown`, as data
+    AttributeError,  # no mapping where one must be
+)
+
+
+def _unwritable(model: object, path: str = "") -> str:
+    """Return where a model holds what cannot be written; `type` if it is the model itself."""
+    for step, value in _members(model):
+        if not _is_writable(value):
+            return _unwritable(value, f"{path}{step}")
+    return path.removeprefix(".") or "type"
+
+
+def _members(value: object) -> Iterator[tuple[str, object]]:
+    """Give a model's fields and a list's models; free JSON is one whole."""
+    if isinstance(value, Model):
+        yield from ((f".{name}", getattr(value, name)) for name in _fields(value))
+        yield from ((f".{name}", entry) for name, entry in _extra(value).items())
+    elif _is_list(value):
+        numbered = enumerate(value)
+        yield from ((f"[{index}]", entry) for index, entry in numbered if isinstance(entry, Model))
+
+
+def _fields(model: Model) -> list[str]:
+    return [name for name in model.__struct_fields__ if name != "extra"]
+
+
+def _extra(model: Model) -> dict[str, object]:
+    return model.extra if isinstance(model.extra, dict) else {}
+
+
+def _is_writable(value: object) -> bool:
+    try:
+        msgspec.json.decode(encode_model(_Holder(value)))
+    except _NOT_JSON:
+        return False
+    return True
+
+
+class _Holder(msgspec.Struct):
+    value: object
 
 
 def _of_reason(reason: str, path: str | None) -> Problem:
@@ -120,29 +201,46 @@ def _walk(value: object, path: str, *, is_asked: bool) -> Iterator[Problem]:
         yield from _walk_model(value, path, is_asked=is_asked)
     elif _is_list(value):
         for index, entry in enumerate(value):
-            yield from _walk(entry, f"{path}[{index}]", is_asked=is_asked)
+            if isinstance(entry, Model):  # free JSON may be nested as deep as it likes
+                yield from _walk(entry, f"{path}[{index}]", is_asked=is_asked)
+    elif _is_mapping(value):
+        for key, entry in value.items():
+            if isinstance(entry, Model):
+                yield from _walk(entry, f"{path}.{key}", is_asked=is_asked)
 
 
 def _is_list(value: object) -> TypeGuard[list[object]]:
     return isinstance(value, list)
 
 
+def _is_mapping(value: object) -> TypeGuard[dict[str, object]]:
+    return isinstance(value, dict)
+
+
 def _walk_model(model: Model, path: str, *, is_asked: bool) -> Iterator[Problem]:
     rules = _rules(type(model))
-    for name in model.__struct_fields__:
+    for name in _fields(model):
         value: object = getattr(model, name)
-        if value is UNSET or value is None or name == "extra":
+        if value is UNSET or value is None:
             continue
         here = f"{path}.{name}" if path else name
-        rule = rules.get(name)
+        rule = rules.get(name) if is_asked or name not in ASKED_FIELDS else None
         for fault in rule(value) if rule else ():
             yield _of_fault(fault, here)
         yield from _walk(value, here, is_asked=is_asked)
-    for name in model.extra if isinstance(model.extra, dict) else ():
-        yield _unknown(f"{path}.{name}" if path else name, "leave it out, or mind the spelling")
+    yield from _walk_extra(model, path, is_asked=is_asked)
     for group in ASKED.get(type(model), ()) if is_asked else ():
         if all(getattr(model, name, UNSET) is UNSET for name in group):
             yield _missing(f"{path}.{group[0]}" if path else group[0], f"set {' or '.join(group)}")
+
+
+def _walk_extra(model: Model, path: str, *, is_asked: bool) -> Iterator[Problem]:
+    for name in _extra(model):
+        here = f"{path}.{name}" if path else name
+        if name in model.__struct_encode_fields__:
+            yield _of_type(here, "leave it out: it cannot be null")
+        elif is_asked:
+            yield _unknown(here, "leave it out, or mind the spelling")
 
 
 @cache

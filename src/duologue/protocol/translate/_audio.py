@@ -23,22 +23,22 @@ _BOTH: Final = [ga.OutputModality.TEXT.value, ga.OutputModality.AUDIO.value]
 _AUDIO: Final = [ga.OutputModality.AUDIO.value]
 
 
-def modalities_to_ga(modalities: list[str] | UnsetType) -> list[str] | UnsetType:
+def modalities_to_ga(modalities: list[str] | UnsetType | None) -> list[str] | UnsetType | None:
     """Return one modality where beta names two: audio brings its text."""
-    if modalities is not UNSET and sorted(modalities) == sorted(_BOTH):
+    if modalities is not UNSET and modalities is not None and sorted(modalities) == sorted(_BOTH):
         return list(_AUDIO)
     return modalities
 
 
-def modalities_to_beta(modalities: list[str] | UnsetType) -> list[str] | UnsetType:
+def modalities_to_beta(modalities: list[str] | UnsetType | None) -> list[str] | UnsetType | None:
     """Return two modalities where GA names audio."""
     return list(_BOTH) if modalities == _AUDIO else modalities
 
 
-def format_to_ga(name: str | UnsetType) -> ga.AudioFormat | UnsetType:
+def format_to_ga(name: str | UnsetType | None) -> ga.AudioFormat | UnsetType | None:
     """Return the object of a format's name; the service demands the rate of PCM."""
-    if name is UNSET:
-        return UNSET
+    if name is UNSET or name is None:
+        return name
     match name:
         case beta.AudioFormat.PCM16:
             return ga.AudioPcm(rate=PCM16.rate_hz)
@@ -51,16 +51,19 @@ def format_to_ga(name: str | UnsetType) -> ga.AudioFormat | UnsetType:
 
 
 def format_to_beta(
-    format_: ga.AudioFormat | UnsetType, losses: Losses, path: str = "format"
-) -> str | UnsetType:
+    format_: ga.AudioFormat | UnsetType | None, losses: Losses, path: str = "format"
+) -> str | UnsetType | None:
     """Return the name of a format; a rate that the name does not mean, and other fields, go."""
-    if format_ is UNSET:
-        return UNSET
-    here = losses.under(path)
+    if format_ is UNSET or format_ is None:
+        return format_
     if isinstance(format_, ga.UnknownAudioFormat):
+        if format_.type is None:
+            losses.drop(path, format_.raw or UNSET, LossRule.AUDIO_FORMAT)
+            return UNSET
         rest = {key: value for key, value in format_.raw.items() if key != "type"}
-        here.drop("extra", rest or UNSET, LossRule.AUDIO_FORMAT)
-        return UNSET if format_.type is None else format_.type
+        losses.under(path).drop("extra", rest or UNSET, LossRule.AUDIO_FORMAT)
+        return format_.type
+    here = losses.under(path)
     here.drop("extra", format_.extra, LossRule.AUDIO_FORMAT)
     match format_:
         case ga.AudioPcm():

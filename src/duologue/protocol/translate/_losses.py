@@ -32,6 +32,10 @@ class LossRule(StrEnum):
     """Beta's format is one word: it says no other rate, and keeps no fields."""
     TWO_LIMITS = "two_limits"
     """Beta lets a response say its token limit by two names; GA takes the first."""
+    TAKEN = "taken"
+    """It stood in the other dialect's place, where the dialect's own word says something else."""
+    NULL_OBJECT = "null_object"
+    """Beta is flat: it has no object that could be null."""
 
 
 @dataclass(frozen=True, slots=True)

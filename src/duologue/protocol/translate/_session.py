@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -17,7 +17,14 @@ from duologue.protocol.translate._audio import (
     turn_detection_to_beta,
     turn_detection_to_ga,
 )
-from duologue.protocol.translate._carry import Extra, carry, json_of, reread, without
+from duologue.protocol.translate._carry import (
+    Extra,
+    carry,
+    fit,
+    join,
+    json_of,
+    with_nulls,
+)
 from duologue.protocol.translate._losses import Losses, LossRule
 
 __all__ = [
@@ -34,28 +41,51 @@ FlatTranscription = TypeVar(
     "FlatTranscription", bound="beta.TranscriptionSession | beta.TranscriptionSessionConfig"
 )
 S = TypeVar("S", bound=msgspec.Struct)
+A = TypeVar("A", ga.AudioConfig, ga.ResponseAudio)
+
+_REALTIME: Final = "realtime"
+_TRANSCRIPTION: Final = "transcription"
 
 
 def session_to_ga(session: beta.Session | beta.SessionConfig, losses: Losses) -> ga.Session:
-    """Return a beta session in GA's words."""
-    if isinstance(session.extra, dict) and "type" in session.extra:
-        return ga.UnknownSession(raw=json_of(session))  # it was GA's, of a kind nobody knows
+    """Return a beta session in GA's words; its `type`, if it says one, is GA's."""
+    said = session.extra.get("type", _REALTIME) if isinstance(session.extra, dict) else _REALTIME
+    if said not in (_REALTIME, _TRANSCRIPTION):  # no set: it may be a list
+        return ga.UnknownSession(raw=json_of(session))
+    session = with_nulls(_without_type(session))
     losses.drop("temperature", session.temperature, LossRule.TEMPERATURE)
     losses.drop("client_secret", session.client_secret, LossRule.CLIENT_SECRET)
-    extra, rest = without(session.extra, "audio")
+    if said == _TRANSCRIPTION:
+        losses.drop("modalities", session.modalities, LossRule.TRANSCRIPTION_MODALITIES)
+        session = msgspec.structs.replace(session, modalities=UNSET)
     output = {
         "format": format_to_ga(session.output_audio_format),
         "voice": session.voice,
         "speed": session.speed,
     }
-    return carry(
+    conversation = carry(
         session,
         ga.RealtimeSession,
-        extra=extra,
+        losses,
         output_modalities=modalities_to_ga(session.modalities),
         max_output_tokens=session.max_response_output_tokens,
-        audio=_audio_to_ga(rest, ga.AudioConfig, input=_input_to_ga(session), output=output),
+        **_audio_to_ga(
+            session.extra, ga.AudioConfig, losses, input=_input_to_ga(session), output=output
+        ),
     )
+    if said == _TRANSCRIPTION:
+        body = json_of(conversation) | {"type": _TRANSCRIPTION}
+        return fit(body, ga.TranscriptionSession) or ga.UnknownSession(raw=body)
+    return conversation
+
+
+def _without_type(
+    session: beta.Session | beta.SessionConfig,
+) -> beta.Session | beta.SessionConfig:
+    if session.extra is UNSET:
+        return session
+    rest = {name: value for name, value in session.extra.items() if name != "type"}
+    return msgspec.structs.replace(session, extra=rest or UNSET)
 
 
 def session_to_beta(
@@ -63,59 +93,63 @@ def session_to_beta(
 ) -> Flat:
     """Return a GA session in beta's words."""
     if isinstance(session, ga.UnknownSession):
-        known: Flat | None = reread(session.raw, kind)
-        return known or kind(extra=session.raw)
+        return fit(session.raw, kind) or kind(extra=session.raw)
+    session = with_nulls(session)
     losses.drop("reasoning", session.reasoning, LossRule.REASONING)
     losses.drop("parallel_tool_calls", session.parallel_tool_calls, LossRule.PARALLEL_TOOL_CALLS)
-    output = (session.audio and session.audio.output) or ga.AudioOutput()
-    flat = carry(
+    audio = _spoken_audio(session.audio, ga.AudioConfig, losses)
+    output = with_nulls(audio.output or ga.AudioOutput())
+    return carry(
         session,
         kind,
-        extra=_with_state(_with_rest(session.extra, session.audio), session, kind),
+        losses,
+        extra=_with_state(_with_rest(session.extra, audio), session, kind),
         modalities=modalities_to_beta(session.output_modalities),
         max_response_output_tokens=session.max_output_tokens,
         output_audio_format=format_to_beta(output.format, losses, "audio.output.format"),
         voice=output.voice,
         speed=output.speed,
+        **_input_to_beta(audio, losses),
     )
-    return _with_input(flat, session.audio, losses)
 
 
 def transcription_to_ga(
     session: beta.TranscriptionSession | beta.TranscriptionSessionConfig, losses: Losses
 ) -> ga.TranscriptionSession:
     """Return a beta transcription session in GA's words."""
+    session = with_nulls(session)
     losses.drop("client_secret", session.client_secret, LossRule.CLIENT_SECRET)
     losses.drop("modalities", session.modalities, LossRule.TRANSCRIPTION_MODALITIES)
-    extra, rest = without(session.extra, "audio")
-    audio = _audio_to_ga(rest, ga.AudioConfig, input=_input_to_ga(session))
-    return carry(session, ga.TranscriptionSession, extra=extra, audio=audio)
+    audio = _audio_to_ga(session.extra, ga.AudioConfig, losses, input=_input_to_ga(session))
+    return carry(session, ga.TranscriptionSession, losses, **audio)
 
 
 def transcription_to_beta(
     session: ga.TranscriptionSession, kind: type[FlatTranscription], losses: Losses
 ) -> FlatTranscription:
     """Return a GA transcription session in beta's words."""
-    extra = _with_state(_with_rest(session.extra, session.audio, has_voice=False), session, kind)
-    return _with_input(carry(session, kind, extra=extra), session.audio, losses)
+    session = with_nulls(session)
+    audio = _spoken_audio(session.audio, ga.AudioConfig, losses)
+    extra = _with_state(_with_rest(session.extra, audio, has_voice=False), session, kind)
+    return carry(session, kind, losses, extra=extra, **_input_to_beta(audio, losses))
 
 
 def response_audio_to_ga(
-    response: beta.Response | beta.ResponseCreateParams,
-) -> tuple[Extra, ga.ResponseAudio | UnsetType]:
+    response: beta.Response | beta.ResponseCreateParams, losses: Losses
+) -> dict[str, Any]:
     """Return a response's unknown fields, and its voice and format as GA nests them."""
-    extra, rest = without(response.extra, "audio")
     output = {"format": format_to_ga(response.output_audio_format), "voice": response.voice}
-    return extra, _audio_to_ga(rest, ga.ResponseAudio, output=output)
+    return _audio_to_ga(response.extra, ga.ResponseAudio, losses, output=output)
 
 
 def response_audio_to_beta(
     response: ga.Response | ga.ResponseCreateParams, losses: Losses
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Return the fields of a beta response that say what GA nests."""
-    output = (response.audio and response.audio.output) or ga.ResponseAudioOutput()
+    audio = _spoken_audio(response.audio, ga.ResponseAudio, losses)
+    output = with_nulls(audio.output or ga.ResponseAudioOutput())
     return {
-        "extra": _with_rest(response.extra, response.audio),
+        "extra": _with_rest(response.extra, audio),
         "output_audio_format": format_to_beta(output.format, losses, "audio.output.format"),
         "voice": output.voice,
     }
@@ -135,61 +169,99 @@ def _input_to_ga(
     }
 
 
-def _with_input(flat: S, audio: ga.AudioConfig | UnsetType, losses: Losses) -> S:
-    """Return a flat session with what it says of GA's `audio.input`."""
-    given = (audio and audio.input) or ga.AudioInput()
-    return msgspec.structs.replace(
-        flat,
-        input_audio_format=format_to_beta(given.format, losses, "audio.input.format"),
-        input_audio_transcription=given.transcription,
-        input_audio_noise_reduction=given.noise_reduction,
-        turn_detection=turn_detection_to_beta(given.turn_detection),
-    )
+def _input_to_beta(audio: ga.AudioConfig, losses: Losses) -> dict[str, Any]:
+    """Return the fields of a flat session that say what GA's `audio.input` does."""
+    given = with_nulls(audio.input or ga.AudioInput())
+    return {
+        "input_audio_format": format_to_beta(given.format, losses, "audio.input.format"),
+        "input_audio_transcription": given.transcription,
+        "input_audio_noise_reduction": given.noise_reduction,
+        "turn_detection": turn_detection_to_beta(given.turn_detection),
+    }
 
 
 def _audio_to_ga(
-    rest: dict[str, Json], kind: type[S], **sides: Mapping[str, object]
-) -> S | UnsetType:
-    """Return `audio`: what `_with_rest` kept of it, and what the flat fields say."""
-    audio = reread(rest, kind) or kind()
+    extra: Extra, kind: type[S], losses: Losses, **sides: Mapping[str, object]
+) -> dict[str, Any]:
+    """Return `audio` and what else is unknown: what stood there of `audio`, and what is flat.
+
+    What stood there came from `_with_rest`, or from a server that speaks both dialects at once.
+    """
+    ours: dict[str, dict[str, Json]] = {}
     for side, fields in sides.items():
-        given = {name: value for name, value in fields.items() if value is not UNSET}
+        given = {name: _json(value) for name, value in fields.items() if value is not UNSET}
         if given:
-            before = getattr(audio, side) or _SIDES[kind, side]()
-            after = msgspec.structs.replace(before, **given)
-            audio = msgspec.structs.replace(audio, **{side: after})
-    return UNSET if audio == kind() else audio
+            ours[side] = given
+    theirs: Json = {} if extra is UNSET else extra.get("audio", {})
+    if not isinstance(theirs, dict):
+        if not ours:
+            return {"extra": extra, "audio": UNSET}
+        losses.drop("audio", theirs, LossRule.TAKEN)
+        theirs = {}
+    rest = {} if extra is UNSET else {name: extra[name] for name in extra if name != "audio"}
+    audio = _joined(theirs, ours, kind, losses.under("audio"))
+    return {"extra": rest or UNSET, "audio": UNSET if audio == kind() else audio}
 
 
-_SIDES: dict[tuple[type, str], type[msgspec.Struct]] = {
-    (ga.AudioConfig, "input"): ga.AudioInput,
-    (ga.AudioConfig, "output"): ga.AudioOutput,
-    (ga.ResponseAudio, "output"): ga.ResponseAudioOutput,
+def _joined(
+    theirs: dict[str, Json], ours: dict[str, dict[str, Json]], kind: type[S], losses: Losses
+) -> S:
+    known: dict[str, object] = {}
+    for side, side_kind in _SIDES[kind].items():
+        there = theirs.get(side, {})
+        given = ours.get(side, {})
+        if isinstance(there, dict):
+            if side in theirs or given:
+                known[side] = fit(join(there, given, losses.under(side)), side_kind)
+        elif given:
+            losses.drop(side, there, LossRule.TAKEN)
+            known[side] = fit(given, side_kind)
+    rest = {name: value for name, value in theirs.items() if name not in known}
+    return kind(**known, extra=rest or UNSET)
+
+
+def _json(value: object) -> Any:  # noqa: ANN401  # JSON of what a field holds
+    return json_of(value) if isinstance(value, msgspec.Struct) else value
+
+
+_SIDES: Final[Mapping[type, Mapping[str, type[msgspec.Struct]]]] = {
+    ga.AudioConfig: {"input": ga.AudioInput, "output": ga.AudioOutput},
+    ga.ResponseAudio: {"output": ga.ResponseAudioOutput},
 }
 
 
+def _spoken_audio(audio: A | UnsetType | None, kind: type[A], losses: Losses) -> A:
+    """Return GA's `audio` without nulls in place of objects: beta cannot say them."""
+    if audio is None:
+        losses.drop("audio", None, LossRule.NULL_OBJECT)
+    whole = with_nulls(audio or kind())
+    nulls = {side: UNSET for side in _SIDES[kind] if getattr(whole, side) is None}
+    for side in nulls:
+        losses.under("audio").drop(side, None, LossRule.NULL_OBJECT)
+    return msgspec.structs.replace(whole, **nulls)
+
+
 def _with_rest(
-    extra: Extra,
-    audio: ga.AudioConfig | ga.ResponseAudio | UnsetType,
-    *,
-    has_voice: bool = True,
+    extra: Extra, audio: ga.AudioConfig | ga.ResponseAudio, *, has_voice: bool = True
 ) -> Extra:
     """Return unknown fields with what flat fields cannot say of `audio`, in its own place.
 
     These are the unknown fields of the nested objects, and a transcription session's output.
     """
-    if not audio:
-        return extra
     rest: dict[str, Json] = dict(audio.extra) if isinstance(audio.extra, dict) else {}
-    if isinstance(audio, ga.AudioConfig) and audio.input and isinstance(audio.input.extra, dict):
-        rest["input"] = audio.input.extra
+    if isinstance(audio, ga.AudioConfig) and audio.input:
+        rest |= _side("input", with_nulls(audio.input).extra)
     if audio.output and not has_voice:
         rest["output"] = json_of(audio.output)
-    elif audio.output and isinstance(audio.output.extra, dict):
-        rest["output"] = audio.output.extra
+    elif audio.output:
+        rest |= _side("output", with_nulls(audio.output).extra)
     if not rest:
         return extra
     return ({} if extra is UNSET else extra) | {"audio": rest}
+
+
+def _side(name: str, extra: Extra) -> dict[str, Json]:
+    return {} if extra is UNSET else {name: extra}
 
 
 def _with_state(
