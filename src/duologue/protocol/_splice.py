@@ -52,7 +52,9 @@ def splice(frame: bytes, direction: str, decoder: msgspec.json.Decoder[Event]) -
         return None
     start = found + len(mark) - 1
     end = frame.find(b'"', start + 1) + 1
-    if end <= 0 or frame[end - 2] == _BACKSLASH or frame.find(mark, end) >= 0:
+    if end <= 0 or frame[end - 2] == _BACKSLASH:
+        return None
+    if end < len(frame) - 1 and frame.find(mark, end) >= 0:
         return None
     event = decoder.decode(frame[: start + 1] + frame[end - 1 :])  # an empty string in its place
     kind = type(event)
