@@ -8,6 +8,7 @@ import ipaddress
 import logging
 import signal
 import time
+from contextlib import AsyncExitStack
 from typing import TypedDict
 from urllib.parse import urlsplit
 
@@ -94,20 +95,21 @@ async def _serve(
     from duologue.server import Listener, create_app, open_engine  # noqa: PLC0415  # an extra
 
     began = time.monotonic()
-    engine = await open_engine(**stages)
     stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt ends the loop
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stopped.set)
-    try:
-        application = create_app(engine, api_key=api_key, refuses_beta=refuses_beta)
-        async with Listener(application, host=host, port=port) as listener:
-            _announce(listener.url, engine.labels, api_key, time.monotonic() - began)
-            await stopped.wait()
-            click.echo("Closing sessions.")
-    finally:
-        engine.close()
+    async with AsyncExitStack() as stack:
+        listener = Listener(host=host, port=port)  # a taken port is told before models are loaded
+        stack.callback(listener.close)
+        engine = await open_engine(**stages)
+        stack.callback(engine.close)
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt ends the loop
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, stopped.set)
+        app = create_app(engine, api_key=api_key, refuses_beta=refuses_beta)
+        await stack.enter_async_context(listener.serving(app))
+        _announce(listener.url, engine.labels, api_key, time.monotonic() - began)
+        await stopped.wait()
+        click.echo("Closing sessions.")
 
 
 def _announce(url: str, labels: dict[str, str], api_key: str | None, seconds: float) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from duologue.server.connection import Observer
-    from duologue.server.engine.stages import Brain, Engine, Synthesizer, Transcriber, Vad
+    from duologue.server.engine.stages import Brain, Synthesizer, Transcriber, Vad
 
 __all__ = ["LocalServer", "ObservedSession"]
 
@@ -112,20 +112,20 @@ class LocalServer:
             ConfigurationError: If the port cannot be had, or packages or models are missing.
         """
         async with AsyncExitStack() as exit_:
+            listener = Listener(host=self._host, port=self._port)
+            exit_.callback(listener.close)
             engine = await open_engine(**self._stages)
             exit_.callback(engine.close)
-            self._listener = await exit_.enter_async_context(self._listen(engine))
+            app = create_app(
+                engine,
+                api_key=self._api_key,
+                refuses_beta=self._refuses_beta,
+                open_observer=self._open_session,
+            )
+            await exit_.enter_async_context(listener.serving(app))
+            self._listener = listener
             self._exit = exit_.pop_all()
         return self
-
-    def _listen(self, engine: Engine) -> Listener:
-        app = create_app(
-            engine,
-            api_key=self._api_key,
-            refuses_beta=self._refuses_beta,
-            open_observer=self._open_session,
-        )
-        return Listener(app, host=self._host, port=self._port)
 
     async def __aexit__(self, *_: object) -> None:
         self._listener = None

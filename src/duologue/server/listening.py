@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -13,7 +13,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from duologue.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import AsyncGenerator, Generator
 
     from starlette.applications import Starlette
 
@@ -51,10 +51,10 @@ class _Server(uvicorn.Server):
 
 
 class Listener:
-    """Serves an application on a port while the context lasts; closes sessions with 1012."""
+    """A port, taken at once, on which an application is served when there is one."""
 
-    def __init__(self, app: Starlette, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Take the port at once; 0 finds a free one.
+    def __init__(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Take the port; 0 finds a free one.
 
         Raises:
             ConfigurationError: If the port or address cannot be had.
@@ -62,18 +62,6 @@ class Listener:
         self._socket = _bind(host, port)
         self.host = host
         self.port: int = self._socket.getsockname()[1]
-        config = uvicorn.Config(
-            app,
-            ws=_Protocol,
-            ws_max_size=MAX_MESSAGE_BYTES,
-            ws_per_message_deflate=False,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            log_level="critical",  # its lines show the query, which may hold a key
-            timeout_graceful_shutdown=2,
-        )
-        self._server = _Server(config)
 
     @property
     def url(self) -> str:
@@ -81,18 +69,36 @@ class Listener:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"ws://{host}:{self.port}/v1/realtime"
 
-    async def __aenter__(self) -> Self:
-        self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
-        ready = asyncio.create_task(self._server.ready.wait())
-        await asyncio.wait({self._serving, ready}, return_when=asyncio.FIRST_COMPLETED)
+    @contextlib.asynccontextmanager
+    async def serving(self, app: Starlette) -> AsyncGenerator[None]:
+        """Serve while the context lasts; then close sessions with 1012."""
+        server = _Server(
+            uvicorn.Config(
+                app,
+                ws=_Protocol,
+                ws_max_size=MAX_MESSAGE_BYTES,
+                ws_per_message_deflate=False,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                log_level="critical",  # its lines show the query, which may hold a key
+                timeout_graceful_shutdown=2,
+            )
+        )
+        serving = asyncio.create_task(server.serve(sockets=[self._socket]))
+        ready = asyncio.create_task(server.ready.wait())
+        await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             ready.cancel()
-            await self._serving  # raises what kept it from starting
-        return self
+            await serving  # raises what kept it from starting
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            await serving
 
-    async def __aexit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        await self._serving
+    def close(self) -> None:
+        """Give the port back."""
         self._socket.close()
 
 
