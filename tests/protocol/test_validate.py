@@ -395,7 +395,7 @@ def test_a_shared_part_is_of_both_dialects(subject: Model) -> None:
 
 
 def test_what_is_nested_too_deeply_to_be_written_is_said_to_be() -> None:
-    tool = ga.FunctionTool(name="f", parameters=nested(5000))
+    tool = ga.FunctionTool(name="f", parameters=nested(100_000))  # beyond every interpreter
     assert said(ga_update(tools=[tool])) == {("invalid_type", "session.tools[0].parameters")}
 
 
