@@ -78,7 +78,7 @@ def write_wav(path: Path, pcm: bytes) -> None:
 def _converted(data: bytes, *, rate: int, width: int, channels: int) -> bytes:
     try:
         import numpy as np  # noqa: PLC0415  # an extra
-        import soxr  # noqa: PLC0415
+        import soxr  # noqa: PLC0415  # an extra
     except ImportError as error:
         what = f"Audio of {rate} Hz, {8 * width} bits and {channels} channels"
         raise MissingExtra("audio", what) from error

@@ -22,6 +22,6 @@ def main() -> None:
         fix = "pip install 'duologue[cli]'"
         print(f"Error: the command line needs more packages: {fix}", file=sys.stderr)
         sys.exit(2)
-    from duologue.cli.commands import run  # noqa: PLC0415
+    from duologue.cli.commands import run  # noqa: PLC0415  # needs click
 
     sys.exit(run())

@@ -75,7 +75,7 @@ _encoder: Final = msgspec.json.Encoder()
 def _union(dialect: Dialect, direction: Direction, surface: Surface) -> Any:  # noqa: ANN401  # a union is no type
     """Return the events that may come; what is not GA's main surface is imported when asked for."""
     if surface == "translation":
-        from duologue.protocol.ga import translation  # noqa: PLC0415
+        from duologue.protocol.ga import translation  # noqa: PLC0415  # rare
 
         if dialect == "beta":
             raise ConfigurationError("translation sessions speak GA only")
@@ -83,7 +83,7 @@ def _union(dialect: Dialect, direction: Direction, surface: Surface) -> Any:  # 
             return translation.KnownTranslationServerEvent
         return translation.KnownTranslationClientEvent
     if dialect == "beta":
-        from duologue.protocol import beta  # noqa: PLC0415
+        from duologue.protocol import beta  # noqa: PLC0415  # half of the import time
 
         return beta.KnownServerEvent if direction == "server" else beta.KnownClientEvent
     return ga.KnownServerEvent if direction == "server" else ga.KnownClientEvent

@@ -55,7 +55,7 @@ def scripted_stages(*, knows_the_clips: bool) -> ScriptedStages:
         ScriptedTranscriber,
         ToneSynthesizer,
     )
-    from duologue.server.engine.stages import Call  # noqa: PLC0415
+    from duologue.server.engine.stages import Call  # noqa: PLC0415  # as above
 
     rules = [
         Rule("lights", Call("set_light", '{"room": "kitchen", "on": true}')),

@@ -65,7 +65,7 @@ class ScriptedTranscriber:
         pcm: bytes,
         *,
         language: str | None,  # noqa: ARG002  # the script knows the words
-        prompt: str | None,  # noqa: ARG002
+        prompt: str | None,  # noqa: ARG002  # as above
     ) -> AsyncIterator[str]:
         """Yield the next line, or the length of the audio in words."""
         yield next(self._left, f"({PCM16.ms(len(pcm)) / 1000:.1f} seconds of speech)")

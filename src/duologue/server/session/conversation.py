@@ -95,7 +95,7 @@ class Conversation:
             Refusal: If the id is taken, or `after` names no item.
         """
         item_id = item.id
-        assert isinstance(item_id, str), "items are given an id before they are stored"  # noqa: S101
+        assert isinstance(item_id, str), "items are given an id before they are stored"  # noqa: S101  # ours
         if item_id in self._stored:
             raise Refusal("item_already_exists", f"Item '{item_id}' already exists.", "item.id")
         if len(self._order) >= MAX_ITEMS:

@@ -233,7 +233,7 @@ class ResponseWriter:
         done = ga.Part(type="audio", transcript=words) if self.plan.speaks else _text_part(words)
         self._emit(ga.ResponseContentPartDoneEvent(event_id=event_id, part=done, **place))
         item = message.stored.item
-        assert isinstance(item, ga.Message), "a message stays a message"  # noqa: S101
+        assert isinstance(item, ga.Message), "a message stays a message"  # noqa: S101  # an invariant
         # What the client has cut meanwhile stays cut.
         content = item.content if message.stored.is_truncated else [part]
         self._close_item(message.stored, replace(item, content=content, status=status))
