@@ -139,7 +139,7 @@ def test_the_default_brain_is_the_best_one_here(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_cache_is_the_users_unless_said_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    import platformdirs  # noqa: PLC0415
+    import platformdirs  # noqa: PLC0415  # an extra
 
     monkeypatch.delenv("DUOLOGUE_CACHE")
 

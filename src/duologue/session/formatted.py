@@ -180,7 +180,7 @@ class FormattedItem:
         *,
         wire: Item,
         id: str,  # noqa: A002  # the wire's own words
-        type: str | None,  # noqa: A002
+        type: str | None,  # noqa: A002  # the wire's own word
         role: str | None,
         status: str | None,
         parts: tuple[PartMark, ...],
