@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from duologue.server import LocalServer, outbox
+from duologue.server import Limits, LocalServer, outbox
 from duologue.server import connection as connection_module
 from duologue.server.engine.scripted import ScriptedBrain, ScriptedTranscriber, ToneSynthesizer
 from duologue.server.engine.stages import BrainRequest, Call, Say, TokenCount
@@ -163,12 +163,14 @@ async def test_a_client_that_asks_for_much_and_reads_it_is_served(
 
 
 @pytest.mark.asyncio
-async def test_a_session_ends_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("duologue.server.app.SESSION_SECONDS", 0.05)
-    async with LocalServer() as server, connect(server.url) as connection:
+async def test_a_session_ends_when_its_time_is_up() -> None:
+    server = LocalServer(limits=Limits(session_seconds=0.06))
+    async with server, connect(server.url) as connection:
         error = await receive(connection, "error")
         assert error["error"]["code"] == "session_expired"
         with pytest.raises(ConnectionClosed) as closed:
             await receive(connection, "nothing")
     assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 1001
+    reason = "Your session hit the maximum duration of 0.001 minutes."
+    assert error["error"]["message"] == reason
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1001, reason)

@@ -6,13 +6,14 @@ import asyncio
 import json
 import socket
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from duologue.errors import Closed, ConfigurationError
-from duologue.server import LocalServer
+from duologue.server import Limits, LocalServer
 from duologue.server.engine.scripted import ScriptedBrain, ToneSynthesizer
 from duologue.server.engine.selection import open_engine
 
@@ -44,6 +45,13 @@ async def text_turn(connection: ClientConnection) -> dict[str, Any]:
     await connection.send(json.dumps({"type": "response.create", "response": params}))
     done = await receive(connection, "response.done")
     return done["response"]
+
+
+async def connect_as(name: str, url: str) -> ClientConnection:
+    """Connect to a server of this machine under a name of its own."""
+    parts = urlsplit(url)
+    address = f"ws://{name}:{parts.port}{parts.path}"
+    return await connect(address, host=parts.hostname, port=parts.port)
 
 
 class BrokenBrain(ScriptedBrain):
@@ -197,13 +205,42 @@ async def test_what_a_session_received_and_sent_is_there_to_assert_on() -> None:
 @pytest.mark.asyncio
 async def test_without_a_key_only_pages_of_this_machine_may_connect() -> None:
     async with LocalServer() as server:
-        headers = {"Origin": "http://evil.example:1", "Host": "evil.example:1"}
-        with pytest.raises(InvalidStatus):
-            await connect(server.url, additional_headers=headers)
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(server.url, additional_headers={"Origin": "http://evil.example:1"})
+        assert refused.value.response.status_code == 403
         async with connect(
             server.url, additional_headers={"Origin": "http://localhost:1"}
         ) as open_:
             await receive(open_, "session.created")
+
+
+@pytest.mark.asyncio
+async def test_a_name_that_was_made_to_point_here_is_refused_without_a_key() -> None:
+    async with LocalServer() as server:
+        with pytest.raises(InvalidStatus) as refused:
+            await connect_as("evil.example", server.url)
+        assert refused.value.response.status_code == 403
+        async with await connect_as("me.localhost", server.url) as connection:
+            await receive(connection, "session.created")
+
+
+@pytest.mark.asyncio
+async def test_a_key_is_demanded_where_others_can_reach_the_server() -> None:
+    with pytest.raises(ConfigurationError, match="api_key="):
+        await LocalServer(host="0.0.0.0").__aenter__()  # noqa: S104  # refused
+
+
+@pytest.mark.asyncio
+async def test_a_full_server_says_so() -> None:
+    server = LocalServer(limits=Limits(sessions=1))
+    async with server, connect(server.url) as first:
+        await receive(first, "session.created")
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(server.url)
+    assert refused.value.response.status_code == 503
+    error = json.loads(refused.value.response.body or b"")["error"]
+    assert error["code"] == "server_full"
+    assert "1 sessions" in error["message"]
 
 
 @pytest.mark.asyncio

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import signal
 import time
@@ -13,8 +12,6 @@ from typing import TypedDict
 from urllib.parse import urlsplit
 
 import click
-
-from duologue.errors import ConfigurationError
 
 __all__ = ["serve"]
 
@@ -68,11 +65,6 @@ def serve(  # noqa: PLR0913  # one argument per option
       export OPENAI_BASE_URL=http://127.0.0.1:8080/v1
     """
     api_key = api_key or None  # an empty variable is no key
-    if api_key is None and not _is_loopback(host):
-        raise ConfigurationError(
-            f"others can reach {host}: choose a key that clients must show with --api-key,"
-            " or listen on 127.0.0.1"
-        )
     if verbose:
         logging.basicConfig(format="%(asctime)s %(name)s %(message)s")
         logging.getLogger("duologue").setLevel(logging.INFO)
@@ -93,7 +85,9 @@ async def _serve(
     host: str, port: int, stages: Stages, api_key: str | None, *, refuses_beta: bool
 ) -> None:
     from duologue.server import Listener, create_app, open_engine  # noqa: PLC0415  # an extra
+    from duologue.server.door import demand_key  # noqa: PLC0415  # as above
 
+    demand_key(host, api_key)
     began = time.monotonic()
     stopped = asyncio.Event()
     async with AsyncExitStack() as stack:
@@ -123,11 +117,3 @@ def _announce(url: str, labels: dict[str, str], api_key: str | None, seconds: fl
         click.echo("  export OPENAI_API_KEY=none  # any key will do")
     else:
         click.echo("  export OPENAI_API_KEY=…  # the one you chose")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return False

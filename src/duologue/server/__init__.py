@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from duologue.server.app import create_app
     from duologue.server.embedded import LocalServer, ObservedSession
     from duologue.server.engine.selection import open_engine
+    from duologue.server.limits import Limits
     from duologue.server.listening import Listener
 
-__all__ = ["Listener", "LocalServer", "ObservedSession", "create_app", "open_engine"]
+__all__ = ["Limits", "Listener", "LocalServer", "ObservedSession", "create_app", "open_engine"]
 
 _PLACES = {
+    "Limits": "limits",
     "Listener": "listening",
     "LocalServer": "embedded",
     "ObservedSession": "embedded",

@@ -106,10 +106,11 @@ class Connection:
 
     async def _expire(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        self._session.expire()
+        reason = f"Your session hit the maximum duration of {seconds / 60:g} minutes."
+        self._session.expire(reason)
         self._flush()
         await self._outbox.emptied()
-        await self._close(1001, "Your session hit the maximum duration of 60 minutes.")
+        await self._close(1001, reason)
 
     def _receive(self, frame: bytes | str) -> None:
         try:

@@ -11,6 +11,7 @@ from duologue.errors import Closed
 from duologue.protocol import ga
 from duologue.protocol.model import UnknownEvent
 from duologue.server.app import create_app
+from duologue.server.door import demand_key
 from duologue.server.engine.selection import open_engine
 from duologue.server.listening import Listener
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from duologue.server.connection import Observer
     from duologue.server.engine.stages import Brain, Synthesizer, Transcriber, Vad
+    from duologue.server.limits import Limits
 
 __all__ = ["LocalServer", "ObservedSession"]
 
@@ -64,7 +66,7 @@ class LocalServer:
             async with RealtimeClient(server.url) as client: ...
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one argument per choice
         self,
         brain: str | Brain = "scripted:",
         *,
@@ -74,6 +76,7 @@ class LocalServer:
         host: str = "127.0.0.1",
         port: int = 0,
         api_key: str | None = None,
+        limits: Limits | None = None,
         refuses_beta: bool = False,
     ) -> None:
         """Choose who hears, thinks and speaks: see `open_engine`.
@@ -85,7 +88,8 @@ class LocalServer:
             vad: Voice activity detection.
             host: The address to listen on.
             port: 0 for any free one.
-            api_key: What clients must show; `None` lets everybody in.
+            api_key: What clients must show; `None` lets everybody on this machine in.
+            limits: What clients may ask for.
             refuses_beta: Close on clients that speak beta with 4000, as OpenAI does.
         """
         self.sessions: deque[ObservedSession] = deque(maxlen=MAX_SESSIONS)
@@ -94,6 +98,7 @@ class LocalServer:
         self._host = host
         self._port = port
         self._api_key = api_key
+        self._limits = limits
         self._refuses_beta = refuses_beta
         self._listener: Listener | None = None
         self._exit = AsyncExitStack()
@@ -109,8 +114,10 @@ class LocalServer:
         """Load the engine and listen.
 
         Raises:
-            ConfigurationError: If the port cannot be had, or packages or models are missing.
+            ConfigurationError: If the port cannot be had, packages or models are missing, or others
+                can reach the host and no key was chosen.
         """
+        demand_key(self._host, self._api_key)
         async with AsyncExitStack() as exit_:
             listener = Listener(host=self._host, port=self._port)
             exit_.callback(listener.close)
@@ -119,6 +126,7 @@ class LocalServer:
             app = create_app(
                 engine,
                 api_key=self._api_key,
+                limits=self._limits,
                 refuses_beta=self._refuses_beta,
                 open_observer=self._open_session,
             )

@@ -145,12 +145,12 @@ class ServerSession:
         message = "transcription_session.update is beta; use session.update."
         raise Refusal("invalid_event", message, "type")
 
-    def expire(self) -> None:
+    def expire(self, reason: str) -> None:
         """Tell that the session has lasted as long as one may; the edge closes it then."""
         error = ga.RealtimeError(
             type="invalid_request_error",
             code="session_expired",
-            message="Your session hit the maximum duration of 60 minutes.",
+            message=reason,
         )
         self._emit(ga.RealtimeErrorEvent(event_id=self._new_id("event"), error=error))
 
