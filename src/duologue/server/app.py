@@ -15,6 +15,7 @@ from duologue.protocol import codec, ga
 from duologue.server.connection import Connection
 from duologue.server.door import Denied, Door, offered_subprotocols
 from duologue.server.limits import Limits
+from duologue.server.performing import ConversationPerformer
 from duologue.server.session.session import ServerSession
 from duologue.server.wire import BetaWire, GaWire
 
@@ -115,7 +116,9 @@ class _House:
         else:
             await self._serve(socket, BetaWire() if is_beta else GaWire())
 
-    async def _serve(self, socket: WebSocket, wire: Wire) -> None:
+    async def _serve(
+        self, socket: WebSocket, wire: Wire[ga.AnyClientEvent, ga.KnownServerEvent]
+    ) -> None:
         seconds = self._limits.session_seconds
         session = ServerSession(
             model=socket.query_params.get("model", DEFAULT_MODEL),
@@ -127,9 +130,8 @@ class _House:
         observe = self._open_observer() if self._open_observer is not None else None
         logger.info("session opened, %d now", self._door.sessions)
         try:
-            await Connection(
-                socket, session, self._engine, wire, seconds=seconds, observe=observe
-            ).run()
+            connection = Connection(socket, session, wire, seconds=seconds, observe=observe)
+            await connection.run(ConversationPerformer(session, self._engine, connection))
         except Exception:
             logger.exception("a session ended by a fault of ours")
         finally:

@@ -9,30 +9,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine
-from contextlib import aclosing
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from starlette.websockets import WebSocketDisconnect
 
 from duologue.errors import DecodeError
-from duologue.server.answering import Speech, Words, answer
-from duologue.server.engine.stages import BrainRequest, Call, TokenCount
+from duologue.protocol import ga
+from duologue.protocol.ga import translation
 from duologue.server.outbox import Outbox
-from duologue.server.session.commands import Cancel, Respond, Transcribe, Warm
-from duologue.server.session.usage import Tokens
 from duologue.server.wire import RefusedEvent
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
-    from duologue.protocol import ga
-    from duologue.server.engine.stages import Engine
-    from duologue.server.session.commands import Command
-    from duologue.server.session.session import ServerSession
+    from duologue.protocol.model import Event, UnknownEvent, UnsetType
+    from duologue.server.session.refusal import Refusal
     from duologue.server.wire import Wire
 
-__all__ = ["Connection", "Observer"]
+__all__ = ["AnyReceived", "AnySent", "Connection", "Core", "Observer", "Performer"]
 
 logger = logging.getLogger("duologue.server")
 
@@ -41,42 +36,89 @@ SLOW_SECONDS = 10.0
 
 CLOSE_SECONDS = 1.0
 
-_WARMING = "warming"  # the job that is not named by an item or a response
+AnyReceived = ga.AnyClientEvent | translation.AnyTranslationClientEvent
+"""A client event, whatever the session is for."""
 
-Observer = Callable[["ga.AnyClientEvent | ga.KnownServerEvent"], None]
+AnySent = ga.KnownServerEvent | translation.KnownTranslationServerEvent
+"""A server event, whatever the session is for."""
+
+Observer = Callable[[AnyReceived | AnySent], None]
 """Told of every event of a session, in order."""
 
+Received = TypeVar("Received", bound="Event | UnknownEvent")
+Sent = TypeVar("Sent", bound="Event")
+Command = TypeVar("Command")
+Received_contra = TypeVar("Received_contra", bound="Event | UnknownEvent", contravariant=True)
+Sent_co = TypeVar("Sent_co", bound="Event", covariant=True)
+Command_co = TypeVar("Command_co", covariant=True)
+Command_contra = TypeVar("Command_contra", contravariant=True)
 
-class Connection:
+
+class Core(Protocol[Received_contra, Sent_co, Command_co]):
+    """A session without its waiting."""
+
+    def receive(self, event: Received_contra) -> None:
+        """Carry out a client event, or answer it with one `error`."""
+        ...
+
+    def refuse(self, refusal: Refusal, event_id: str | UnsetType) -> None:
+        """Answer an event that the edge refuses."""
+        ...
+
+    def refuse_frame(self, error: DecodeError) -> None:
+        """Answer a frame that is no event."""
+        ...
+
+    def expire(self, reason: str) -> None:
+        """Tell that the session has lasted as long as one may."""
+        ...
+
+    def take_events(self) -> Sequence[Sent_co]:
+        """Return what is to be sent, once."""
+        ...
+
+    def take_commands(self) -> Sequence[Command_co]:
+        """Return the work to start or stop, once."""
+        ...
+
+
+class Performer(Protocol[Command_contra]):
+    """Does with an engine what a core asks for, in the connection's jobs."""
+
+    def carry_out(self, command: Command_contra) -> None:
+        """Start or stop the work of a command."""
+        ...
+
+
+class Connection(Generic[Received, Sent, Command]):
     """Runs one session over one accepted socket."""
 
     def __init__(
         self,
         socket: WebSocket,
-        session: ServerSession,
-        engine: Engine,
-        wire: Wire,
+        session: Core[Received, Sent, Command],
+        wire: Wire[Received, Sent],
         *,
         seconds: float,
-        observe: Observer | None = None,
+        observe: Callable[[Received | Sent], None] | None = None,
     ) -> None:
         self._socket = socket
         self._session = session
-        self._engine = engine
         self._wire = wire
         self._seconds = seconds
         self._observe = observe
         self._outbox = Outbox()
         self._jobs: dict[str, asyncio.Task[None]] = {}
 
-    async def run(self) -> None:
+    async def run(self, performer: Performer[Command]) -> None:
         """Serve until either side closes."""
+        self._performer = performer
         self._tasks = asyncio.TaskGroup()
         async with self._tasks:
             writer = self._tasks.create_task(self._write())
             expiring = self._tasks.create_task(self._expire(self._seconds))
             try:
-                self._flush()
+                self.flush()
                 await self._read()
             finally:
                 writer.cancel()
@@ -84,8 +126,47 @@ class Connection:
                 for job in self._jobs.values():
                     job.cancel()
 
+    # What a performer uses.
+
+    def start(self, name: str, work: Coroutine[None, None, None]) -> None:
+        """Start a job, under a name by which it can be stopped."""
+        job = self._tasks.create_task(work)
+        self._jobs[name] = job
+        job.add_done_callback(lambda job: self._forget(name, job))
+
+    def stop(self, name: str) -> None:
+        """Stop a job, if it still runs."""
+        if job := self._jobs.pop(name, None):
+            job.cancel()
+
+    async def finished(self, name: str) -> None:
+        """Wait for the end of a job, however it ends."""
+        if job := self._jobs.get(name):
+            await asyncio.wait({job})
+
+    def flush(self) -> None:
+        """Send what the core wants sent, start and stop what it wants done."""
+        for event in self._session.take_events():
+            if self._observe is not None:
+                self._observe(event)
+            for frame in self._wire.write(event):
+                self._outbox.put_nowait(frame)
+        for command in self._session.take_commands():
+            self._performer.carry_out(command)
+
+    async def room(self) -> None:
+        """Wait until the client has read enough of what was sent."""
+        await self._outbox.room()
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the socket once everything is written.
+
+        A client that does not even read the close is left to the server.
+        """
+        await self._outbox.emptied()
+        await self._close(code, reason)
+
     async def _close(self, code: int, reason: str) -> None:
-        """Close the socket; a client that does not even read that is left to the server."""
         with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._socket.close(code, reason)
@@ -96,7 +177,7 @@ class Connection:
             if message["type"] == "websocket.disconnect":
                 return
             self._receive(message.get("text") or message.get("bytes") or b"")
-            self._flush()
+            self.flush()
             try:
                 async with asyncio.timeout(SLOW_SECONDS):
                     await self._outbox.room()
@@ -108,9 +189,8 @@ class Connection:
         await asyncio.sleep(seconds)
         reason = f"Your session hit the maximum duration of {seconds / 60:g} minutes."
         self._session.expire(reason)
-        self._flush()
-        await self._outbox.emptied()
-        await self._close(1001, reason)
+        self.flush()
+        await self.close(1001, reason)
 
     def _receive(self, frame: bytes | str) -> None:
         try:
@@ -133,92 +213,6 @@ class Connection:
         except (WebSocketDisconnect, RuntimeError):  # the client is gone; `_read` is told as well
             logger.debug("a client went away before it was told everything")
 
-    def _flush(self) -> None:
-        """Send what the core wants sent, start and stop what it wants done."""
-        for event in self._session.take_events():
-            if self._observe is not None:
-                self._observe(event)
-            for frame in self._wire.write(event):
-                self._outbox.put_nowait(frame)
-        for command in self._session.take_commands():
-            self._carry_out(command)
-
-    def _carry_out(self, command: Command) -> None:
-        match command:
-            case Cancel():
-                if job := self._jobs.pop(command.target_id, None):
-                    job.cancel()
-            case Transcribe():
-                self._start(command.item_id, self._transcribe(command))
-            case Respond():
-                self._start(command.response_id, self._respond(command))
-            case Warm():
-                if job := self._jobs.pop(_WARMING, None):
-                    job.cancel()
-                self._start(_WARMING, self._warm(command))
-
-    def _start(self, target_id: str, work: Coroutine[None, None, None]) -> None:
-        job = self._tasks.create_task(work)
-        self._jobs[target_id] = job
-        job.add_done_callback(lambda job: self._forget(target_id, job))
-
-    def _forget(self, target_id: str, job: asyncio.Task[None]) -> None:
-        if self._jobs.get(target_id) is job:
-            del self._jobs[target_id]
-
-    async def _warm(self, asked: Warm) -> None:
-        request = BrainRequest(
-            instructions=asked.instructions,
-            items=(),
-            tools=asked.tools,
-            tool_choice=asked.tool_choice,
-        )
-        try:
-            await self._engine.brain.warm(request)
-        except Exception as error:  # noqa: BLE001  # the first answer will be slower, or tell why
-            logger.warning("the brain could not be warmed: %s", error)
-
-    async def _transcribe(self, asked: Transcribe) -> None:
-        words: list[str] = []
-        stage = self._engine.transcriber
-        try:
-            async for delta in stage.transcribe(
-                asked.pcm, language=asked.language, prompt=asked.prompt
-            ):
-                words.append(delta)
-                self._session.transcripts.delta(asked.item_id, delta)
-                self._flush()
-        except Exception as error:  # noqa: BLE001  # an engine's fault ends this item's words only
-            logger.warning("transcription failed: %s", error)
-            self._session.transcripts.failed(asked.item_id, str(error))
-        else:
-            self._session.transcripts.done(asked.item_id, "".join(words).strip())
-        self._flush()
-
-    async def _respond(self, asked: Respond) -> None:
-        responses = self._session.responses
-        counted = TokenCount()
-        if warming := self._jobs.get(_WARMING):
-            await asyncio.wait({warming})  # it reads the beginning of this very request
-        try:
-            pieces = answer(asked, self._engine.brain, self._engine.synthesizer)
-            async with aclosing(pieces):
-                async for piece in pieces:
-                    match piece:
-                        case Words():
-                            responses.text(asked.response_id, piece.text)
-                        case Speech():
-                            responses.audio(asked.response_id, piece.pcm)
-                        case Call():
-                            responses.call(asked.response_id, piece.name, piece.arguments)
-                        case TokenCount():
-                            counted = piece
-                    self._flush()
-                    await self._outbox.room()
-        except Exception as error:  # noqa: BLE001  # an engine's fault ends this response only
-            logger.warning("response failed: %s", error)
-            responses.failed(asked.response_id, str(error))
-        else:
-            tokens = Tokens(counted.input_tokens, counted.cached_tokens, counted.output_tokens)
-            responses.done(asked.response_id, tokens, truncated=counted.truncated)
-        self._flush()
+    def _forget(self, name: str, job: asyncio.Task[None]) -> None:
+        if self._jobs.get(name) is job:
+            del self._jobs[name]

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final, Self, TypedDict
 
 from duologue.errors import Closed
 from duologue.protocol import ga
+from duologue.protocol.ga.translation import KnownTranslationClientEvent
 from duologue.protocol.model import UnknownEvent
 from duologue.server.app import create_app
+from duologue.server.connection import AnyReceived, AnySent
 from duologue.server.door import demand_key
 from duologue.server.engine.selection import open_engine
 from duologue.server.listening import Listener
@@ -33,18 +35,16 @@ MAX_OBSERVED: Final = 20_000
 class ObservedSession:
     """What one session of a `LocalServer` received and sent, to be asserted on."""
 
-    received: deque[ga.AnyClientEvent] = field(
-        default_factory=lambda: deque[ga.AnyClientEvent](maxlen=MAX_OBSERVED)
+    received: deque[AnyReceived] = field(
+        default_factory=lambda: deque[AnyReceived](maxlen=MAX_OBSERVED)
     )
     """Events from the client."""
-    sent: deque[ga.KnownServerEvent] = field(
-        default_factory=lambda: deque[ga.KnownServerEvent](maxlen=MAX_OBSERVED)
-    )
+    sent: deque[AnySent] = field(default_factory=lambda: deque[AnySent](maxlen=MAX_OBSERVED))
     """Events to the client."""
 
-    def observe(self, event: ga.AnyClientEvent | ga.KnownServerEvent) -> None:
+    def observe(self, event: AnyReceived | AnySent) -> None:
         """Keep an event."""
-        if isinstance(event, UnknownEvent | ga.KnownClientEvent):
+        if isinstance(event, UnknownEvent | ga.KnownClientEvent | KnownTranslationClientEvent):
             self.received.append(event)
         else:
             self.sent.append(event)

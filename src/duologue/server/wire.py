@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from duologue.protocol import beta, codec, ga
 from duologue.protocol.translate import to_beta, to_ga
@@ -12,9 +12,13 @@ from duologue.server.session.refusal import Refusal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from duologue.protocol.model import UnsetType
+    from duologue.protocol.model import Event, UnknownEvent, UnsetType
 
 __all__ = ["BetaWire", "GaWire", "RefusedEvent", "Wire"]
+
+
+Received_co = TypeVar("Received_co", bound="Event | UnknownEvent", covariant=True)
+Sent_contra = TypeVar("Sent_contra", bound="Event", contravariant=True)
 
 
 class RefusedEvent(Exception):
@@ -26,10 +30,10 @@ class RefusedEvent(Exception):
         self.event_id = event_id
 
 
-class Wire(Protocol):
+class Wire(Protocol[Received_co, Sent_contra]):
     """Turns frames into the core's events, and back."""
 
-    def read(self, frame: bytes | str) -> Sequence[ga.AnyClientEvent]:
+    def read(self, frame: bytes | str) -> Sequence[Received_co]:
         """Return what a client's frame says.
 
         Raises:
@@ -38,7 +42,7 @@ class Wire(Protocol):
         """
         ...
 
-    def write(self, event: ga.KnownServerEvent) -> Sequence[bytes]:
+    def write(self, event: Sent_contra) -> Sequence[bytes]:
         """Return the frames that say an event."""
         ...
 
