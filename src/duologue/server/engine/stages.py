@@ -27,6 +27,7 @@ __all__ = [
     "Synthesizer",
     "TokenCount",
     "Transcriber",
+    "TurnDetector",
     "Vad",
 ]
 
@@ -42,6 +43,22 @@ class Vad(Protocol):
 
     def score(self, frame: bytes) -> float:
         """Return the likelihood of speech, 0 to 1, of the next `VAD_FRAME_BYTES` of the stream."""
+        ...
+
+
+class TurnDetector(Protocol):
+    """Judges by the words whether a speaker has finished; quick enough to be called inline.
+
+    Asked under `semantic_vad` alone, in each pause, when the words so far are found. How long the
+    silence must then be follows from the likelihood and the client's eagerness.
+    """
+
+    def score(self, words: str) -> float:
+        """Return the likelihood, 0 to 1, that nothing more belongs to what was said.
+
+        Args:
+            words: The turn so far, as the transcriber writes it; never empty.
+        """
         ...
 
 
@@ -136,6 +153,8 @@ class Engine:
     transcriber: Transcriber
     brain: Brain
     synthesizer: Synthesizer
+    turn_detector: TurnDetector | None = None
+    """Reads the words in a pause for `semantic_vad`; `None`: only the silence counts there."""
     transcribes_early: bool = False
     """Whether to look for the words in a pause that may end the turn: sooner, but more work."""
     close: Callable[[], None] = lambda: None
