@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from duologue.errors import Closed, ConfigurationError
 from duologue.server import Limits, LocalServer
 from duologue.server.engine.scripted import ScriptedBrain, ToneSynthesizer
 from duologue.server.engine.selection import open_engine
+from duologue.server.engine.stages import Say
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -183,6 +185,32 @@ async def test_a_taken_port_is_one_clear_sentence() -> None:
 async def test_an_unknown_engine_is_one_clear_sentence() -> None:
     with pytest.raises(ConfigurationError, match="use scripted: or local:"):
         await open_engine(brain="telepathy:")
+
+
+class CountingBrain(ScriptedBrain):
+    """Says how often it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    async def respond(self, request: BrainRequest) -> AsyncIterator[BrainEvent]:
+        self.asked += 1
+        yield Say(str(self.asked))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("brain", "told"),
+    [(CountingBrain, "1"), (partial(CountingBrain), "1"), (CountingBrain(), "2")],
+)
+async def test_a_class_or_function_makes_a_brain_for_each_session(brain: Any, told: str) -> None:
+    async with LocalServer(brain) as server:
+        async with connect(server.url) as first:
+            await text_turn(first)
+        async with connect(server.url) as second:
+            response = await text_turn(second)
+    assert response["output"][0]["content"][0]["text"] == told
 
 
 def test_a_server_that_does_not_run_has_no_url() -> None:

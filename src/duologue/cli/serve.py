@@ -94,7 +94,7 @@ async def _serve(
         listener = Listener(host=host, port=port)  # a taken port is told before models are loaded
         stack.callback(listener.close)
         engine = await open_engine(**stages)
-        stack.callback(engine.close)
+        stack.push_async_callback(engine.close)
         loop = asyncio.get_running_loop()
         with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt ends the loop
             for number in (signal.SIGINT, signal.SIGTERM):

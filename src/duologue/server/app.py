@@ -120,9 +120,10 @@ class _House:
         self, socket: WebSocket, wire: Wire[ga.AnyClientEvent, ga.KnownServerEvent]
     ) -> None:
         seconds = self._limits.session_seconds
+        stages = self._engine.session()
         session = ServerSession(
             model=socket.query_params.get("model", DEFAULT_MODEL),
-            score=self._engine.vad().score,
+            score=stages.vad.score,
             new_id=new_id,
             expires_at=_unix_seconds() + int(seconds),
             transcribes_early=self._engine.transcribes_early,
@@ -131,7 +132,7 @@ class _House:
         logger.info("session opened, %d now", self._door.sessions)
         try:
             connection = Connection(socket, session, wire, seconds=seconds, observe=observe)
-            await connection.run(ConversationPerformer(session, self._engine, connection))
+            await connection.run(ConversationPerformer(session, stages, connection))
         except Exception:
             logger.exception("a session ended by a fault of ours")
         finally:

@@ -51,9 +51,9 @@ class ObservedSession:
 
 
 class _Stages(TypedDict):
-    brain: str | Brain
-    stt: str | Transcriber | None
-    tts: str | Synthesizer | None
+    brain: str | Brain | Callable[[], Brain]
+    stt: str | Transcriber | Callable[[], Transcriber] | None
+    tts: str | Synthesizer | Callable[[], Synthesizer] | None
     vad: str | Callable[[], Vad] | None
 
 
@@ -68,10 +68,10 @@ class LocalServer:
 
     def __init__(  # noqa: PLR0913  # one argument per choice
         self,
-        brain: str | Brain = "scripted:",
+        brain: str | Brain | Callable[[], Brain] = "scripted:",
         *,
-        stt: str | Transcriber | None = None,
-        tts: str | Synthesizer | None = None,
+        stt: str | Transcriber | Callable[[], Transcriber] | None = None,
+        tts: str | Synthesizer | Callable[[], Synthesizer] | None = None,
         vad: str | Callable[[], Vad] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -82,7 +82,8 @@ class LocalServer:
         """Choose who hears, thinks and speaks: see `open_engine`.
 
         Args:
-            brain: `scripted:`, `local:`, or a brain of your own.
+            brain: `scripted:`, `local:`, a brain of your own for all sessions, or a class or
+                function that makes one for each.
             stt: Speech to text; goes with the brain unless it is given. So do `tts` and `vad`.
             tts: Text to speech.
             vad: Voice activity detection.
@@ -122,7 +123,7 @@ class LocalServer:
             listener = Listener(host=self._host, port=self._port)
             exit_.callback(listener.close)
             engine = await open_engine(**self._stages)
-            exit_.callback(engine.close)
+            exit_.push_async_callback(engine.close)
             app = create_app(
                 engine,
                 api_key=self._api_key,

@@ -14,7 +14,7 @@ from duologue.server.session.usage import Tokens
 if TYPE_CHECKING:
     from duologue.protocol import ga
     from duologue.server.connection import Connection
-    from duologue.server.engine.stages import Engine
+    from duologue.server.engine.stages import Stages
     from duologue.server.session.commands import Command
     from duologue.server.session.session import ServerSession
 
@@ -31,11 +31,11 @@ class ConversationPerformer:
     def __init__(
         self,
         session: ServerSession,
-        engine: Engine,
+        stages: Stages,
         connection: Connection[ga.AnyClientEvent, ga.KnownServerEvent, Command],
     ) -> None:
         self._session = session
-        self._engine = engine
+        self._stages = stages
         self._connection = connection
 
     def carry_out(self, command: Command) -> None:
@@ -59,13 +59,13 @@ class ConversationPerformer:
             tool_choice=asked.tool_choice,
         )
         try:
-            await self._engine.brain.warm(request)
+            await self._stages.brain.warm(request)
         except Exception as error:  # noqa: BLE001  # the first answer will be slower, or tell why
             logger.warning("the brain could not be warmed: %s", error)
 
     async def _transcribe(self, asked: Transcribe) -> None:
         words: list[str] = []
-        stage = self._engine.transcriber
+        stage = self._stages.transcriber
         try:
             async for delta in stage.transcribe(
                 asked.pcm, language=asked.language, prompt=asked.prompt
@@ -85,7 +85,7 @@ class ConversationPerformer:
         counted = TokenCount()
         await self._connection.finished(_WARMING)  # it reads the beginning of this very request
         try:
-            pieces = answer(asked, self._engine.brain, self._engine.synthesizer)
+            pieces = answer(asked, self._stages.brain, self._stages.synthesizer)
             async with aclosing(pieces):
                 async for piece in pieces:
                     match piece:

@@ -154,14 +154,14 @@ def scripted_engine(
 
     Args:
         rules: What to answer; the first that matches counts.
-        transcripts: What the turns say, in order; meant for one session.
+        transcripts: What the turns of each session say, in order.
         pace: How much faster than real time speech is made.
     """
     return Engine(
         vad=EnergyVad,
-        transcriber=ScriptedTranscriber(transcripts),
-        brain=ScriptedBrain(rules),
-        synthesizer=ToneSynthesizer(pace),
+        transcriber=lambda: ScriptedTranscriber(transcripts),
+        brain=lambda: ScriptedBrain(rules),
+        synthesizer=lambda: ToneSynthesizer(pace),
         labels={
             "vad": "loudness",
             "transcriber": "script",

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from duologue.errors import ConfigurationError
 from duologue.server.engine.scripted import scripted_engine
+from duologue.server.engine.stages import Brain, Synthesizer, Transcriber
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from duologue.server.engine.stages import Brain, Engine, Synthesizer, Transcriber, Vad
+    from duologue.server.engine.stages import Engine, Vad
 
 __all__ = ["open_engine"]
 
@@ -20,15 +21,16 @@ _FAMILIES: Final = ("scripted", "local")
 
 async def open_engine(
     *,
-    brain: str | Brain = "scripted:",
-    stt: str | Transcriber | None = None,
-    tts: str | Synthesizer | None = None,
+    brain: str | Brain | Callable[[], Brain] = "scripted:",
+    stt: str | Transcriber | Callable[[], Transcriber] | None = None,
+    tts: str | Synthesizer | Callable[[], Synthesizer] | None = None,
     vad: str | Callable[[], Vad] | None = None,
 ) -> Engine:
     """Return an engine with the stages asked for; what is left open goes with the brain.
 
     Args:
-        brain: `scripted:`, `local:`, `local:NAME` of a model, or a brain of your own.
+        brain: `scripted:`, `local:`, `local:NAME` of a model, a brain of your own for all sessions,
+            or a class or function that makes one for each.
         stt: The same for speech to text.
         tts: The same for text to speech.
         vad: The same for voice activity detection.
@@ -43,7 +45,7 @@ async def open_engine(
         "synthesizer": family if tts is None else tts,
         "vad": family if vad is None else vad,
     }
-    own = {stage: value for stage, value in asked.items() if not isinstance(value, str)}
+    own = {stage: _opener(value) for stage, value in asked.items() if not isinstance(value, str)}
     engine = replace(scripted_engine(), **own)
     local = {
         stage: uri.partition(":")[2] or None
@@ -62,6 +64,12 @@ async def open_engine(
         close=loaded.close,
         transcribes_early="transcriber" in local,
     )
+
+
+def _opener(own: Any) -> Any:  # noqa: ANN401  # one of six types, by the stage's name
+    """Return what opens a stage that the caller gave: itself if it is one for all sessions."""
+    is_stage = isinstance(own, Brain | Transcriber | Synthesizer) and not isinstance(own, type)
+    return (lambda: own) if is_stage else own
 
 
 def _family(uri: str) -> str:

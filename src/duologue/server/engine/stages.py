@@ -2,15 +2,15 @@
 
 Audio between the session and every stage is mono PCM16, little-endian, at 24 kHz, whatever the
 client's format. Stages that stream are async iterators; a session stops one by cancelling the task
-that reads it. A stage may be shared by every session of a server, except `Vad`, which has memory.
-No stage may block the event loop: native work goes to a thread.
+that reads it. An `Engine` opens a set of stages for each session: a stage with memory is made anew,
+a heavy one is shared. No stage may block the event loop: native work goes to a thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from duologue.protocol.ga import Item, Tool, ToolChoice
@@ -24,6 +24,7 @@ __all__ = [
     "Call",
     "Engine",
     "Say",
+    "Stages",
     "Synthesizer",
     "TokenCount",
     "Transcriber",
@@ -62,6 +63,7 @@ class TurnDetector(Protocol):
         ...
 
 
+@runtime_checkable
 class Transcriber(Protocol):
     """Turns the audio of one turn into words."""
 
@@ -124,6 +126,7 @@ class TokenCount:
 BrainEvent = Say | Call | TokenCount
 
 
+@runtime_checkable
 class Brain(Protocol):
     """Decides what to say or which function to call."""
 
@@ -136,6 +139,7 @@ class Brain(Protocol):
         ...
 
 
+@runtime_checkable
 class Synthesizer(Protocol):
     """Speaks."""
 
@@ -145,19 +149,45 @@ class Synthesizer(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
-    """One implementation of each stage, shared by the sessions of a server."""
+class Stages:
+    """Who works for one session."""
 
-    vad: Callable[[], Vad]
-    """Makes the voice activity detector of a new session."""
+    vad: Vad
     transcriber: Transcriber
     brain: Brain
     synthesizer: Synthesizer
     turn_detector: TurnDetector | None = None
     """Reads the words in a pause for `semantic_vad`; `None`: only the silence counts there."""
+
+
+async def _close_nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """Opens the stages of each session of a server; each stage may come from elsewhere."""
+
+    vad: Callable[[], Vad]
+    """Makes a session's voice activity detector, or returns the one that they share; so do all."""
+    transcriber: Callable[[], Transcriber]
+    brain: Callable[[], Brain]
+    synthesizer: Callable[[], Synthesizer]
+    turn_detector: Callable[[], TurnDetector] | None = None
+    """`None`: only the silence counts, even for `semantic_vad`."""
     transcribes_early: bool = False
     """Whether to look for the words in a pause that may end the turn: sooner, but more work."""
-    close: Callable[[], None] = lambda: None
-    """Frees what the stages hold: threads, models."""
+    close: Callable[[], Coroutine[None, None, None]] = _close_nothing
+    """Frees what the stages hold: threads, models, connections."""
     labels: dict[str, str] = field(default_factory=dict[str, str])
     """What each stage runs on, for people: `{"brain": "Qwen2.5-Coder-0.5B-Instruct Q4_K_M"}`."""
+
+    def session(self) -> Stages:
+        """Return the stages of a new session."""
+        return Stages(
+            vad=self.vad(),
+            transcriber=self.transcriber(),
+            brain=self.brain(),
+            synthesizer=self.synthesizer(),
+            turn_detector=self.turn_detector() if self.turn_detector is not None else None,
+        )

@@ -42,4 +42,4 @@ def engine() -> Iterator[Engine]:
 
     loaded = asyncio.run(open_engine(brain="local:"))
     yield loaded
-    loaded.close()
+    asyncio.run(loaded.close())

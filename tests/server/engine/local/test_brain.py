@@ -63,7 +63,7 @@ def request(*items: Item, **fields: object) -> BrainRequest:
 
 
 async def answer(engine: Engine, asked: BrainRequest) -> list[BrainEvent]:
-    return [event async for event in engine.brain.respond(asked)]
+    return [event async for event in engine.brain().respond(asked)]
 
 
 def said(events: Sequence[BrainEvent]) -> str:
@@ -134,7 +134,7 @@ async def test_cancelling_the_reader_stops_the_model(engine: Engine) -> None:
     started = asyncio.Event()
 
     async def read() -> None:
-        async for _ in engine.brain.respond(request(user("Tell a long story."))):
+        async for _ in engine.brain().respond(request(user("Tell a long story."))):
             started.set()
 
     reader = asyncio.create_task(read())
@@ -155,7 +155,7 @@ async def test_more_sessions_than_slots_are_answered_in_turn(engine: Engine) -> 
 @pytest.mark.asyncio
 async def test_warming_reads_the_prompt_beforehand(engine: Engine) -> None:
     instructions = "You are the voice of a museum of clocks. You answer in one short sentence."
-    await engine.brain.warm(request(instructions=instructions, tools=(WEATHER,)))
+    await engine.brain().warm(request(instructions=instructions, tools=(WEATHER,)))
     events = await answer(engine, request(user("Hi"), instructions=instructions, tools=(WEATHER,)))
     cost = events[-1]
     assert isinstance(cost, TokenCount)

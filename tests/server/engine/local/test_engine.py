@@ -64,7 +64,7 @@ async def test_models_at_work_do_not_hold_up_the_event_loop(engine: Engine, spee
 
     counting = asyncio.create_task(count())
     pcm = speech.pcm("human_amiable")
-    async for _ in engine.transcriber.transcribe(pcm, language="en", prompt=None):
+    async for _ in engine.transcriber().transcribe(pcm, language="en", prompt=None):
         pass
     counting.cancel()
     assert turns > 100

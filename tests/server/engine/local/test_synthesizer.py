@@ -15,7 +15,7 @@ SENTENCE = "The lights in the kitchen are on."
 async def chunks(
     engine: Engine, text: str, *, voice: str = "alloy", speed: float = 1
 ) -> list[bytes]:
-    return [pcm async for pcm in engine.synthesizer.speak(text, voice=voice, speed=speed)]
+    return [pcm async for pcm in engine.synthesizer().speak(text, voice=voice, speed=speed)]
 
 
 @pytest.mark.asyncio

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.models, pytest.mark.timeout(120)]
 async def transcript(
     engine: Engine, pcm: bytes, *, language: str | None = None, prompt: str | None = None
 ) -> str:
-    stage = engine.transcriber
+    stage = engine.transcriber()
     return "".join([t async for t in stage.transcribe(pcm, language=language, prompt=prompt)])
 
 

@@ -30,9 +30,9 @@ class StageParts(TypedDict, total=False):
     """Stages, by their names in `Engine`."""
 
     vad: Callable[[], Vad]
-    transcriber: Transcriber
-    brain: Brain
-    synthesizer: Synthesizer
+    transcriber: Callable[[], Transcriber]
+    brain: Callable[[], Brain]
+    synthesizer: Callable[[], Synthesizer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,10 @@ class LocalStages:
     """What each runs on, for people."""
     closers: tuple[Callable[[], None], ...] = ()
 
-    def close(self) -> None:
-        """Stop the stages; blocks until they have, a sentence or a transcription at most."""
+    async def close(self) -> None:
+        """Stop the stages; a sentence or a transcription is let end first."""
         for close in self.closers:
-            close()
+            await asyncio.to_thread(close)
 
 
 async def load_stages(names: Mapping[str, str | None]) -> LocalStages:
@@ -68,7 +68,7 @@ async def load_stages(names: Mapping[str, str | None]) -> LocalStages:
     failures = [part for part in found if isinstance(part, BaseException)]
     if failures:
         for part in loaded:
-            part.close()
+            await part.close()
         if isinstance(failures[0], ModuleNotFoundError):
             raise MissingExtra("local", "The local engine") from failures[0]
         raise failures[0]
@@ -78,7 +78,7 @@ async def load_stages(names: Mapping[str, str | None]) -> LocalStages:
         parts |= part.parts
         labels |= part.labels
     if "brain" in parts:
-        await parts["brain"].warm(BrainRequest(instructions="", items=()))
+        await parts["brain"]().warm(BrainRequest(instructions="", items=()))
     closers = tuple(close for part in loaded for close in part.closers)
     return LocalStages(parts, labels, closers)
 
@@ -99,7 +99,7 @@ def _load_transcriber(name: str | None) -> LocalStages:
     transcriber = WhisperTranscriber(models.require(name), threads=_threads())
     transcriber.warm()
     label = {"transcriber": _title(name)}
-    return LocalStages({"transcriber": transcriber}, label, (transcriber.close,))
+    return LocalStages({"transcriber": lambda: transcriber}, label, (transcriber.close,))
 
 
 def _load_brain(name: str | None) -> LocalStages:
@@ -107,7 +107,7 @@ def _load_brain(name: str | None) -> LocalStages:
 
     file = _brain_file(name)
     brain = LlamaBrain(file, threads=_threads(), slots=SLOTS)
-    return LocalStages({"brain": brain}, {"brain": _title(file.stem)}, (brain.close,))
+    return LocalStages({"brain": lambda: brain}, {"brain": _title(file.stem)}, (brain.close,))
 
 
 def _load_synthesizer(_name: str | None) -> LocalStages:
@@ -118,7 +118,7 @@ def _load_synthesizer(_name: str | None) -> LocalStages:
     synthesizer = HibariSynthesizer()
     synthesizer.warm()
     label = {"synthesizer": "hibari, voice heart"}
-    return LocalStages({"synthesizer": synthesizer}, label, (synthesizer.close,))
+    return LocalStages({"synthesizer": lambda: synthesizer}, label, (synthesizer.close,))
 
 
 _LOADERS: Final[dict[str, Callable[[str | None], LocalStages]]] = {
