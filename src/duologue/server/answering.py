@@ -43,6 +43,7 @@ async def answer(asked: Respond, brain: Brain, synthesizer: Synthesizer) -> Asyn
         items=asked.items,
         tools=asked.tools,
         tool_choice=asked.tool_choice,
+        parallel_tool_calls=asked.parallel_tool_calls,
         max_output_tokens=asked.max_output_tokens,
     )
     splitter = ClauseSplitter()

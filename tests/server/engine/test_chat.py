@@ -71,7 +71,7 @@ def test_what_has_no_words_is_left_out() -> None:
     messages = chat_messages(
         request(
             Message(role="user", content=[InputAudio(transcript=None)]),
-            Message(role="user", content=[InputAudio(), InputImage(image_url="data:,")]),
+            Message(role="user", content=[InputAudio()]),
             Message(role="user", content=[UnknownPart(raw={"type": "smell"}), InputText()]),
             Message(role="assistant", content=[]),
             ItemReference(id="item_1"),
@@ -79,6 +79,12 @@ def test_what_has_no_words_is_left_out() -> None:
         )
     )
     assert messages == []
+
+
+def test_a_model_is_told_of_an_image_that_it_cannot_see() -> None:
+    seen = [InputText(text="Look:"), InputImage(image_url="data:,")]
+    [message] = chat_messages(request(Message(role="user", content=[*seen])))
+    assert message["content"] == "Look: [an image that this model cannot see]"
 
 
 def test_calls_and_outputs_become_tool_messages() -> None:

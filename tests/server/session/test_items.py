@@ -135,7 +135,7 @@ def test_a_response_may_read_chosen_items(harness: Harness) -> None:
     missing = [{"type": "item_reference", "id": "nowhere"}]
     params = {"input": missing, "conversation": "none"}
     assert harness.send({"type": "response.create", "response": params}) == ["error"]
-    assert error_of(harness) == ("item_retrieve_invalid_item_id", "response.input")
+    assert error_of(harness) == ("item_retrieve_invalid_item_id", "response.input[0].id")
 
 
 def test_only_spoken_answers_can_be_truncated(harness: Harness) -> None:

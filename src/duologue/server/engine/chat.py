@@ -1,18 +1,20 @@
 """A conversation of Realtime items, as the messages of a chat completion.
 
-Speech counts by its transcript; pictures and item types that a chat has no word for are left out. A
-message without any words is left out too, so the models see only what was said.
+Speech counts by its transcript, a picture by a note that it cannot be seen; item types that a chat
+has no word for are left out. A message without any words is left out too, so the models see only
+what was said.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from duologue.protocol.ga import (
     FunctionCall,
     FunctionCallOutput,
     FunctionTool,
     InputAudio,
+    InputImage,
     InputText,
     Message,
     OutputAudio,
@@ -35,6 +37,8 @@ __all__ = [
     "forget_oldest",
     "functions_of",
 ]
+
+UNSEEN_IMAGE: Final = "[an image that this model cannot see]"
 
 ChatObject: TypeAlias = "dict[str, Json]"
 """A JSON object of the chat completions API."""
@@ -115,6 +119,8 @@ def _words(part: ContentPart) -> str:
             return text or ""
         case InputAudio(transcript=text) | OutputAudio(transcript=text):
             return (text or "").strip()
+        case InputImage():
+            return UNSEEN_IMAGE
         case _:
             return ""
 

@@ -94,6 +94,8 @@ class BrainRequest:
     """Functions that may be called."""
     tool_choice: ToolChoice = "auto"
     """`none`, `auto`, `required`, or the one tool that must be called."""
+    parallel_tool_calls: bool = True
+    """Whether several may be called; a second call is left out otherwise."""
     max_output_tokens: int | None = None
     """Stop after so many tokens; `None` is no limit."""
 

@@ -36,6 +36,8 @@ class Respond:
     """What the model reads; user audio has its transcript by now."""
     tools: Sequence[Tool]
     tool_choice: ToolChoice
+    parallel_tool_calls: bool
+    """Whether several functions may be called."""
     max_output_tokens: int | None
     speaks: bool
     """Answer aloud, else in text alone."""

@@ -11,9 +11,9 @@ from duologue.protocol.formats import PCM16
 from duologue.protocol.ga import (
     InputAudio,
     Item,
-    ItemReference,
     Message,
     OutputAudio,
+    OutputText,
 )
 from duologue.protocol.model import replace
 from duologue.server.session.refusal import Refusal
@@ -42,6 +42,24 @@ class StoredItem:
     segments: list[Segment] = field(default_factory=list[Segment])
     """Words of the assistant's speech, with the end of each stretch."""
     is_truncated: bool = False
+    words: list[str] | None = None
+    """The words so far of a message that is being written."""
+
+    @property
+    def current(self) -> Item:
+        """The item as it stands, with the words so far."""
+        item = self.item
+        if self.words is None or self.is_truncated or not isinstance(item, Message):
+            return item
+        words = "".join(self.words)
+        parts = [
+            replace(part, text=words)
+            if isinstance(part, OutputText)
+            else replace(part, transcript=words)
+            for part in item.content
+            if isinstance(part, OutputText | OutputAudio)
+        ]
+        return replace(item, content=parts)
 
     def add_audio(self, pcm: bytes) -> None:
         """Add audio at the end; an item that was cut takes no more."""
@@ -69,7 +87,7 @@ class Conversation:
 
     def items(self) -> list[Item]:
         """Return the items in order."""
-        return [self._stored[item_id].item for item_id in self._order]
+        return [stored.current for stored in self.stored()]
 
     def stored(self) -> list[StoredItem]:
         """Return the items in order, with what lies behind them."""
@@ -161,43 +179,32 @@ class Conversation:
             message = f"Audio content of {held_ms}ms is already shorter than {audio_end_ms}ms"
             raise Refusal("invalid_value", message, "audio_end_ms")
         heard = PCM16.bytes(audio_end_ms)
-        words = _heard_words(stored.segments, heard)
+        stored.segments = _heard(stored.segments, heard)
+        words = "".join(text for _, text in stored.segments).rstrip()
         del stored.audio[heard:]
         stored.audio_bytes = heard
         stored.is_truncated = True
-        stored.segments = [(end, text) for end, text in stored.segments if end <= heard]
         parts = list(item.content)
         parts[content_index] = replace(part, transcript=words)
         stored.item = replace(item, content=parts)
 
-    def resolve(self, items: list[Item]) -> list[Item]:
-        """Return the items with each reference replaced by what it names.
 
-        Raises:
-            Refusal: If one names no item.
-        """
-        return [
-            self.get(item.id, param="response.input").item
-            if isinstance(item, ItemReference)
-            else item
-            for item in items
-        ]
+def _heard(segments: list[Segment], heard_bytes: int) -> list[Segment]:
+    """Return the stretches that were heard; one cut in two keeps its share of the words.
 
-
-def _heard_words(segments: list[Segment], heard_bytes: int) -> str:
-    """Return the words of the audio that was heard; one cut in two keeps its share."""
-    words = ""
+    Words at the very end without audio of their own were not said yet.
+    """
+    kept: list[Segment] = []
     start = 0
     for end, text in segments:
-        if end <= heard_bytes:
-            words += text
-        else:
+        if end > heard_bytes or (end == heard_bytes == start):
             share = max(0, heard_bytes - start) / max(1, end - start)
             pieces = re.findall(r"\s*\S+", text)
-            words += "".join(pieces[: int(len(pieces) * share)])
+            kept.append((heard_bytes, "".join(pieces[: int(len(pieces) * share)])))
             break
+        kept.append((end, text))
         start = end
-    return words.rstrip()
+    return kept
 
 
 def set_transcript(stored: StoredItem, transcript: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Final
 
 from pybase64 import b64decode, b64encode
 
@@ -13,24 +15,30 @@ from duologue.server.session.refusal import Refusal
 __all__ = ["prepared", "with_audio"]
 
 
-def prepared(item: ga.Item, *, new_id: Callable[[str], str]) -> tuple[ga.Item, bytes]:
+def prepared(
+    item: ga.Item, *, new_id: Callable[[str], str], path: str = "item"
+) -> tuple[ga.Item, bytes]:
     """Return an item as the server keeps it, with an id, and the audio that it brought.
 
     Raises:
-        Refusal: If a client may not create such an item.
+        Refusal: If a client may not create such an item; it names the place below `path`.
     """
     if isinstance(item, Unknown | ga.ItemReference):
-        raise Refusal("invalid_value", "Item references belong in response.input.", "item.type")
+        message = "Item references belong in response.input."
+        raise Refusal("invalid_value", message, f"{path}.type")
     if item.id is UNSET:
         item = replace(item, id=new_id("item"))
+    if isinstance(item, ga.FunctionCall) and item.call_id is UNSET:
+        item = replace(item, call_id=new_id("call"))
     if not isinstance(item, ga.Message):
         return item, b""
     pcm = b""
     parts: list[ga.ContentPart] = []
     for index, part in enumerate(item.content):
-        _check(item.role, part, f"item.content[{index}]")
+        here = f"{path}.content[{index}]"
+        _check(item.role, part, here)
         if isinstance(part, ga.InputAudio) and isinstance(part.audio, str):
-            pcm += _read(part.audio, f"item.content[{index}].audio")
+            pcm += _read(part.audio, f"{here}.audio")
             part = replace(part, audio=UNSET)  # noqa: PLW2901  # kept beside the item
         parts.append(part)
     return replace(item, content=parts, status="completed", object="realtime.item"), pcm
@@ -61,9 +69,29 @@ def _check(role: str, part: ga.ContentPart, path: str) -> None:
         kinds = ", ".join(f"'{kind.__struct_config__.tag}'" for kind in allowed)
         text = f"Invalid content type for role '{role}'. Supported values are: {kinds}."
         raise Refusal("invalid_value", text, f"{path}.type")
+    if isinstance(part, ga.InputImage) and isinstance(part.image_url, str):
+        _check_image(part.image_url, f"{path}.image_url")
     if isinstance(part, ga.OutputAudio):
         text = f"Missing required parameter: '{path}.text'."
         raise Refusal("missing_required_parameter", text, f"{path}.text")
+
+
+_IMAGE: Final = re.compile(r"data:image/(png|jpe?g)(;[\w=-]+)*;base64,", re.IGNORECASE)
+
+
+def _check_image(url: str, path: str) -> None:
+    if re.match("https://.", url, re.IGNORECASE):
+        return
+    message = "Invalid image: expected an https: URL, or a data: URL of a PNG or JPEG in base64."
+    begin = _IMAGE.match(url)
+    if begin is None:
+        raise Refusal("invalid_value", message, path)
+    try:
+        seen = b64decode(url[begin.end() :], validate=True)
+    except ValueError:
+        raise Refusal("invalid_value", message, path) from None
+    if not seen:
+        raise Refusal("invalid_value", message, path)
 
 
 def _read(audio: str, path: str) -> bytes:

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from duologue.protocol import ga
-from duologue.protocol.model import UNSET, UnsetType
+from duologue.protocol.model import UNSET, UnsetType, replace
+from duologue.server.session.conversation import StoredItem
+from duologue.server.session.items import prepared
 from duologue.server.session.refusal import Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from duologue.server.session.conversation import Conversation
 
 __all__ = ["ResponsePlan", "plan_response"]
@@ -26,10 +30,11 @@ class ResponsePlan:
     """`None` for an out-of-band response."""
     speaks: bool
     instructions: str
-    items: list[ga.Item] | None
-    """What the model reads instead of the conversation."""
+    items: list[StoredItem] | None
+    """What the model reads instead of the conversation: its items, and some that are not in it."""
     tools: list[ga.Tool]
     tool_choice: ga.ToolChoice
+    parallel_tool_calls: bool
     max_output_tokens: int | str
     voice: str
     speed: float
@@ -40,13 +45,18 @@ class ResponsePlan:
         """`audio` or `text`."""
         return "audio" if self.speaks else "text"
 
+    @property
+    def token_limit(self) -> int | None:
+        """How many tokens it may have; `None`: any number."""
+        return self.max_output_tokens if isinstance(self.max_output_tokens, int) else None
+
 
 def plan_response(
     params: ga.ResponseCreateParams,
     session: ga.RealtimeSession,
     conversation: Conversation,
     *,
-    response_id: str,
+    new_id: Callable[[str], str],
     conversation_id: str,
 ) -> ResponsePlan:
     """Return the plan of a response.
@@ -71,18 +81,37 @@ def plan_response(
         limit = params.max_output_tokens
     out_of_band = params.conversation == ga.ConversationMode.NONE
     return ResponsePlan(
-        response_id=response_id,
+        response_id=new_id("resp"),
         conversation_id=None if out_of_band else conversation_id,
         speaks=modalities == ["audio"],
         instructions=_or(params.instructions, _or(session.instructions, "")),
-        items=None if params.input is UNSET else conversation.resolve(params.input),
+        items=None if params.input is UNSET else _read(params.input, conversation, new_id),
         tools=tools,
         tool_choice=choice,
+        parallel_tool_calls=_or(params.parallel_tool_calls, session.parallel_tool_calls)
+        is not False,
         max_output_tokens="inf" if limit is UNSET else limit,
         voice=voice if isinstance(voice, str) else voice.id,
         speed=_or(output.speed, 1.0),
         metadata=params.metadata,
     )
+
+
+def _read(
+    asked: list[ga.Item], conversation: Conversation, new_id: Callable[[str], str]
+) -> list[StoredItem]:
+    """Return the items of an `input`: those of the conversation that it names, and its own."""
+    found: list[StoredItem] = []
+    for index, item in enumerate(asked):
+        path = f"response.input[{index}]"
+        if isinstance(item, ga.ItemReference):
+            found.append(conversation.get(item.id, param=f"{path}.id"))
+            continue
+        own, pcm = prepared(item, new_id=new_id, path=path)
+        stored = StoredItem(replace(own, id=new_id("item")))  # nothing else goes by this name
+        stored.add_audio(pcm)
+        found.append(stored)
+    return found
 
 
 def _check_choice(choice: ga.ToolChoice, tools: list[ga.Tool]) -> None:

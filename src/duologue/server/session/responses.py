@@ -12,13 +12,13 @@ from duologue.protocol import ga
 from duologue.server.session.commands import Cancel, Command, Respond
 from duologue.server.session.plan import plan_response
 from duologue.server.session.refusal import Refusal
-from duologue.server.session.usage import NO_TOKENS, Tokens
+from duologue.server.session.usage import NO_TOKENS, Meter, Tokens
 from duologue.server.session.writing import ResponseWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from duologue.server.session.conversation import Conversation
+    from duologue.server.session.conversation import Conversation, StoredItem
 
 __all__ = ["Responses"]
 
@@ -52,15 +52,19 @@ class Responses:
         self._new_id = new_id
         self._on_answered = on_answered
         self._running: dict[str, _Running] = {}
+        self._meter = Meter()
         self.active_id: str | None = None
         """The running response of the conversation itself."""
         self.have_spoken = False
         """Whether any audio was made: the voice is fixed then."""
 
     def start(
-        self, params: ga.ResponseCreateParams, session: ga.RealtimeSession, *, waits: bool
-    ) -> None:
-        """Announce a response, and ask the engine for it unless it `waits` for `release`.
+        self, params: ga.ResponseCreateParams, session: ga.RealtimeSession
+    ) -> list[StoredItem]:
+        """Announce a response; `release` asks the engine for it.
+
+        Returns:
+            What it reads, unless that is the conversation.
 
         Raises:
             Refusal: If the parameters cannot be, or the conversation has a response in progress.
@@ -69,7 +73,7 @@ class Responses:
             params,
             session,
             self._conversation,
-            response_id=self._new_id("resp"),
+            new_id=self._new_id,
             conversation_id=self._conversation_id,
         )
         if len(self._running) >= MAX_RUNNING:
@@ -86,8 +90,7 @@ class Responses:
         writer = ResponseWriter(plan, self._conversation, emit=self._emit, new_id=self._new_id)
         self._running[plan.response_id] = _Running(writer)
         writer.begin()
-        if not waits:
-            self.release()
+        return plan.items or []
 
     def release(self) -> None:
         """Ask the engine for the responses that waited for words of the user."""
@@ -117,23 +120,31 @@ class Responses:
         """Add words to a response; one that has ended takes nothing more."""
         if running := self._running.get(response_id):
             running.writer.text(text)
+            self._end_if_full(running.writer)
 
     def audio(self, response_id: str, pcm: bytes) -> None:
         """Add speech to a response."""
         if running := self._running.get(response_id):
             running.writer.audio(pcm)
             self.have_spoken = True
+            self._end_if_full(running.writer)
 
     def call(self, response_id: str, name: str, arguments: str) -> None:
-        """Add a function call to a response."""
-        if running := self._running.get(response_id):
+        """Add a function call to a response; where none may be made, none is."""
+        running = self._running.get(response_id)
+        if running and running.writer.plan.tool_choice != ga.ToolChoiceMode.NONE:
             running.writer.call(name, arguments)
+            self._end_if_full(running.writer)
+
+    def is_making_call(self, call_id: str) -> bool:
+        """Say whether the conversation's response, still in progress, has made a call."""
+        running = self._running.get(self.active_id) if self.active_id is not None else None
+        return running is not None and running.writer.holds_call(call_id)
 
     def done(self, response_id: str, tokens: Tokens, *, truncated: bool = False) -> None:
         """End a response that the engine has made, or cut at its token limit."""
         if truncated:
-            details = ga.ResponseStatusDetails(type="incomplete", reason="max_output_tokens")
-            self._finish(response_id, "incomplete", details, tokens)
+            self._finish_short(response_id, tokens)
         else:
             self._finish(response_id, "completed", None, tokens)
 
@@ -142,6 +153,15 @@ class Responses:
         error = ga.ResponseError(type="server_error", code="engine_failed", message=message)
         details = ga.ResponseStatusDetails(type="failed", error=error)
         self._finish(response_id, "failed", details, NO_TOKENS)
+
+    def _end_if_full(self, writer: ResponseWriter) -> None:
+        if writer.is_full:
+            self._command(Cancel(writer.plan.response_id))
+            self._finish_short(writer.plan.response_id, NO_TOKENS)
+
+    def _finish_short(self, response_id: str, tokens: Tokens) -> None:
+        details = ga.ResponseStatusDetails(type="incomplete", reason="max_output_tokens")
+        self._finish(response_id, "incomplete", details, tokens)
 
     def _cancel(self, response_id: str, reason: str) -> None:
         self._command(Cancel(response_id))
@@ -168,14 +188,16 @@ class Responses:
 
     def _request(self, writer: ResponseWriter) -> Respond:
         plan = writer.plan
-        limit = plan.max_output_tokens
+        stored = self._conversation.stored() if plan.items is None else plan.items
+        writer.read = self._meter.read(plan.instructions, plan.tools, stored)
         return Respond(
             response_id=plan.response_id,
             instructions=plan.instructions,
-            items=self._conversation.items() if plan.items is None else plan.items,
+            items=[entry.current for entry in stored],
             tools=plan.tools,
             tool_choice=plan.tool_choice,
-            max_output_tokens=limit if isinstance(limit, int) else None,
+            parallel_tool_calls=plan.parallel_tool_calls,
+            max_output_tokens=plan.token_limit,
             speaks=plan.speaks,
             voice=plan.voice,
             speed=plan.speed,

@@ -246,7 +246,7 @@ class ServerSession:
 
     def _retrieve(self, event: ga.ConversationItemRetrieveEvent) -> None:
         stored = self.conversation.get(event.item_id)
-        item = with_audio(stored.item, bytes(stored.audio))
+        item = with_audio(stored.current, bytes(stored.audio))
         self._emit(ga.ConversationItemRetrieved(event_id=self._new_id("event"), item=item))
 
     def _truncate(self, event: ga.ConversationItemTruncateEvent) -> None:
@@ -273,7 +273,11 @@ class ServerSession:
         )
 
     def _respond(self, params: ga.ResponseCreateParams) -> None:
-        self.responses.start(params, self.config, waits=self.transcripts.are_awaited)
+        for stored in self.responses.start(params, self.config):
+            if stored.audio and str(stored.item.id) not in self.conversation:
+                self.transcripts.find(str(stored.item.id), stored)
+        if not self.transcripts.are_awaited:
+            self.responses.release()
 
     def _cancel_response(self, event: ga.ResponseCancelEvent) -> None:
         self.responses.cancel(None if event.response_id is UNSET else event.response_id)

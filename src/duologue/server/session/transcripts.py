@@ -38,7 +38,7 @@ class Transcripts:
         self._command = command
         self._new_id = new_id
         self._on_all_found = on_all_found
-        self._awaited: set[str] = set()
+        self._awaited: dict[str, StoredItem] = {}
         self._guessed_id: str | None = None
         self._guess: str | None = None
         self.config: ga.AudioTranscription | None = None
@@ -63,7 +63,7 @@ class Transcripts:
 
     def find(self, item_id: str, stored: StoredItem) -> None:
         """Look for the words of an item, unless they are guessed already."""
-        self._awaited.add(item_id)
+        self._awaited[item_id] = stored
         if item_id != self._guessed_id:
             self._ask(item_id, bytes(stored.audio))
             return
@@ -80,7 +80,7 @@ class Transcripts:
 
     def delta(self, item_id: str, text: str) -> None:
         """Pass on more words."""
-        if text and self.config is not None and item_id in self._conversation:
+        if text and self._is_told(item_id):
             self._emit(
                 ga.ConversationItemInputAudioTranscriptionDeltaEvent(
                     event_id=self._new_id("event"), item_id=item_id, content_index=0, delta=text
@@ -92,10 +92,10 @@ class Transcripts:
         if item_id == self._guessed_id:
             self._guess = transcript
             return
-        if item_id in self._conversation:
-            stored = self._conversation.get(item_id)
+        stored = self._awaited.get(item_id)
+        if stored is not None:
             set_transcript(stored, transcript)
-            if self.config is not None:
+            if self._is_told(item_id):
                 usage = ga.TranscriptionDurationUsage(seconds=PCM16.ms(stored.audio_bytes) / 1000)
                 self._emit(
                     ga.ConversationItemInputAudioTranscriptionCompletedEvent(
@@ -113,9 +113,10 @@ class Transcripts:
         if item_id == self._guessed_id:
             self._guessed_id = None  # it is tried again when the turn ends
             return
-        if item_id in self._conversation:
-            set_transcript(self._conversation.get(item_id), "")
-            if self.config is not None:
+        stored = self._awaited.get(item_id)
+        if stored is not None:
+            set_transcript(stored, "")
+            if self._is_told(item_id):
                 error = ga.TranscriptionError(
                     type="server_error", code="transcription_failed", message=message
                 )
@@ -129,6 +130,10 @@ class Transcripts:
                 )
         self._found(item_id)
 
+    def _is_told(self, item_id: str) -> bool:
+        """Say whether the client hears of an item's words: not of those in a response's `input`."""
+        return self.config is not None and item_id in self._conversation
+
     def _ask(self, item_id: str, pcm: bytes) -> None:
         wanted = self.config or ga.AudioTranscription()
         self._command(
@@ -141,6 +146,6 @@ class Transcripts:
         )
 
     def _found(self, item_id: str) -> None:
-        self._awaited.discard(item_id)
+        self._awaited.pop(item_id, None)
         if not self._awaited:
             self._on_all_found()

@@ -9,13 +9,13 @@ Source: DIALECTS.md §6, recorded GA traffic.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnsetType, audio_field, replace
 from duologue.server.session.conversation import Conversation, StoredItem
-from duologue.server.session.usage import Made, Tokens, usage_of
+from duologue.server.session.usage import NOTHING_READ, Output, Tokens, usage_of
 
 if TYPE_CHECKING:
     from duologue.server.session.plan import ResponsePlan
@@ -45,7 +45,7 @@ class _CallPlace(TypedDict):
 class _OpenMessage:
     stored: StoredItem
     item_id: str
-    words: list[str] = field(default_factory=list[str])
+    words: list[str]
 
 
 class ResponseWriter:
@@ -65,8 +65,20 @@ class ResponseWriter:
         self._new_id = new_id
         self._output: list[StoredItem] = []
         self._message: _OpenMessage | None = None
-        self._text_chars = 0
-        self._audio_bytes = 0
+        self._made = Output(plan.token_limit)
+        self._has_called = False
+        self.read = NOTHING_READ
+        """What the model was given to read."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether something was left out because the response may not have more tokens."""
+        return self._made.is_full
+
+    def holds_call(self, call_id: str) -> bool:
+        """Say whether the response has made a call of this id."""
+        items = (stored.item for stored in self._output)
+        return any(isinstance(item, ga.FunctionCall) and item.call_id == call_id for item in items)
 
     def begin(self) -> None:
         """Announce the response."""
@@ -75,9 +87,11 @@ class ResponseWriter:
 
     def text(self, delta: str) -> None:
         """Add words: text of a text response, the transcript of a spoken one."""
+        delta = self._made.take_text(delta)
+        if not delta:
+            return
         message = self._open_message()
         message.words.append(delta)
-        self._text_chars += len(delta)
         place = self._place(message)
         event_id = self._new_id("event")
         if not self.plan.speaks:
@@ -89,11 +103,13 @@ class ResponseWriter:
 
     def audio(self, pcm: bytes) -> None:
         """Add speech: it belongs to the words added last."""
+        pcm = self._made.take_audio(pcm)
+        if not pcm:
+            return
         message = self._open_message()
         message.stored.add_audio(pcm)
-        if self.plan.conversation_id is not None:
+        if message.item_id in self._conversation:
             self._conversation.bound_audio(message.stored)
-        self._audio_bytes += len(pcm)
         if message.stored.segments:
             words = message.stored.segments[-1][1]
             message.stored.segments[-1] = (message.stored.audio_bytes, words)
@@ -105,8 +121,14 @@ class ResponseWriter:
         )
 
     def call(self, name: str, arguments: str) -> None:
-        """Add a function call."""
+        """Add a function call; only the first, when they may not be parallel."""
+        if self._has_called and not self.plan.parallel_tool_calls:
+            return
         self._close_message("completed")
+        arguments = self._made.take_text(arguments)
+        if self.is_full and not arguments:
+            return
+        self._has_called = True
         call_id = self._new_id("call")
         item = ga.FunctionCall(
             id=self._new_id("item"),
@@ -117,7 +139,6 @@ class ResponseWriter:
             arguments="",
         )
         stored = self._open_item(item)
-        self._text_chars += len(arguments)
         place: _CallPlace = {
             "response_id": self.plan.response_id,
             "item_id": str(item.id),
@@ -134,14 +155,13 @@ class ResponseWriter:
                 event_id=event_id, arguments=arguments, name=name, **place
             )
         )
-        self._close_item(stored, replace(item, arguments=arguments, status="completed"))
+        status = "incomplete" if self.is_full else "completed"
+        self._close_item(stored, replace(item, arguments=arguments, status=status))
 
     def finish(self, status: str, details: ga.ResponseStatusDetails | None, tokens: Tokens) -> None:
         """End the response; nothing may be added after it."""
         self._close_message("completed" if status == "completed" else "incomplete")
-        own = [stored.item for stored in self._output]
-        made = Made(text_chars=self._text_chars, audio_bytes=self._audio_bytes)
-        usage = usage_of(self.plan, self._conversation, own, made, tokens)
+        usage = usage_of(self.read, self._made, tokens)
         response = replace(self._response(), status=status, status_details=details, usage=usage)
         self._emit(ga.ResponseDoneEvent(event_id=self._new_id("event"), response=response))
 
@@ -211,7 +231,9 @@ class ResponseWriter:
         item = ga.Message(
             id=item_id, object="realtime.item", status="in_progress", role="assistant", content=[]
         )
-        self._message = _OpenMessage(self._open_item(item), item_id)
+        stored = self._open_item(item)
+        stored.words = []
+        self._message = _OpenMessage(stored, item_id, stored.words)
         empty = ga.Part(type="audio", transcript="") if self.plan.speaks else _text_part("")
         self._emit(
             ga.ResponseContentPartAddedEvent(
@@ -227,6 +249,7 @@ class ResponseWriter:
         if message is None:
             return
         words = "".join(message.words)
+        message.stored.words = None
         place = self._place(message)
         part = self._emit_part_done(words, place)
         event_id = self._new_id("event")
