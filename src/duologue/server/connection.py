@@ -178,6 +178,8 @@ class Connection(Generic[Received, Sent, Command]):
                 return
             self._receive(message.get("text") or message.get("bytes") or b"")
             self.flush()
+            if self._outbox.has_room:
+                continue
             try:
                 async with asyncio.timeout(SLOW_SECONDS):
                     await self._outbox.room()

@@ -51,6 +51,11 @@ class Outbox:
         """Wait until everything was taken."""
         await self._is_empty.wait()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `room` would not wait: a timer for each event of audio costs more than it."""
+        return self._has_room.is_set()
+
     async def room(self) -> None:
         """Wait until more may be made: by an engine, or by answering the client's next event."""
         await self._has_room.wait()

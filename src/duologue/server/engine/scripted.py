@@ -14,6 +14,7 @@ from array import array
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import mul
 from typing import Any, Final
 
 import msgspec
@@ -49,7 +50,7 @@ class EnergyVad:
     def score(self, frame: bytes) -> float:
         """Return 0.5 at `LOUDEST_SILENCE`, towards 1 above it; every fourth sample is enough."""
         samples = array("h", frame)[::4]
-        mean_square = sum(sample * sample for sample in samples) / len(samples)
+        mean_square = sum(map(mul, samples, samples)) / len(samples)
         loudness = math.sqrt(mean_square) / 32768
         return loudness / (loudness + LOUDEST_SILENCE)
 
