@@ -16,6 +16,7 @@ from duologue.server.connection import Connection
 from duologue.server.door import Denied, Door, offered_subprotocols
 from duologue.server.limits import Limits
 from duologue.server.performing import ConversationPerformer
+from duologue.server.session.kept_audio import KeptAudio
 from duologue.server.session.session import ServerSession
 from duologue.server.wire import BetaWire, GaWire
 
@@ -90,6 +91,7 @@ class _House:
         self._limits = limits
         self._open_observer = open_observer
         self._refuses_beta = refuses_beta
+        self._kept_audio = KeptAudio()
 
     async def health(self, _request: Request) -> JSONResponse:
         """Answer that the server lives."""
@@ -127,6 +129,7 @@ class _House:
             new_id=new_id,
             expires_at=_unix_seconds() + int(seconds),
             transcribes_early=self._engine.transcribes_early,
+            kept_audio=self._kept_audio,
         )
         observe = self._open_observer() if self._open_observer is not None else None
         logger.info("session opened, %d now", self._door.sessions)
@@ -136,6 +139,7 @@ class _House:
         except Exception:
             logger.exception("a session ended by a fault of ours")
         finally:
+            session.conversation.close()
             logger.info("session closed, %d now", self._door.sessions - 1)
 
 

@@ -11,6 +11,7 @@ import pytest
 from duologue.protocol import codec, ga
 from duologue.protocol.formats import PCM16
 from duologue.server.session.commands import Command
+from duologue.server.session.kept_audio import KeptAudio
 from duologue.server.session.session import ServerSession
 
 
@@ -22,13 +23,16 @@ def loud(frame: bytes) -> float:
 class Harness:
     """Drives a `ServerSession`; remembers its events and commands."""
 
-    def __init__(self, *, transcribes_early: bool = False) -> None:
+    def __init__(
+        self, *, transcribes_early: bool = False, kept_audio: KeptAudio | None = None
+    ) -> None:
         count = itertools.count(1)
         self.session = ServerSession(
             model="gpt-realtime",
             score=loud,
             new_id=lambda prefix: f"{prefix}_{next(count)}",
             transcribes_early=transcribes_early,
+            kept_audio=kept_audio,
         )
         self.events: list[ga.KnownServerEvent] = []
         self.commands: list[Command] = []

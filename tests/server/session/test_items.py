@@ -11,6 +11,7 @@ from tests.server.session.conftest import Harness
 from duologue.protocol import ga
 from duologue.server.session import conversation
 from duologue.server.session.commands import Respond, Transcribe
+from duologue.server.session.kept_audio import KeptAudio
 from duologue.server.session.usage import NO_TOKENS
 
 SECOND = base64.b64encode(bytes(48_000)).decode()
@@ -188,10 +189,8 @@ def answer_aloud(harness: Harness) -> str:
     return ids(harness)[-1]
 
 
-def test_old_audio_is_forgotten_words_are_not(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(conversation, "MAX_AUDIO_BYTES", 100_000)
+def test_old_audio_is_forgotten_words_are_not() -> None:
+    harness = Harness(kept_audio=KeptAudio(100_000))
     for name in ("a", "b", "c"):
         create(harness, message("user", {"type": "input_audio", "audio": SECOND}, id=name))
         harness.session.transcripts.done(name, f"words of {name}")
@@ -203,6 +202,22 @@ def test_old_audio_is_forgotten_words_are_not(
     harness.send({"type": "conversation.item.delete", "item_id": "b"})
     create(harness, message("user", {"type": "input_audio", "audio": SECOND}, id="d"))
     assert [len(s.audio) for s in harness.session.conversation.stored()] == [0, 48_000, 48_000]
+
+
+def test_sessions_share_the_room_for_audio_and_give_it_back() -> None:
+    kept_audio = KeptAudio(100_000)
+    one, other = Harness(kept_audio=kept_audio), Harness(kept_audio=kept_audio)
+
+    def sizes(harness: Harness) -> list[int]:
+        return [len(stored.audio) for stored in harness.session.conversation.stored()]
+
+    for harness, name in ((one, "a"), (other, "b"), (other, "c")):
+        create(harness, message("user", {"type": "input_audio", "audio": SECOND}, id=name))
+    assert (sizes(one), sizes(other)) == ([0], [48_000, 48_000])
+    other.session.conversation.close()
+    for name in ("d", "e"):
+        create(one, message("user", {"type": "input_audio", "audio": SECOND}, id=name))
+    assert (sizes(one), sizes(other)) == ([0, 48_000, 48_000], [48_000, 48_000])
 
 
 def test_a_conversation_has_an_end(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:

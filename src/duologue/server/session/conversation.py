@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from duologue.protocol.formats import PCM16
 from duologue.protocol.ga import (
@@ -18,10 +17,10 @@ from duologue.protocol.ga import (
 from duologue.protocol.model import replace
 from duologue.server.session.refusal import Refusal
 
-__all__ = ["Conversation", "StoredItem", "set_transcript"]
+if TYPE_CHECKING:
+    from duologue.server.session.kept_audio import KeptAudio
 
-MAX_AUDIO_BYTES: Final = 48 << 20
-"""What a session keeps of its audio: 17 minutes, both sides together."""
+__all__ = ["Conversation", "StoredItem", "set_transcript"]
 
 MAX_ITEMS: Final = 10_000
 """What a conversation holds; a model reads a fraction of it."""
@@ -68,14 +67,20 @@ class StoredItem:
         self.audio += pcm
         self.audio_bytes += len(pcm)
 
+    def forget_audio(self) -> None:
+        """Let the audio go, and with it where in it each word is."""
+        self.audio = bytearray()
+        if self.segments:
+            self.segments = [(self.audio_bytes, "".join(words for _, words in self.segments))]
+
 
 class Conversation:
     """Items in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept_audio: KeptAudio) -> None:
         self._stored: dict[str, StoredItem] = {}
         self._order: list[str] = []
-        self._with_audio: deque[StoredItem] = deque()
+        self._kept_audio = kept_audio
 
     def __contains__(self, item_id: str) -> bool:
         return item_id in self._stored
@@ -138,15 +143,15 @@ class Conversation:
         place = self._order.index(item_id)
         return self._order[place - 1] if place else None
 
-    def bound_audio(self, newest: StoredItem) -> None:
-        """Forget the oldest audio when an item's audio makes it too much; words stay."""
-        if newest not in self._with_audio:
-            self._with_audio.append(newest)
-        held = sum(len(stored.audio) for stored in self._with_audio)
-        while held > MAX_AUDIO_BYTES and len(self._with_audio) > 1:
-            oldest = self._with_audio.popleft()
-            held -= len(oldest.audio)
-            oldest.audio = bytearray()
+    def keep_audio(self, stored: StoredItem) -> None:
+        """Count audio that an item was given; the oldest of the server may be forgotten for it."""
+        if stored.audio and self._stored.get(str(stored.item.id)) is stored:
+            self._kept_audio.keep(stored)
+
+    def close(self) -> None:
+        """Give back the room that the audio took."""
+        for stored in self._stored.values():
+            self._kept_audio.forget(stored)
 
     def delete(self, item_id: str) -> None:
         """Take an item out.
@@ -155,8 +160,7 @@ class Conversation:
             Refusal: If there is none of this id.
         """
         stored = self.get(item_id)
-        if stored in self._with_audio:
-            self._with_audio.remove(stored)
+        self._kept_audio.forget(stored)
         del self._stored[item_id]
         self._order.remove(item_id)
 
@@ -182,6 +186,7 @@ class Conversation:
         stored.segments = _heard(stored.segments, heard)
         words = "".join(text for _, text in stored.segments).rstrip()
         del stored.audio[heard:]
+        self.keep_audio(stored)
         stored.audio_bytes = heard
         stored.is_truncated = True
         parts = list(item.content)

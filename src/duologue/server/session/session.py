@@ -21,6 +21,7 @@ from duologue.server.session.config import default_session, updated_session
 from duologue.server.session.conversation import Conversation
 from duologue.server.session.hearing import Hearing, Score
 from duologue.server.session.items import prepared, with_audio
+from duologue.server.session.kept_audio import KeptAudio
 from duologue.server.session.refusal import Refusal, checked
 from duologue.server.session.responses import Responses
 from duologue.server.session.transcripts import Transcripts
@@ -45,6 +46,7 @@ class ServerSession:
         new_id: Callable[[str], str],
         expires_at: int = 0,
         transcribes_early: bool = False,
+        kept_audio: KeptAudio | None = None,
     ) -> None:
         """Open a session; `session.created` is the first event to send.
 
@@ -54,11 +56,12 @@ class ServerSession:
             new_id: Returns a fresh id for a prefix: `item` to `item_…`.
             expires_at: Unix seconds, told to the client.
             transcribes_early: Whether the words are looked for in a pause that may end the turn.
+            kept_audio: Where audio is kept, shared by the sessions of a server; `None`: an own one.
         """
         self._new_id = new_id
         self._events: list[ga.KnownServerEvent] = []
         self._commands: list[Command] = []
-        self.conversation = Conversation()
+        self.conversation = Conversation(kept_audio or KeptAudio())
         self.config = default_session(session_id=new_id("sess"), model=model, expires_at=expires_at)
         self._hearing = Hearing(score, notices_pauses=transcribes_early)
         self._speech_item_id: str | None = None
@@ -241,7 +244,7 @@ class ServerSession:
             self._emit(kind(event_id=event_id, item=item, previous_item_id=previous))
         if pcm:
             stored.add_audio(pcm)
-            self.conversation.bound_audio(stored)
+            self.conversation.keep_audio(stored)
             self.transcripts.find(item_id, stored)
 
     def _retrieve(self, event: ga.ConversationItemRetrieveEvent) -> None:

@@ -109,7 +109,7 @@ class ResponseWriter:
         message = self._open_message()
         message.stored.add_audio(pcm)
         if message.item_id in self._conversation:
-            self._conversation.bound_audio(message.stored)
+            self._conversation.keep_audio(message.stored)
         if message.stored.segments:
             words = message.stored.segments[-1][1]
             message.stored.segments[-1] = (message.stored.audio_bytes, words)
