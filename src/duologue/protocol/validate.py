@@ -10,20 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, TypeGuard, get_args
+from typing import Final, TypeGuard, TypeVar, get_args
 
 import msgspec
 from msgspec import inspect
 
+from duologue.errors import DecodeError
 from duologue.protocol import beta, ga
+from duologue.protocol._depth import check_depth
 from duologue.protocol._lenient import explain, lift
 from duologue.protocol._limits import ASKED, ASKED_FIELDS, LIMITS
 from duologue.protocol._rules import Fault, Rule
 from duologue.protocol.codec import Dialect, encode_model
 from duologue.protocol.ga import translation
-from duologue.protocol.model import UNSET, Event, Model, Unknown, UnknownEvent
+from duologue.protocol.model import UNSET, Event, Json, Model, Unknown, UnknownEvent
 
-__all__ = ["Problem", "validate"]
+__all__ = ["Problem", "read_body", "validate"]
+
+M = TypeVar("M", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,31 @@ def validate(subject: Event | UnknownEvent | Model, dialect: Dialect = "ga") -> 
         return [written]
     is_asked = not isinstance(subject, Event) or kind in _client_events(dialect)
     return list(_walk(written, "", is_asked=is_asked))
+
+
+def read_body(body: bytes, kind: type[M], dialect: Dialect = "ga") -> M | list[Problem]:
+    """Return what the JSON body of a request says, or what is wrong with it.
+
+    Args:
+        body: Of a request beside the socket.
+        kind: What the request takes: `ga.rest.ClientSecretCreateParams`.
+        dialect: The one that the body is in.
+
+    Raises:
+        DecodeError: If the body is no JSON object, or is too deep.
+    """
+    check_depth(body)
+    try:
+        value: Json = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError("the body is not JSON") from error
+    if not isinstance(value, dict):
+        raise DecodeError("the body is no object")
+    try:
+        model = msgspec.json.decode(msgspec.json.encode(lift(value, kind)), type=kind)
+    except msgspec.ValidationError as error:
+        return [_of_reason(*explain(error))]
+    return validate(model, dialect) or model
 
 
 @cache

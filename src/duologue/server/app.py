@@ -3,44 +3,52 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 
 from duologue.protocol import codec, ga
+from duologue.server.client_secrets import ClientSecrets
 from duologue.server.connection import Connection
 from duologue.server.door import Denied, Door, offered_subprotocols
 from duologue.server.limits import Limits
 from duologue.server.performing import ConversationPerformer
+from duologue.server.rest import ClientSecretDesk
+from duologue.server.session.config import DEFAULT_MODEL
 from duologue.server.session.kept_audio import KeptAudio
 from duologue.server.session.session import ServerSession
+from duologue.server.stamps import new_id, unix_seconds
 from duologue.server.wire import BetaWire, GaWire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
+    from starlette.responses import Response
     from starlette.websockets import WebSocket
 
+    from duologue.server.client_secrets import BoundSession
     from duologue.server.connection import Observer
     from duologue.server.engine.stages import Engine
     from duologue.server.wire import Wire
 
-__all__ = ["DEFAULT_MODEL", "create_app", "new_id"]
+__all__ = ["create_app"]
 
-DEFAULT_MODEL: Final = "gpt-realtime"
-_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+_LETS_LOCAL_PAGES_READ: Final = Middleware(
+    CORSMiddleware,
+    allow_origin_regex=r"https?://(localhost|[\w.-]+\.localhost|127\.0\.0\.1|\[::1\])(:\d+)?",
+    allow_methods=["GET", "POST"],
+    allow_headers=["*"],
+)
 
 logger = logging.getLogger("duologue.server")
-
-
-def new_id(prefix: str) -> str:
-    """Return a fresh id as the API makes them: the prefix and 21 characters."""
-    return f"{prefix}_" + "".join(secrets.choice(_ALPHABET) for _ in range(21))
 
 
 def create_app(
@@ -64,13 +72,18 @@ def create_app(
         ConfigurationError: If the key is empty.
     """
     limits = limits or Limits()
-    house = _House(engine, Door(api_key, limits), limits, open_observer, refuses_beta=refuses_beta)
+    secrets = ClientSecrets()
+    door = Door(api_key, limits, secrets)
+    house = _House(engine, door, limits, open_observer, refuses_beta=refuses_beta)
     return Starlette(
         routes=[
             WebSocketRoute("/v1/realtime", house.converse),
             WebSocketRoute("/{path:path}", _refuse_path),
+            *ClientSecretDesk(door, secrets, limits).routes(),
             Route("/healthz", house.health),
-        ]
+        ],
+        middleware=[_LETS_LOCAL_PAGES_READ],
+        exception_handlers={Denied: _answer_denied, HTTPException: _answer_http},
     )
 
 
@@ -100,13 +113,13 @@ class _House:
     async def converse(self, socket: WebSocket) -> None:
         """Serve a client that may enter."""
         try:
-            self._door.admit(socket)
+            bound = self._door.admit(socket, time.monotonic())
             with self._door.seat():
-                await self._enter(socket)
+                await self._enter(socket, bound)
         except Denied as denied:
             await socket.send_denial_response(denied.response())
 
-    async def _enter(self, socket: WebSocket) -> None:
+    async def _enter(self, socket: WebSocket, bound: BoundSession | None) -> None:
         offered = offered_subprotocols(socket)
         await socket.accept(subprotocol="realtime" if "realtime" in offered else None)
         is_beta = (
@@ -116,10 +129,13 @@ class _House:
         if is_beta and self._refuses_beta:
             await _refuse_beta(socket)
         else:
-            await self._serve(socket, BetaWire() if is_beta else GaWire())
+            await self._serve(socket, BetaWire() if is_beta else GaWire(), bound)
 
     async def _serve(
-        self, socket: WebSocket, wire: Wire[ga.AnyClientEvent, ga.KnownServerEvent]
+        self,
+        socket: WebSocket,
+        wire: Wire[ga.AnyClientEvent, ga.KnownServerEvent],
+        bound: BoundSession | None,
     ) -> None:
         seconds = self._limits.session_seconds
         stages = self._engine.session()
@@ -127,9 +143,10 @@ class _House:
             model=socket.query_params.get("model", DEFAULT_MODEL),
             score=stages.vad.score,
             new_id=new_id,
-            expires_at=_unix_seconds() + int(seconds),
+            expires_at=unix_seconds() + int(seconds),
             transcribes_early=self._engine.transcribes_early,
             kept_audio=self._kept_audio,
+            asked=bound if isinstance(bound, ga.RealtimeSession) else None,
         )
         observe = self._open_observer() if self._open_observer is not None else None
         logger.info("session opened, %d now", self._door.sessions)
@@ -143,8 +160,17 @@ class _House:
             logger.info("session closed, %d now", self._door.sessions - 1)
 
 
-def _unix_seconds() -> int:
-    return int(time.time())  # noqa: TID251  # shown to the client, never decided upon
+async def _answer_denied(_request: Request, denied: Exception) -> Response:
+    assert isinstance(denied, Denied), "registered for no other"  # noqa: S101  # narrows
+    return denied.response()
+
+
+async def _answer_http(_request: Request, error: Exception) -> Response:
+    """Say what Starlette refuses (404, 405) in the shape of OpenAI's errors."""
+    assert isinstance(error, HTTPException), "registered for no other"  # noqa: S101  # narrows
+    response = Denied(error.status_code, None, f"{error.detail}.").response()
+    response.headers.update(error.headers or {})
+    return response
 
 
 async def _refuse_path(socket: WebSocket) -> None:

@@ -3,7 +3,7 @@
 Three questions, in this order. Is the client where it seems to be? A browser sends along the host
 that it believes it talks to and the page that asks; a page from elsewhere is kept out, also when
 its own name was made to point at this machine (DNS rebinding). Does it show the key? And is there
-room?
+room? A client secret answers the first two: it was made to be given to pages.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from urllib.parse import urlsplit
 from starlette.responses import JSONResponse
 
 from duologue.errors import ConfigurationError
+from duologue.server.client_secrets import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from starlette.requests import HTTPConnection
 
+    from duologue.server.client_secrets import BoundSession, ClientSecrets
     from duologue.server.limits import Limits
 
 __all__ = ["Denied", "Door", "demand_key", "offered_subprotocols"]
@@ -34,16 +36,19 @@ _KEY_OFFER: Final = "openai-insecure-api-key."
 class Denied(Exception):
     """A request that is refused before there is a session, with an HTTP status."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(
+        self, status: int, code: str | None, message: str, param: str | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
+        self.param = param
 
     def response(self) -> JSONResponse:
         """Return the answer, in the shape of OpenAI's errors."""
         kind = "server_error" if self.status >= 500 else "invalid_request_error"
-        error = {"type": kind, "code": self.code, "message": self.message, "param": None}
+        error = {"type": kind, "code": self.code, "message": self.message, "param": self.param}
         return JSONResponse({"error": error}, status_code=self.status)
 
 
@@ -63,21 +68,42 @@ def demand_key(host: str, api_key: str | None) -> None:
 class Door:
     """Lets clients in, or says why not."""
 
-    def __init__(self, api_key: str | None, limits: Limits) -> None:
+    def __init__(self, api_key: str | None, limits: Limits, secrets: ClientSecrets) -> None:
         """Guard with a key, or let everybody on this machine in.
 
         Raises:
-            ConfigurationError: If the key is blank.
+            ConfigurationError: If the key is blank, or looks like a client secret.
         """
         if api_key is not None and not api_key.strip():
             raise ConfigurationError("the key that clients must show is empty: choose one, or none")
+        if api_key is not None and api_key.startswith(PREFIX):
+            raise ConfigurationError(f"{PREFIX}… is what client secrets begin with: choose another")
         self._api_key = api_key
         self._limits = limits
+        self._secrets = secrets
         self.sessions = 0
         """Sessions that are open now."""
 
-    def admit(self, client: HTTPConnection) -> None:
-        """Let a client in that is where it should be and shows what it must.
+    def admit(self, client: HTTPConnection, now: float) -> BoundSession | None:
+        """Let a client in that shows a secret, or is where it should be and shows the key.
+
+        Returns:
+            What the secret is bound to.
+
+        Raises:
+            Denied: If it may not enter.
+        """
+        for shown in _shown(client):
+            if not shown.startswith(PREFIX):
+                continue
+            if (bound := self._secrets.find(shown, now)) is not None:
+                return bound
+            raise Denied(401, "invalid_api_key", "The client secret has expired, or is none.")
+        self.admit_owner(client)
+        return None
+
+    def admit_owner(self, client: HTTPConnection) -> None:
+        """Let a client in that is where it should be and shows the key itself.
 
         Raises:
             Denied: If it may not enter.

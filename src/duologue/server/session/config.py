@@ -23,7 +23,16 @@ from duologue.protocol.ga import (
 from duologue.protocol.model import UNSET, Model
 from duologue.server.session.refusal import Refusal
 
-__all__ = ["DEFAULT_INSTRUCTIONS", "default_session", "merge", "updated_session"]
+__all__ = [
+    "DEFAULT_INSTRUCTIONS",
+    "DEFAULT_MODEL",
+    "default_session",
+    "merge",
+    "opened_session",
+    "updated_session",
+]
+
+DEFAULT_MODEL: Final = "gpt-realtime"
 
 DEFAULT_INSTRUCTIONS: Final = (
     "You are a helpful, friendly voice assistant. Answer in one or two short spoken sentences."
@@ -39,6 +48,26 @@ _DEFAULT_VAD: Final = ServerVad(
 )
 
 M = TypeVar("M", bound=Model)
+
+
+def opened_session(
+    asked: RealtimeSession | None, *, session_id: str, model: str, expires_at: int
+) -> RealtimeSession:
+    """Return the configuration that a session begins with: the defaults, and what was asked for.
+
+    Args:
+        asked: What a client secret is bound to.
+        session_id: `sess_…`
+        model: The one named in the URL, unless `asked` names one.
+        expires_at: Unix seconds.
+
+    Raises:
+        Refusal: If it cannot be.
+    """
+    if asked is not None and asked.model is not UNSET:
+        model = asked.model
+    session = default_session(session_id=session_id, model=model, expires_at=expires_at)
+    return session if asked is None else updated_session(session, asked, spoken=False)
 
 
 def default_session(*, session_id: str, model: str, expires_at: int) -> RealtimeSession:

@@ -17,7 +17,7 @@ from duologue.errors import DecodeError
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnsetType
 from duologue.server.session.commands import Command, Warm
-from duologue.server.session.config import default_session, updated_session
+from duologue.server.session.config import opened_session, updated_session
 from duologue.server.session.conversation import Conversation
 from duologue.server.session.hearing import Hearing, Score
 from duologue.server.session.items import prepared, with_audio
@@ -47,6 +47,7 @@ class ServerSession:
         expires_at: int = 0,
         transcribes_early: bool = False,
         kept_audio: KeptAudio | None = None,
+        asked: ga.RealtimeSession | None = None,
     ) -> None:
         """Open a session; `session.created` is the first event to send.
 
@@ -57,12 +58,18 @@ class ServerSession:
             expires_at: Unix seconds, told to the client.
             transcribes_early: Whether the words are looked for in a pause that may end the turn.
             kept_audio: Where audio is kept, shared by the sessions of a server; `None`: an own one.
+            asked: What the session begins with, instead of the defaults.
+
+        Raises:
+            Refusal: If that cannot be.
         """
         self._new_id = new_id
         self._events: list[ga.KnownServerEvent] = []
         self._commands: list[Command] = []
         self.conversation = Conversation(kept_audio or KeptAudio())
-        self.config = default_session(session_id=new_id("sess"), model=model, expires_at=expires_at)
+        self.config = opened_session(
+            asked, session_id=new_id("sess"), model=model, expires_at=expires_at
+        )
         self._hearing = Hearing(score, notices_pauses=transcribes_early)
         self._speech_item_id: str | None = None
         self._owes_answer = False

@@ -1,0 +1,207 @@
+"""The requests beside the sockets: client secrets for browsers, in both dialects' ways.
+
+Each is a POST with a JSON body; what is wrong with one is answered in the shape of OpenAI's errors,
+naming the parameter. Pages of this machine may ask as well (CORS); others have a backend of their
+own that holds the key.
+
+Source: Realtime API reference, `/realtime/client_secrets`, `/realtime/translations/client_secrets`
+(GA), `/realtime/sessions`, `/realtime/transcription_sessions` (beta).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+from starlette.responses import Response
+from starlette.routing import Route
+
+from duologue.errors import DecodeError
+from duologue.protocol import beta, ga
+from duologue.protocol.beta.rest import SessionCreateResponse
+from duologue.protocol.codec import encode_model
+from duologue.protocol.ga import rest, translation
+from duologue.protocol.model import UNSET, Model, UnsetType
+from duologue.protocol.translate import to_beta, to_ga
+from duologue.protocol.validate import read_body
+from duologue.server.door import Denied
+from duologue.server.session.config import DEFAULT_MODEL, opened_session
+from duologue.server.session.refusal import Refusal
+from duologue.server.stamps import new_id, unix_seconds
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from duologue.protocol.codec import Dialect
+    from duologue.server.client_secrets import BoundSession, ClientSecrets
+    from duologue.server.door import Door
+    from duologue.server.limits import Limits
+
+__all__ = ["ClientSecretDesk"]
+
+MAX_BODY_BYTES: Final = 1 << 20
+"""Instructions and tools of a session are some kilobytes."""
+
+BODY_SECONDS: Final = 10.0
+"""How long a client may take to send a body."""
+
+GA_SECONDS: Final = 600
+BETA_SECONDS: Final = 60
+
+M = TypeVar("M", bound=Model)
+
+
+class ClientSecretDesk:
+    """Gives client secrets to who shows the key."""
+
+    def __init__(self, door: Door, secrets: ClientSecrets, limits: Limits) -> None:
+        self._door = door
+        self._secrets = secrets
+        self._limits = limits
+
+    def routes(self) -> list[Route]:
+        """Return the paths that are answered: OpenAI's, and Azure's GA ones."""
+        ga_paths = {
+            "/realtime/client_secrets": self._create,
+            "/realtime/translations/client_secrets": self._create_for_translation,
+        }
+        beta_paths = {
+            "/realtime/sessions": self._create_beta,
+            "/realtime/transcription_sessions": self._create_beta_transcription,
+        }
+        return [
+            Route(prefix + path, answer, methods=["POST"])
+            for prefix, paths in (("/v1", ga_paths | beta_paths), ("/openai/v1", ga_paths))
+            for path, answer in paths.items()
+        ]
+
+    async def _create(self, request: Request) -> Response:
+        asked = await self._asked(request, rest.ClientSecretCreateParams)
+        session = self._opened(asked.session)
+        value, expires_at = self._issue(session, _seconds(asked.expires_after, GA_SECONDS))
+        return _answer(
+            rest.ClientSecretCreateResponse(value=value, expires_at=expires_at, session=session)
+        )
+
+    async def _create_for_translation(self, request: Request) -> Response:
+        asked = await self._asked(request, rest.TranslationClientSecretCreateParams)
+        seconds = _seconds(asked.expires_after, GA_SECONDS)
+        audio = asked.session.audio
+        session = translation.TranslationSession(
+            type="translation",
+            id=new_id("sess"),
+            model=asked.session.model,
+            audio=translation.TranslationAudio() if audio is UNSET else audio,
+            expires_at=self._ends_at(),
+        )
+        value, expires_at = self._issue(session, seconds)
+        return _answer(
+            rest.TranslationClientSecretCreateResponse(
+                value=value, expires_at=expires_at, session=session
+            )
+        )
+
+    async def _create_beta(self, request: Request) -> Response:
+        asked = await self._asked(request, beta.SessionConfig, "beta")
+        secret = asked.client_secret
+        after = UNSET if secret is UNSET else secret.expires_after
+        config = msgspec.structs.replace(asked, client_secret=UNSET)
+        [update] = to_ga(beta.SessionUpdateEvent(session=config)).events
+        assert isinstance(update, ga.SessionUpdateEvent), "an update stays one"  # noqa: S101  # narrows
+        session = self._opened(update.session)
+        value, expires_at = self._issue(session, _seconds(after, BETA_SECONDS))
+        [created] = to_beta(ga.SessionCreatedEvent(event_id="", session=session)).events
+        assert isinstance(created, beta.SessionCreatedEvent), "as above"  # noqa: S101  # narrows
+        fields: dict[str, Any] = msgspec.structs.asdict(created.session)
+        fields["client_secret"] = beta.ClientSecret(value=value, expires_at=expires_at)
+        return _answer(SessionCreateResponse(**fields))
+
+    async def _create_beta_transcription(self, request: Request) -> Response:
+        asked = await self._asked(request, beta.TranscriptionSessionConfig, "beta")
+        secret = asked.client_secret
+        after = UNSET if secret is UNSET else secret.expires_at
+        config = msgspec.structs.replace(asked, client_secret=UNSET)
+        [update] = to_ga(beta.TranscriptionSessionUpdate(session=config)).events
+        assert isinstance(update, ga.SessionUpdateEvent), "an update stays one"  # noqa: S101  # narrows
+        session = self._opened(update.session)
+        value, expires_at = self._issue(session, _seconds(after, BETA_SECONDS))
+        fields: dict[str, Any] = msgspec.structs.asdict(config) | {
+            "id": session.id,
+            "object": "realtime.transcription_session",
+            "client_secret": beta.ClientSecret(value=value, expires_at=expires_at),
+        }
+        return _answer(beta.TranscriptionSession(**fields))
+
+    async def _asked(self, request: Request, kind: type[M], dialect: Dialect = "ga") -> M:
+        """Return what an owner's request asks for.
+
+        Raises:
+            Denied: If it is none, or asks for what cannot be.
+        """
+        self._door.admit_owner(request)
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != "application/json":
+            raise Denied(415, None, "Send JSON, with the header 'Content-Type: application/json'.")
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                model = read_body(await _body(request) or b"{}", kind, dialect)
+        except TimeoutError as error:
+            raise Denied(408, None, "The body took too long to come.") from error
+        except DecodeError as error:
+            raise Denied(400, None, f"We could not parse the JSON body: {error}.") from error
+        if isinstance(model, list):
+            problem = model[0]
+            raise Denied(400, problem.code, problem.message, problem.path)
+        return model
+
+    def _opened(
+        self, asked: ga.Session | UnsetType
+    ) -> ga.RealtimeSession | ga.TranscriptionSession:
+        """Return the configuration that a session begins with, all of it."""
+        session_id, expires_at = new_id("sess"), self._ends_at()
+        if isinstance(asked, ga.TranscriptionSession):
+            return msgspec.structs.replace(
+                asked,
+                id=session_id,
+                object="realtime.transcription_session",
+                expires_at=expires_at,
+            )
+        try:
+            return opened_session(
+                asked if isinstance(asked, ga.RealtimeSession) else None,
+                session_id=session_id,
+                model=DEFAULT_MODEL,
+                expires_at=expires_at,
+            )
+        except Refusal as refusal:
+            raise Denied(400, refusal.code, refusal.message, refusal.param) from refusal
+
+    def _ends_at(self) -> int:
+        return unix_seconds() + int(self._limits.session_seconds)
+
+    def _issue(self, session: BoundSession, seconds: int) -> tuple[str, int]:
+        value = self._secrets.issue(session, seconds=seconds, now=time.monotonic())
+        if value is None:
+            raise Denied(429, "rate_limit_exceeded", "Too many client secrets are valid already.")
+        return value, unix_seconds() + seconds
+
+
+def _seconds(after: rest.ExpiresAfter | UnsetType, default: int) -> int:
+    return default if after is UNSET or after.seconds is UNSET else after.seconds
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise Denied(413, None, f"The body has more than {MAX_BODY_BYTES} bytes.")
+    return bytes(body)
+
+
+def _answer(model: Model) -> Response:
+    # Not to be kept by anybody on the way: it holds a secret.
+    headers = {"Cache-Control": "no-store"}
+    return Response(encode_model(model), media_type="application/json", headers=headers)
