@@ -12,6 +12,7 @@ from tests.server.session.conftest import Harness
 from duologue.protocol import codec, ga
 from duologue.protocol.formats import PCM16
 from duologue.server.session.commands import Cancel, Respond, Transcribe
+from duologue.server.session.early import MAX_WAITING
 from duologue.server.session.usage import Tokens
 
 ALOUD = {"output_modalities": ["audio"]}
@@ -309,3 +310,68 @@ def test_what_is_no_image_is_refused(harness: Harness, url: str) -> None:
         "item.content[0].image_url",
         "mine",
     )
+
+
+def output(call_id: str, **item: Any) -> dict[str, Any]:
+    return {"type": "function_call_output", "call_id": call_id, "output": "21", **item}
+
+
+def test_an_output_that_comes_early_joins_when_the_response_is_done(harness: Harness) -> None:
+    asked = ask(harness)
+    responses = harness.session.responses
+    responses.call(asked.response_id, "a", "{}")
+    harness.take()
+    first = plain(harness.last("response.function_call_arguments.done"))["call_id"]
+    assert add(harness, output(first, id="out")) == []
+    assert add(harness, user("and?", id="next"), previous_item_id="out") == []
+    assert harness.send({"type": "conversation.item.retrieve", "item_id": "out"}) == []
+    responses.call(asked.response_id, "b", "{}")
+    harness.take()
+    responses.done(asked.response_id, Tokens())
+    assert harness.take() == [
+        "response.done",
+        "rate_limits.updated",
+        *("conversation.item.added", "conversation.item.done") * 2,
+        "conversation.item.retrieved",
+    ]
+    kinds = [item.__struct_config__.tag for item in harness.session.conversation.items()]
+    assert kinds == ["function_call", "function_call", "function_call_output", "message"]
+
+
+def test_an_output_of_an_earlier_call_does_not_wait(harness: Harness) -> None:
+    asked = ask(harness)
+    harness.session.responses.call(asked.response_id, "a", "{}")
+    harness.session.responses.done(asked.response_id, Tokens())
+    harness.take()
+    call_id = done(harness)["output"][0]["call_id"]
+    ask(harness)
+    assert add(harness, output(call_id)) == ["conversation.item.added", "conversation.item.done"]
+
+
+def test_an_early_output_that_cannot_be_is_refused_by_its_event_id(harness: Harness) -> None:
+    add(harness, user("taken", id="taken"))
+    asked = ask(harness)
+    harness.session.responses.call(asked.response_id, "a", "{}")
+    harness.take()
+    call_id = plain(harness.last("response.function_call_arguments.done"))["call_id"]
+    assert add(harness, output(call_id, id="taken"), event_id="mine") == []
+    harness.send({"type": "response.cancel"})
+    error = error_of(harness)
+    assert (error["code"], error["event_id"]) == ("item_already_exists", "mine")
+
+
+def test_what_waits_for_a_response_is_bounded(harness: Harness) -> None:
+    asked = ask(harness)
+    harness.session.responses.call(asked.response_id, "a", "{}")
+    harness.take()
+    call_id = plain(harness.last("response.function_call_arguments.done"))["call_id"]
+    answers = [add(harness, output(call_id)) for _ in range(MAX_WAITING + 1)]
+    assert answers == [*([[]] * MAX_WAITING), ["error"]]
+    assert error_of(harness)["code"] == "too_many_waiting"
+
+
+def test_an_output_of_no_call_is_refused(harness: Harness) -> None:
+    assert add(harness, output("call_x"), event_id="mine") == ["error"]
+    error = error_of(harness)
+    assert (error["code"], error["event_id"]) == ("invalid_tool_call_id", "mine")
+    assert error["message"] == "Tool call ID 'call_x' not found in conversation."

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from duologue.protocol.formats import PCM16
 from duologue.protocol.ga import (
+    FunctionCall,
+    FunctionCallOutput,
     InputAudio,
     Item,
     Message,
@@ -115,12 +117,15 @@ class Conversation:
         """Add an item after another, at the front (`root`), or at the end (`None`).
 
         Raises:
-            Refusal: If the id is taken, or `after` names no item.
+            Refusal: If the id is taken, `after` names no item, or an output answers no call.
         """
         item_id = item.id
         assert isinstance(item_id, str), "items are given an id before they are stored"  # noqa: S101  # ours
         if item_id in self._stored:
             raise Refusal("item_already_exists", f"Item '{item_id}' already exists.", "item.id")
+        if isinstance(item, FunctionCallOutput) and not self._holds_call(item.call_id):
+            message = f"Tool call ID '{item.call_id}' not found in conversation."
+            raise Refusal("invalid_tool_call_id", message)
         if len(self._order) >= MAX_ITEMS:
             message = f"The conversation is full: it holds {MAX_ITEMS} items. Delete some."
             raise Refusal("conversation_full", message, "item")
@@ -137,6 +142,10 @@ class Conversation:
         self._stored[item_id] = stored
         self._order.insert(place, item_id)
         return stored
+
+    def _holds_call(self, call_id: str) -> bool:
+        items = (stored.item for stored in self._stored.values())
+        return any(isinstance(item, FunctionCall) and item.call_id == call_id for item in items)
 
     def before(self, item_id: str) -> str | None:
         """Return the item before another."""

@@ -19,6 +19,7 @@ from duologue.protocol.model import UNSET, UnsetType
 from duologue.server.session.commands import Command, Warm
 from duologue.server.session.config import opened_session, updated_session
 from duologue.server.session.conversation import Conversation
+from duologue.server.session.early import EarlyOutputs
 from duologue.server.session.hearing import Hearing, Score
 from duologue.server.session.items import prepared, with_audio
 from duologue.server.session.kept_audio import KeptAudio
@@ -81,6 +82,7 @@ class ServerSession:
             on_answered=self._on_answered,
         )
         """The responses being made; the engine hands its answers to it."""
+        self._early = EarlyOutputs(self.responses.is_making_call)
         self.transcripts = Transcripts(
             self.conversation,
             emit=self._emit,
@@ -108,7 +110,8 @@ class ServerSession:
         """Carry out a client event, or answer it with one `error`."""
         try:
             known = checked(event)
-            self._HANDLERS[type(known)](self, known)
+            if not self._early.keep(known):
+                self._HANDLERS[type(known)](self, known)
         except Refusal as refusal:
             self.refuse(refusal, event.event_id)
         except DecodeError as error:  # audio that is not base64
@@ -204,6 +207,8 @@ class ServerSession:
             self._owes_answer = True  # spoken over an answer that may not be interrupted
 
     def _on_answered(self) -> None:
+        for event in self._early.release():
+            self.receive(event)
         if self._owes_answer:
             self._owes_answer = False
             self._respond(ga.ResponseCreateParams())
