@@ -314,3 +314,19 @@ async def test_no_key_reaches_the_log(caplog: pytest.LogCaptureFixture) -> None:
         await receive(connection, "session.created")
     assert "session opened" in caplog.text
     assert "sesame" not in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_what_clients_say_wrongly_is_logged_or_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    create = json.dumps({"type": "response.create", "response": {"modalities": ["text"]}})
+    async with LocalServer() as server, connect(server.url) as connection:
+        await connection.send(create)
+        done = await receive(connection, "response.done")
+    assert done["response"]["output_modalities"] == ["text"]
+    assert "'response.output_modalities' is meant" in caplog.text
+    async with LocalServer(strict=True) as server, connect(server.url) as connection:
+        await connection.send(create)
+        error = await receive(connection, "error")
+    assert error["error"]["param"] == "response.modalities"

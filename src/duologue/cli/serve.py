@@ -44,6 +44,11 @@ __all__ = ["serve"]
     is_flag=True,
     help="Close on clients that speak the beta dialect, as OpenAI does; else they are served.",
 )
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Refuse what OpenAI refuses although published clients send it; else it is logged.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Log sessions as they come and go.")
 def serve(  # noqa: PLR0913  # one argument per option
     *,
@@ -55,6 +60,7 @@ def serve(  # noqa: PLR0913  # one argument per option
     vad: str | None,
     api_key: str | None,
     refuse_beta: bool,
+    strict: bool,
     verbose: bool,
 ) -> None:
     """Serve the Realtime protocol on this machine.
@@ -69,7 +75,7 @@ def serve(  # noqa: PLR0913  # one argument per option
         logging.basicConfig(format="%(asctime)s %(name)s %(message)s")
         logging.getLogger("duologue").setLevel(logging.INFO)
     stages: Stages = {"brain": brain, "stt": stt, "tts": tts, "vad": vad}
-    asyncio.run(_serve(host, port, stages, api_key, refuses_beta=refuse_beta))
+    asyncio.run(_serve(host, port, stages, api_key, refuses_beta=refuse_beta, strict=strict))
 
 
 class Stages(TypedDict):
@@ -82,7 +88,7 @@ class Stages(TypedDict):
 
 
 async def _serve(
-    host: str, port: int, stages: Stages, api_key: str | None, *, refuses_beta: bool
+    host: str, port: int, stages: Stages, api_key: str | None, *, refuses_beta: bool, strict: bool
 ) -> None:
     from duologue.server import Listener, create_app, open_engine  # noqa: PLC0415  # an extra
     from duologue.server.door import demand_key  # noqa: PLC0415  # as above
@@ -99,7 +105,7 @@ async def _serve(
         with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt ends the loop
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, stopped.set)
-        app = create_app(engine, api_key=api_key, refuses_beta=refuses_beta)
+        app = create_app(engine, api_key=api_key, refuses_beta=refuses_beta, strict=strict)
         await stack.enter_async_context(listener.serving(app))
         _announce(listener.url, engine.labels, api_key, time.monotonic() - began)
         await stopped.wait()

@@ -57,6 +57,7 @@ def create_app(
     api_key: str | None = None,
     limits: Limits | None = None,
     refuses_beta: bool = False,
+    strict: bool = False,
     open_observer: Callable[[], Observer] | None = None,
 ) -> Starlette:
     """Return the application that serves the Realtime protocol.
@@ -66,6 +67,7 @@ def create_app(
         api_key: What clients must show; `None` lets everybody on this machine in.
         limits: What clients may ask for.
         refuses_beta: Close on clients that speak beta with 4000, as OpenAI does since 2026-05-12.
+        strict: Refuse what OpenAI refuses although real clients send it; else it is logged.
         open_observer: Called for each session; what it returns is told of every event.
 
     Raises:
@@ -74,7 +76,14 @@ def create_app(
     limits = limits or Limits()
     secrets = ClientSecrets()
     door = Door(api_key, limits, secrets)
-    house = _House(engine, door, limits, open_observer, refuses_beta=refuses_beta)
+    house = _House(
+        engine,
+        door,
+        limits,
+        open_observer,
+        refuses_beta=refuses_beta,
+        strict=strict,
+    )
     return Starlette(
         routes=[
             WebSocketRoute("/v1/realtime", house.converse),
@@ -98,6 +107,7 @@ class _House:
         open_observer: Callable[[], Observer] | None,
         *,
         refuses_beta: bool,
+        strict: bool,
     ) -> None:
         self._engine = engine
         self._door = door
@@ -105,6 +115,7 @@ class _House:
         self._open_observer = open_observer
         self._refuses_beta = refuses_beta
         self._kept_audio = KeptAudio()
+        self._strict = strict
 
     async def health(self, _request: Request) -> JSONResponse:
         """Answer that the server lives."""
@@ -147,6 +158,7 @@ class _House:
             transcribes_early=self._engine.transcribes_early,
             kept_audio=self._kept_audio,
             asked=bound if isinstance(bound, ga.RealtimeSession) else None,
+            strict=self._strict,
         )
         observe = self._open_observer() if self._open_observer is not None else None
         logger.info("session opened, %d now", self._door.sessions)

@@ -78,6 +78,7 @@ class LocalServer:
         api_key: str | None = None,
         limits: Limits | None = None,
         refuses_beta: bool = False,
+        strict: bool = False,
     ) -> None:
         """Choose who hears, thinks and speaks: see `open_engine`.
 
@@ -92,6 +93,7 @@ class LocalServer:
             api_key: What clients must show; `None` lets everybody on this machine in.
             limits: What clients may ask for.
             refuses_beta: Close on clients that speak beta with 4000, as OpenAI does.
+            strict: Refuse what OpenAI refuses although real clients send it; else it is logged.
         """
         self.sessions: deque[ObservedSession] = deque(maxlen=MAX_SESSIONS)
         """The sessions so far, in the order in which they were opened; the last thousand."""
@@ -101,6 +103,7 @@ class LocalServer:
         self._api_key = api_key
         self._limits = limits
         self._refuses_beta = refuses_beta
+        self._strict = strict
         self._listener: Listener | None = None
         self._exit = AsyncExitStack()
 
@@ -129,6 +132,7 @@ class LocalServer:
                 api_key=self._api_key,
                 limits=self._limits,
                 refuses_beta=self._refuses_beta,
+                strict=self._strict,
                 open_observer=self._open_session,
             )
             await exit_.enter_async_context(listener.serving(app))

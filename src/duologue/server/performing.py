@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from duologue.server.answering import Speech, Words, answer
 from duologue.server.engine.stages import BrainRequest, Call, TokenCount
-from duologue.server.session.commands import Cancel, Respond, Transcribe, Warm
+from duologue.server.session.commands import Cancel, Respond, Transcribe, Warm, Warn
 from duologue.server.session.usage import Tokens
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class ConversationPerformer:
             case Warm():
                 self._connection.stop(_WARMING)
                 self._connection.start(_WARMING, self._warm(command))
+            case Warn():
+                logger.warning("%s", command.text)
 
     async def _warm(self, asked: Warm) -> None:
         request = BrainRequest(

@@ -24,7 +24,11 @@ class Harness:
     """Drives a `ServerSession`; remembers its events and commands."""
 
     def __init__(
-        self, *, transcribes_early: bool = False, kept_audio: KeptAudio | None = None
+        self,
+        *,
+        transcribes_early: bool = False,
+        kept_audio: KeptAudio | None = None,
+        strict: bool = False,
     ) -> None:
         count = itertools.count(1)
         self.session = ServerSession(
@@ -33,6 +37,7 @@ class Harness:
             new_id=lambda prefix: f"{prefix}_{next(count)}",
             transcribes_early=transcribes_early,
             kept_audio=kept_audio,
+            strict=strict,
         )
         self.events: list[ga.KnownServerEvent] = []
         self.commands: list[Command] = []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from duologue.protocol.ga import Item, Tool, ToolChoice
 
-__all__ = ["Cancel", "Command", "Respond", "Transcribe", "Warm"]
+__all__ = ["Cancel", "Command", "Respond", "Transcribe", "Warm", "Warn"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,4 +61,11 @@ class Warm:
     tool_choice: ToolChoice
 
 
-Command = Transcribe | Respond | Cancel | Warm
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Write to the log what a client does wrong and is forgiven; nothing is handed back."""
+
+    text: str
+
+
+Command = Transcribe | Respond | Cancel | Warm | Warn

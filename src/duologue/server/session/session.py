@@ -16,13 +16,14 @@ from typing import Any, ClassVar
 from duologue.errors import DecodeError
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnsetType
-from duologue.server.session.commands import Command, Warm
+from duologue.server.session.commands import Command, Warm, Warn
 from duologue.server.session.config import opened_session, updated_session
 from duologue.server.session.conversation import Conversation
 from duologue.server.session.early import EarlyOutputs
 from duologue.server.session.hearing import Hearing, Score
 from duologue.server.session.items import prepared, with_audio
 from duologue.server.session.kept_audio import KeptAudio
+from duologue.server.session.leniency import forgiven
 from duologue.server.session.refusal import Refusal, checked
 from duologue.server.session.responses import Responses
 from duologue.server.session.transcripts import Transcripts
@@ -49,6 +50,7 @@ class ServerSession:
         transcribes_early: bool = False,
         kept_audio: KeptAudio | None = None,
         asked: ga.RealtimeSession | None = None,
+        strict: bool = False,
     ) -> None:
         """Open a session; `session.created` is the first event to send.
 
@@ -60,11 +62,14 @@ class ServerSession:
             transcribes_early: Whether the words are looked for in a pause that may end the turn.
             kept_audio: Where audio is kept, shared by the sessions of a server; `None`: an own one.
             asked: What the session begins with, instead of the defaults.
+            strict: Refuse what the service refuses although real clients send it.
 
         Raises:
             Refusal: If that cannot be.
         """
         self._new_id = new_id
+        self._strict = strict
+        self._warned: set[str] = set()
         self._events: list[ga.KnownServerEvent] = []
         self._commands: list[Command] = []
         self.conversation = Conversation(kept_audio or KeptAudio())
@@ -109,7 +114,7 @@ class ServerSession:
     def receive(self, event: ga.AnyClientEvent) -> None:
         """Carry out a client event, or answer it with one `error`."""
         try:
-            known = checked(event)
+            known = checked(event if self._strict else self._forgive(event))
             if not self._early.keep(known):
                 self._HANDLERS[type(known)](self, known)
         except Refusal as refusal:
@@ -118,6 +123,13 @@ class ServerSession:
             self.refuse(
                 Refusal("invalid_value", f"Invalid audio: {error}.", "audio"), event.event_id
             )
+
+    def _forgive(self, event: ga.AnyClientEvent) -> ga.AnyClientEvent:
+        """Return what the event means, and have each liberty that it takes told of once."""
+        meant, faults = forgiven(event)
+        self._commands += [Warn(fault) for fault in faults if fault not in self._warned]
+        self._warned.update(faults)
+        return meant
 
     def refuse_frame(self, error: DecodeError) -> None:
         """Answer a frame that is no event."""
