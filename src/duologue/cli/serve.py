@@ -8,7 +8,7 @@ import logging
 import signal
 import time
 from contextlib import AsyncExitStack
-from typing import TypedDict
+from typing import Literal, TypedDict
 from urllib.parse import urlsplit
 
 import click
@@ -40,6 +40,13 @@ __all__ = ["serve"]
     help="Key that clients must show; needed when others can reach the server.",
 )
 @click.option(
+    "--dialect",
+    type=click.Choice(["auto", "ga", "beta"]),
+    default="auto",
+    show_default=True,
+    help="What to speak: `auto` is what each client asks for by header, subprotocol or path.",
+)
+@click.option(
     "--refuse-beta",
     is_flag=True,
     help="Close on clients that speak the beta dialect, as OpenAI does; else they are served.",
@@ -59,6 +66,7 @@ def serve(  # noqa: PLR0913  # one argument per option
     tts: str | None,
     vad: str | None,
     api_key: str | None,
+    dialect: Literal["auto", "ga", "beta"],
     refuse_beta: bool,
     strict: bool,
     verbose: bool,
@@ -75,7 +83,10 @@ def serve(  # noqa: PLR0913  # one argument per option
         logging.basicConfig(format="%(asctime)s %(name)s %(message)s")
         logging.getLogger("duologue").setLevel(logging.INFO)
     stages: Stages = {"brain": brain, "stt": stt, "tts": tts, "vad": vad}
-    asyncio.run(_serve(host, port, stages, api_key, refuses_beta=refuse_beta, strict=strict))
+    spoken = None if dialect == "auto" else dialect
+    asyncio.run(
+        _serve(host, port, stages, api_key, dialect=spoken, refuses_beta=refuse_beta, strict=strict)
+    )
 
 
 class Stages(TypedDict):
@@ -87,8 +98,15 @@ class Stages(TypedDict):
     vad: str | None
 
 
-async def _serve(
-    host: str, port: int, stages: Stages, api_key: str | None, *, refuses_beta: bool, strict: bool
+async def _serve(  # one argument per choice
+    host: str,
+    port: int,
+    stages: Stages,
+    api_key: str | None,
+    *,
+    dialect: Literal["ga", "beta"] | None,
+    refuses_beta: bool,
+    strict: bool,
 ) -> None:
     from duologue.server import Listener, create_app, open_engine  # noqa: PLC0415  # an extra
     from duologue.server.door import demand_key  # noqa: PLC0415  # as above
@@ -105,7 +123,9 @@ async def _serve(
         with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt ends the loop
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, stopped.set)
-        app = create_app(engine, api_key=api_key, refuses_beta=refuses_beta, strict=strict)
+        app = create_app(
+            engine, api_key=api_key, dialect=dialect, refuses_beta=refuses_beta, strict=strict
+        )
         await stack.enter_async_context(listener.serving(app))
         _announce(listener.url, engine.labels, api_key, time.monotonic() - began)
         await stopped.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
@@ -14,14 +15,16 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 
 from duologue.protocol import codec, ga
+from duologue.protocol.ga.translation import TranslationSession
 from duologue.server.client_secrets import ClientSecrets
 from duologue.server.connection import Connection
 from duologue.server.door import Denied, Door, offered_subprotocols
 from duologue.server.limits import Limits
+from duologue.server.opening import PATHS, Dismissed, Opening, read_opening
 from duologue.server.performing import ConversationPerformer
 from duologue.server.rest import ClientSecretDesk
-from duologue.server.session.config import DEFAULT_MODEL
 from duologue.server.session.kept_audio import KeptAudio
+from duologue.server.session.kinds import kind_of
 from duologue.server.session.session import ServerSession
 from duologue.server.stamps import new_id, unix_seconds
 from duologue.server.wire import BetaWire, GaWire
@@ -33,10 +36,10 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.websockets import WebSocket
 
+    from duologue.protocol.codec import Dialect
     from duologue.server.client_secrets import BoundSession
     from duologue.server.connection import Observer
     from duologue.server.engine.stages import Engine
-    from duologue.server.wire import Wire
 
 __all__ = ["create_app"]
 
@@ -56,6 +59,7 @@ def create_app(
     *,
     api_key: str | None = None,
     limits: Limits | None = None,
+    dialect: Dialect | None = None,
     refuses_beta: bool = False,
     strict: bool = False,
     open_observer: Callable[[], Observer] | None = None,
@@ -66,6 +70,7 @@ def create_app(
         engine: Who hears, thinks and speaks, for every session.
         api_key: What clients must show; `None` lets everybody on this machine in.
         limits: What clients may ask for.
+        dialect: Spoken with every client; `None`: with each the one that it asks for.
         refuses_beta: Close on clients that speak beta with 4000, as OpenAI does since 2026-05-12.
         strict: Refuse what OpenAI refuses although real clients send it; else it is logged.
         open_observer: Called for each session; what it returns is told of every event.
@@ -81,12 +86,14 @@ def create_app(
         door,
         limits,
         open_observer,
+        dialect=dialect,
         refuses_beta=refuses_beta,
         strict=strict,
     )
+    sockets = [WebSocketRoute(path, partial(house.enter, path)) for path in PATHS]
     return Starlette(
         routes=[
-            WebSocketRoute("/v1/realtime", house.converse),
+            *sockets,
             WebSocketRoute("/{path:path}", _refuse_path),
             *ClientSecretDesk(door, secrets, limits).routes(),
             Route("/healthz", house.health),
@@ -106,6 +113,7 @@ class _House:
         limits: Limits,
         open_observer: Callable[[], Observer] | None,
         *,
+        dialect: Dialect | None,
         refuses_beta: bool,
         strict: bool,
     ) -> None:
@@ -113,6 +121,7 @@ class _House:
         self._door = door
         self._limits = limits
         self._open_observer = open_observer
+        self._dialect: Dialect | None = dialect
         self._refuses_beta = refuses_beta
         self._kept_audio = KeptAudio()
         self._strict = strict
@@ -121,55 +130,74 @@ class _House:
         """Answer that the server lives."""
         return JSONResponse({"status": "ok", "sessions": self._door.sessions})
 
-    async def converse(self, socket: WebSocket) -> None:
-        """Serve a client that may enter."""
+    async def enter(self, path: str, socket: WebSocket) -> None:
+        """Serve a client that may enter, or tell it why not."""
         try:
             bound = self._door.admit(socket, time.monotonic())
             with self._door.seat():
-                await self._enter(socket, bound)
+                await self._let_in(path, socket, bound)
         except Denied as denied:
             await socket.send_denial_response(denied.response())
 
-    async def _enter(self, socket: WebSocket, bound: BoundSession | None) -> None:
+    async def _let_in(self, path: str, socket: WebSocket, bound: BoundSession | None) -> None:
         offered = offered_subprotocols(socket)
-        await socket.accept(subprotocol="realtime" if "realtime" in offered else None)
-        is_beta = (
-            "realtime=v1" in socket.headers.get("openai-beta", "")
-            or "openai-beta.realtime-v1" in offered
-        )
-        if is_beta and self._refuses_beta:
-            await _refuse_beta(socket)
+        try:
+            asked = self._read(path, socket, offered, bound)
+        except Dismissed as dismissed:
+            await _accept(socket, offered)
+            await _dismiss(socket, dismissed)
         else:
-            await self._serve(socket, BetaWire() if is_beta else GaWire(), bound)
+            await _accept(socket, offered)
+            await self._serve(socket, asked, bound)
 
-    async def _serve(
-        self,
-        socket: WebSocket,
-        wire: Wire[ga.AnyClientEvent, ga.KnownServerEvent],
-        bound: BoundSession | None,
+    def _read(
+        self, path: str, socket: WebSocket, offered: list[str], bound: BoundSession | None
+    ) -> Opening:
+        asked = read_opening(
+            path,
+            socket.query_params,
+            socket.headers,
+            offered,
+            dialect=self._dialect,
+            bound=None if bound is None else kind_of(bound),
+        )
+        if asked.dialect == "beta" and self._refuses_beta:
+            message = "The Realtime Beta API is no longer supported. Drop the beta header."
+            raise Dismissed("beta_api_shape_disabled", message)
+        return asked
+
+    async def _serve(self, socket: WebSocket, asked: Opening, bound: BoundSession | None) -> None:
+        logger.info("session opened, %d now", self._door.sessions)
+        try:
+            await self._converse(socket, asked, bound)
+        except Exception:
+            logger.exception("a session ended by a fault of ours")
+        finally:
+            logger.info("session closed, %d now", self._door.sessions - 1)
+
+    async def _converse(
+        self, socket: WebSocket, asked: Opening, bound: BoundSession | None
     ) -> None:
+        observe = self._open_observer() if self._open_observer is not None else None
         seconds = self._limits.session_seconds
         stages = self._engine.session()
         session = ServerSession(
-            model=socket.query_params.get("model", DEFAULT_MODEL),
+            kind=asked.kind,
+            model=asked.model,
             score=stages.vad.score,
             new_id=new_id,
             expires_at=unix_seconds() + int(seconds),
             transcribes_early=self._engine.transcribes_early,
             kept_audio=self._kept_audio,
-            asked=bound if isinstance(bound, ga.RealtimeSession) else None,
+            asked=None if isinstance(bound, TranslationSession) else bound,
             strict=self._strict,
         )
-        observe = self._open_observer() if self._open_observer is not None else None
-        logger.info("session opened, %d now", self._door.sessions)
+        wire = BetaWire() if asked.dialect == "beta" else GaWire()
+        connection = Connection(socket, session, wire, seconds=seconds, observe=observe)
         try:
-            connection = Connection(socket, session, wire, seconds=seconds, observe=observe)
             await connection.run(ConversationPerformer(session, stages, connection))
-        except Exception:
-            logger.exception("a session ended by a fault of ours")
         finally:
             session.conversation.close()
-            logger.info("session closed, %d now", self._door.sessions - 1)
 
 
 async def _answer_denied(_request: Request, denied: Exception) -> Response:
@@ -190,13 +218,15 @@ async def _refuse_path(socket: WebSocket) -> None:
     await socket.send_denial_response(denied.response())
 
 
-async def _refuse_beta(socket: WebSocket) -> None:
-    """Say what OpenAI says since 2026-05-12 to clients that still speak beta."""
+async def _accept(socket: WebSocket, offered: list[str]) -> None:
+    await socket.accept(subprotocol="realtime" if "realtime" in offered else None)
+
+
+async def _dismiss(socket: WebSocket, dismissed: Dismissed) -> None:
+    """Tell a client why it cannot be served, as OpenAI does: by an `error`, then close 4000."""
     error = ga.RealtimeError(
-        type="invalid_request_error",
-        code="beta_api_shape_disabled",
-        message="The Realtime Beta API is no longer supported. Drop the beta header.",
+        type="invalid_request_error", code=dismissed.code, message=dismissed.message
     )
     event = ga.RealtimeErrorEvent(event_id=new_id("event"), error=error)
     await socket.send_text(codec.encode(event).decode())
-    await socket.close(4000, "beta_api_shape_disabled")
+    await socket.close(4000, f"invalid_request_error.{dismissed.code}")

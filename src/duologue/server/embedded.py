@@ -20,6 +20,7 @@ from duologue.server.listening import Listener
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from duologue.protocol.codec import Dialect
     from duologue.server.connection import Observer
     from duologue.server.engine.stages import Brain, Synthesizer, Transcriber, Vad
     from duologue.server.limits import Limits
@@ -77,6 +78,7 @@ class LocalServer:
         port: int = 0,
         api_key: str | None = None,
         limits: Limits | None = None,
+        dialect: Dialect | None = None,
         refuses_beta: bool = False,
         strict: bool = False,
     ) -> None:
@@ -92,6 +94,7 @@ class LocalServer:
             port: 0 for any free one.
             api_key: What clients must show; `None` lets everybody on this machine in.
             limits: What clients may ask for.
+            dialect: Spoken with every client; `None`: with each the one that it asks for.
             refuses_beta: Close on clients that speak beta with 4000, as OpenAI does.
             strict: Refuse what OpenAI refuses although real clients send it; else it is logged.
         """
@@ -102,6 +105,7 @@ class LocalServer:
         self._port = port
         self._api_key = api_key
         self._limits = limits
+        self._dialect: Dialect | None = dialect
         self._refuses_beta = refuses_beta
         self._strict = strict
         self._listener: Listener | None = None
@@ -131,6 +135,7 @@ class LocalServer:
                 engine,
                 api_key=self._api_key,
                 limits=self._limits,
+                dialect=self._dialect,
                 refuses_beta=self._refuses_beta,
                 strict=self._strict,
                 open_observer=self._open_session,

@@ -12,6 +12,7 @@ from duologue.protocol import codec, ga
 from duologue.protocol.formats import PCM16
 from duologue.server.session.commands import Command
 from duologue.server.session.kept_audio import KeptAudio
+from duologue.server.session.kinds import Kind
 from duologue.server.session.session import ServerSession
 
 
@@ -29,10 +30,13 @@ class Harness:
         transcribes_early: bool = False,
         kept_audio: KeptAudio | None = None,
         strict: bool = False,
+        kind: Kind = Kind.CONVERSATION,
+        model: str | None = "gpt-realtime",
     ) -> None:
         count = itertools.count(1)
         self.session = ServerSession(
-            model="gpt-realtime",
+            kind=kind,
+            model=model,
             score=loud,
             new_id=lambda prefix: f"{prefix}_{next(count)}",
             transcribes_early=transcribes_early,

@@ -310,7 +310,7 @@ def test_an_out_of_band_response_leaves_no_trace_in_the_conversation(harness: Ha
         ),
         (
             {"type": "session.update", "session": {"type": "transcription"}},
-            "invalid_value",
+            "invalid_parameter",
             "session.type",
         ),
         (

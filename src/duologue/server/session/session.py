@@ -17,12 +17,19 @@ from duologue.errors import DecodeError
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnsetType
 from duologue.server.session.commands import Command, Warm, Warn
-from duologue.server.session.config import opened_session, updated_session
+from duologue.server.session.config import updated_session
 from duologue.server.session.conversation import Conversation
 from duologue.server.session.early import EarlyOutputs
 from duologue.server.session.hearing import Hearing, Score
 from duologue.server.session.items import prepared, with_audio
 from duologue.server.session.kept_audio import KeptAudio
+from duologue.server.session.kinds import (
+    Kind,
+    asked_change,
+    first_session,
+    refuse_responses,
+    shown_session,
+)
 from duologue.server.session.leniency import forgiven
 from duologue.server.session.refusal import Refusal, checked
 from duologue.server.session.responses import Responses
@@ -40,22 +47,24 @@ __all__ = ["ServerSession"]
 class ServerSession:
     """One conversation, seen from the server."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one argument per choice
         self,
         *,
-        model: str,
+        model: str | None,
         score: Score,
         new_id: Callable[[str], str],
         expires_at: int = 0,
         transcribes_early: bool = False,
         kept_audio: KeptAudio | None = None,
-        asked: ga.RealtimeSession | None = None,
+        asked: ga.RealtimeSession | ga.TranscriptionSession | None = None,
         strict: bool = False,
+        kind: Kind = Kind.CONVERSATION,
     ) -> None:
         """Open a session; `session.created` is the first event to send.
 
         Args:
-            model: What the client asked for; told back to it.
+            model: What the client asked for; told back to it. In a transcription session the one
+                that transcribes, if it was named.
             score: The voice activity detector.
             new_id: Returns a fresh id for a prefix: `item` to `item_…`.
             expires_at: Unix seconds, told to the client.
@@ -63,19 +72,22 @@ class ServerSession:
             kept_audio: Where audio is kept, shared by the sessions of a server; `None`: an own one.
             asked: What the session begins with, instead of the defaults.
             strict: Refuse what the service refuses although real clients send it.
+            kind: A conversation, or transcription.
 
         Raises:
-            Refusal: If that cannot be.
+            Refusal: If `asked` cannot be.
         """
+        self._kind = kind
         self._new_id = new_id
         self._strict = strict
         self._warned: set[str] = set()
         self._events: list[ga.KnownServerEvent] = []
         self._commands: list[Command] = []
         self.conversation = Conversation(kept_audio or KeptAudio())
-        self.config = opened_session(
-            asked, session_id=new_id("sess"), model=model, expires_at=expires_at
+        self.config = first_session(
+            kind, asked, session_id=new_id("sess"), model=model, expires_at=expires_at
         )
+        """What holds, kept as a conversation's whatever the kind."""
         self._hearing = Hearing(score, notices_pauses=transcribes_early)
         self._speech_item_id: str | None = None
         self._owes_answer = False
@@ -97,7 +109,8 @@ class ServerSession:
         )
         """The words being found; the engine hands its transcripts to it."""
         self._configure()
-        self._emit(ga.SessionCreatedEvent(event_id=new_id("event"), session=self.config))
+        shown = shown_session(self.config, kind)
+        self._emit(ga.SessionCreatedEvent(event_id=new_id("event"), session=shown))
 
     def take_events(self) -> list[ga.KnownServerEvent]:
         """Return what is to be sent, once."""
@@ -115,6 +128,8 @@ class ServerSession:
         """Carry out a client event, or answer it with one `error`."""
         try:
             known = checked(event if self._strict else self._forgive(event))
+            if self._kind is not Kind.CONVERSATION:
+                refuse_responses(known)
             if not self._early.keep(known):
                 self._HANDLERS[type(known)](self, known)
         except Refusal as refusal:
@@ -141,15 +156,12 @@ class ServerSession:
         self._emit(ga.RealtimeErrorEvent(event_id=self._new_id("event"), error=error))
 
     def _update(self, event: ga.SessionUpdateEvent) -> None:
-        change = event.session
-        if not isinstance(change, ga.RealtimeSession):
-            kind = "transcription" if isinstance(change, ga.TranscriptionSession) else change.type
-            message = f"Session type {kind!r} is not supported here; use 'realtime'."
-            raise Refusal("invalid_value", message, "session.type")
+        change = asked_change(event.session, self._kind)
         self.config = updated_session(self.config, change, spoken=self.responses.have_spoken)
         self._configure()
         self._warm()
-        self._emit(ga.SessionUpdatedEvent(event_id=self._new_id("event"), session=self.config))
+        shown = shown_session(self.config, self._kind)
+        self._emit(ga.SessionUpdatedEvent(event_id=self._new_id("event"), session=shown))
 
     def _configure(self) -> None:
         self._hearing.configure(self.config)
@@ -157,6 +169,8 @@ class ServerSession:
 
     def _warm(self) -> None:
         """Let the brain read what every answer will begin with, before the user has spoken."""
+        if self._kind is not Kind.CONVERSATION:
+            return
         config = self.config
         self._commands.append(
             Warm(
@@ -167,8 +181,11 @@ class ServerSession:
         )
 
     def _update_flat(self, _event: ga.TranscriptionSessionUpdate) -> None:
-        message = "transcription_session.update is beta; use session.update."
-        raise Refusal("invalid_event", message, "type")
+        message = (
+            "Invalid value: 'transcription_session.update'. It is beta: use session.update with"
+            " session.type 'transcription'."
+        )
+        raise Refusal("invalid_value", message, "type")
 
     def expire(self, reason: str) -> None:
         """Tell that the session has lasted as long as one may; the edge closes it then."""
@@ -300,6 +317,8 @@ class ServerSession:
         )
 
     def _respond(self, params: ga.ResponseCreateParams) -> None:
+        if self._kind is not Kind.CONVERSATION:
+            return
         for stored in self.responses.start(params, self.config):
             if stored.audio and str(stored.item.id) not in self.conversation:
                 self.transcripts.find(str(stored.item.id), stored)
