@@ -10,6 +10,7 @@
     │   └── DecodeError        ... with a frame that is no event at all
     ├── ServerError            the API answered with an `error` event
     ├── ResponseFailed         a response ended as `failed`
+    ├── EngineFailed           a stage of a server's engine could not do its work
     ├── HandshakeRefused       the server answered the upgrade with an HTTP error
     ├── ConnectionLost         the connection could not be made, or ended unasked
     │   └── DialectRefused     ... because the server no longer speaks this dialect (close 4000)
@@ -28,6 +29,7 @@ __all__ = [
     "DecodeError",
     "DialectRefused",
     "DuologueError",
+    "EngineFailed",
     "HandshakeRefused",
     "ItemNotFound",
     "LocalProtocolError",
@@ -148,6 +150,24 @@ class ResponseFailed(DuologueError):
     def __str__(self) -> str:
         reason = self.message or self.code or "no reason given"
         return f"response {self.response_id} failed: {reason}"
+
+
+class EngineFailed(DuologueError):
+    """A stage of a server's engine could not do its work.
+
+    Stages raise it to say what the client is told: the code and message of a failed response or
+    transcription. The session lives on.
+    """
+
+    def __init__(self, message: str, *, code: str = "engine_failed") -> None:
+        super().__init__(message, code)
+        self.message = message
+        """A sentence that names the stage and the fix."""
+        self.code = code
+        """The machine-readable reason."""
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class HandshakeRefused(DuologueError):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 import time
 from contextlib import AsyncExitStack
 from typing import Literal, TypedDict
@@ -29,11 +30,13 @@ __all__ = ["serve"]
     "--brain",
     default="scripted",
     show_default=True,
-    help="Who thinks: `scripted` (rules) or `local` (a language model); the rest goes with it.",
+    help="Who thinks: `scripted`, `scripted:support.toml`, `local`, `local:MODEL` or"
+    " `python:MODULE:NAME`; the rest goes with it.",
 )
-@click.option("--stt", help="Who transcribes: `scripted` or `local`.  [default: as --brain]")
-@click.option("--tts", help="Who speaks: `scripted` (tones) or `local`.  [default: as --brain]")
-@click.option("--vad", help="Who detects speech: `scripted` or `local`.  [default: as --brain]")
+@click.option("--stt", help="Who transcribes, likewise.  [default: as --brain]")
+@click.option("--tts", help="Who speaks, likewise.  [default: as --brain]")
+@click.option("--vad", help="Who detects speech, likewise.  [default: as --brain]")
+@click.option("--turn", help="Who ends turns under semantic_vad.  [default: as --brain]")
 @click.option(
     "--api-key",
     envvar="DUOLOGUE_API_KEY",
@@ -65,6 +68,7 @@ def serve(  # noqa: PLR0913  # one argument per option
     stt: str | None,
     tts: str | None,
     vad: str | None,
+    turn: str | None,
     api_key: str | None,
     dialect: Literal["auto", "ga", "beta"],
     refuse_beta: bool,
@@ -82,7 +86,8 @@ def serve(  # noqa: PLR0913  # one argument per option
     if verbose:
         logging.basicConfig(format="%(asctime)s %(name)s %(message)s")
         logging.getLogger("duologue").setLevel(logging.INFO)
-    stages: Stages = {"brain": brain, "stt": stt, "tts": tts, "vad": vad}
+    sys.path.insert(0, "")  # `python:module:name` finds the modules of this folder
+    stages: Stages = {"brain": brain, "stt": stt, "tts": tts, "vad": vad, "turn": turn}
     spoken = None if dialect == "auto" else dialect
     asyncio.run(
         _serve(host, port, stages, api_key, dialect=spoken, refuses_beta=refuse_beta, strict=strict)
@@ -96,6 +101,7 @@ class Stages(TypedDict):
     stt: str | None
     tts: str | None
     vad: str | None
+    turn: str | None
 
 
 async def _serve(  # one argument per choice

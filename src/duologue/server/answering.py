@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from duologue.server.engine.clauses import ClauseSplitter, speakable
 from duologue.server.engine.stages import BrainRequest, Call, Say, TokenCount
+from duologue.server.engine.streams import closing
 
 if TYPE_CHECKING:
     from duologue.server.engine.stages import Brain, Synthesizer
     from duologue.server.session.commands import Respond
 
 __all__ = ["Answer", "Speech", "Words", "answer"]
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,7 @@ async def answer(asked: Respond, brain: Brain, synthesizer: Synthesizer) -> Asyn
         max_output_tokens=asked.max_output_tokens,
     )
     splitter = ClauseSplitter()
-    async with _closing(brain.respond(request)) as events:
+    async with closing(brain.respond(request)) as events:
         async for event in events:
             clauses: Iterable[str] = ()
             if isinstance(event, Call):
@@ -57,13 +55,13 @@ async def answer(asked: Respond, brain: Brain, synthesizer: Synthesizer) -> Asyn
             elif isinstance(event, Say):
                 yield Words(event.text)
             for clause in clauses:
-                async with _closing(_spoken(clause, asked, synthesizer)) as pieces:
+                async with closing(_spoken(clause, asked, synthesizer)) as pieces:
                     async for piece in pieces:
                         yield piece
             if not isinstance(event, Say):
                 yield event
     for clause in splitter.flush():
-        async with _closing(_spoken(clause, asked, synthesizer)) as pieces:
+        async with closing(_spoken(clause, asked, synthesizer)) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -75,16 +73,6 @@ async def _spoken(
     text = speakable(clause)
     if text:
         speech = synthesizer.speak(text, voice=asked.voice, speed=asked.speed)
-        async with _closing(speech) as chunks:
+        async with closing(speech) as chunks:
             async for pcm in chunks:
                 yield Speech(pcm)
-
-
-@asynccontextmanager
-async def _closing(stream: AsyncIterator[T]) -> AsyncGenerator[AsyncIterator[T]]:
-    """Close a stage's stream when its reader stops early, so that the stage stops at once."""
-    try:
-        yield stream
-    finally:
-        if isinstance(stream, AsyncGenerator):
-            await stream.aclose()

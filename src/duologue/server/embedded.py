@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from duologue.protocol.codec import Dialect
     from duologue.server.connection import Observer
-    from duologue.server.engine.stages import Brain, Synthesizer, Transcriber, Vad
+    from duologue.server.engine.selection import BrainChoice
+    from duologue.server.engine.stages import Synthesizer, Transcriber, TurnDetector, Vad
     from duologue.server.limits import Limits
 
 __all__ = ["LocalServer", "ObservedSession"]
@@ -52,10 +53,11 @@ class ObservedSession:
 
 
 class _Stages(TypedDict):
-    brain: str | Brain | Callable[[], Brain]
-    stt: str | Transcriber | Callable[[], Transcriber] | None
-    tts: str | Synthesizer | Callable[[], Synthesizer] | None
+    brain: BrainChoice
+    stt: str | Transcriber | type[Transcriber] | None
+    tts: str | Synthesizer | type[Synthesizer] | None
     vad: str | Callable[[], Vad] | None
+    turn: str | TurnDetector | type[TurnDetector] | None
 
 
 class LocalServer:
@@ -69,11 +71,12 @@ class LocalServer:
 
     def __init__(  # noqa: PLR0913  # one argument per choice
         self,
-        brain: str | Brain | Callable[[], Brain] = "scripted:",
+        brain: BrainChoice = "scripted:",
         *,
-        stt: str | Transcriber | Callable[[], Transcriber] | None = None,
-        tts: str | Synthesizer | Callable[[], Synthesizer] | None = None,
+        stt: str | Transcriber | type[Transcriber] | None = None,
+        tts: str | Synthesizer | type[Synthesizer] | None = None,
         vad: str | Callable[[], Vad] | None = None,
+        turn: str | TurnDetector | type[TurnDetector] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         api_key: str | None = None,
@@ -85,11 +88,12 @@ class LocalServer:
         """Choose who hears, thinks and speaks: see `open_engine`.
 
         Args:
-            brain: `scripted:`, `local:`, a brain of your own for all sessions, or a class or
-                function that makes one for each.
-            stt: Speech to text; goes with the brain unless it is given. So do `tts` and `vad`.
+            brain: A URI (`scripted:`, `scripted:support.toml`, `local:`), a brain of your own for
+                all sessions, a class of which each gets its own, or a function that answers.
+            stt: Speech to text; goes with the brain unless it is given. So do the others.
             tts: Text to speech.
             vad: Voice activity detection.
+            turn: Who judges under `semantic_vad` whether a turn is over.
             host: The address to listen on.
             port: 0 for any free one.
             api_key: What clients must show; `None` lets everybody on this machine in.
@@ -100,7 +104,7 @@ class LocalServer:
         """
         self.sessions: deque[ObservedSession] = deque(maxlen=MAX_SESSIONS)
         """The sessions so far, in the order in which they were opened; the last thousand."""
-        self._stages: _Stages = {"brain": brain, "stt": stt, "tts": tts, "vad": vad}
+        self._stages: _Stages = {"brain": brain, "stt": stt, "tts": tts, "vad": vad, "turn": turn}
         self._host = host
         self._port = port
         self._api_key = api_key

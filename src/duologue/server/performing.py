@@ -6,6 +6,7 @@ import logging
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from duologue.errors import EngineFailed
 from duologue.server.answering import Speech, Words, answer
 from duologue.server.engine.stages import BrainRequest, Call, TokenCount
 from duologue.server.session.commands import Cancel, Respond, Transcribe, Warm, Warn
@@ -77,7 +78,8 @@ class ConversationPerformer:
                 self._connection.flush()
         except Exception as error:  # noqa: BLE001  # an engine's fault ends this item's words only
             logger.warning("transcription failed: %s", error)
-            self._session.transcripts.failed(asked.item_id, str(error))
+            code = error.code if isinstance(error, EngineFailed) else "transcription_failed"
+            self._session.transcripts.failed(asked.item_id, str(error), code=code)
         else:
             self._session.transcripts.done(asked.item_id, "".join(words).strip())
         self._connection.flush()
@@ -103,7 +105,8 @@ class ConversationPerformer:
                     await self._connection.room()
         except Exception as error:  # noqa: BLE001  # an engine's fault ends this response only
             logger.warning("response failed: %s", error)
-            responses.failed(asked.response_id, str(error))
+            code = error.code if isinstance(error, EngineFailed) else "engine_failed"
+            responses.failed(asked.response_id, str(error), code=code)
         else:
             tokens = Tokens(counted.input_tokens, counted.cached_tokens, counted.output_tokens)
             responses.done(asked.response_id, tokens, truncated=counted.truncated)

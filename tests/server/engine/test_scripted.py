@@ -11,7 +11,6 @@ from duologue.audio.wav import read_wav
 from duologue.protocol import ga
 from duologue.server.engine.scripted import (
     EnergyVad,
-    Rule,
     ScriptedBrain,
     ScriptedTranscriber,
     ToneSynthesizer,
@@ -43,20 +42,6 @@ async def answer(brain: ScriptedBrain, request: BrainRequest) -> list[BrainEvent
 
 def spoken(events: list[BrainEvent]) -> str:
     return "".join(event.text for event in events if isinstance(event, Say))
-
-
-@pytest.mark.asyncio
-async def test_the_first_rule_that_matches_answers() -> None:
-    brain = ScriptedBrain([Rule("time", "It is noon."), Rule(".", "What?")])
-    assert spoken(await answer(brain, asked("What TIME is it"))) == "It is noon."
-    assert spoken(await answer(brain, asked("hm"))) == "What?"
-
-
-@pytest.mark.asyncio
-async def test_a_rule_may_compute_its_answer_or_call() -> None:
-    brain = ScriptedBrain([Rule("echo", str.upper), Rule("go", Call("go", "{}"))])
-    assert spoken(await answer(brain, asked("echo"))) == "ECHO"
-    assert await answer(brain, asked("go")) == [Call("go", "{}")]
 
 
 @pytest.mark.asyncio

@@ -49,19 +49,18 @@ def scripted_stages(*, knows_the_clips: bool) -> ScriptedStages:
         knows_the_clips: Whether the user says what the shipped clips say; otherwise speech is
             described by its length.
     """
+    from duologue.server.engine.script import Rule  # noqa: PLC0415  # as above
     from duologue.server.engine.scripted import (  # noqa: PLC0415  # with the server, an extra
-        Rule,
         ScriptedBrain,
         ScriptedTranscriber,
         ToneSynthesizer,
     )
-    from duologue.server.engine.stages import Call  # noqa: PLC0415  # as above
 
     rules = [
-        Rule("lights", Call("set_light", '{"room": "kitchen", "on": true}')),
-        Rule("can you hear", _STORY),
-        Rule("stop", "All right, I will stop."),
-        Rule("enough", "You are welcome."),
+        Rule(match="lights", call="set_light", arguments={"room": "kitchen", "on": True}),
+        Rule(match="can you hear", say=_STORY),
+        Rule(match="stop", say="All right, I will stop."),
+        Rule(match="enough", say="You are welcome."),
     ]
     return {
         "brain": ScriptedBrain(rules),

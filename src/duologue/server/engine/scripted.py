@@ -9,25 +9,29 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import random
 import re
 from array import array
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import lru_cache
 from operator import mul
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct
 
+from duologue.errors import EngineFailed
 from duologue.protocol import ga
 from duologue.protocol.formats import PCM16
 from duologue.protocol.model import UNSET
+from duologue.server.engine.script import Rule, Script, Step, filled, filled_text
 from duologue.server.engine.stages import BrainEvent, BrainRequest, Call, Engine, Say
+
+if TYPE_CHECKING:
+    from duologue.protocol.model import Json
 
 __all__ = [
     "EnergyVad",
-    "Rule",
     "ScriptedBrain",
     "ScriptedTranscriber",
     "ToneSynthesizer",
@@ -72,54 +76,75 @@ class ScriptedTranscriber:
         yield next(self._left, f"({PCM16.ms(len(pcm)) / 1000:.1f} seconds of speech)")
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What to answer when the last words of the user match."""
-
-    pattern: str
-    """A regular expression, looked for anywhere, whatever the case."""
-    answer: str | Call | Callable[[str], str]
-    """What to say, which function to call, or a function from the user's words to what to say."""
-
-
 class ScriptedBrain:
-    """Follows rules; without one it calls a tool that the user seems to name, or echoes."""
+    """Follows rules; without one it calls a tool that the user seems to name, or echoes.
 
-    def __init__(self, rules: Sequence[Rule] = ()) -> None:
-        self._rules = [(re.compile(rule.pattern, re.IGNORECASE), rule.answer) for rule in rules]
+    It remembers which rules it used, so each session has its own.
+    """
+
+    def __init__(self, rules: Sequence[Rule] = (), *, seed: int = 0) -> None:
+        """Take the rules; the first that matches counts.
+
+        Args:
+            rules: What to answer.
+            seed: Of the choice among several things to say.
+        """
+        self._rules = list(rules)
+        self._patterns = [rule.pattern() for rule in rules]
+        self._used: set[int] = set()
+        self._chance = random.Random(seed)  # noqa: S311  # the same choices every time
 
     async def respond(self, request: BrainRequest) -> AsyncIterator[BrainEvent]:
-        """Yield the answer of the first rule that matches."""
-        for event in self._answer(request):
-            yield event
-            await asyncio.sleep(0)
+        """Yield what the rule says, word by word as models do, and do what else it says.
+
+        Raises:
+            EngineFailed: If the rule says so.
+        """
+        chosen = self._choose(request)
+        if chosen is None:
+            for event in _unscripted(request):
+                yield event
+                await asyncio.sleep(0)
+            return
+        rule, words = chosen
+        for step in rule.doing:
+            for event in self._made(step, words):
+                yield event
+                await asyncio.sleep(0)
+            if step.wait is not UNSET:
+                await asyncio.sleep(step.wait)
+            if step.fail is not UNSET:
+                code = "engine_failed" if step.code is UNSET else step.code
+                raise EngineFailed(filled_text(step.fail, words), code=code)
 
     async def warm(self, request: BrainRequest) -> None:
         """Rules are always warm."""
 
-    def _answer(self, request: BrainRequest) -> Iterator[BrainEvent]:
-        heard = _last_words(request.items)
-        forced = _forced_tool(request)
-        if forced is not None:
-            yield _call(forced, heard)
-            return
-        last = request.items[-1] if request.items else None
-        if isinstance(last, ga.FunctionCallOutput):
-            yield from _say(_spoken_output(last.output))
-            return
-        for pattern, answer in self._rules:
-            if not pattern.search(heard):
+    def _choose(self, request: BrainRequest) -> tuple[Rule, dict[str, str]] | None:
+        """Return the rule to follow, which counts as used, and what fills its places."""
+        output = request.output
+        is_next = True
+        for index, rule in enumerate(self._rules):
+            if index in self._used or (rule.use == "next" and not is_next):
                 continue
-            if isinstance(answer, Call):
-                yield answer
-            else:
-                yield from _say(answer if isinstance(answer, str) else answer(heard))
-            return
-        tool = _named_tool(request, heard)
-        if tool is not None:
-            yield _call(tool, heard)
-            return
-        yield from _say(f"You said: {heard}" if heard else "I am listening.")
+            is_next = is_next and rule.use != "next"
+            ignores = rule.match if output is not None else rule.output
+            heard = request.heard
+            found = self._patterns[index].search(heard if output is None else output)
+            if ignores is UNSET and found and _permits(request, rule):
+                if rule.use != "repeat":
+                    self._used.add(index)
+                named = {name: text or "" for name, text in found.groupdict().items()}
+                return rule, {"heard": heard, "output": output or "", **named}
+        return None
+
+    def _made(self, step: Step, words: dict[str, str]) -> Iterator[BrainEvent]:
+        if step.say is not UNSET:
+            text = step.say if isinstance(step.say, str) else self._chance.choice(step.say)
+            yield from _say(filled_text(text, words))
+        if step.call is not UNSET:
+            arguments: Json = {} if step.arguments is UNSET else step.arguments
+            yield Call(step.call, msgspec.json.encode(filled(arguments, words)).decode())
 
 
 class ToneSynthesizer:
@@ -145,24 +170,14 @@ class ToneSynthesizer:
             await asyncio.sleep(len(characters) * ms / 1000 / self._pace)
 
 
-def scripted_engine(
-    *,
-    rules: Sequence[Rule] = (),
-    transcripts: Sequence[str] = (),
-    pace: float = math.inf,
-) -> Engine:
-    """Return an engine that follows a script.
-
-    Args:
-        rules: What to answer; the first that matches counts.
-        transcripts: What the turns of each session say, in order.
-        pace: How much faster than real time speech is made.
-    """
+def scripted_engine(script: Script | None = None) -> Engine:
+    """Return an engine that follows a script; without one it echoes."""
+    follows = script or Script()
     return Engine(
         vad=EnergyVad,
-        transcriber=lambda: ScriptedTranscriber(transcripts),
-        brain=lambda: ScriptedBrain(rules),
-        synthesizer=lambda: ToneSynthesizer(pace),
+        transcriber=lambda: ScriptedTranscriber(follows.transcripts),
+        brain=lambda: ScriptedBrain(follows.rules, seed=follows.seed),
+        synthesizer=lambda: ToneSynthesizer(follows.pace),
         labels={
             "vad": "loudness",
             "transcriber": "script",
@@ -172,22 +187,34 @@ def scripted_engine(
     )
 
 
+def _unscripted(request: BrainRequest) -> Iterator[BrainEvent]:
+    """Yield an answer to what no rule answers."""
+    heard = request.heard
+    tool = _forced_tool(request)
+    if tool is None and request.output is not None:
+        yield from _say(_spoken_output(request.output))
+        return
+    if tool := tool or _named_tool(request, heard):
+        yield _call(tool, heard)
+    else:
+        yield from _say(f"You said: {heard}" if heard else "I am listening.")
+
+
+def _permits(request: BrainRequest, rule: Rule) -> bool:
+    """Return whether the client's choice of tools lets a rule call, or not call, as it does."""
+    called = {step.call for step in rule.doing if step.call is not UNSET}
+    choice = request.tool_choice
+    if isinstance(choice, ga.ToolChoiceFunction):
+        return called == {choice.name}
+    if choice == ga.ToolChoiceMode.REQUIRED:
+        return bool(called)
+    return not (called and choice == ga.ToolChoiceMode.NONE)
+
+
 def _say(text: str) -> Iterator[Say]:
     """Yield a text word by word, as models do."""
     for word in re.findall(r"\S+\s*", text):
         yield Say(word)
-
-
-def _last_words(items: Sequence[ga.Item]) -> str:
-    for item in reversed(items):
-        if isinstance(item, ga.Message) and item.role == ga.MessageRole.USER:
-            parts = [
-                part.transcript if isinstance(part, ga.InputAudio) else part.text
-                for part in item.content
-                if isinstance(part, ga.InputAudio | ga.InputText)
-            ]
-            return " ".join(text for text in parts if isinstance(text, str))
-    return ""
 
 
 def _functions(request: BrainRequest) -> list[ga.FunctionTool]:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypedDict, runtime_checkable
+
+from duologue.protocol import ga
 
 if TYPE_CHECKING:
     from duologue.protocol.ga import Item, Tool, ToolChoice
@@ -23,7 +25,9 @@ __all__ = [
     "BrainRequest",
     "Call",
     "Engine",
+    "OpenStages",
     "Say",
+    "StageParts",
     "Stages",
     "Synthesizer",
     "TokenCount",
@@ -39,6 +43,7 @@ VAD_FRAME_BYTES = VAD_FRAME_MS * 24 * 2
 """The same frame in bytes of 24 kHz PCM16."""
 
 
+@runtime_checkable
 class Vad(Protocol):
     """Judges whether a frame holds speech. One per session; quick enough to be called inline."""
 
@@ -47,6 +52,7 @@ class Vad(Protocol):
         ...
 
 
+@runtime_checkable
 class TurnDetector(Protocol):
     """Judges by the words whether a speaker has finished; quick enough to be called inline.
 
@@ -98,6 +104,25 @@ class BrainRequest:
     """Whether several may be called; a second call is left out otherwise."""
     max_output_tokens: int | None = None
     """Stop after so many tokens; `None` is no limit."""
+
+    @property
+    def heard(self) -> str:
+        """The user's last words, spoken or written; empty when there are none."""
+        for item in reversed(self.items):
+            if isinstance(item, ga.Message) and item.role == ga.MessageRole.USER:
+                parts = [
+                    part.transcript if isinstance(part, ga.InputAudio) else part.text
+                    for part in item.content
+                    if isinstance(part, ga.InputAudio | ga.InputText)
+                ]
+                return " ".join(text for text in parts if isinstance(text, str))
+        return ""
+
+    @property
+    def output(self) -> str | None:
+        """What a function answered, when that is what this answers to."""
+        last = self.items[-1] if self.items else None
+        return last.output if isinstance(last, ga.FunctionCallOutput) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,3 +218,24 @@ class Engine:
             synthesizer=self.synthesizer(),
             turn_detector=self.turn_detector() if self.turn_detector is not None else None,
         )
+
+
+class StageParts(TypedDict, total=False):
+    """What opens some of the stages, by their names in `Engine`."""
+
+    vad: Callable[[], Vad]
+    transcriber: Callable[[], Transcriber]
+    brain: Callable[[], Brain]
+    synthesizer: Callable[[], Synthesizer]
+    turn_detector: Callable[[], TurnDetector]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStages:
+    """The stages that one family of engines opened."""
+
+    parts: StageParts
+    labels: dict[str, str]
+    """What each runs on, for people."""
+    close: Callable[[], Coroutine[None, None, None]] = _close_nothing
+    """Frees what they hold."""

@@ -148,9 +148,9 @@ class Responses:
         else:
             self._finish(response_id, "completed", None, tokens)
 
-    def failed(self, response_id: str, message: str) -> None:
+    def failed(self, response_id: str, message: str, *, code: str = "engine_failed") -> None:
         """End a response that the engine could not make."""
-        error = ga.ResponseError(type="server_error", code="engine_failed", message=message)
+        error = ga.ResponseError(type="server_error", code=code, message=message)
         details = ga.ResponseStatusDetails(type="failed", error=error)
         self._finish(response_id, "failed", details, NO_TOKENS)
 

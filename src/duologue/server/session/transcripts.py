@@ -108,7 +108,7 @@ class Transcripts:
                 )
         self._found(item_id)
 
-    def failed(self, item_id: str, message: str) -> None:
+    def failed(self, item_id: str, message: str, *, code: str = "transcription_failed") -> None:
         """Tell that the words could not be found; the item is answered without them."""
         if item_id == self._guessed_id:
             self._guessed_id = None  # it is tried again when the turn ends
@@ -117,9 +117,7 @@ class Transcripts:
         if stored is not None:
             set_transcript(stored, "")
             if self._is_told(item_id):
-                error = ga.TranscriptionError(
-                    type="server_error", code="transcription_failed", message=message
-                )
+                error = ga.TranscriptionError(type="server_error", code=code, message=message)
                 self._emit(
                     ga.ConversationItemInputAudioTranscriptionFailedEvent(
                         event_id=self._new_id("event"),

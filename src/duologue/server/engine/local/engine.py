@@ -6,16 +6,15 @@ import asyncio
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Final
 
 from duologue import models
 from duologue.errors import MissingExtra, ModelUnavailable
-from duologue.server.engine.stages import VAD_FRAME_BYTES, BrainRequest
+from duologue.server.engine.local.turns import WordTurnDetector
+from duologue.server.engine.stages import VAD_FRAME_BYTES, BrainRequest, StageParts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from duologue.server.engine.stages import Brain, Synthesizer, Transcriber, Vad
 
 __all__ = ["LocalStages", "load_stages"]
 
@@ -24,15 +23,6 @@ MOST_THREADS: Final = 4
 
 SLOTS: Final = 2
 """How many sessions are answered at a time; the others wait in line."""
-
-
-class StageParts(TypedDict, total=False):
-    """Stages, by their names in `Engine`."""
-
-    vad: Callable[[], Vad]
-    transcriber: Callable[[], Transcriber]
-    brain: Callable[[], Brain]
-    synthesizer: Callable[[], Synthesizer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +111,16 @@ def _load_synthesizer(_name: str | None) -> LocalStages:
     return LocalStages({"synthesizer": lambda: synthesizer}, label, (synthesizer.close,))
 
 
+def _load_turn_detector(_name: str | None) -> LocalStages:
+    return LocalStages({"turn_detector": WordTurnDetector}, {"turn_detector": "last words"})
+
+
 _LOADERS: Final[dict[str, Callable[[str | None], LocalStages]]] = {
     "vad": _load_vad,
     "transcriber": _load_transcriber,
     "brain": _load_brain,
     "synthesizer": _load_synthesizer,
+    "turn_detector": _load_turn_detector,
 }
 
 
