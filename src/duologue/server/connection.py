@@ -17,7 +17,7 @@ from starlette.websockets import WebSocketDisconnect
 from duologue.errors import DecodeError
 from duologue.protocol import ga
 from duologue.protocol.ga import translation
-from duologue.server.outbox import Outbox
+from duologue.server.mailbox import Mailbox
 from duologue.server.wire import RefusedEvent
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Connection(Generic[Received, Sent, Command]):
         self._wire = wire
         self._seconds = seconds
         self._observe = observe
-        self._outbox = Outbox()
+        self._outbox: Mailbox[str] = Mailbox()
         self._jobs: dict[str, asyncio.Task[None]] = {}
 
     async def run(self, performer: Performer[Command]) -> None:
@@ -150,9 +150,13 @@ class Connection(Generic[Received, Sent, Command]):
             if self._observe is not None:
                 self._observe(event)
             for frame in self._wire.write(event):
-                self._outbox.put_nowait(frame)
+                self._put(frame)
         for command in self._session.take_commands():
             self._performer.carry_out(command)
+
+    def _put(self, frame: bytes) -> None:
+        text = frame.decode()
+        self._outbox.put_nowait(text, len(text))
 
     async def room(self) -> None:
         """Wait until the client has read enough of what was sent."""

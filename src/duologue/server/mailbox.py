@@ -1,22 +1,24 @@
-"""Frames on their way to one client, with a bound."""
+"""What is on its way to somebody, with a bound."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Final
+from typing import Final, Generic, TypeVar
 
-__all__ = ["ROOM_BYTES", "Outbox"]
+__all__ = ["ROOM_BYTES", "Mailbox"]
 
 ROOM_BYTES: Final = 1 << 20
 """Nothing more is made while more than this waits: 16 s of speech in base64."""
 
+T = TypeVar("T")
 
-class Outbox:
-    """A queue of frames: anybody puts, one writer takes."""
+
+class Mailbox(Generic[T]):
+    """A queue of frames or events: anybody puts, one takes."""
 
     def __init__(self) -> None:
-        self._frames: deque[str] = deque()
+        self._waiting: deque[tuple[T, int, float]] = deque()
         self._bytes = 0
         self._filled = asyncio.Event()
         self._has_room = asyncio.Event()
@@ -24,28 +26,40 @@ class Outbox:
         self._is_empty = asyncio.Event()
         self._is_empty.set()
 
-    def put_nowait(self, frame: bytes) -> None:
-        """Add a frame."""
-        text = frame.decode()
-        self._frames.append(text)
-        self._bytes += len(text)
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything was taken."""
+        return not self._waiting
+
+    def put_nowait(self, item: T, size: int, due: float = 0.0) -> None:
+        """Add something.
+
+        Args:
+            item: What.
+            size: Its bytes.
+            due: The loop's time before which it is not taken; never less than that of the last.
+        """
+        self._waiting.append((item, size, due))
+        self._bytes += size
         self._filled.set()
         self._is_empty.clear()
         if self._bytes > ROOM_BYTES:
             self._has_room.clear()
 
-    async def take(self) -> str:
-        """Return the next frame, when there is one."""
-        while not self._frames:
+    async def take(self) -> T:
+        """Return the next, when there is one and its time has come."""
+        while not self._waiting:
             self._filled.clear()
             await self._filled.wait()
-        text = self._frames.popleft()
-        self._bytes -= len(text)
+        if due := self._waiting[0][2]:
+            await asyncio.sleep(due - asyncio.get_running_loop().time())
+        item, size, _ = self._waiting.popleft()
+        self._bytes -= size
         if self._bytes <= ROOM_BYTES:
             self._has_room.set()
-        if not self._frames:
+        if not self._waiting:
             self._is_empty.set()
-        return text
+        return item
 
     async def emptied(self) -> None:
         """Wait until everything was taken."""
