@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from contextlib import AsyncExitStack
-from typing import Literal, TypedDict
+from typing import Literal, NamedTuple, TypedDict
 from urllib.parse import urlsplit
 
 import click
@@ -59,7 +59,23 @@ __all__ = ["serve"]
     is_flag=True,
     help="Refuse what OpenAI refuses although published clients send it; else it is logged.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Log sessions as they come and go.")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="FAULT",
+    help="Let something go wrong, as written below; may be repeated.",
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Of the dice that faults throw: the same seed, the same luck.",
+)
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Log sessions as they come and go, and injected faults."
+)
 def serve(  # noqa: PLR0913  # one argument per option
     *,
     host: str,
@@ -73,6 +89,8 @@ def serve(  # noqa: PLR0913  # one argument per option
     dialect: Literal["auto", "ga", "beta"],
     refuse_beta: bool,
     strict: bool,
+    faults: tuple[str, ...],
+    seed: int,
     verbose: bool,
 ) -> None:
     """Serve the Realtime protocol on this machine.
@@ -81,6 +99,22 @@ def serve(  # noqa: PLR0913  # one argument per option
     Any client works with it unchanged, GA or beta, for example:
       duologue serve --brain local
       export OPENAI_BASE_URL=http://127.0.0.1:8080/v1
+
+    \b
+    A FAULT is written KIND[=VALUE][@EVENT][#NTH][:CHANCE][,FIELD=VALUE]...
+      close=1011@response.output_audio.delta#3   close after the third of these events
+      close=1006,after=10                        break the connection after 10 s
+      drop@response.done:0.1                     lose one in ten, by the dice of --seed
+      delay=0.2@response.*,jitter=0.1            200 to 300 ms later, order kept
+      reorder@response.created                   one event overtakes it
+      duplicate, truncate                        each event twice; half of each frame
+      stall=3@response.output_audio.delta#2      nothing comes for 3 s; `stall`: for ever
+      slow=16000,latency=0.1                     16 kB a second, 100 ms each way
+      error=rate_limit_exceeded@response.create  answer it with this error
+      expire,after=30                            session_expired after 30 s, close 1001
+      refuse=429,retry_after=5,connection=1      refuse the first to connect
+    EVENT is a type or a pattern of types, in GA names. FIELDs of each KIND are: after (seconds),
+    times, connection, and those of the Python class; see the page on faults.
     """
     api_key = api_key or None  # an empty variable is no key
     if verbose:
@@ -88,10 +122,27 @@ def serve(  # noqa: PLR0913  # one argument per option
         logging.getLogger("duologue").setLevel(logging.INFO)
     sys.path.insert(0, "")  # `python:module:name` finds the modules of this folder
     stages: Stages = {"brain": brain, "stt": stt, "tts": tts, "vad": vad, "turn": turn}
+    wrong = _Wrong(faults, seed)
     spoken = None if dialect == "auto" else dialect
     asyncio.run(
-        _serve(host, port, stages, api_key, dialect=spoken, refuses_beta=refuse_beta, strict=strict)
+        _serve(
+            host,
+            port,
+            stages,
+            api_key,
+            wrong,
+            dialect=spoken,
+            refuses_beta=refuse_beta,
+            strict=strict,
+        )
     )
+
+
+class _Wrong(NamedTuple):
+    """What is to go wrong."""
+
+    faults: tuple[str, ...]
+    seed: int
 
 
 class Stages(TypedDict):
@@ -109,6 +160,7 @@ async def _serve(  # one argument per choice
     port: int,
     stages: Stages,
     api_key: str | None,
+    wrong: _Wrong,
     *,
     dialect: Literal["ga", "beta"] | None,
     refuses_beta: bool,
@@ -116,7 +168,10 @@ async def _serve(  # one argument per choice
 ) -> None:
     from duologue.server import Listener, create_app, open_engine  # noqa: PLC0415  # an extra
     from duologue.server.door import demand_key  # noqa: PLC0415  # as above
+    from duologue.server.faults import parse_fault  # noqa: PLC0415  # as above
+    from duologue.server.injection import Faults  # noqa: PLC0415  # as above
 
+    faults = Faults(map(parse_fault, wrong.faults), seed=wrong.seed)
     demand_key(host, api_key)
     began = time.monotonic()
     stopped = asyncio.Event()
@@ -130,10 +185,17 @@ async def _serve(  # one argument per choice
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, stopped.set)
         app = create_app(
-            engine, api_key=api_key, dialect=dialect, refuses_beta=refuses_beta, strict=strict
+            engine,
+            api_key=api_key,
+            dialect=dialect,
+            refuses_beta=refuses_beta,
+            strict=strict,
+            faults=faults,
         )
         await stack.enter_async_context(listener.serving(app))
         _announce(listener.url, engine.labels, api_key, time.monotonic() - began)
+        for fault in faults:
+            click.echo(f"  fault: {fault}")
         await stopped.wait()
         click.echo("Closing sessions.")
 

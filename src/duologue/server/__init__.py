@@ -12,10 +12,11 @@ from duologue.errors import MissingExtra
 
 if TYPE_CHECKING:
     from duologue.server.app import create_app
-    from duologue.server.embedded import LocalServer, ObservedSession
+    from duologue.server.embedded import LocalServer
     from duologue.server.engine.selection import open_engine
     from duologue.server.limits import Limits
     from duologue.server.listening import Listener
+    from duologue.server.observed import ObservedSession
 
 __all__ = ["Limits", "Listener", "LocalServer", "ObservedSession", "create_app", "open_engine"]
 
@@ -23,7 +24,7 @@ _PLACES = {
     "Limits": "limits",
     "Listener": "listening",
     "LocalServer": "embedded",
-    "ObservedSession": "embedded",
+    "ObservedSession": "observed",
     "create_app": "app",
     "open_engine": "engine.selection",
 }

@@ -19,6 +19,7 @@ from duologue.protocol.ga.translation import TranslationSession
 from duologue.server.client_secrets import ClientSecrets
 from duologue.server.connection import Connection
 from duologue.server.door import Denied, Door, offered_subprotocols
+from duologue.server.injection import Faults
 from duologue.server.limits import Limits
 from duologue.server.opening import PATHS, Dismissed, Opening, read_opening
 from duologue.server.performing import ConversationPerformer
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from duologue.protocol.codec import Dialect
     from duologue.server.client_secrets import BoundSession
     from duologue.server.connection import Observer
+    from duologue.server.disturbance import Disturbance
     from duologue.server.engine.stages import Engine
 
 __all__ = ["create_app"]
@@ -62,7 +64,8 @@ def create_app(
     dialect: Dialect | None = None,
     refuses_beta: bool = False,
     strict: bool = False,
-    open_observer: Callable[[], Observer] | None = None,
+    faults: Faults | None = None,
+    open_observer: Callable[[Disturbance], Observer] | None = None,
 ) -> Starlette:
     """Return the application that serves the Realtime protocol.
 
@@ -73,6 +76,7 @@ def create_app(
         dialect: Spoken with every client; `None`: with each the one that it asks for.
         refuses_beta: Close on clients that speak beta with 4000, as OpenAI does since 2026-05-12.
         strict: Refuse what OpenAI refuses although real clients send it; else it is logged.
+        faults: What goes wrong.
         open_observer: Called for each session; what it returns is told of every event.
 
     Raises:
@@ -85,6 +89,7 @@ def create_app(
         engine,
         door,
         limits,
+        faults or Faults(),
         open_observer,
         dialect=dialect,
         refuses_beta=refuses_beta,
@@ -111,7 +116,8 @@ class _House:
         engine: Engine,
         door: Door,
         limits: Limits,
-        open_observer: Callable[[], Observer] | None,
+        faults: Faults,
+        open_observer: Callable[[Disturbance], Observer] | None,
         *,
         dialect: Dialect | None,
         refuses_beta: bool,
@@ -120,6 +126,7 @@ class _House:
         self._engine = engine
         self._door = door
         self._limits = limits
+        self._faults = faults
         self._open_observer = open_observer
         self._dialect: Dialect | None = dialect
         self._refuses_beta = refuses_beta
@@ -127,19 +134,23 @@ class _House:
         self._strict = strict
 
     async def health(self, _request: Request) -> JSONResponse:
-        """Answer that the server lives."""
-        return JSONResponse({"status": "ok", "sessions": self._door.sessions})
+        """Answer that the server lives, and what is made to go wrong on it."""
+        faults = [str(fault) for fault in self._faults]
+        told = {"faults": faults} if faults else {}
+        return JSONResponse({"status": "ok", "sessions": self._door.sessions, **told})
 
     async def enter(self, path: str, socket: WebSocket) -> None:
         """Serve a client that may enter, or tell it why not."""
         try:
             bound = self._door.admit(socket, time.monotonic())
-            with self._door.seat():
-                await self._let_in(path, socket, bound)
+            with self._door.seat(), self._faults.disturbing() as disturbance:
+                await self._let_in(path, socket, bound, disturbance)
         except Denied as denied:
             await socket.send_denial_response(denied.response())
 
-    async def _let_in(self, path: str, socket: WebSocket, bound: BoundSession | None) -> None:
+    async def _let_in(
+        self, path: str, socket: WebSocket, bound: BoundSession | None, disturbance: Disturbance
+    ) -> None:
         offered = offered_subprotocols(socket)
         try:
             asked = self._read(path, socket, offered, bound)
@@ -148,7 +159,7 @@ class _House:
             await _dismiss(socket, dismissed)
         else:
             await _accept(socket, offered)
-            await self._serve(socket, asked, bound)
+            await self._serve(socket, asked, bound, disturbance)
 
     def _read(
         self, path: str, socket: WebSocket, offered: list[str], bound: BoundSession | None
@@ -166,19 +177,29 @@ class _House:
             raise Dismissed("beta_api_shape_disabled", message)
         return asked
 
-    async def _serve(self, socket: WebSocket, asked: Opening, bound: BoundSession | None) -> None:
+    async def _serve(
+        self,
+        socket: WebSocket,
+        asked: Opening,
+        bound: BoundSession | None,
+        disturbance: Disturbance,
+    ) -> None:
         logger.info("session opened, %d now", self._door.sessions)
         try:
-            await self._converse(socket, asked, bound)
+            await self._converse(socket, asked, bound, disturbance)
         except Exception:
             logger.exception("a session ended by a fault of ours")
         finally:
             logger.info("session closed, %d now", self._door.sessions - 1)
 
     async def _converse(
-        self, socket: WebSocket, asked: Opening, bound: BoundSession | None
+        self,
+        socket: WebSocket,
+        asked: Opening,
+        bound: BoundSession | None,
+        disturbance: Disturbance,
     ) -> None:
-        observe = self._open_observer() if self._open_observer is not None else None
+        observe = self._open_observer(disturbance) if self._open_observer is not None else None
         seconds = self._limits.session_seconds
         stages = self._engine.session()
         session = ServerSession(
@@ -193,7 +214,9 @@ class _House:
             strict=self._strict,
         )
         wire = BetaWire() if asked.dialect == "beta" else GaWire()
-        connection = Connection(socket, session, wire, seconds=seconds, observe=observe)
+        connection = Connection(
+            socket, session, wire, disturbance, seconds=seconds, observe=observe
+        )
         try:
             await connection.run(ConversationPerformer(session, stages, connection))
         finally:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from starlette.websockets import WebSocketDisconnect
@@ -18,13 +19,15 @@ from duologue.errors import DecodeError
 from duologue.protocol import ga
 from duologue.protocol.ga import translation
 from duologue.server.mailbox import Mailbox
+from duologue.server.session.refusal import Refusal
 from duologue.server.wire import RefusedEvent
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
-    from duologue.protocol.model import Event, UnknownEvent, UnsetType
-    from duologue.server.session.refusal import Refusal
+    from duologue.protocol.model import Event, UnsetType
+    from duologue.server.disturbance import Disturbance
+    from duologue.server.faults import SendError
     from duologue.server.wire import Wire
 
 __all__ = ["AnyReceived", "AnySent", "Connection", "Core", "Observer", "Performer"]
@@ -36,6 +39,10 @@ SLOW_SECONDS = 10.0
 
 CLOSE_SECONDS = 1.0
 
+ABNORMAL_CLOSURE = 1006
+BREAK_EXTENSION = "duologue.break"
+"""What the listener offers beside ASGI: `break`, a function that breaks the TCP connection."""
+
 AnyReceived = ga.AnyClientEvent | translation.AnyTranslationClientEvent
 """A client event, whatever the session is for."""
 
@@ -45,10 +52,10 @@ AnySent = ga.KnownServerEvent | translation.KnownTranslationServerEvent
 Observer = Callable[[AnyReceived | AnySent], None]
 """Told of every event of a session, in order."""
 
-Received = TypeVar("Received", bound="Event | UnknownEvent")
+Received = TypeVar("Received", bound=AnyReceived)
 Sent = TypeVar("Sent", bound="Event")
 Command = TypeVar("Command")
-Received_contra = TypeVar("Received_contra", bound="Event | UnknownEvent", contravariant=True)
+Received_contra = TypeVar("Received_contra", bound=AnyReceived, contravariant=True)
 Sent_co = TypeVar("Sent_co", bound="Event", covariant=True)
 Command_co = TypeVar("Command_co", covariant=True)
 Command_contra = TypeVar("Command_contra", contravariant=True)
@@ -98,6 +105,7 @@ class Connection(Generic[Received, Sent, Command]):
         socket: WebSocket,
         session: Core[Received, Sent, Command],
         wire: Wire[Received, Sent],
+        disturbance: Disturbance,
         *,
         seconds: float,
         observe: Callable[[Received | Sent], None] | None = None,
@@ -109,6 +117,7 @@ class Connection(Generic[Received, Sent, Command]):
         self._observe = observe
         self._outbox: Mailbox[str] = Mailbox()
         self._jobs: dict[str, asyncio.Task[None]] = {}
+        self._disturbance = disturbance
 
     async def run(self, performer: Performer[Command]) -> None:
         """Serve until either side closes."""
@@ -117,10 +126,13 @@ class Connection(Generic[Received, Sent, Command]):
         async with self._tasks:
             writer = self._tasks.create_task(self._write())
             expiring = self._tasks.create_task(self._expire(self._seconds))
+            self._disturbance.attach(self)
             try:
                 self.flush()
+                self._disturbance.wake()
                 await self._read()
             finally:
+                self._disturbance.detach()
                 writer.cancel()
                 expiring.cancel()
                 for job in self._jobs.values():
@@ -146,29 +158,50 @@ class Connection(Generic[Received, Sent, Command]):
 
     def flush(self) -> None:
         """Send what the core wants sent, start and stop what it wants done."""
-        for event in self._session.take_events():
-            if self._observe is not None:
-                self._observe(event)
-            for frame in self._wire.write(event):
-                self._put(frame)
+        self._send()
         for command in self._session.take_commands():
             self._performer.carry_out(command)
-
-    def _put(self, frame: bytes) -> None:
-        text = frame.decode()
-        self._outbox.put_nowait(text, len(text))
 
     async def room(self) -> None:
         """Wait until the client has read enough of what was sent."""
         await self._outbox.room()
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the socket once everything is written.
+        """Close the socket once everything is written; 1006 breaks it instead.
 
         A client that does not even read the close is left to the server.
         """
         await self._outbox.emptied()
-        await self._close(code, reason)
+        if code == ABNORMAL_CLOSURE:
+            self._socket.scope["extensions"][BREAK_EXTENSION]["break"]()
+        else:
+            await self._close(code, reason)
+
+    # What the disturbance uses, besides.
+
+    def put(self, frame: bytes, due: float = 0.0) -> None:
+        """Send a frame, not before a time of the loop."""
+        text = frame.decode()
+        self._outbox.put_nowait(text, len(text), due)
+
+    def hear_frame(self, frame: bytes | str) -> None:
+        """Take a frame that has come."""
+        for event in self._read_frame(frame):
+            self._hear(event)
+
+    def answer_error(self, error: SendError, event_id: str | UnsetType) -> None:
+        """Send an `error` event at once, about an event of the client's if there is one."""
+        self._session.refuse(Refusal(error.code, error.message, type=error.type), event_id)
+        self._send()
+
+    def expire(self) -> str:
+        """Tell that the session's time is up; return the reason of the close that follows."""
+        reason = f"Your session hit the maximum duration of {self._seconds / 60:g} minutes."
+        self._session.expire(reason)
+        self.flush()
+        return reason
+
+    # The socket.
 
     async def _close(self, code: int, reason: str) -> None:
         with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
@@ -182,6 +215,8 @@ class Connection(Generic[Received, Sent, Command]):
                 return
             self._receive(message.get("text") or message.get("bytes") or b"")
             self.flush()
+            if self._disturbance.is_active:
+                await self._disturbance.room()
             if self._outbox.has_room:
                 continue
             try:
@@ -193,24 +228,39 @@ class Connection(Generic[Received, Sent, Command]):
 
     async def _expire(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        reason = f"Your session hit the maximum duration of {seconds / 60:g} minutes."
-        self._session.expire(reason)
-        self.flush()
-        await self.close(1001, reason)
+        await self.close(1001, self.expire())
 
     def _receive(self, frame: bytes | str) -> None:
+        if not self._disturbance.is_active:
+            self.hear_frame(frame)
+            return
+        for event in self._read_frame(frame):
+            self._disturbance.receive(event, frame, partial(self._hear, event))
+
+    def _hear(self, event: Received) -> None:
+        if self._observe is not None:
+            self._observe(event)
+        self._session.receive(event)
+
+    def _read_frame(self, frame: bytes | str) -> Sequence[Received]:
         try:
-            events = self._wire.read(frame)
+            return self._wire.read(frame)
         except DecodeError as error:
             self._session.refuse_frame(error)
-            return
         except RefusedEvent as refused:
             self._session.refuse(refused.refusal, refused.event_id)
-            return
-        for event in events:
+        return ()
+
+    def _send(self) -> None:
+        for event in self._session.take_events():
             if self._observe is not None:
                 self._observe(event)
-            self._session.receive(event)
+            frames = self._wire.write(event)
+            if self._disturbance.is_active:
+                self._disturbance.send(event.type, frames)
+            else:
+                for frame in frames:
+                    self.put(frame)
 
     async def _write(self) -> None:
         try:

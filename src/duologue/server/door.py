@@ -37,19 +37,28 @@ class Denied(Exception):
     """A request that is refused before there is a session, with an HTTP status."""
 
     def __init__(
-        self, status: int, code: str | None, message: str, param: str | None = None
+        self,
+        status: int,
+        code: str | None,
+        message: str,
+        param: str | None = None,
+        *,
+        retry_after: int | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.param = param
+        self.retry_after = retry_after
+        """Seconds after which it is worth asking again."""
 
     def response(self) -> JSONResponse:
         """Return the answer, in the shape of OpenAI's errors."""
         kind = "server_error" if self.status >= 500 else "invalid_request_error"
         error = {"type": kind, "code": self.code, "message": self.message, "param": self.param}
-        return JSONResponse({"error": error}, status_code=self.status)
+        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        return JSONResponse({"error": error}, status_code=self.status, headers=headers)
 
 
 def demand_key(host: str, api_key: str | None) -> None:

@@ -4,52 +4,31 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self, TypedDict
 
 from duologue.errors import Closed
-from duologue.protocol import ga
-from duologue.protocol.ga.translation import KnownTranslationClientEvent
-from duologue.protocol.model import UnknownEvent
 from duologue.server.app import create_app
-from duologue.server.connection import AnyReceived, AnySent
 from duologue.server.door import demand_key
 from duologue.server.engine.selection import open_engine
+from duologue.server.injection import Faults
 from duologue.server.listening import Listener
+from duologue.server.observed import ObservedSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from duologue.protocol.codec import Dialect
     from duologue.server.connection import Observer
+    from duologue.server.disturbance import Disturbance
     from duologue.server.engine.selection import BrainChoice
     from duologue.server.engine.stages import Synthesizer, Transcriber, TurnDetector, Vad
+    from duologue.server.faults import Fault
+    from duologue.server.injection import Sessions
     from duologue.server.limits import Limits
 
-__all__ = ["LocalServer", "ObservedSession"]
+__all__ = ["LocalServer"]
 
 MAX_SESSIONS: Final = 1000
-MAX_OBSERVED: Final = 20_000
-"""Events kept per session and direction; older ones are forgotten."""
-
-
-@dataclass(slots=True)
-class ObservedSession:
-    """What one session of a `LocalServer` received and sent, to be asserted on."""
-
-    received: deque[AnyReceived] = field(
-        default_factory=lambda: deque[AnyReceived](maxlen=MAX_OBSERVED)
-    )
-    """Events from the client."""
-    sent: deque[AnySent] = field(default_factory=lambda: deque[AnySent](maxlen=MAX_OBSERVED))
-    """Events to the client."""
-
-    def observe(self, event: AnyReceived | AnySent) -> None:
-        """Keep an event."""
-        if isinstance(event, UnknownEvent | ga.KnownClientEvent | KnownTranslationClientEvent):
-            self.received.append(event)
-        else:
-            self.sent.append(event)
 
 
 class _Stages(TypedDict):
@@ -84,6 +63,8 @@ class LocalServer:
         dialect: Dialect | None = None,
         refuses_beta: bool = False,
         strict: bool = False,
+        faults: Iterable[Fault] = (),
+        seed: int = 0,
     ) -> None:
         """Choose who hears, thinks and speaks: see `open_engine`.
 
@@ -101,6 +82,8 @@ class LocalServer:
             dialect: Spoken with every client; `None`: with each the one that it asks for.
             refuses_beta: Close on clients that speak beta with 4000, as OpenAI does.
             strict: Refuse what OpenAI refuses although real clients send it; else it is logged.
+            faults: What goes wrong, and when; see `duologue.server.faults`.
+            seed: Of the dice that faults with a `chance` or `jitter` throw.
         """
         self.sessions: deque[ObservedSession] = deque(maxlen=MAX_SESSIONS)
         """The sessions so far, in the order in which they were opened; the last thousand."""
@@ -112,6 +95,7 @@ class LocalServer:
         self._dialect: Dialect | None = dialect
         self._refuses_beta = refuses_beta
         self._strict = strict
+        self._faults = Faults(faults, seed=seed)
         self._listener: Listener | None = None
         self._exit = AsyncExitStack()
 
@@ -121,6 +105,15 @@ class LocalServer:
         if self._listener is None:
             raise Closed("the server is not running: use `async with LocalServer() as server`")
         return self._listener.url
+
+    def fail(self, *faults: Fault, sessions: Sessions = "all") -> None:
+        """Let things go wrong from now on.
+
+        Args:
+            faults: What, and when; their `after` counts from now in sessions that are open.
+            sessions: `all`, those that are open included, or only the `next` connection.
+        """
+        self._faults.fail(faults, sessions=sessions)
 
     async def __aenter__(self) -> Self:
         """Load the engine and listen.
@@ -142,6 +135,7 @@ class LocalServer:
                 dialect=self._dialect,
                 refuses_beta=self._refuses_beta,
                 strict=self._strict,
+                faults=self._faults,
                 open_observer=self._open_session,
             )
             await exit_.enter_async_context(listener.serving(app))
@@ -153,7 +147,7 @@ class LocalServer:
         self._listener = None
         await self._exit.aclose()
 
-    def _open_session(self) -> Observer:
-        session = ObservedSession()
+    def _open_session(self, disturbance: Disturbance) -> Observer:
+        session = ObservedSession(disturbance)
         self.sessions.append(session)
         return session.observe

@@ -11,6 +11,7 @@ import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from duologue.errors import ConfigurationError
+from duologue.server.connection import BREAK_EXTENSION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -27,9 +28,14 @@ CUT_SECONDS = 5.0
 
 
 class _Protocol(WebSocketsSansIOProtocol):
-    """Cuts a connection that is over, if its client leaves unread what it was sent before."""
+    """Cuts a connection that is over, if its client leaves unread what it was sent before.
+
+    Lets the application break the TCP connection, which ASGI has no word for.
+    """
 
     async def run_asgi(self) -> None:
+        extensions = self.scope.setdefault("extensions", {})
+        extensions[BREAK_EXTENSION] = {"break": self.transport.abort}
         await super().run_asgi()
         asyncio.get_running_loop().call_later(CUT_SECONDS, self.transport.abort)
 

@@ -15,16 +15,24 @@ class Refusal(Exception):  # an answer, not an error of ours
     Source: DIALECTS.md §7 for codes and messages.
     """
 
-    def __init__(self, code: str | None, message: str, param: str | None = None) -> None:
+    def __init__(
+        self,
+        code: str | None,
+        message: str,
+        param: str | None = None,
+        *,
+        type: str = "invalid_request_error",  # noqa: A002  # the wire's own word
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.param = param
+        self.type = type
 
     def error(self, event_id: str | UnsetType) -> ga.RealtimeError:
         """Return the body of the `error` event, naming the client event at fault."""
         return ga.RealtimeError(
-            type="invalid_request_error",
+            type=self.type,
             code=self.code,
             message=self.message,
             param=self.param,
