@@ -44,6 +44,7 @@ async def connected(server: LocalServer) -> AsyncIterator[AsyncRealtimeConnectio
         assert created.type == "session.created"
         assert created.session.input_audio_format == "pcm16"
         assert created.session.turn_detection.silence_duration_ms == 200
+        assert created.session.temperature == 0.8
         yield connection
 
 
@@ -59,9 +60,9 @@ async def until(connection: AsyncRealtimeConnection, kind: str) -> tuple[Any, li
 
 async def test_a_text_turn() -> None:
     async with LocalServer() as server, connected(server) as connection:
-        await connection.session.update(session={"modalities": ["text"], "temperature": 0.8})
+        await connection.session.update(session={"modalities": ["text"], "temperature": 0.7})
         updated, _ = await until(connection, "session.updated")
-        assert updated.session.modalities == ["text"]
+        assert (updated.session.modalities, updated.session.temperature) == (["text"], 0.7)
         await connection.conversation.item.create(
             item={
                 "type": "message",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from duologue.protocol import beta, codec, ga
+from duologue.protocol.model import UNSET, replace
 from duologue.protocol.translate import to_beta, to_ga
 from duologue.protocol.validate import validate
 from duologue.server.session.refusal import Refusal
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BetaWire", "GaWire", "RefusedEvent", "Wire"]
 
+BETA_TEMPERATURE: Final = 0.8
 
 Received_co = TypeVar("Received_co", bound="Event | UnknownEvent", covariant=True)
 Sent_contra = TypeVar("Sent_contra", bound="Event", contravariant=True)
@@ -62,6 +64,11 @@ class GaWire:
 class BetaWire:
     """The words of 2024, checked as beta's so that errors name the client's own fields."""
 
+    def __init__(self) -> None:
+        self._temperature = (
+            BETA_TEMPERATURE  # GA has none: the session tells it, no engine heeds it
+        )
+
     def read(self, frame: bytes | str) -> Sequence[ga.AnyClientEvent]:
         """Return the frame's event in GA."""
         event = codec.decode(frame, dialect="beta", direction="client")
@@ -69,8 +76,16 @@ class BetaWire:
             for problem in validate(event, "beta"):
                 refusal = Refusal(problem.code, problem.message, problem.path)
                 raise RefusedEvent(refusal, event.event_id)
+        if isinstance(event, beta.SessionUpdateEvent):
+            asked = event.session.temperature
+            self._temperature = self._temperature if asked is UNSET else asked
         return to_ga(event).events
 
     def write(self, event: ga.KnownServerEvent) -> Sequence[bytes]:
         """Return the frames of the event in beta; some have none there."""
-        return [codec.encode(each) for each in to_beta(event).events]
+        return [codec.encode(self._with_temperature(each)) for each in to_beta(event).events]
+
+    def _with_temperature(self, event: Event | UnknownEvent) -> Event | UnknownEvent:
+        if isinstance(event, beta.SessionCreatedEvent | beta.SessionUpdatedEvent):
+            return replace(event, session=replace(event.session, temperature=self._temperature))
+        return event
