@@ -1,0 +1,206 @@
+"""Which clients are run against the server, and what each is asked to do."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+__all__ = ["CHECKS", "CLIENTS", "ENVIRONMENTS", "Client"]
+
+ENVIRONMENTS: Final = Path(__file__).parents[2] / ".interop"
+"""Where `make interop` installs the Python clients that are not in the development environment."""
+
+CHECKS: Final = {
+    "connect": "`session.created` comes first and names the model",
+    "wrong key": "a client with a wrong key is refused with HTTP 401",
+    "browser key": "the key comes as a subprotocol, as from a page; a text turn follows",
+    "session update": "instructions, tools and turn detection come back in `session.updated`",
+    "text turn": "the streamed words are those of `response.done`",
+    "audio turn": "real speech, `server_vad`: speech found, transcribed, answered aloud",
+    "push to talk": "no turn detection: commit, transcript, no answer until one is asked for",
+    "tool call": "the arguments arrive, the output goes back, the next response uses it",
+    "cancel": "a spoken answer ends `cancelled`, `client_cancelled`",
+    "barge-in": "speech over an answer ends it, `turn_detected`; the item keeps what was heard",
+    "truncate": "a finished answer is cut; its transcript shrinks to what was heard",
+    "delete": "a deleted item is not answered any more",
+    "retrieve": "an item comes back with its words and the very audio that was sent",
+    "out of band": "`conversation: none` with metadata leaves the conversation as it is",
+    "bad event": "one `error` with code, param and `event_id`; then the session does a turn",
+}
+
+_BROWSERS_ONLY: Final = {"browser key": "it is no client for browsers"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """A published client, and the driver that uses it as its guide says."""
+
+    name: str
+    package: str
+    version: str
+    language: str
+    dialect: str
+    command: tuple[str, ...]
+    """The program and arguments that run its driver, from the folder `drivers`."""
+    needs_tls: bool = False
+    """Whether it builds `wss:` addresses whatever it is told."""
+    raw: frozenset[str] = frozenset()
+    """Checks that need an event the client has no method for: it sends what it is given."""
+    impossible: dict[str, str]
+    """Checks that cannot be done with it, and why."""
+    pointing: str
+    """How it is pointed at the server, in Markdown."""
+    notes: str = ""
+    """What its users should know: a list in Markdown."""
+
+
+def _python(environment: str, *arguments: str) -> tuple[str, ...]:
+    return (str(ENVIRONMENTS / environment / "bin" / "python"), *arguments)
+
+
+_OPENAI_PYTHON: Final = """\
+`OPENAI_BASE_URL=http://127.0.0.1:8080/v1` and `OPENAI_API_KEY`, or the same as `base_url` and
+  `api_key` of `AsyncOpenAI`"""
+
+_OPENAI_PYTHON_BETA: Final = '`AsyncOpenAI(websocket_base_url="ws://127.0.0.1:8080/v1")`'
+
+_OPENAI_PYTHON_BETA_NOTES: Final = """\
+- Its `client.beta.realtime` makes a `wss:` address of `base_url`, `http:` or not; it takes
+  `websocket_base_url` as it is.
+"""
+
+_OPENAI_JAVASCRIPT: Final = """\
+`OPENAI_BASE_URL=https://localhost:8443/v1` and `OPENAI_API_KEY`; `NODE_EXTRA_CA_CERTS` names the
+  certificate of whoever ends TLS in front of the server"""
+
+_OPENAI_JAVASCRIPT_NOTES: Final = """\
+- It makes `wss:` of any address, so something must end TLS in front of the server.
+- Its package asks for Node 22; it works on Node 20 as well.
+"""
+
+_OPENAI_AGENTS_NOTES: Final = """\
+- On `speech_started` it truncates by itself, to what its `RealtimePlaybackTracker` was told, or
+  else to the time since the first audio came. The server speaks faster than real time, as OpenAI's
+  does: give it a tracker.
+- `send_audio(..., commit=True)` asks for no response: push to talk needs a raw `response.create`.
+- A raw message that its types refuse is logged and never sent.
+"""
+
+_AGENTS_REALTIME_NOTES: Final = """\
+- It truncates to the time since the first audio came, at most the audio's length.
+- When the server's transcript of a truncated item is empty, its history keeps the words that it had
+  streamed; the server's item is right.
+- `sendAudio(..., { commit: true })` asks for no response;
+  `session.transport.requestResponse()` does.
+- In a browser, a key that is no client secret needs `useInsecureApiKey: true`.
+"""
+
+_REALTIME_API_NOTES: Final = """\
+- On barge-in it dispatches `conversation.interrupted` and leaves the truncation to the application.
+  Its `cancelResponse` cancels as well, which a server that has cancelled by itself answers with
+  `response_cancel_not_active`.
+- The server's errors reach the application only as `realtime.event`.
+"""
+
+CLIENTS: Final = (
+    Client(
+        name="openai-3.52-ga",
+        package="openai",
+        version="3.52.0",
+        language="Python",
+        dialect="GA",
+        command=(sys.executable, "openai_sdk.py", "ga"),
+        impossible=_BROWSERS_ONLY,
+        pointing=_OPENAI_PYTHON,
+    ),
+    Client(
+        name="openai-3.52-beta",
+        package="openai",
+        version="3.52.0",
+        language="Python",
+        dialect="beta",
+        command=(sys.executable, "openai_sdk.py", "beta"),
+        impossible=_BROWSERS_ONLY,
+        pointing=_OPENAI_PYTHON_BETA,
+        notes=_OPENAI_PYTHON_BETA_NOTES,
+    ),
+    Client(
+        name="openai-1.99-beta",
+        package="openai",
+        version="1.99.9",
+        language="Python",
+        dialect="beta",
+        command=_python("openai-1.99", "openai_sdk.py", "beta"),
+        impossible=_BROWSERS_ONLY,
+        pointing=_OPENAI_PYTHON_BETA,
+        notes=_OPENAI_PYTHON_BETA_NOTES,
+    ),
+    Client(
+        name="openai-agents-0.24",
+        package="openai-agents",
+        version="0.24.0",
+        language="Python",
+        dialect="GA",
+        command=_python("openai-agents", "openai_agents.py"),
+        raw=frozenset({"push to talk", "delete", "retrieve", "out of band", "bad event"}),
+        impossible=_BROWSERS_ONLY,
+        pointing=(
+            '`await runner.run(model_config={"url":'
+            ' "ws://127.0.0.1:8080/v1/realtime?model=gpt-realtime", "api_key": …})`'
+        ),
+        notes=_OPENAI_AGENTS_NOTES,
+    ),
+    Client(
+        name="npm-openai-7.55-ga",
+        package="openai",
+        version="7.55.0",
+        language="JavaScript",
+        dialect="GA",
+        command=("node", "openai_sdk.mjs", "ga"),
+        needs_tls=True,
+        impossible={},
+        pointing=_OPENAI_JAVASCRIPT,
+        notes=_OPENAI_JAVASCRIPT_NOTES,
+    ),
+    Client(
+        name="npm-openai-7.55-beta",
+        package="openai",
+        version="7.55.0",
+        language="JavaScript",
+        dialect="beta",
+        command=("node", "openai_sdk.mjs", "beta"),
+        needs_tls=True,
+        impossible={},
+        pointing=f"{_OPENAI_JAVASCRIPT}; then `openai/beta/realtime/ws`",
+        notes=_OPENAI_JAVASCRIPT_NOTES,
+    ),
+    Client(
+        name="npm-agents-realtime-0.20",
+        package="@openai/agents-realtime",
+        version="0.20.0",
+        language="JavaScript",
+        dialect="GA",
+        command=("node", "agents_realtime.mjs"),
+        raw=frozenset({"retrieve", "bad event"}),
+        impossible={},
+        pointing=(
+            '`session.connect({ url: "ws://127.0.0.1:8080/v1/realtime?model=gpt-realtime",'
+            " apiKey })`, with `OpenAIRealtimeWebSocket` as the transport"
+        ),
+        notes=_AGENTS_REALTIME_NOTES,
+    ),
+    Client(
+        name="npm-openai-realtime-api-1.0",
+        package="openai-realtime-api",
+        version="1.0.8",
+        language="JavaScript",
+        dialect="beta",
+        command=("node", "realtime_api.mjs"),
+        raw=frozenset({"barge-in", "truncate", "retrieve", "out of band", "bad event"}),
+        impossible={},
+        pointing='`new RealtimeClient({ url: "ws://127.0.0.1:8080/v1/realtime", apiKey })`',
+        notes=_REALTIME_API_NOTES,
+    ),
+)
