@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from tests.interop.clients import CHECKS, CLIENTS, Client
 from tests.interop.running import Outcome, run
+from tests.interop.table import PAGE, page
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]  # the first test of a client runs it
 
@@ -58,3 +59,8 @@ def test_the_client_is_told_of_no_error_but_its_own(
 ) -> None:
     errors = outcome_of(client).errors
     assert [error.event_id for error in errors] == ["wrong_1"], errors
+
+
+def test_the_page_tells_what_the_run_gave(outcome_of: Callable[[Client], Outcome]) -> None:
+    passed = {client.name: outcome_of(client).passed for client in CLIENTS}
+    assert PAGE.read_text("utf-8") == page(passed), "run `make compatibility`"
