@@ -6,14 +6,19 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
 ifdef UV
-VENV_CREATE := uv venv --quiet --python $(PYTHON) $(VENV)
-INSTALL := uv pip install --quiet --python $(BIN)/python
+venv = uv venv --quiet --python $(PYTHON) $(1)
+install = uv pip install --quiet --python $(1)/bin/python
 else
-VENV_CREATE := $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-INSTALL := $(BIN)/python -m pip install --progress-bar off --quiet
+venv = $(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+install = $(1)/bin/python -m pip install --progress-bar off --quiet
 endif
+VENV_CREATE := $(call venv,$(VENV))
+INSTALL := $(call install,$(VENV))
 
-.PHONY: help setup demo test test-models check format docs bench clean
+INTEROP := tests/interop
+CLIENTS := .interop/openai-1.99/.done .interop/openai-agents/.done $(INTEROP)/node_modules/.done
+
+.PHONY: help setup demo test test-models interop compatibility check format docs bench clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ –/'
@@ -50,6 +55,24 @@ test-models: $(VENV)/.local $(VENV)/.dev ## the tests of the local voice stack
 	@$(BIN)/duologue models fetch
 	@$(BIN)/python -m pytest -q -m models
 
+.interop/%/.done: $(INTEROP)/requirements-%.txt
+	@echo "Installing a client for tests/interop: $*"
+	@$(call venv,$(@D))
+	@$(call install,$(@D)) -r $<
+	@touch $@
+
+$(INTEROP)/node_modules/.done: $(INTEROP)/package.json
+	@command -v npm >/dev/null || { echo "install Node.js and npm first (Debian: apt-get install nodejs npm)"; exit 1; }
+	@echo "Installing the clients from npm for tests/interop"
+	@npm install --prefix $(INTEROP) --no-package-lock --no-audit --no-fund --loglevel=error
+	@touch $@
+
+interop: $(VENV)/.dev $(CLIENTS) ## published clients, run against the server
+	@$(BIN)/python -m pytest -q -m interop
+
+compatibility: $(VENV)/.dev $(CLIENTS) ## docs/compatibility.md, from a run of them
+	@$(BIN)/python -m $(subst /,.,$(INTEROP)).table
+
 check: $(VENV)/.local $(VENV)/.dev ## format, lint, types, architecture, documentation
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -69,5 +92,5 @@ docs: $(VENV)/.dev ## build the documentation into site/
 bench: $(VENV)/.local $(VENV)/.dev ## the figures; writes bench/results/latest.json
 	@$(BIN)/python -m bench
 
-clean: ## forget the environment
-	@rm -rf $(VENV)
+clean: ## forget the environments
+	@rm -rf $(VENV) .interop $(INTEROP)/node_modules
