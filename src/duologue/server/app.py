@@ -208,6 +208,7 @@ class _House:
             score=stages.vad.score,
             new_id=new_id,
             expires_at=unix_seconds() + int(seconds),
+            judge_words=None if stages.turn_detector is None else stages.turn_detector.score,
             transcribes_early=self._engine.transcribes_early,
             kept_audio=self._kept_audio,
             asked=None if isinstance(bound, TranslationSession) else bound,

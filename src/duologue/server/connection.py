@@ -80,8 +80,16 @@ class Core(Protocol[Received_contra, Sent_co, Command_co]):
         """Tell that the session has lasted as long as one may."""
         ...
 
-    def take_events(self) -> Sequence[Sent_co]:
-        """Return what is to be sent, once."""
+    def next_deadline(self) -> float | None:
+        """Return when `handle_deadline` is to be called; asked whenever events were taken."""
+        ...
+
+    def handle_deadline(self, now: float) -> None:
+        """Do what was to be done at the deadline."""
+        ...
+
+    def take_events(self, now: float) -> Sequence[Sent_co]:
+        """Return what is to be sent now, once."""
         ...
 
     def take_commands(self) -> Sequence[Command_co]:
@@ -118,6 +126,9 @@ class Connection(Generic[Received, Sent, Command]):
         self._outbox: Mailbox[str] = Mailbox()
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._disturbance = disturbance
+        self._clock = asyncio.get_running_loop().time
+        self._deadline: float | None = None
+        self._deadline_moved = asyncio.Event()
 
     async def run(self, performer: Performer[Command]) -> None:
         """Serve until either side closes."""
@@ -125,7 +136,7 @@ class Connection(Generic[Received, Sent, Command]):
         self._tasks = asyncio.TaskGroup()
         async with self._tasks:
             writer = self._tasks.create_task(self._write())
-            expiring = self._tasks.create_task(self._expire(self._seconds))
+            timer = self._tasks.create_task(self._keep_time())
             self._disturbance.attach(self)
             try:
                 self.flush()
@@ -134,7 +145,7 @@ class Connection(Generic[Received, Sent, Command]):
             finally:
                 self._disturbance.detach()
                 writer.cancel()
-                expiring.cancel()
+                timer.cancel()
                 for job in self._jobs.values():
                     job.cancel()
 
@@ -161,6 +172,8 @@ class Connection(Generic[Received, Sent, Command]):
         self._send()
         for command in self._session.take_commands():
             self._performer.carry_out(command)
+        if self._session.next_deadline() != self._deadline:
+            self._deadline_moved.set()
 
     async def room(self) -> None:
         """Wait until the client has read enough of what was sent."""
@@ -226,8 +239,19 @@ class Connection(Generic[Received, Sent, Command]):
                 await self._close(1008, "the client reads too slowly")
                 return
 
-    async def _expire(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+    async def _keep_time(self) -> None:
+        """Wake the core when it asked for it, and end the session when its time is over."""
+        ends_at = self._clock() + self._seconds
+        while (now := self._clock()) < ends_at:
+            self._deadline = self._session.next_deadline()
+            if self._deadline is not None and self._deadline <= now:
+                self._session.handle_deadline(now)
+                self.flush()
+                continue
+            self._deadline_moved.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(min(ends_at, self._deadline or ends_at)):
+                    await self._deadline_moved.wait()
         await self.close(1001, self.expire())
 
     def _receive(self, frame: bytes | str) -> None:
@@ -252,7 +276,7 @@ class Connection(Generic[Received, Sent, Command]):
         return ()
 
     def _send(self) -> None:
-        for event in self._session.take_events():
+        for event in self._session.take_events(self._clock()):
             if self._observe is not None:
                 self._observe(event)
             frames = self._wire.write(event)

@@ -11,6 +11,7 @@ import pytest
 from duologue.protocol import codec, ga
 from duologue.protocol.formats import PCM16
 from duologue.server.session.commands import Command
+from duologue.server.session.hearing import JudgeWords, Score
 from duologue.server.session.kept_audio import KeptAudio
 from duologue.server.session.kinds import Kind
 from duologue.server.session.session import ServerSession
@@ -27,6 +28,8 @@ class Harness:
     def __init__(
         self,
         *,
+        score: Score = loud,
+        judge_words: JudgeWords | None = None,
         transcribes_early: bool = False,
         kept_audio: KeptAudio | None = None,
         strict: bool = False,
@@ -34,10 +37,12 @@ class Harness:
         model: str | None = "gpt-realtime",
     ) -> None:
         count = itertools.count(1)
+        self.now = 0.0
         self.session = ServerSession(
             kind=kind,
             model=model,
-            score=loud,
+            score=score,
+            judge_words=judge_words,
             new_id=lambda prefix: f"{prefix}_{next(count)}",
             transcribes_early=transcribes_early,
             kept_audio=kept_audio,
@@ -60,9 +65,17 @@ class Harness:
         self.session.receive(ga.InputAudioBufferAppendEvent.of(audio))
         return self.take()
 
+    def wait(self) -> list[str]:
+        """Let the time pass until the session's next deadline, and return what comes of it."""
+        deadline = self.session.next_deadline()
+        assert deadline is not None, "the session waits for nothing"
+        self.now = deadline
+        self.session.handle_deadline(self.now)
+        return self.take()
+
     def take(self) -> list[str]:
         """Return the types of the events since the last call."""
-        new = self.session.take_events()
+        new = self.session.take_events(self.now)
         self.events += new
         self.commands += self.session.take_commands()
         return [kind for kind, _ in itertools.groupby(event.type for event in new)]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from itertools import zip_longest
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,46 +14,47 @@ from duologue.server.session.turns import (
     SpeechStarted,
     SpeechStopped,
     TurnChange,
-    TurnDetector,
+    TurnFinder,
+    rule_of,
 )
 
 FRAME_MS = 16
 
 
-def detector(silence_duration_ms: int = 200) -> TurnDetector:
-    config = ga.ServerVad(silence_duration_ms=silence_duration_ms)
-    return TurnDetector(config, frame_ms=FRAME_MS)
+def finder(silence_duration_ms: int = 200) -> TurnFinder:
+    rule = rule_of(ga.ServerVad(silence_duration_ms=silence_duration_ms))
+    return TurnFinder(rule, frame_ms=FRAME_MS)
 
 
-def changes(turns: TurnDetector, scores: list[float]) -> list[TurnChange]:
+def changes(turns: TurnFinder, scores: list[float]) -> list[TurnChange]:
     found = [turns.feed(score, (place + 1) * FRAME_MS) for place, score in enumerate(scores)]
     return [change for change in found if change is not None]
 
 
 def test_a_turn_begins_with_its_first_frame_and_ends_after_the_silence() -> None:
     scores = [0.1] * 10 + [0.9] * 20 + [0.1] * 20
-    assert changes(detector(silence_duration_ms=200), scores) == [
+    assert changes(finder(silence_duration_ms=200), scores) == [
         SpeechStarted(160),
         SpeechStopped(30 * FRAME_MS + 208),
     ]
 
 
 def test_a_click_is_no_turn() -> None:
-    assert changes(detector(), [0.9, 0.9, 0.1] * 20) == []
+    assert changes(finder(), [0.9, 0.9, 0.1] * 20) == []
 
 
 def test_a_likelihood_that_dips_a_little_does_not_end_the_turn() -> None:
-    assert changes(detector(silence_duration_ms=100), [0.9] * 5 + [0.4] * 50) == [SpeechStarted(0)]
+    assert changes(finder(silence_duration_ms=100), [0.9] * 5 + [0.4] * 50) == [SpeechStarted(0)]
 
 
 def test_a_pause_shorter_than_the_rule_does_not_end_the_turn() -> None:
     scores = [0.9] * 5 + [0.0] * 12 + [0.9] * 5
-    assert changes(detector(silence_duration_ms=200), scores) == [SpeechStarted(0)]
+    assert changes(finder(silence_duration_ms=200), scores) == [SpeechStarted(0)]
 
 
 @given(st.lists(st.sampled_from([0.0, 0.3, 0.45, 0.6, 1.0]), max_size=300))
 def test_turns_begin_and_end_alternately_and_in_time(scores: list[float]) -> None:
-    found = changes(detector(silence_duration_ms=100), scores)
+    found = changes(finder(silence_duration_ms=100), scores)
     kinds = [type(change) for change in found]
     assert kinds == [SpeechStarted, SpeechStopped] * (len(kinds) // 2) + kinds[len(kinds) & ~1 :]
     starts = [c.onset_ms for c in found if isinstance(c, SpeechStarted)]
@@ -89,8 +91,7 @@ def test_the_buffer_holds_little_while_nobody_speaks() -> None:
 
 
 def test_a_pause_is_noticed_once_and_so_is_its_end() -> None:
-    config = ga.ServerVad(silence_duration_ms=200)
-    turns = TurnDetector(config, frame_ms=FRAME_MS, notices_pauses=True)
+    turns = TurnFinder(rule_of(ga.ServerVad()), frame_ms=FRAME_MS, notices_pauses=True)
     scores = [0.9] * 5 + [0.0] * 8 + [0.9] * 5 + [0.0] * 13
     assert changes(turns, scores) == [
         SpeechStarted(0),
@@ -99,3 +100,72 @@ def test_a_pause_is_noticed_once_and_so_is_its_end() -> None:
         SpeechPaused((18 + 6) * FRAME_MS),
         SpeechStopped(31 * FRAME_MS),
     ]
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.5, 1.0])
+def test_silence_ends_a_turn_whatever_the_threshold(threshold: float) -> None:
+    turns = TurnFinder(rule_of(ga.ServerVad(threshold=threshold)), frame_ms=FRAME_MS)
+    found = changes(turns, [1.0] * 5 + [0.0] * 13)
+    assert found == [SpeechStarted(0), SpeechStopped(18 * FRAME_MS)]
+
+
+@pytest.mark.parametrize("silence_duration_ms", [0, 1, 16])
+def test_the_shortest_silence_is_a_frame(silence_duration_ms: int) -> None:
+    found = changes(finder(silence_duration_ms), [0.9] * 5 + [0.0])
+    assert found == [SpeechStarted(0), SpeechStopped(6 * FRAME_MS)]
+
+
+def semantic(eagerness: str = "auto", *, reads_words: bool = True) -> TurnFinder:
+    rule = rule_of(ga.SemanticVad(eagerness=eagerness), reads_words=reads_words)
+    return TurnFinder(rule, frame_ms=FRAME_MS, notices_pauses=reads_words)
+
+
+@pytest.mark.parametrize(
+    ("eagerness", "longest_ms"), [("low", 8000), ("medium", 4000), ("auto", 4000), ("high", 2000)]
+)
+def test_eagerness_is_a_time_out(eagerness: str, longest_ms: int) -> None:
+    found = changes(semantic(eagerness), [0.9] * 5 + [0.0] * 600)
+    [_, _, stopped] = found
+    assert stopped == SpeechStopped(5 * FRAME_MS + longest_ms)
+
+
+def test_without_words_silence_alone_ends_the_turn_sooner() -> None:
+    [_, stopped] = changes(semantic(reads_words=False), [0.9] * 5 + [0.0] * 600)
+    assert stopped == SpeechStopped(5 * FRAME_MS + 1200)
+
+
+def test_words_that_sound_finished_shorten_the_silence() -> None:
+    turns = semantic()
+    started, paused = changes(turns, [0.9] * 5 + [0.0] * 10)
+    assert (started, paused) == (SpeechStarted(0), SpeechPaused(11 * FRAME_MS))
+    assert turns.expect(0.9) is None  # 400 ms, of which 160 are over
+    assert changes(turns, [0.0] * 15)[0].end_ms == 15 * FRAME_MS  # type: ignore[union-attr]  # on a new clock
+
+
+def test_words_that_come_late_end_the_turn_where_it_should_have_ended() -> None:
+    turns = semantic()
+    changes(turns, [0.9] * 5 + [0.0] * 100)
+    assert turns.expect(0.75) == SpeechStopped(5 * FRAME_MS + 1008)
+
+
+def test_words_of_the_pause_before_mean_nothing() -> None:
+    turns = semantic()
+    changes(turns, [0.9] * 5 + [0.0] * 20 + [0.9])
+    assert turns.expect(1.0) is None
+    assert turns.is_speaking
+
+
+def test_even_what_is_surely_finished_is_not_cut_at_once() -> None:
+    turns = semantic("high")
+    changes(turns, [0.9] * 5 + [0.0] * 10)
+    assert turns.expect(1.0) is None
+    assert changes(turns, [0.0] * 3) == [SpeechStopped(3 * FRAME_MS)]
+
+
+def test_a_turn_that_is_open_goes_on_under_another_rule() -> None:
+    turns = finder()
+    assert changes(turns, [0.9] * 5) == [SpeechStarted(0)]
+    turns.follow(rule_of(ga.ServerVad(silence_duration_ms=400)), notices_pauses=False)
+    assert changes(turns, [0.0] * 24) == []
+    turns.follow(rule_of(ga.ServerVad(silence_duration_ms=200)), notices_pauses=False)
+    assert turns.feed(0.0, 1000) == SpeechStopped(1000 - (25 - 13) * FRAME_MS)

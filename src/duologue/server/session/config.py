@@ -17,10 +17,9 @@ from duologue.protocol.ga import (
     RealtimeSession,
     SemanticVad,
     ServerVad,
-    UnknownAudioFormat,
-    UnknownTurnDetection,
 )
 from duologue.protocol.model import UNSET, Model
+from duologue.server.session.audio_formats import check_format, input_of, output_of
 from duologue.server.session.refusal import Refusal
 
 __all__ = [
@@ -46,6 +45,11 @@ _DEFAULT_VAD: Final = ServerVad(
     interrupt_response=True,
     idle_timeout_ms=None,
 )
+
+_DEFAULTS: Final[dict[type, ServerVad | SemanticVad]] = {
+    ServerVad: _DEFAULT_VAD,
+    SemanticVad: SemanticVad(eagerness="auto", create_response=True, interrupt_response=True),
+}
 
 M = TypeVar("M", bound=Model)
 
@@ -127,57 +131,24 @@ def updated_session(
     """
     _check(session, change, spoken=spoken)
     ignored = {"id": UNSET, "object": UNSET, "expires_at": UNSET, "model": UNSET}
-    merged = merge(session, msgspec.structs.replace(change, **ignored))
-    audio = _input(merged)
-    if isinstance(audio.turn_detection, ServerVad):
-        # A detection that is set again begins from the defaults, not from the one before it.
-        detection = merge(_DEFAULT_VAD, _asked_vad(change) or audio.turn_detection)
-        merged = merge(
-            merged, RealtimeSession(audio=AudioConfig(input=AudioInput(turn_detection=detection)))
-        )
-    return merged
+    return merge(session, msgspec.structs.replace(_filled(change), **ignored))
 
 
-def _input(session: RealtimeSession) -> AudioInput:
-    audio = session.audio
-    return audio.input if audio is not UNSET and audio.input is not UNSET else AudioInput()
-
-
-def _asked_vad(change: RealtimeSession) -> ServerVad | None:
-    asked = _input(change).turn_detection
-    return asked if isinstance(asked, ServerVad) else None
-
-
-def _output(session: RealtimeSession) -> AudioOutput:
-    audio = session.audio
-    return audio.output if audio is not UNSET and audio.output is not UNSET else AudioOutput()
+def _filled(change: RealtimeSession) -> RealtimeSession:
+    """Return a change whose turn detection is whole: it begins from the defaults when it is set."""
+    asked = input_of(change).turn_detection
+    default = _DEFAULTS.get(type(asked))
+    if default is None or not isinstance(asked, ServerVad | SemanticVad):
+        return change
+    whole = AudioInput(turn_detection=merge(default, asked))
+    return merge(change, RealtimeSession(audio=AudioConfig(input=whole)))
 
 
 def _check(session: RealtimeSession, change: RealtimeSession, *, spoken: bool) -> None:
-    detection = _input(change).turn_detection
-    if isinstance(detection, SemanticVad | UnknownTurnDetection):
-        kind = "semantic_vad" if isinstance(detection, SemanticVad) else detection.type
-        raise Refusal(
-            "invalid_value",
-            f"Turn detection {kind!r} is not supported here; use 'server_vad' or null.",
-            "session.audio.input.turn_detection.type",
-        )
-    if isinstance(detection, ServerVad) and isinstance(detection.idle_timeout_ms, int):
-        raise Refusal(
-            "invalid_value",
-            "idle_timeout_ms is not supported here; use null.",
-            "session.audio.input.turn_detection.idle_timeout_ms",
-        )
-    for side, asked in (("input", _input(change).format), ("output", _output(change).format)):
-        if asked is not UNSET and not isinstance(asked, AudioPcm):
-            kind = asked.type if isinstance(asked, UnknownAudioFormat) else "G.711"
-            raise Refusal(
-                "invalid_value",
-                f"Audio format {kind} is not supported here; use 'audio/pcm' at 24000.",
-                f"session.audio.{side}.format",
-            )
-    voice = _output(change).voice
-    if spoken and voice not in (UNSET, _output(session).voice):
+    check_format(input_of(change).format, "session.audio.input.format")
+    check_format(output_of(change).format, "session.audio.output.format")
+    voice = output_of(change).voice
+    if spoken and voice not in (UNSET, output_of(session).voice):
         raise Refusal(
             "cannot_update_voice",
             "Cannot update a conversation's voice if assistant audio is present.",

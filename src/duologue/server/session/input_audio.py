@@ -1,4 +1,4 @@
-"""The input audio buffer: what the client sent and has not committed."""
+"""The input audio buffer: what the client sent and has not committed, as PCM16 at 24 kHz."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ MIN_COMMIT_MS: Final = 100
 MAX_BUFFER_MS: Final = 15 * 60_000
 """One session's audio is bounded: 15 minutes hold 43 MB."""
 
+_MS_BYTES: Final = PCM16.bytes_per_ms  # a property's price fifty times a second
+
 
 class InputBuffer:
     """Audio on the session's clock, which starts with the session and never jumps."""
@@ -31,15 +33,20 @@ class InputBuffer:
     @property
     def start_ms(self) -> int:
         """Where the buffer begins on the clock."""
-        return PCM16.ms(self._start)
+        return self._start // _MS_BYTES
+
+    @property
+    def end_ms(self) -> int:
+        """What the clock shows: where the buffer ends."""
+        return (self._start + len(self._audio)) // _MS_BYTES
 
     @property
     def held_ms(self) -> int:
         """How much audio the buffer holds."""
-        return PCM16.ms(len(self._audio))
+        return len(self._audio) // _MS_BYTES
 
-    def append(self, pcm: bytes) -> None:
-        """Add audio.
+    def check(self, pcm: bytes) -> None:
+        """Refuse audio that cannot be added.
 
         Raises:
             Refusal: If samples are cut in half, or the buffer is full.
@@ -48,26 +55,37 @@ class InputBuffer:
             raise Refusal(
                 "invalid_value", "Invalid audio: PCM16 needs an even number of bytes.", "audio"
             )
-        if PCM16.ms(len(self._audio) + len(pcm)) > MAX_BUFFER_MS:
+        if len(self._audio) + len(pcm) > MAX_BUFFER_MS * _MS_BYTES:
             minutes = MAX_BUFFER_MS // 60_000
             message = (
                 f"The input audio buffer is full: it holds {minutes} minutes. Commit or clear."
             )
             raise Refusal("input_audio_buffer_full", message, "audio")
+
+    def append(self, pcm: bytes) -> None:
+        """Add audio."""
         self._audio += pcm
 
     def frames(self) -> Iterator[tuple[bytes, int]]:
         """Yield each whole frame that was not yet judged, and where it ends in milliseconds."""
+        size = self._frame_bytes
         end = self._start + len(self._audio)
-        while self._judged + self._frame_bytes <= end:
+        while self._judged + size <= end:
             offset = self._judged - self._start
-            frame = bytes(self._audio[offset : offset + self._frame_bytes])
-            self._judged += self._frame_bytes
-            yield frame, PCM16.ms(self._judged)
+            self._judged += size
+            yield bytes(self._audio[offset : offset + size]), self._judged // _MS_BYTES
+
+    def skip_frames(self) -> None:
+        """Count what was not yet judged as judged: nobody wants to know."""
+        self._judged = self._start + len(self._audio)
+
+    def keep_last(self, ms: int) -> None:
+        """Forget what lies further back than so long before the end; frames not yet judged stay."""
+        self.keep_from(self.end_ms - ms)
 
     def keep_from(self, ms: int) -> None:
         """Forget what lies before a time on the clock; frames not yet judged stay."""
-        cut = min(max(PCM16.bytes(ms), self._start), self._judged) - self._start
+        cut = min(ms * _MS_BYTES, self._judged) - self._start
         if cut > 0:
             del self._audio[:cut]
             self._start += cut
@@ -87,4 +105,4 @@ class InputBuffer:
 
     def _offset(self, until_ms: int | None) -> int:
         end = len(self._audio)
-        return end if until_ms is None else min(end, max(0, PCM16.bytes(until_ms) - self._start))
+        return end if until_ms is None else min(end, max(0, until_ms * _MS_BYTES - self._start))

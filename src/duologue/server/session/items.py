@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pybase64 import b64decode, b64encode
 
+from duologue.audio.streams import decoder, encoder
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, Unknown, replace
 from duologue.server.session.refusal import Refusal
+
+if TYPE_CHECKING:
+    from duologue.protocol.formats import Format
 
 __all__ = ["prepared", "with_audio"]
 
 
 def prepared(
-    item: ga.Item, *, new_id: Callable[[str], str], path: str = "item"
+    item: ga.Item, source: Format, *, new_id: Callable[[str], str], path: str = "item"
 ) -> tuple[ga.Item, bytes]:
-    """Return an item as the server keeps it, with an id, and the audio that it brought.
+    """Return an item as the server keeps it, with an id, and the audio that it brought as PCM16.
+
+    Args:
+        item: What the client sent.
+        source: What its audio is in: the session's input format.
+        new_id: Returns a fresh id for a prefix.
+        path: Where the item stands in its event.
 
     Raises:
         Refusal: If a client may not create such an item; it names the place below `path`.
@@ -38,17 +48,21 @@ def prepared(
         here = f"{path}.content[{index}]"
         _check(item.role, part, here)
         if isinstance(part, ga.InputAudio) and isinstance(part.audio, str):
-            pcm += _read(part.audio, f"{here}.audio")
+            pcm += _read(part.audio, source, f"{here}.audio")
             part = replace(part, audio=UNSET)  # noqa: PLW2901  # kept beside the item
         parts.append(part)
     return replace(item, content=parts, status="completed", object="realtime.item"), pcm
 
 
-def with_audio(item: ga.Item, pcm: bytes) -> ga.Item:
-    """Return an item with its audio in the part that it belongs to, as `retrieved` shows it."""
+def with_audio(item: ga.Item, pcm: bytes, target: Format) -> ga.Item:
+    """Return an item with its audio, in a format, in the part that it belongs to.
+
+    Source: content part, `audio`: in the session's input format for the user, else in the output's.
+    """
     if not pcm or not isinstance(item, ga.Message):
         return item
-    audio = b64encode(pcm).decode()
+    stream = encoder(target)
+    audio = b64encode(stream.feed(pcm) + stream.finish()).decode()
     parts = [
         replace(part, audio=audio) if isinstance(part, ga.InputAudio | ga.OutputAudio) else part
         for part in item.content
@@ -94,9 +108,11 @@ def _check_image(url: str, path: str) -> None:
         raise Refusal("invalid_value", message, path)
 
 
-def _read(audio: str, path: str) -> bytes:
+def _read(audio: str, source: Format, path: str) -> bytes:
     try:
-        pcm = b64decode(audio, validate=True)
+        sent = b64decode(audio, validate=True)
     except ValueError:
         raise Refusal("invalid_value", "Invalid audio: not base64.", path) from None
+    stream = decoder(source)
+    pcm = stream.feed(sent) + stream.finish()
     return pcm[: len(pcm) & ~1]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnsetType, replace
+from duologue.server.session.audio_formats import check_format, format_of, input_of, output_of
 from duologue.server.session.conversation import StoredItem
 from duologue.server.session.items import prepared
 from duologue.server.session.refusal import Refusal
@@ -14,6 +15,7 @@ from duologue.server.session.refusal import Refusal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from duologue.protocol.formats import Format
     from duologue.server.session.conversation import Conversation
 
 __all__ = ["ResponsePlan", "plan_response"]
@@ -36,6 +38,8 @@ class ResponsePlan:
     tool_choice: ga.ToolChoice
     parallel_tool_calls: bool
     max_output_tokens: int | str
+    audio_format: ga.AudioFormat
+    """What the client hears it in."""
     voice: str
     speed: float
     metadata: dict[str, str] | None | UnsetType = UNSET
@@ -71,11 +75,14 @@ def plan_response(
     choice = session.tool_choice if params.tool_choice is UNSET else params.tool_choice
     choice = "auto" if choice is UNSET else choice
     _check_choice(choice, tools)
-    output = session.audio.output if session.audio is not UNSET else UNSET
-    output = ga.AudioOutput() if output is UNSET else output
+    output = output_of(session)
     own = params.audio.output if params.audio is not UNSET else UNSET
-    voice = output.voice if own is UNSET or own.voice is UNSET else own.voice
-    voice = "alloy" if voice is UNSET else voice
+    own = ga.ResponseAudioOutput() if own is UNSET else own
+    check_format(own.format, "response.audio.output.format")
+    voice: ga.VoiceChoice = "alloy"
+    voice = _or(own.voice, _or(output.voice, voice))
+    audio_format: ga.AudioFormat = ga.AudioPcm(rate=24000)
+    audio_format = _or(own.format, _or(output.format, audio_format))
     limit = session.max_output_tokens
     if params.max_output_tokens is not UNSET:
         limit = params.max_output_tokens
@@ -85,12 +92,15 @@ def plan_response(
         conversation_id=None if out_of_band else conversation_id,
         speaks=modalities == ["audio"],
         instructions=_or(params.instructions, _or(session.instructions, "")),
-        items=None if params.input is UNSET else _read(params.input, conversation, new_id),
+        items=None
+        if params.input is UNSET
+        else _read(params.input, format_of(input_of(session).format), conversation, new_id),
         tools=tools,
         tool_choice=choice,
         parallel_tool_calls=_or(params.parallel_tool_calls, session.parallel_tool_calls)
         is not False,
         max_output_tokens="inf" if limit is UNSET else limit,
+        audio_format=audio_format,
         voice=voice if isinstance(voice, str) else voice.id,
         speed=_or(output.speed, 1.0),
         metadata=params.metadata,
@@ -98,7 +108,10 @@ def plan_response(
 
 
 def _read(
-    asked: list[ga.Item], conversation: Conversation, new_id: Callable[[str], str]
+    asked: list[ga.Item],
+    source: Format,
+    conversation: Conversation,
+    new_id: Callable[[str], str],
 ) -> list[StoredItem]:
     """Return the items of an `input`: those of the conversation that it names, and its own."""
     found: list[StoredItem] = []
@@ -107,7 +120,7 @@ def _read(
         if isinstance(item, ga.ItemReference):
             found.append(conversation.get(item.id, param=f"{path}.id"))
             continue
-        own, pcm = prepared(item, new_id=new_id, path=path)
+        own, pcm = prepared(item, source, new_id=new_id, path=path)
         stored = StoredItem(replace(own, id=new_id("item")))  # nothing else goes by this name
         stored.add_audio(pcm)
         found.append(stored)

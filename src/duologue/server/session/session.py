@@ -16,11 +16,13 @@ from typing import Any, ClassVar
 from duologue.errors import DecodeError
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnsetType
+from duologue.server.session.audio_formats import format_of, input_of, output_of
 from duologue.server.session.commands import Command, Warm, Warn
 from duologue.server.session.config import updated_session
 from duologue.server.session.conversation import Conversation
 from duologue.server.session.early import EarlyOutputs
-from duologue.server.session.hearing import Hearing, Score
+from duologue.server.session.hearing import Hearing, JudgeWords, Score
+from duologue.server.session.idle import IdleTimer
 from duologue.server.session.items import prepared, with_audio
 from duologue.server.session.kept_audio import KeptAudio
 from duologue.server.session.kinds import (
@@ -54,6 +56,7 @@ class ServerSession:
         score: Score,
         new_id: Callable[[str], str],
         expires_at: int = 0,
+        judge_words: JudgeWords | None = None,
         transcribes_early: bool = False,
         kept_audio: KeptAudio | None = None,
         asked: ga.RealtimeSession | ga.TranscriptionSession | None = None,
@@ -68,6 +71,7 @@ class ServerSession:
             score: The voice activity detector.
             new_id: Returns a fresh id for a prefix: `item` to `item_…`.
             expires_at: Unix seconds, told to the client.
+            judge_words: Tells from the words whether a turn is over; `None`: silence alone tells.
             transcribes_early: Whether the words are looked for in a pause that may end the turn.
             kept_audio: Where audio is kept, shared by the sessions of a server; `None`: an own one.
             asked: What the session begins with, instead of the defaults.
@@ -88,7 +92,8 @@ class ServerSession:
             kind, asked, session_id=new_id("sess"), model=model, expires_at=expires_at
         )
         """What holds, kept as a conversation's whatever the kind."""
-        self._hearing = Hearing(score, notices_pauses=transcribes_early)
+        self._hearing = Hearing(score, judge_words=judge_words, notices_pauses=transcribes_early)
+        self._idle = IdleTimer()
         self._speech_item_id: str | None = None
         self._owes_answer = False
         self.responses = Responses(
@@ -106,21 +111,45 @@ class ServerSession:
             command=self._command,
             new_id=new_id,
             on_all_found=self.responses.release,
+            on_guessed=self._on_guessed,
         )
         """The words being found; the engine hands its transcripts to it."""
         self._configure()
         shown = shown_session(self.config, kind)
         self._emit(ga.SessionCreatedEvent(event_id=new_id("event"), session=shown))
 
-    def take_events(self) -> list[ga.KnownServerEvent]:
-        """Return what is to be sent, once."""
+    def take_events(self, now: float) -> list[ga.KnownServerEvent]:
+        """Return what is to be sent now, once."""
         events, self._events = self._events, []
+        self._idle.follow(events, now)
         return events
 
     def take_commands(self) -> list[Command]:
         """Return the work to start or stop, once."""
         commands, self._commands = self._commands, []
         return commands
+
+    def next_deadline(self) -> float | None:
+        """Return when `handle_deadline` is to be called; ask again when events were taken."""
+        return self._idle.deadline
+
+    def handle_deadline(self, now: float) -> None:
+        """Answer a user who has been silent for too long; before the deadline do nothing."""
+        deadline = self._idle.deadline
+        if deadline is None or now < deadline:
+            return
+        silence = self._hearing.take_silence()
+        item_id = self._new_id("item")
+        self._emit(
+            ga.InputAudioBufferTimeoutTriggered(
+                event_id=self._new_id("event"),
+                audio_start_ms=silence.start_ms,
+                audio_end_ms=silence.end_ms,
+                item_id=item_id,
+            )
+        )
+        self._add_heard(item_id, silence.pcm, has_words=False)
+        self._answer_turn()
 
     # What the client says.
 
@@ -221,15 +250,16 @@ class ServerSession:
             self.responses.interrupt()
 
     def _on_speech_stopped(self, speech: SpeechStopped) -> None:
-        item_id = self._speech_item_id or self._new_id("item")
-        self._emit(
-            ga.InputAudioBufferSpeechStoppedEvent(
-                event_id=self._new_id("event"), audio_end_ms=speech.end_ms, item_id=item_id
-            )
-        )
-        self._commit_audio(self._hearing.take(until_ms=speech.end_ms))
-        if not self._hearing.responds:
-            return
+        self._commit_audio(self._hearing.take(until_ms=speech.end_ms), speech.end_ms)
+        if self._hearing.responds:
+            self._answer_turn()
+
+    def _on_guessed(self, words: str) -> None:
+        stopped = self._hearing.hear_words(words)
+        if stopped is not None:
+            self._on_speech_stopped(stopped)
+
+    def _answer_turn(self) -> None:
         if self.responses.active_id is None:
             self._respond(ga.ResponseCreateParams())
         else:
@@ -245,10 +275,20 @@ class ServerSession:
     def _commit(self, _event: ga.InputAudioBufferCommitEvent) -> None:
         pcm = self._hearing.commit()
         self.transcripts.forget_guess()
-        self._commit_audio(pcm)
+        self._commit_audio(pcm, self._hearing.clock_ms)
 
-    def _commit_audio(self, pcm: bytes) -> None:
-        item_id, self._speech_item_id = self._speech_item_id or self._new_id("item"), None
+    def _commit_audio(self, pcm: bytes, end_ms: int) -> None:
+        """Make audio an item: the one that an open turn, which ends by this, has announced."""
+        item_id, self._speech_item_id = self._speech_item_id, None
+        if item_id is not None:
+            self._emit(
+                ga.InputAudioBufferSpeechStoppedEvent(
+                    event_id=self._new_id("event"), audio_end_ms=end_ms, item_id=item_id
+                )
+            )
+        self._add_heard(item_id or self._new_id("item"), pcm)
+
+    def _add_heard(self, item_id: str, pcm: bytes, *, has_words: bool = True) -> None:
         previous = self.conversation.last_id
         event_id = self._new_id("event")
         self._emit(
@@ -263,7 +303,7 @@ class ServerSession:
             role="user",
             content=[ga.InputAudio(transcript=None)],
         )
-        self._add(item, pcm, after=None)
+        self._add(item, pcm, after=None, has_words=has_words)
 
     def _clear(self, _event: ga.InputAudioBufferClearEvent) -> None:
         self._hearing.clear()
@@ -272,11 +312,12 @@ class ServerSession:
         self._emit(ga.InputAudioBufferClearedEvent(event_id=self._new_id("event")))
 
     def _create_item(self, event: ga.ConversationItemCreateEvent) -> None:
-        item, pcm = prepared(event.item, new_id=self._new_id)
+        source = format_of(input_of(self.config).format)
+        item, pcm = prepared(event.item, source, new_id=self._new_id)
         after = event.previous_item_id
         self._add(item, pcm, after=after if isinstance(after, str) else None)
 
-    def _add(self, item: ga.Item, pcm: bytes, *, after: str | None) -> None:
+    def _add(self, item: ga.Item, pcm: bytes, *, after: str | None, has_words: bool = True) -> None:
         stored = self.conversation.insert(item, after=after)
         item_id = str(item.id)
         previous = self.conversation.before(item_id)
@@ -286,11 +327,15 @@ class ServerSession:
         if pcm:
             stored.add_audio(pcm)
             self.conversation.keep_audio(stored)
-            self.transcripts.find(item_id, stored)
+            if has_words:
+                self.transcripts.find(item_id, stored)
 
     def _retrieve(self, event: ga.ConversationItemRetrieveEvent) -> None:
         stored = self.conversation.get(event.item_id)
-        item = with_audio(stored.current, bytes(stored.audio))
+        item = stored.current
+        is_users = isinstance(item, ga.Message) and item.role == ga.MessageRole.USER
+        way = input_of(self.config) if is_users else output_of(self.config)
+        item = with_audio(item, bytes(stored.audio), format_of(way.format))
         self._emit(ga.ConversationItemRetrieved(event_id=self._new_id("event"), item=item))
 
     def _truncate(self, event: ga.ConversationItemTruncateEvent) -> None:

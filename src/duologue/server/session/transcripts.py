@@ -32,12 +32,24 @@ class Transcripts:
         command: Callable[[Command], None],
         new_id: Callable[[str], str],
         on_all_found: Callable[[], None],
+        on_guessed: Callable[[str], None],
     ) -> None:
+        """Begin with nothing to find.
+
+        Args:
+            conversation: Where the words are written to.
+            emit: Takes what the client is told.
+            command: Takes what the engine is asked.
+            new_id: Returns a fresh id for a prefix.
+            on_all_found: Called when no words are awaited any more.
+            on_guessed: Called with the words of a turn in a pause; empty if there are none.
+        """
         self._conversation = conversation
         self._emit = emit
         self._command = command
         self._new_id = new_id
         self._on_all_found = on_all_found
+        self._on_guessed = on_guessed
         self._awaited: dict[str, StoredItem] = {}
         self._guessed_id: str | None = None
         self._guess: str | None = None
@@ -91,6 +103,7 @@ class Transcripts:
         """Write the words into their item, and answer if that was awaited."""
         if item_id == self._guessed_id:
             self._guess = transcript
+            self._on_guessed(transcript)
             return
         stored = self._awaited.get(item_id)
         if stored is not None:
@@ -112,6 +125,7 @@ class Transcripts:
         """Tell that the words could not be found; the item is answered without them."""
         if item_id == self._guessed_id:
             self._guessed_id = None  # it is tried again when the turn ends
+            self._on_guessed("")
             return
         stored = self._awaited.get(item_id)
         if stored is not None:

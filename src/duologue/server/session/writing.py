@@ -12,8 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
+from duologue.audio.streams import AudioStream, encoder
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnsetType, audio_field, replace
+from duologue.server.session.audio_formats import format_of
 from duologue.server.session.conversation import Conversation, StoredItem
 from duologue.server.session.usage import NOTHING_READ, Output, Tokens, usage_of
 
@@ -46,6 +48,8 @@ class _OpenMessage:
     stored: StoredItem
     item_id: str
     words: list[str]
+    speech: AudioStream
+    """To the client's format."""
 
 
 class ResponseWriter:
@@ -113,12 +117,7 @@ class ResponseWriter:
         if message.stored.segments:
             words = message.stored.segments[-1][1]
             message.stored.segments[-1] = (message.stored.audio_bytes, words)
-        event_id = self._new_id("event")
-        self._emit(
-            ga.ResponseAudioDeltaEvent(
-                event_id=event_id, delta=audio_field(pcm), **self._place(message)
-            )
-        )
+        self._emit_audio(message, message.speech.feed(pcm))
 
     def call(self, name: str, arguments: str) -> None:
         """Add a function call; only the first, when they may not be parallel."""
@@ -169,7 +168,7 @@ class ResponseWriter:
         plan = self.plan
         audio: ga.ResponseAudio | UnsetType = UNSET
         if plan.speaks:
-            output = ga.ResponseAudioOutput(format=ga.AudioPcm(rate=24000), voice=plan.voice)
+            output = ga.ResponseAudioOutput(format=plan.audio_format, voice=plan.voice)
             audio = ga.ResponseAudio(output=output)
         return ga.Response(
             id=plan.response_id,
@@ -233,7 +232,8 @@ class ResponseWriter:
         )
         stored = self._open_item(item)
         stored.words = []
-        self._message = _OpenMessage(stored, item_id, stored.words)
+        speech = encoder(format_of(self.plan.audio_format))
+        self._message = _OpenMessage(stored, item_id, stored.words, speech)
         empty = ga.Part(type="audio", transcript="") if self.plan.speaks else _text_part("")
         self._emit(
             ga.ResponseContentPartAddedEvent(
@@ -248,6 +248,8 @@ class ResponseWriter:
         message, self._message = self._message, None
         if message is None:
             return
+        if status == "completed":
+            self._emit_audio(message, message.speech.finish())
         words = "".join(message.words)
         message.stored.words = None
         place = self._place(message)
@@ -260,6 +262,14 @@ class ResponseWriter:
         # What the client has cut meanwhile stays cut.
         content = item.content if message.stored.is_truncated else [part]
         self._close_item(message.stored, replace(item, content=content, status=status))
+
+    def _emit_audio(self, message: _OpenMessage, audio: bytes) -> None:
+        if audio:
+            delta, event_id = audio_field(audio), self._new_id("event")
+            event = ga.ResponseAudioDeltaEvent(
+                event_id=event_id, delta=delta, **self._place(message)
+            )
+            self._emit(event)
 
     def _emit_part_done(self, words: str, place: _Place) -> ga.ContentPart:
         event_id = self._new_id("event")

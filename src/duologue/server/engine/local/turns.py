@@ -13,7 +13,7 @@ _NEVER_LAST: Final = frozenset(
     whether of from with without into onto during toward towards than
     i'm we're they're you're i'll we'll they'll he'll she'll i'd we'd they'd
     um uh uhm erm er hmm
-    """.split()  # noqa: SIM905  # words read as text
+    """.split()
 )
 """They need a word after them, or are fillers: a transcriber's full stop does not change that."""
 
@@ -24,7 +24,7 @@ _SELDOM_LAST: Final = frozenset(
     i we he she they it's he's she's is are was were am be been has have had do does did
     can could will would shall should may might must let let's
     very really quite also like well maybe actually basically
-    """.split()  # noqa: SIM905  # words read as text
+    """.split()
 )
 """They may end a sentence ("Turn it on."), but without a full stop something is missing."""
 
