@@ -76,6 +76,13 @@ __all__ = ["serve"]
 @click.option(
     "-v", "--verbose", is_flag=True, help="Log sessions as they come and go, and injected faults."
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How the log, on stderr, is written.",
+)
 def serve(  # noqa: PLR0913  # one argument per option
     *,
     host: str,
@@ -92,6 +99,7 @@ def serve(  # noqa: PLR0913  # one argument per option
     faults: tuple[str, ...],
     seed: int,
     verbose: bool,
+    log_format: str,
 ) -> None:
     """Serve the Realtime protocol on this machine.
 
@@ -117,9 +125,7 @@ def serve(  # noqa: PLR0913  # one argument per option
     times, connection, and those of the Python class; see the page on faults.
     """
     api_key = api_key or None  # an empty variable is no key
-    if verbose:
-        logging.basicConfig(format="%(asctime)s %(name)s %(message)s")
-        logging.getLogger("duologue").setLevel(logging.INFO)
+    _start_log(log_format, logging.INFO if verbose else logging.WARNING)
     sys.path.insert(0, "")  # `python:module:name` finds the modules of this folder
     stages: Stages = {"brain": brain, "stt": stt, "tts": tts, "vad": vad, "turn": turn}
     wrong = _Wrong(faults, seed)
@@ -136,6 +142,16 @@ def serve(  # noqa: PLR0913  # one argument per option
             strict=strict,
         )
     )
+
+
+def _start_log(log_format: str, level: int) -> None:
+    from duologue.server.logs import JsonFormatter, TextFormatter  # noqa: PLC0415  # starts quicker
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    logger = logging.getLogger("duologue")
+    logger.addHandler(handler)
+    logger.setLevel(level)
 
 
 class _Wrong(NamedTuple):

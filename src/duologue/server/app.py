@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from functools import partial
@@ -11,8 +12,9 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocketDisconnect
 
 from duologue.protocol import codec, ga
 from duologue.protocol.ga.translation import TranslationSession
@@ -21,6 +23,7 @@ from duologue.server.connection import Connection
 from duologue.server.door import Denied, Door, offered_subprotocols
 from duologue.server.injection import Faults
 from duologue.server.limits import Limits
+from duologue.server.metrics import CONTENT_TYPE, Metrics
 from duologue.server.opening import PATHS, Dismissed, Opening, read_opening
 from duologue.server.performing import ConversationPerformer
 from duologue.server.rest import ClientSecretDesk
@@ -28,13 +31,13 @@ from duologue.server.session.kept_audio import KeptAudio
 from duologue.server.session.kinds import kind_of
 from duologue.server.session.session import ServerSession
 from duologue.server.stamps import new_id, unix_seconds
+from duologue.server.watch import SessionWatch
 from duologue.server.wire import BetaWire, GaWire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
-    from starlette.responses import Response
     from starlette.websockets import WebSocket
 
     from duologue.protocol.codec import Dialect
@@ -102,6 +105,7 @@ def create_app(
             WebSocketRoute("/{path:path}", _refuse_path),
             *ClientSecretDesk(door, secrets, limits).routes(),
             Route("/healthz", house.health),
+            Route("/metrics", house.metrics),
         ],
         middleware=[_LETS_LOCAL_PAGES_READ],
         exception_handlers={Denied: _answer_denied, HTTPException: _answer_http},
@@ -131,13 +135,20 @@ class _House:
         self._dialect: Dialect | None = dialect
         self._refuses_beta = refuses_beta
         self._kept_audio = KeptAudio()
+        self._metrics = Metrics()
         self._strict = strict
 
     async def health(self, _request: Request) -> JSONResponse:
         """Answer that the server lives, and what is made to go wrong on it."""
         faults = [str(fault) for fault in self._faults]
         told = {"faults": faults} if faults else {}
-        return JSONResponse({"status": "ok", "sessions": self._door.sessions, **told})
+        return JSONResponse({"status": "ok", **told})
+
+    async def metrics(self, request: Request) -> Response:
+        """Answer with what was counted, to who shows the key."""
+        self._door.admit_owner(request)
+        text = self._metrics.exposition(active=self._door.sessions)
+        return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
     async def enter(self, path: str, socket: WebSocket) -> None:
         """Serve a client that may enter, or tell it why not."""
@@ -146,6 +157,11 @@ class _House:
             with self._door.seat(), self._faults.disturbing() as disturbance:
                 await self._let_in(path, socket, bound, disturbance)
         except Denied as denied:
+            self._metrics.refusals[str(denied.status)] += 1
+            logger.info(
+                "client refused",
+                extra={"client": _address(socket), "status": denied.status, "code": denied.code},
+            )
             await socket.send_denial_response(denied.response())
 
     async def _let_in(
@@ -184,13 +200,17 @@ class _House:
         bound: BoundSession | None,
         disturbance: Disturbance,
     ) -> None:
-        logger.info("session opened, %d now", self._door.sessions)
+        watch = SessionWatch(
+            self._metrics, time.monotonic, dialect=asked.dialect, client=_address(socket)
+        )
+        code = 1011
         try:
-            await self._converse(socket, asked, bound, disturbance)
+            code = await self._converse(socket, asked, bound, disturbance, watch)
         except Exception:
             logger.exception("a session ended by a fault of ours")
+            await _close_after_fault(socket)
         finally:
-            logger.info("session closed, %d now", self._door.sessions - 1)
+            watch.closed(code)
 
     async def _converse(
         self,
@@ -198,8 +218,12 @@ class _House:
         asked: Opening,
         bound: BoundSession | None,
         disturbance: Disturbance,
-    ) -> None:
-        observe = self._open_observer(disturbance) if self._open_observer is not None else None
+        watch: SessionWatch,
+    ) -> int:
+        """Hold a conversation or transcribe, and return the code of the connection's close."""
+        observers: list[Observer] = [watch.observe]
+        if self._open_observer is not None:
+            observers.append(self._open_observer(disturbance))
         seconds = self._limits.session_seconds
         stages = self._engine.session()
         session = ServerSession(
@@ -216,12 +240,21 @@ class _House:
         )
         wire = BetaWire() if asked.dialect == "beta" else GaWire()
         connection = Connection(
-            socket, session, wire, disturbance, seconds=seconds, observe=observe
+            socket, session, wire, disturbance, seconds=seconds, observers=observers
         )
         try:
-            await connection.run(ConversationPerformer(session, stages, connection))
+            return await connection.run(ConversationPerformer(session, stages, connection))
         finally:
             session.conversation.close()
+
+
+def _address(socket: WebSocket) -> str:
+    return "unknown" if socket.client is None else f"{socket.client.host}:{socket.client.port}"
+
+
+async def _close_after_fault(socket: WebSocket) -> None:
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # it is closed already
+        await socket.close(1011, "The server had an error while processing the session.")
 
 
 async def _answer_denied(_request: Request, denied: Exception) -> Response:

@@ -116,13 +116,13 @@ class Connection(Generic[Received, Sent, Command]):
         disturbance: Disturbance,
         *,
         seconds: float,
-        observe: Callable[[Received | Sent], None] | None = None,
+        observers: Sequence[Callable[[Received | Sent], None]] = (),
     ) -> None:
         self._socket = socket
         self._session = session
         self._wire = wire
         self._seconds = seconds
-        self._observe = observe
+        self._observers = observers
         self._outbox: Mailbox[str] = Mailbox()
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._disturbance = disturbance
@@ -130,8 +130,8 @@ class Connection(Generic[Received, Sent, Command]):
         self._deadline: float | None = None
         self._deadline_moved = asyncio.Event()
 
-    async def run(self, performer: Performer[Command]) -> None:
-        """Serve until either side closes."""
+    async def run(self, performer: Performer[Command]) -> int:
+        """Serve until either side closes, and return the code of the close."""
         self._performer = performer
         self._tasks = asyncio.TaskGroup()
         async with self._tasks:
@@ -141,7 +141,7 @@ class Connection(Generic[Received, Sent, Command]):
             try:
                 self.flush()
                 self._disturbance.wake()
-                await self._read()
+                return await self._read()
             finally:
                 self._disturbance.detach()
                 writer.cancel()
@@ -221,11 +221,11 @@ class Connection(Generic[Received, Sent, Command]):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._socket.close(code, reason)
 
-    async def _read(self) -> None:
+    async def _read(self) -> int:
         while True:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
-                return
+                return int(message.get("code", 1005))
             self._receive(message.get("text") or message.get("bytes") or b"")
             self.flush()
             if self._disturbance.is_active:
@@ -237,7 +237,7 @@ class Connection(Generic[Received, Sent, Command]):
                     await self._outbox.room()
             except TimeoutError:
                 await self._close(1008, "the client reads too slowly")
-                return
+                return 1008
 
     async def _keep_time(self) -> None:
         """Wake the core when it asked for it, and end the session when its time is over."""
@@ -262,8 +262,8 @@ class Connection(Generic[Received, Sent, Command]):
             self._disturbance.receive(event, frame, partial(self._hear, event))
 
     def _hear(self, event: Received) -> None:
-        if self._observe is not None:
-            self._observe(event)
+        for observe in self._observers:
+            observe(event)
         self._session.receive(event)
 
     def _read_frame(self, frame: bytes | str) -> Sequence[Received]:
@@ -277,8 +277,8 @@ class Connection(Generic[Received, Sent, Command]):
 
     def _send(self) -> None:
         for event in self._session.take_events(self._clock()):
-            if self._observe is not None:
-                self._observe(event)
+            for observe in self._observers:
+                observe(event)
             frames = self._wire.write(event)
             if self._disturbance.is_active:
                 self._disturbance.send(event.type, frames)
