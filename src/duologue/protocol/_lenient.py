@@ -8,17 +8,19 @@ types, unless a known field is missing or mistyped.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec import inspect
 
 from duologue.protocol.model import EXTRA_KEY, UNKNOWN_TAG
 
 if TYPE_CHECKING:
-    import msgspec
-
     from duologue.protocol.model import Json
+
+LeftOut = Mapping[str, "Json"]
 
 __all__ = ["explain", "lift", "tags"]
 
@@ -29,9 +31,16 @@ def tags(union: Any) -> dict[str, type]:  # noqa: ANN401  # a union is no type
     return {str(member.tag): member.cls for member in _structs(inspect.type_info(union))}
 
 
-def lift(value: Json, struct: type) -> Json:
-    """Return a decoded JSON object in the form that `struct` decodes without loss."""
-    return _lift(value, _info(struct))
+def lift(value: Json, struct: type, *, left_out: LeftOut | None = None) -> Json:
+    """Return a decoded JSON object in the form that `struct` decodes without loss.
+
+    Args:
+        value: The object.
+        struct: What it shall become.
+        left_out: What stands for required fields that are not there. If this is given, a member of
+            a union that still does not fit its own type is taken for one of an unknown type.
+    """
+    return _lift(value, _info(struct), left_out=left_out)
 
 
 @cache
@@ -44,14 +53,18 @@ def _structs(info: inspect.Type) -> list[inspect.StructType]:
     return [member for member in members if isinstance(member, inspect.StructType)]
 
 
-def _lift(value: Json, info: inspect.Type) -> Json:
+def _lift(value: Json, info: inspect.Type, *, left_out: LeftOut | None) -> Json:
     while isinstance(info, inspect.Metadata):
         info = info.type
     if isinstance(value, dict):
-        return _lift_object(value, info)
+        return _lift_object(value, info, left_out=left_out)
     if isinstance(value, list):
         items = _member(info, inspect.ListType)
-        return value if items is None else [_lift(item, items.item_type) for item in value]
+        return (
+            value
+            if items is None
+            else [_lift(item, items.item_type, left_out=left_out) for item in value]
+        )
     if (
         isinstance(value, float)
         and value.is_integer()
@@ -62,22 +75,36 @@ def _lift(value: Json, info: inspect.Type) -> Json:
     return value
 
 
-def _lift_object(value: dict[str, Json], info: inspect.Type) -> Json:
+def _lift_object(value: dict[str, Json], info: inspect.Type, *, left_out: LeftOut | None) -> Json:
     structs = _structs(info)
     if not structs:
         mapping = _member(info, inspect.DictType)
         if mapping is None:
             return value
-        return {key: _lift(item, mapping.value_type) for key, item in value.items()}
+        return {
+            key: _lift(item, mapping.value_type, left_out=left_out) for key, item in value.items()
+        }
+    is_open = any(struct.tag == UNKNOWN_TAG for struct in structs)
     for struct in structs:
         if struct.tag is None or value.get(str(struct.tag_field)) == struct.tag:
-            return _lift_fields(value, struct)
-    if any(struct.tag == UNKNOWN_TAG for struct in structs):
-        return {"type": UNKNOWN_TAG, "raw": value}
-    return value
+            lifted = _lift_fields(value, struct, left_out=left_out)
+            if left_out and is_open and not _fits(lifted, struct):
+                break
+            return lifted
+    return {"type": UNKNOWN_TAG, "raw": value} if is_open else value
 
 
-def _lift_fields(value: dict[str, Json], struct: inspect.StructType) -> dict[str, Json]:
+def _fits(lifted: dict[str, Json], struct: inspect.StructType) -> bool:
+    try:
+        msgspec.convert(lifted, struct.cls)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _lift_fields(
+    value: dict[str, Json], struct: inspect.StructType, *, left_out: LeftOut | None
+) -> dict[str, Json]:
     fields = {field.encode_name: field for field in struct.fields}
     lifted: dict[str, Json] = {}
     extra: dict[str, Json] = {}
@@ -88,9 +115,12 @@ def _lift_fields(value: dict[str, Json], struct: inspect.StructType) -> dict[str
         elif field is None or (item is None and not field.required and not _nullable(field.type)):
             extra[key] = item
         else:
-            lifted[key] = _lift(item, field.type)
+            lifted[key] = _lift(item, field.type, left_out=left_out)
     if extra:
         lifted[EXTRA_KEY] = extra
+    for name, stand_in in (left_out or {}).items():
+        if name not in lifted and name in fields and fields[name].required:
+            lifted[name] = stand_in
     return lifted
 
 

@@ -1,0 +1,90 @@
+"""Reading what a server meant, where it left out or broke something that nobody needs.
+
+`codec.decode` says exactly what does not fit, which is what a relay or a test wants to know. A
+client has to live with the servers there are. Those seen in the wild leave out ids and indices of
+their events, or a required field of an item, and cut a character into two deltas.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from duologue.errors import DecodeError
+from duologue.protocol import codec
+from duologue.protocol._depth import check_depth
+from duologue.protocol.model import Event, UnknownEvent
+
+if TYPE_CHECKING:
+    from duologue.protocol.codec import Dialect
+    from duologue.protocol.model import Json
+
+__all__ = ["read"]
+
+_LEFT_OUT: Final[dict[str, Json]] = {
+    "event_id": "",
+    "response_id": "",
+    "call_id": "",
+    "output_index": 0,
+    "content_index": 0,
+    "part": {},
+    "content": [],
+    "arguments": "",
+}
+"""Fields that an event or item may lack without being less clear, and what stands for them."""
+
+
+def read(frame: bytes, *, dialect: Dialect = "ga") -> Event | UnknownEvent:
+    """Return the server event of a frame, mended if that is what it takes.
+
+    What `codec.decode` takes is returned as it is. Else required fields that say little become
+    empty, an item that does not fit its type becomes the `UnknownItem` that it would be without
+    one, and half a character stays half. What cannot be mended stays an `UnknownEvent`. The event's
+    `raw` is the frame as it came.
+
+    Raises:
+        DecodeError: If the frame is no event at all.
+    """
+    try:
+        event = codec.decode(frame, dialect=dialect)
+    except DecodeError:
+        mended = _mend(frame, dialect)
+        if mended is None:
+            raise
+        return mended
+    if isinstance(event, UnknownEvent) and event.reason is not None:
+        return _mend(frame, dialect) or event
+    return event
+
+
+def _mend(frame: bytes, dialect: Dialect) -> Event | None:
+    from duologue.protocol._lenient import lift, tags  # noqa: PLC0415  # rare, slow to import
+
+    try:
+        check_depth(frame)
+        body: Json = json.loads(frame)  # takes half a character, which msgspec does not
+        kind = body.get("type") if isinstance(body, dict) else None
+        struct = tags(codec.union_of(dialect)).get(kind) if isinstance(kind, str) else None
+        if struct is None:
+            return None
+        lifted = lift(body, struct, left_out=_LEFT_OUT)
+        event = _converted(_raw_audio(lifted, struct), struct)
+    except (ValueError, RecursionError, DecodeError):  # msgspec's errors are ValueErrors
+        return None
+    vars(event)["raw"] = frame
+    return event
+
+
+def _converted(body: Any, struct: Any) -> Event:  # noqa: ANN401  # JSON, and what it becomes
+    event: Event = msgspec.convert(body, struct)
+    return event
+
+
+def _raw_audio(body: Any, struct: type) -> Any:  # noqa: ANN401  # JSON of an event
+    """Return an event's JSON with its audio as the JSON text that its field holds."""
+    names = [f.name for f in msgspec.structs.fields(struct) if f.type is msgspec.Raw]
+    return body | {
+        name: msgspec.Raw(msgspec.json.encode(body[name])) for name in names if name in body
+    }
