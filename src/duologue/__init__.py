@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from duologue.session.conversation import RealtimeConversation
     from duologue.session.formatted import FormattedItem, FormattedProperty, FormattedTool
+    from duologue.session.retention import KEEP_ALL, KEEP_NO_AUDIO, Retention
     from duologue.session.updates import (
         ConversationUpdated,
         Delta,
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "KEEP_ALL",
+    "KEEP_NO_AUDIO",
     "Closed",
     "ConfigurationError",
     "ConnectionLost",
@@ -75,6 +78,7 @@ __all__ = [
     "RemoteProtocolError",
     "ResponseFailed",
     "ResponseHandle",
+    "Retention",
     "ServerError",
     "Update",
     "__version__",
@@ -87,6 +91,7 @@ _MODULES: Final = {
     "duologue.client.handles": ("Pending", "ResponseHandle"),
     "duologue.session.conversation": ("RealtimeConversation",),
     "duologue.session.formatted": ("FormattedItem", "FormattedProperty", "FormattedTool"),
+    "duologue.session.retention": ("KEEP_ALL", "KEEP_NO_AUDIO", "Retention"),
     "duologue.session.updates": (
         "ConversationUpdated",
         "Delta",

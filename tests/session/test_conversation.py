@@ -24,7 +24,6 @@ from duologue.protocol.ga import OutputAudio, OutputText, UnknownPart
 from duologue.session.updates import (
     ConversationUpdated,
     Delta,
-    ErrorUpdate,
     Interrupted,
     ItemAppended,
     ItemCompleted,
@@ -40,6 +39,11 @@ ASSISTANT = message("item_a", "assistant", status="in_progress")
 
 def kinds(updates: list[Update]) -> list[type]:
     return [type(update) for update in updates]
+
+
+def deltas_of(updates: list[Update]) -> list[Delta]:
+    told = (update.delta for update in updates if isinstance(update, ConversationUpdated))
+    return [delta for delta in told if delta is not None]
 
 
 def audio_delta(audio: bytes) -> AnyServerEvent:
@@ -112,10 +116,7 @@ def test_without_item_done_the_output_item_completes_it() -> None:
 def test_an_item_that_was_cut_does_not_complete() -> None:
     core = streaming()
     cut = message("item_a", "assistant", status="incomplete")
-    assert kinds(feed(core, done(cut), output_item("done", cut))) == [
-        ConversationUpdated,
-        ConversationUpdated,
-    ]
+    assert kinds(feed(core, done(cut), output_item("done", cut))) == [ConversationUpdated]
     assert core.conversation.item("item_a").status == "incomplete"
 
 
@@ -142,25 +143,31 @@ def test_deltas_say_what_was_added() -> None:
         part_event("response.output_audio_transcript.delta", delta="Hi"),
         audio_delta(b"\x01\x00"),
     )
-    deltas = [update.delta for update in updates if isinstance(update, ConversationUpdated)]
-    assert deltas == [Delta(transcript="Hi"), Delta(audio=b"\x01\x00")]
-    assert repr(deltas[1]) == "Delta(audio=<2 bytes>)"
+    deltas = deltas_of(updates)
+    assert deltas[0] == Delta(transcript="Hi")
+    assert deltas[0].audio is None
+    assert deltas[1].audio == b"\x01\x00"
+    assert repr(deltas[1]) == "Delta(audio=...)"
     assert repr(deltas[0]) == "Delta(transcript='Hi')"
 
 
 def test_a_sample_split_over_two_deltas_comes_whole() -> None:
     core = streaming()
     updates = feed(core, audio_delta(b"abc"), audio_delta(b"def"))
-    deltas = [update.delta for update in updates if isinstance(update, ConversationUpdated)]
-    assert deltas == [Delta(audio=b"ab"), Delta(audio=b"cdef")]
+    assert [delta.audio for delta in deltas_of(updates)] == [b"ab", b"cdef"]
     assert core.conversation.item("item_a").formatted.audio == b"abcdef"
 
 
-def test_audio_that_is_no_base64_is_told_and_changes_nothing() -> None:
+def test_audio_that_is_no_base64_raises_where_it_is_read_and_is_left_out_of_the_item() -> None:
     core = streaming()
-    updates = feed(core, part_event("response.output_audio.delta", delta="!!"))
-    assert [type(u.error) for u in updates if isinstance(u, ErrorUpdate)] == [DecodeError]
-    assert core.conversation.item("item_a").formatted.audio_bytes == 0
+    broken = part_event("response.output_audio.delta", delta="!!")
+    updates = feed(core, audio_delta(b"12"), broken, audio_delta(b"34"))
+    first, second, third = deltas_of(updates)
+    with pytest.raises(DecodeError):
+        assert second.audio
+    assert (first.audio, third.audio) == (b"12", b"34")
+    item = core.conversation.item("item_a")
+    assert (item.formatted.audio, item.formatted.audio_bytes) == (b"1234", 4)
 
 
 def test_a_call_shows_its_arguments() -> None:

@@ -7,7 +7,9 @@ from tests.session.session_events import added, feed, message, new_core, server
 from duologue.protocol import ga
 from duologue.protocol.formats import G711_ULAW, PCM16
 from duologue.protocol.model import UnknownEvent
-from duologue.session.input_audio import KEPT_SECONDS, MAX_TURNS, InputAudio
+from duologue.session.input_audio import MAX_TURNS, InputAudio
+
+KEPT_SECONDS = 600
 
 SPOKEN = message("item_u") | {"content": [{"type": "input_audio", "transcript": None}]}
 

@@ -9,6 +9,7 @@ from duologue.client.endpoint import DEFAULT_MODEL, DEFAULT_URL, endpoint
 from duologue.client.handlers import RealtimeEventHandler
 from duologue.client.link import Link, websocket_connector
 from duologue.client.reader import Reader
+from duologue.client.words import words_of
 from duologue.errors import Closed, ConnectionLost, LocalProtocolError
 from duologue.session.updates import ErrorUpdate, RealtimeEvent
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
     from duologue.client.link import Connector
     from duologue.errors import DecodeError
-    from duologue.protocol.ga import AnyClientEvent, AnyServerEvent
+    from duologue.protocol import beta, ga
+    from duologue.protocol.codec import Dialect
+    from duologue.protocol.model import Event, UnknownEvent
 
 __all__ = ["RealtimeAPI"]
 
@@ -27,7 +30,8 @@ class RealtimeAPI(RealtimeEventHandler):
     """Sends and receives events, and keeps no state of the session.
 
     Iterating yields server events from the connection on; see `Reader` for the bounds. A frame that
-    is no event goes to the callbacks of `ErrorUpdate`. The arguments are those of `RealtimeClient`.
+    is no event goes to the callbacks of `ErrorUpdate`. The arguments are those of `RealtimeClient`;
+    with `dialect="beta"` its events are those of `duologue.protocol.beta`, both ways.
     """
 
     def __init__(
@@ -39,14 +43,16 @@ class RealtimeAPI(RealtimeEventHandler):
         headers: Mapping[str, str] | None = None,
         connect_timeout: float = 10.0,
         connector: Connector | None = None,
+        dialect: Dialect = "ga",
     ) -> None:
         super().__init__()
         if connector is None:
-            target = endpoint(url, api_key=api_key, model=model, headers=headers)
+            target = endpoint(url, api_key=api_key, model=model, headers=headers, dialect=dialect)
             connector = websocket_connector(target, connect_timeout=connect_timeout)
         self._connector: Final = connector
-        self._link = Link(self)
-        self._reader: Reader[AnyServerEvent] = Reader()
+        self._dialect: Final = words_of(dialect).dialect
+        self._link = Link(self, self._dialect)
+        self._reader: Reader[Event | UnknownEvent] = Reader()
         self._ending: Closed | ConnectionLost | None = None
 
     @property
@@ -64,7 +70,7 @@ class RealtimeAPI(RealtimeEventHandler):
         """
         if self.is_connected:
             raise LocalProtocolError("it is connected already")
-        self._link, self._reader, self._ending = Link(self), Reader(), None
+        self._link, self._reader, self._ending = Link(self, self._dialect), Reader(), None
         self._registry.open()
         try:
             await self._link.open(self._connector)
@@ -90,7 +96,7 @@ class RealtimeAPI(RealtimeEventHandler):
     ) -> None:
         await self.close()
 
-    def send(self, event: AnyClientEvent) -> None:
+    def send(self, event: ga.AnyClientEvent | beta.AnyClientEvent) -> None:
         """Send an event as it is.
 
         Raises:
@@ -106,10 +112,10 @@ class RealtimeAPI(RealtimeEventHandler):
         """Wait while more is queued than the server takes."""
         await self._link.drain()
 
-    def __aiter__(self) -> Reader[AnyServerEvent]:
+    def __aiter__(self) -> Reader[Event | UnknownEvent]:
         return aiter(self._reader)
 
-    def on_event(self, event: AnyServerEvent) -> None:
+    def on_event(self, event: Event | UnknownEvent) -> None:
         """Take an event of the connection."""
         if self._ending is None:
             self._reader.put(event)

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self, Unpack
 
 from duologue.client.config import SessionKeywords, session_config
-from duologue.client.driver import Driver
+from duologue.client.driver import Driver, Setup
 from duologue.client.endpoint import DEFAULT_MODEL, DEFAULT_URL, endpoint
 from duologue.client.link import websocket_connector
 from duologue.client.sending import Sending
+from duologue.client.tools import Tools
+from duologue.client.words import words_of
 from duologue.errors import Closed, LocalProtocolError
-from duologue.protocol.ga import SessionCreatedEvent
+from duologue.protocol.ga import RealtimeSession, SessionCreatedEvent, TranscriptionSession
+from duologue.session.configuration import Configuration
+from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ItemAppended, ItemCompleted
 
 if TYPE_CHECKING:
@@ -23,9 +27,13 @@ if TYPE_CHECKING:
 
     from duologue.client.link import Connector
     from duologue.client.reader import Reader
-    from duologue.protocol.ga import RealtimeSession, Session
+    from duologue.protocol import beta
+    from duologue.protocol.codec import Dialect
+    from duologue.protocol.formats import Format
+    from duologue.protocol.ga import Session
     from duologue.session.conversation import RealtimeConversation
     from duologue.session.formatted import FormattedItem
+    from duologue.session.requests import ResponseState
     from duologue.session.updates import Update
 
 __all__ = ["RealtimeClient", "Statistics"]
@@ -66,6 +74,11 @@ class RealtimeClient(Sending):
         headers: Added to the request.
         connect_timeout: Seconds for the connection, and as many for the session to begin.
         connector: Opens another transport than a WebSocket; `url` and what goes with it is unused.
+        dialect: What is spoken on the wire. On a beta connection `RealtimeEvent.event` is beta's,
+            callbacks may be registered under the names and classes of either dialect, and the
+            session begins with the reference client's defaults, as if they had been named.
+        retention: How much of the conversation is kept: by default the audio of the last 10
+            minutes of each side, and the words of 50,000 items.
         validate: Refuse at once, with a `LocalProtocolError` that names the fix, what the service
             would answer with an error: see `duologue.protocol.validate`.
         keywords: See `SessionKeywords`.
@@ -74,27 +87,31 @@ class RealtimeClient(Sending):
         ConfigurationError: If the URL or a keyword is wrong, or OpenAI's key is missing.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # by keyword only, and each with a default
         self,
         *,
         url: str = DEFAULT_URL,
         api_key: str | None = None,
         model: str = DEFAULT_MODEL,
-        session: RealtimeSession | None = None,
+        session: RealtimeSession | beta.SessionConfig | None = None,
         headers: Mapping[str, str] | None = None,
         connect_timeout: float = 10.0,
         connector: Connector | None = None,
+        dialect: Dialect = "ga",
+        retention: Retention = KEEP_RECENT,
         validate: bool = False,
         **keywords: Unpack[SessionKeywords],
     ) -> None:
-        super().__init__()
+        words = words_of(dialect)
+        start = words.start(session_config(session, keywords, dialect=dialect))
+        configuration = Configuration(start, is_full=dialect == "beta")
+        super().__init__(Setup(words, configuration, Tools(), retention, validate))
         if connector is None:
-            target = endpoint(url, api_key=api_key, model=model, headers=headers)
+            target = endpoint(url, api_key=api_key, model=model, headers=headers, dialect=dialect)
             connector = websocket_connector(target, connect_timeout=connect_timeout)
         self._connector: Final = connector
-        self._config: Final = session_config(session, keywords)
         self._timeout: Final = connect_timeout
-        self._validates: Final = validate
+        self._speaks_beta: Final = dialect == "beta"
 
     @property
     def is_connected(self) -> bool:
@@ -111,6 +128,16 @@ class RealtimeClient(Sending):
         """The configuration that holds, as the server last told it; `None` before it did."""
         return self._driver.core.session
 
+    @property
+    def responses(self) -> tuple[ResponseState, ...]:
+        """The responses of the session, oldest first: the last thousand, whoever asked for them."""
+        return tuple(self._driver.core.responses)
+
+    @property
+    def input_format(self) -> Format:
+        """In which `append_input_audio` takes audio."""
+        return self._driver.core.input_audio.format
+
     async def connect(self) -> None:
         """Open a session, with an empty conversation.
 
@@ -123,13 +150,15 @@ class RealtimeClient(Sending):
         """
         if self._driver.is_connected:
             raise LocalProtocolError("a session is open already")
-        self._driver = driver = Driver(self._registry, new_id=_ids(), validates=self._validates)
+        self._driver = driver = Driver(self._registry, self._setup, new_id=_ids())
         self._registry.open()
         try:
             await driver.open(self._connector)
             await self.wait_for_session_created(timeout=self._timeout)
-            if self._config is not None:
-                await self._configure(self._config)
+            wanted = self._setup.configuration.wanted
+            is_for_words = isinstance(self.session, TranscriptionSession)
+            if wanted != RealtimeSession() and not (self._speaks_beta and is_for_words):
+                await self._configure(wanted)
         except BaseException:
             await driver.close()
             raise
@@ -141,7 +170,7 @@ class RealtimeClient(Sending):
     async def disconnect(self) -> None:
         """Close the session, and empty the conversation as the reference client does."""
         await self.close()
-        self._driver = Driver(self._registry, new_id=_ids(), validates=self._validates)
+        self._driver = Driver(self._registry, self._setup, new_id=_ids())
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -185,7 +214,7 @@ class RealtimeClient(Sending):
         limit = asyncio.timeout(self._timeout)
         try:
             async with limit:
-                await self.update_session(config)
+                await self._tell(config)
         except TimeoutError:
             if not limit.expired():
                 raise

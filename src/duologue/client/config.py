@@ -1,14 +1,21 @@
-"""Session configuration from keywords: GA names, and a few flat ones of the reference client."""
+"""Session configuration from keywords: GA names, and the flat ones of the reference client."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypedDict, TypeVar
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
+
+import msgspec
 
 from duologue.errors import ConfigurationError
 from duologue.protocol.ga import (
     AudioConfig,
     AudioInput,
     AudioOutput,
+    AudioPcm,
+    AudioPcma,
+    AudioPcmu,
+    FunctionTool,
     RealtimeSession,
 )
 from duologue.protocol.model import UnsetType, replace
@@ -16,7 +23,10 @@ from duologue.protocol.model import UnsetType, replace
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from duologue.protocol import beta
+    from duologue.protocol.codec import Dialect
     from duologue.protocol.ga import (
+        AudioFormat,
         AudioTranscription,
         NoiseReduction,
         Prompt,
@@ -29,7 +39,7 @@ if TYPE_CHECKING:
         VoiceId,
     )
 
-__all__ = ["SessionKeywords", "session_config"]
+__all__ = ["SessionKeywords", "function_tool", "session_config"]
 
 
 class SessionKeywords(TypedDict, total=False):
@@ -59,6 +69,16 @@ class SessionKeywords(TypedDict, total=False):
     """`audio.input.transcription`"""
     input_audio_noise_reduction: NoiseReduction | None
     """`audio.input.noise_reduction`"""
+    input_audio_format: str
+    """`audio.input.format`: `pcm16`, `g711_ulaw` or `g711_alaw`"""
+    output_audio_format: str
+    """`audio.output.format`"""
+    modalities: Sequence[str]
+    """`output_modalities`, as beta says it: `["text", "audio"]` or `["text"]`"""
+    max_response_output_tokens: int | str
+    """`max_output_tokens`"""
+    temperature: float
+    """Beta only."""
 
 
 M = TypeVar("M", AudioConfig, AudioInput, AudioOutput)
@@ -67,21 +87,34 @@ _INPUT_FIELDS: Final = {
     "turn_detection": "turn_detection",
     "input_audio_transcription": "transcription",
     "input_audio_noise_reduction": "noise_reduction",
+    "input_audio_format": "format",
 }
-_OUTPUT_FIELDS: Final = {"voice": "voice", "speed": "speed"}
+_OUTPUT_FIELDS: Final = {"voice": "voice", "speed": "speed", "output_audio_format": "format"}
+_FORMATS: Final[Mapping[object, AudioFormat]] = {
+    "pcm16": AudioPcm(rate=24_000),
+    "g711_ulaw": AudioPcmu(),
+    "g711_alaw": AudioPcma(),
+}
 
 
 def session_config(
-    session: RealtimeSession | None, keywords: SessionKeywords
+    session: RealtimeSession | beta.SessionConfig | None,
+    keywords: SessionKeywords,
+    *,
+    dialect: Dialect = "ga",
 ) -> RealtimeSession | None:
     """Return the configuration of a struct with keywords laid over it; `None` if nothing is told.
 
     Raises:
-        ConfigurationError: If a keyword is unknown.
+        ConfigurationError: If a keyword is unknown, or the dialect has no such thing.
     """
+    if session is not None and not isinstance(session, RealtimeSession):
+        from duologue.client.beta import session_in_ga  # noqa: PLC0415  # only where beta is spoken
+
+        session = session_in_ga(session)
     if not keywords:
         return session
-    told: dict[str, object] = dict(keywords)
+    told = _renamed(keywords, dialect)
     heard = {field: told.pop(name) for name, field in _INPUT_FIELDS.items() if name in told}
     spoken = {field: told.pop(name) for name, field in _OUTPUT_FIELDS.items() if name in told}
     unknown = told.keys() - set(RealtimeSession.__struct_fields__)
@@ -100,6 +133,41 @@ def session_config(
             audio = replace(audio, output=replace(_or_new(audio.output, AudioOutput()), **spoken))
         config = replace(config, audio=audio)
     return config
+
+
+def function_tool(definition: FunctionTool | Mapping[str, Any]) -> FunctionTool:
+    """Return a tool's definition as a struct.
+
+    Raises:
+        ConfigurationError: If it is JSON of something else.
+    """
+    if isinstance(definition, FunctionTool):
+        return definition
+    try:
+        return msgspec.convert({"type": "function", **definition}, FunctionTool)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"this is not the definition of a function: {error}") from None
+
+
+def _renamed(keywords: SessionKeywords, dialect: Dialect) -> dict[str, object]:
+    """Return keywords with classic names and values in today's place."""
+    told: dict[str, object] = dict(keywords)
+    if "modalities" in told:
+        modalities = told.pop("modalities")
+        has_audio = isinstance(modalities, Collection) and "audio" in modalities
+        told["output_modalities"] = ["audio"] if has_audio else ["text"]
+    if "max_response_output_tokens" in told:
+        told["max_output_tokens"] = told.pop("max_response_output_tokens")
+    for name in told.keys() & {"input_audio_format", "output_audio_format"}:
+        if told[name] not in _FORMATS:
+            known = ", ".join(map(repr, _FORMATS))
+            raise ConfigurationError(f"{name} is one of {known}, not {told[name]!r}")
+        told[name] = _FORMATS[told[name]]
+    if "temperature" in told:
+        if dialect == "ga":
+            raise ConfigurationError("GA has no temperature: leave it out, or connect in beta")
+        told["extra"] = {"temperature": told.pop("temperature")}
+    return told
 
 
 def _or_new(value: M | UnsetType, new: M) -> M:

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from duologue.client.handles import Waiters
 from duologue.client.link import Link
 from duologue.client.reader import Reader
+from duologue.client.tools import ToolRunner
 from duologue.errors import Closed, ConnectionLost, RemoteProtocolError, ServerError
 from duologue.protocol import codec
-from duologue.protocol.ga import InputAudioBufferAppendEvent
-from duologue.session.client_session import ClientSession
+from duologue.protocol.ga import InputAudioBufferAppendEvent, SessionUpdateEvent
+from duologue.session.client_session import ClientSession, is_benign
+from duologue.session.commands import CommandState
 from duologue.session.requests import RequestState, ResponseRequest, response_failed
+from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ErrorUpdate, RealtimeEvent, Update
 
 if TYPE_CHECKING:
@@ -25,28 +29,62 @@ if TYPE_CHECKING:
 
     from duologue.client.link import Connector
     from duologue.client.registry import Registry
+    from duologue.client.tools import Tools
+    from duologue.client.words import Words
     from duologue.errors import DecodeError
-    from duologue.protocol.ga import AnyClientEvent, AnyServerEvent
+    from duologue.protocol.ga import ResponseCreateEvent
+    from duologue.protocol.model import Event, UnknownEvent
     from duologue.session.commands import Command
+    from duologue.session.configuration import Configuration
+    from duologue.session.tools import ToolCall
 
-__all__ = ["Driver"]
+__all__ = ["Driver", "Setup"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What all sessions of a client have in common."""
+
+    words: Words
+    configuration: Configuration
+    tools: Tools
+    retention: Retention = KEEP_RECENT
+    validates: bool = False
+
+    def runs_tool(self, name: str, is_declared: bool) -> bool:  # noqa: FBT001  # the core's question
+        """Tell whether a call is ours to answer: not if its tool was declared by hand."""
+        is_by_hand = is_declared or self.configuration.declares(name)
+        return name in self.tools.handlers or not is_by_hand
 
 
 class Driver:
     """One session from connection to end."""
 
     def __init__(
-        self, registry: Registry, *, new_id: Callable[[str], str], validates: bool = False
+        self,
+        registry: Registry,
+        setup: Setup,
+        *,
+        new_id: Callable[[str], str],
     ) -> None:
-        self.core: Final = ClientSession(new_id=new_id, validates=validates)
+        self.core: Final = ClientSession(
+            new_id=new_id,
+            validates=setup.validates,
+            retention=setup.retention,
+            runs_tool=setup.runs_tool,
+        )
         self.waiters: Final = Waiters()
         self.reader: Final[Reader[Update]] = Reader()
-        self.link: Final = Link(self)
+        self.link: Final = Link(self, setup.words.dialect)
         self.ending: Closed | ConnectionLost | None = None
         """How the session ended."""
         self.was_opened = False
         """Whether connecting was begun."""
         self._registry: Final = registry
+        self._words: Final = setup.words
+        self._translates: Final = setup.words.dialect != "ga"
+        self._configuration: Final = setup.configuration
+        self._tools: Final = ToolRunner(setup.tools, self._answer)
         self._is_sending = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -61,7 +99,7 @@ class Driver:
         await self.link.open(connector)
         self._send_waiting()
 
-    def send(self, event: AnyClientEvent) -> None:
+    def send(self, event: Event | UnknownEvent) -> None:
         """Send an event.
 
         Raises:
@@ -70,7 +108,21 @@ class Driver:
             ConnectionLost: If the connection has ended.
         """
         self.check_open()
-        self.core.send(event, self._now())
+        self.core.send(self._words.meant(event), self._now())
+        self._send_waiting()
+
+    def request_response(self, event: ResponseCreateEvent) -> ResponseRequest:
+        """Ask for a response when it is its turn; see `send`."""
+        self.check_open()
+        request = self.core.request_response(self._words.meant(event))
+        self._send_waiting()
+        return request
+
+    def cancel_request(self, request: ResponseRequest) -> None:
+        """Take back a request, or stop its response; see `send`."""
+        self.check_open()
+        self.core.cancel_request(request)
+        self._settle()
         self._send_waiting()
 
     def append_audio(self, audio: bytes | bytearray | memoryview) -> None:
@@ -88,10 +140,18 @@ class Driver:
         self.link.send_frame(codec.append_frame(data, event_id), event.type)
         self.reader.wake()
 
-    def on_event(self, event: AnyServerEvent) -> None:
-        """Take a server event."""
-        if self.ending is None:
-            self._step(self.core.receive(event, self._now()))
+    def on_event(self, event: Any) -> None:  # noqa: ANN401  # of either dialect
+        """Take a server event, in the words of the connection."""
+        now = self._now()
+        meanings = self._words.heard(event) if self._translates else ()
+        if self.ending is not None:  # it was under way: shown, but it changes nothing
+            self._registry.tell(RealtimeEvent("server", event, now, meanings))
+            return
+        if not meanings:
+            self._step(self.core.receive(event, now))
+            return
+        updates = [update for meaning in meanings for update in self.core.take(meaning)]
+        self._step([*updates, RealtimeEvent("server", event, now, meanings)])
 
     def on_undecodable(self, error: DecodeError) -> None:
         """Tell the application about a frame that is no event."""
@@ -106,14 +166,14 @@ class Driver:
         if self._timer is not None:
             self._timer.cancel()
         self.core.end(self.ending)
-        for record in self._take_settled():
-            self.waiters.settle(record)
+        self._settle()
         self._registry.end(self.ending)
         self.reader.end(error)
 
     async def close(self) -> None:
         """Close the session and wait until it is gone; harmless to repeat."""
         self.on_end(None)
+        await self._tools.stop()
         await self.link.close()
         await self._registry.dispatcher.stop()
 
@@ -126,24 +186,46 @@ class Driver:
 
     def _step(self, updates: list[Update]) -> None:
         settled = self._take_settled()
-        errors = [error for record in settled if (error := self._unheard(record))]
-        for update in (told := [*errors, *updates]):
+        if settled:
+            updates = [*filter(None, map(self._unheard, settled)), *updates]
+        for update in updates:
             self.reader.put(update, is_repeat=isinstance(update, RealtimeEvent))
-        for update in told:
+        for update in updates:
             self._registry.tell(update)
         for record in settled:
             self.waiters.settle(record)
+        self.waiters.pulse()
         self.reader.wake()
+        for call in self.core.tools.take_new():
+            self._tools.start(call)
         with contextlib.suppress(Closed, ConnectionLost):  # told by `on_end`
             self._send_waiting()
         self._set_timer()
 
+    def _settle(self) -> None:
+        """Let those go on who wait for what has ended, with nothing to tell but that."""
+        for record in self._take_settled():
+            self.waiters.settle(record)
+        self.waiters.pulse()
+
+    def _answer(self, call: ToolCall, output: str) -> None:
+        """Send what a tool returned."""
+        if self.ending is None:
+            self.core.answer_call(call.call_id, output, self._now())
+            with contextlib.suppress(Closed, ConnectionLost):  # told by `on_end`
+                self._send_waiting()
+
     def _take_settled(self) -> list[Command | ResponseRequest]:
-        return [*self.core.take_commands(), *self.core.take_requests()]
+        commands = self.core.take_commands()
+        for command in commands:
+            if isinstance(command.event, SessionUpdateEvent):
+                is_refused = command.state is CommandState.FAILED
+                self._configuration.settle(command.event_id, is_refused=is_refused)
+        return [*commands, *self.core.take_requests()]
 
     def _unheard(self, record: Command | ResponseRequest) -> ErrorUpdate | None:
         """Return the error of a command that nobody awaits."""
-        if self.waiters.is_awaited(record):
+        if self.waiters.is_awaited(record) or is_benign(record.error):
             return None
         if isinstance(record.error, ServerError | RemoteProtocolError):
             return ErrorUpdate(record.error)
@@ -160,8 +242,10 @@ class Driver:
         try:
             while events := self.core.events_to_send():
                 for event in events:
-                    self._show(RealtimeEvent("client", event, self._now()))
-                    self.link.send(event)
+                    spoken = self._words.spoken(event)
+                    meanings = () if spoken is event else (event,)
+                    self._show(RealtimeEvent("client", spoken, self._now(), meanings))
+                    self.link.send(spoken)
         finally:
             self._is_sending = False
         self.reader.wake()

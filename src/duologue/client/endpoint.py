@@ -12,6 +12,8 @@ from duologue.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from duologue.protocol.codec import Dialect
+
 __all__ = ["DEFAULT_MODEL", "DEFAULT_URL", "Endpoint", "endpoint"]
 
 DEFAULT_URL: Final = "wss://api.openai.com/v1/realtime"
@@ -33,9 +35,14 @@ class Endpoint:
 
 
 def endpoint(
-    url: str, *, api_key: str | None, model: str, headers: Mapping[str, str] | None
+    url: str,
+    *,
+    api_key: str | None,
+    model: str,
+    headers: Mapping[str, str] | None,
+    dialect: Dialect = "ga",
 ) -> Endpoint:
-    """Return what to connect to.
+    """Return what to connect to; servers that speak both dialects take beta from a header.
 
     The environment's `OPENAI_API_KEY` goes to OpenAI's hosts only: a key that is meant for another
     server has to be passed.
@@ -50,6 +57,8 @@ def endpoint(
     is_authorized = any(name.lower() in {"authorization", "api-key"} for name in all_headers)
     if not is_authorized and (key := api_key or _environment_key(parts.hostname or "")):
         all_headers["Authorization"] = f"Bearer {key}"
+    if dialect == "beta" and "openai-beta" not in {name.lower() for name in all_headers}:
+        all_headers["OpenAI-Beta"] = "realtime=v1"
     query = parts.query
     if not _CHOOSES_MODEL & {name for name, _ in parse_qsl(query, keep_blank_values=True)}:
         query = "&".join(filter(None, [query, urlencode({"model": model})]))

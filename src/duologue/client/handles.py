@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from duologue.protocol.ga import Response
 from duologue.session.commands import Command, CommandState
 from duologue.session.requests import RequestState, ResponseRequest, response_failed
+from duologue.session.stream import ResponseStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import AsyncIterator, Callable, Generator
 
-    from duologue.protocol.ga import Response
+    from duologue.protocol.ga import Usage
     from duologue.session.formatted import FormattedItem
+    from duologue.session.updates import Delta
 
 __all__ = ["Pending", "ResponseHandle", "Waiters"]
 
@@ -28,6 +31,7 @@ class Waiters:
 
     def __init__(self) -> None:
         self._futures: dict[Command | ResponseRequest, set[asyncio.Future[None]]] = {}
+        self._streams: set[asyncio.Future[None]] = set()
 
     def is_awaited(self, record: Command | ResponseRequest) -> bool:
         """Tell whether somebody waits for this."""
@@ -48,6 +52,21 @@ class Waiters:
     def settle(self, record: Command | ResponseRequest) -> None:
         """Let those go on who wait for a record that has ended."""
         for future in self._futures.get(record, ()):
+            if not future.done():
+                future.set_result(None)
+
+    async def wait_for_news(self) -> None:
+        """Wait until something has come, whatever it is."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._streams.add(future)
+        try:
+            await future
+        finally:
+            self._streams.discard(future)
+
+    def pulse(self) -> None:
+        """Let those go on who wait for news."""
+        for future in self._streams:
             if not future.done():
                 future.set_result(None)
 
@@ -92,12 +111,18 @@ class Pending(Generic[T]):
 
 
 class ResponseHandle:
-    """A response that was asked for. Await it for its end; read what it has said at any time."""
+    """A response that was asked for.
+
+    Await it for its end, iterate over what it says as it comes, read what it has said at any time.
+    """
 
     __slots__ = ("_cancel", "_request", "_waiters")
 
     def __init__(
-        self, request: ResponseRequest, waiters: Waiters, cancel: Callable[[str | None], None]
+        self,
+        request: ResponseRequest,
+        waiters: Waiters,
+        cancel: Callable[[ResponseRequest], None],
     ) -> None:
         self._request: Final = request
         self._waiters: Final = waiters
@@ -144,21 +169,45 @@ class ResponseHandle:
         """What it has said so far, in the session's output format."""
         return b"".join(item.formatted.audio for item in self.items)
 
-    def cancel(self) -> None:
-        """Ask the server to stop; harmless when the response has ended.
+    @property
+    def usage(self) -> Usage | None:
+        """What it cost, once it is done."""
+        response = self._request.response
+        return None if response is None else response.usage
 
-        A response that has not begun is cancelled in vain: the server knows no id for it yet, so
-        the conversation's response is what is cancelled.
+    def cancel(self) -> None:
+        """Stop it; harmless when it has ended.
+
+        One that waits its turn is never sent. One that the server has not begun yet is stopped as
+        soon as it has.
 
         Raises:
             Closed: If the session was closed.
             ConnectionLost: If the connection has ended.
         """
         if not self.is_done:
-            self._cancel(self.id)
+            self._cancel(self._request)
+
+    async def __aiter__(self) -> AsyncIterator[Delta]:
+        """Yield what it says, from its beginning, as deltas of text, transcript, audio, arguments.
+
+        Ends when the response has ended, in whatever way; await it to know in which.
+        """
+        stream = ResponseStream(self._request)
+        while True:
+            deltas = stream.take()
+            for delta in deltas:
+                yield delta
+            if deltas:
+                continue
+            if self.is_done:
+                return
+            await self._waiters.wait_for_news()
 
     def __await__(self) -> Generator[Any, None, Response]:
         """Wait for the end: completed, incomplete or cancelled, see the `status` of what returns.
+
+        One that was cancelled before it began has no more than that.
 
         Raises:
             ResponseFailed: If it ended as `failed`.
@@ -177,8 +226,8 @@ class ResponseHandle:
             await self._waiters.wait(request)
         if request.error is not None:
             raise request.error.with_traceback(None)
-        if request.response is None:
-            raise AssertionError("a response ended that never began")
+        if request.response is None:  # cancelled while it waited its turn
+            return Response(status="cancelled")
         if request.state is RequestState.FAILED:
             raise response_failed(request.response.response)
         return request.response.response

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from duologue.errors import Closed, ConnectionLost, DecodeError
-from duologue.protocol import codec
+from duologue.protocol import codec, mend
 from duologue.transport.base import Receiver, Transport
 
 if TYPE_CHECKING:
     from duologue.client.endpoint import Endpoint
-    from duologue.protocol.ga import AnyClientEvent, AnyServerEvent
+    from duologue.protocol.model import Event, UnknownEvent
 
 __all__ = ["Connector", "Link", "LinkOwner", "websocket_connector"]
 
@@ -38,8 +38,8 @@ def websocket_connector(endpoint: Endpoint, *, connect_timeout: float) -> Connec
 class LinkOwner(Protocol):
     """Takes what a link receives."""
 
-    def on_event(self, event: AnyServerEvent) -> None:
-        """Take a server event."""
+    def on_event(self, event: Event | UnknownEvent) -> None:
+        """Take a server event, in the words of the connection."""
 
     def on_undecodable(self, error: DecodeError) -> None:
         """Take the news of a frame that is no event; the connection goes on."""
@@ -51,8 +51,9 @@ class LinkOwner(Protocol):
 class Link:
     """One connection that carries events. The log shows their types and sizes, never contents."""
 
-    def __init__(self, owner: LinkOwner) -> None:
+    def __init__(self, owner: LinkOwner, dialect: codec.Dialect = "ga") -> None:
         self._owner = owner
+        self._dialect: Final[codec.Dialect] = dialect
         self._transport: Transport | None = None
         self._is_over = False
 
@@ -68,7 +69,7 @@ class Link:
     def on_frame(self, frame: bytes) -> None:
         """Take a frame of the transport."""
         try:
-            event = codec.decode(frame)
+            event = mend.read(frame, dialect=self._dialect)
         except DecodeError as error:
             logger.warning("< a frame of %d bytes is no event: %s", len(frame), error.reason)
             self._owner.on_undecodable(error)
@@ -83,7 +84,7 @@ class Link:
         logger.debug("< closed: %s", error or "by us")
         self._owner.on_end(error)
 
-    def send(self, event: AnyClientEvent) -> None:
+    def send(self, event: Event | UnknownEvent) -> None:
         """Send an event.
 
         Raises:

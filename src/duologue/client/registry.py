@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from duologue.client.dispatcher import Dispatcher
 from duologue.errors import Closed
@@ -19,6 +19,9 @@ from duologue.session.updates import (
     RealtimeEvent,
     Update,
 )
+
+if TYPE_CHECKING:
+    from duologue.protocol.model import Event, UnknownEvent
 
 __all__ = ["CLASSIC_NAMES", "Callback", "CallbackResult", "Key", "Registry"]
 
@@ -112,13 +115,21 @@ class Registry:
             return
         self._call(type(update), update)
         if isinstance(update, RealtimeEvent):
-            event, source = update.event, update.source
-            kind = event.type
-            self._call(type(event), event)
-            if kind not in CLASSIC_NAMES:
-                self._call(kind, event)
-            self._call(f"{source}.{kind}", event)
-            self._call(f"{source}.*", event)
+            source = update.source
+            self._tell_event(update.event, source)
+            self._call(f"{source}.*", update.event)
+            for meaning in update.meanings:
+                if meaning.type != update.event.type:
+                    self._tell_event(meaning, source)
+                else:  # the same name, but another class
+                    self._call(type(meaning), meaning)
+
+    def _tell_event(self, event: Event | UnknownEvent, source: str) -> None:
+        kind = event.type
+        self._call(type(event), event)
+        if kind not in CLASSIC_NAMES:
+            self._call(kind, event)
+        self._call(f"{source}.{kind}", event)
 
     def _call(self, key: Key, value: object) -> None:
         for entry in list(self._entries.get(key, ())):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack
 
-from duologue.client.config import SessionKeywords, session_config
-from duologue.client.driver import Driver
+from duologue.client.config import SessionKeywords, function_tool, session_config
+from duologue.client.driver import Driver, Setup
 from duologue.client.handlers import RealtimeEventHandler
 from duologue.client.handles import Pending, ResponseHandle
-from duologue.errors import ConfigurationError
+from duologue.errors import Closed, ConfigurationError, LocalProtocolError
 from duologue.protocol.ga import (
     ConversationItemCreateEvent,
     ConversationItemDeleteEvent,
@@ -18,6 +18,7 @@ from duologue.protocol.ga import (
     InputAudioBufferCommitEvent,
     InputText,
     Message,
+    OutputAudio,
     RealtimeSession,
     ResponseCancelEvent,
     ResponseCreateEvent,
@@ -25,16 +26,19 @@ from duologue.protocol.ga import (
     SessionUpdateEvent,
 )
 from duologue.protocol.model import UNSET, UnsetType, replace
+from duologue.session.commands import Command, CommandState
 from duologue.session.wire import id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from duologue.client.tools import ToolHandler
+    from duologue.protocol import beta, ga
     from duologue.protocol.ga import (
-        AnyClientEvent,
         ContentPart,
         ConversationItemAdded,
         ConversationItemRetrieved,
+        FunctionTool,
         InputAudioBufferCommittedEvent,
         Item,
         KnownClientEvent,
@@ -78,15 +82,19 @@ class Sending(RealtimeEventHandler):
     when the session is closed or not open, and `ConnectionLost` when the connection has ended.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, setup: Setup) -> None:
         super().__init__()
-        self._driver = Driver(self._registry, new_id=lambda kind: kind)
+        self._setup: Final = setup
+        self._driver = Driver(self._registry, setup, new_id=lambda kind: kind)
 
-    def send(self, event: AnyClientEvent) -> None:
-        """Send any event; it gets an `event_id` if it has none.
+    def send(self, event: ga.AnyClientEvent | beta.AnyClientEvent) -> None:
+        """Send any event, at once; it gets an `event_id` if it has none.
+
+        On a beta connection it may be written in either dialect.
 
         Raises:
-            LocalProtocolError: If a command with the same `event_id` awaits its answer.
+            LocalProtocolError: If a command with the same `event_id` awaits its answer, or the
+                event cannot be said in beta.
         """
         self._driver.send(event)
 
@@ -96,17 +104,62 @@ class Sending(RealtimeEventHandler):
         await self._driver.link.drain()
 
     def update_session(
-        self, session: RealtimeSession | None = None, **keywords: Unpack[SessionKeywords]
+        self,
+        session: RealtimeSession | beta.SessionConfig | None = None,
+        *,
+        full: bool | None = None,
+        **keywords: Unpack[SessionKeywords],
     ) -> Pending[Session]:
-        """Change what is told of the session; awaiting returns the configuration that holds then.
+        """Change the session; awaiting returns the configuration that holds then.
+
+        What is unset stays as it is, `None` switches off. Without a session the change is kept for
+        `connect`; awaiting it raises then.
+
+        Args:
+            session: The change, in the words of either dialect.
+            full: Send everything that was ever wanted along with it, or the change alone. When it
+                is `None`: all in beta, as the reference client does, the change alone in GA.
+            keywords: The same, laid over `session`.
 
         Raises:
-            ConfigurationError: If nothing is told, or a keyword is unknown.
+            ConfigurationError: If nothing is told, a keyword is unknown, or a tool has the name of
+                one that `add_tool` added.
         """
-        config = session_config(session, keywords)
+        config = session_config(session, keywords, dialect=self._setup.words.dialect)
         if config is None:
             raise ConfigurationError("update_session needs a configuration, or keywords")
-        return self._command(SessionUpdateEvent(session=config), _session)
+        return self._update(config, full=full)
+
+    def add_tool(
+        self, definition: FunctionTool | Mapping[str, Any], handler: ToolHandler
+    ) -> Pending[Session]:
+        """Offer the model a function, and answer its calls of it; the session is updated.
+
+        The calls of a response run side by side. When all are answered and the response has ended,
+        the next one is asked for. Calls of tools that stand in the configuration by hand are left
+        to the application; calls of names that nobody declared are answered with an error.
+
+        Args:
+            definition: Name, description and `parameters` (JSON Schema), as a struct or as JSON.
+            handler: Takes the arguments; see `ToolHandler`.
+
+        Raises:
+            ConfigurationError: If it has no name, or that of another tool.
+        """
+        tool = function_tool(definition)
+        change = self._setup.configuration.add(tool)
+        self._setup.tools.handlers[str(tool.name)] = handler
+        return self._update(change)
+
+    def remove_tool(self, name: str) -> Pending[Session]:
+        """Take back a tool; the session is updated.
+
+        Raises:
+            ConfigurationError: If it was not added.
+        """
+        change = self._setup.configuration.remove(name)
+        del self._setup.tools.handlers[name]
+        return self._update(change)
 
     def append_input_audio(self, audio: bytes | bytearray | memoryview) -> None:
         """Send what the user says, in the session's input format; nothing is sent of nothing.
@@ -165,7 +218,9 @@ class Sending(RealtimeEventHandler):
     ) -> ResponseHandle:
         """Ask for a response.
 
-        Without turn detection, input audio that is not committed is committed first.
+        While another response of the conversation is in progress it waits its turn, one beside the
+        conversation does not. Without turn detection, input audio that is not committed is
+        committed first.
 
         Args:
             params: What the response does differently.
@@ -173,28 +228,67 @@ class Sending(RealtimeEventHandler):
 
         Raises:
             ConfigurationError: If a keyword is unknown.
+            LocalProtocolError: If too many responses wait already.
         """
         core = self._driver.core
         response = _response_params(params, keywords)
         self._driver.check_open()
         if not core.detects_turns and core.input_audio.uncommitted_bytes:
             self.commit_input_audio()
-        event_id = core.new_id("event")
-        self._driver.send(ResponseCreateEvent(event_id=event_id, response=response))
-        request = core.responses.request(event_id)
-        if request is None:
-            raise AssertionError("a response.create was sent, but not noted")
-        return ResponseHandle(request, self._driver.waiters, self.cancel_response)
+        request = self._driver.request_response(ResponseCreateEvent(response=response))
+        return ResponseHandle(request, self._driver.waiters, self._driver.cancel_request)
 
-    def cancel_response(self, response_id: str | None = None) -> None:
-        """Stop a response, the conversation's when none is named; harmless when there is none."""
+    def cancel_response(
+        self, response_id: str | None = None, *, item_id: str | None = None, heard_samples: int = 0
+    ) -> None:
+        """Stop a response, the conversation's when none is named; harmless when there is none.
+
+        Args:
+            response_id: Which response.
+            item_id: What is being played: an item of the assistant, which is cut to what was heard
+                of it. One without audio is not.
+            heard_samples: How much of that item was heard.
+
+        Raises:
+            ItemNotFound: If there is no such item; nothing is sent then.
+            LocalProtocolError: If the item is none of the assistant's; nothing is sent then.
+        """
+        content_index = None if item_id is None else self._audio_part(item_id)
         named = UNSET if response_id is None else response_id
         self._driver.send(ResponseCancelEvent(response_id=named))
+        if item_id is not None and content_index is not None:
+            rate_hz = self._driver.core.conversation.output_format.rate_hz
+            self.truncate_item(item_id, heard_samples * 1000 // rate_hz, content_index)
+
+    def _audio_part(self, item_id: str) -> int | None:
+        """Return the place of the first audio part of something that the assistant says."""
+        item = self._driver.core.conversation.item(item_id)
+        if item.role != "assistant":
+            raise LocalProtocolError(f"the item {item_id!r} is not the assistant's to be cut")
+        spoken = (index for index, part in enumerate(item.content) if isinstance(part, OutputAudio))
+        return next(spoken, None)
+
+    def _update(self, change: RealtimeSession, *, full: bool | None = None) -> Pending[Session]:
+        """Want a change, and send it if there is a session."""
+        configuration = self._setup.configuration
+        config = configuration.update(change, is_full=full)
+        event_id = self._driver.core.new_id("event")
+        configuration.note(event_id, change)
+        if not self._driver.is_connected:
+            configuration.settle(event_id, is_refused=False)
+            text = "the session is not open: the change is kept, and sent by `connect()`"
+            event = SessionUpdateEvent(event_id=event_id, session=config)
+            unsent = Command(event_id, event, CommandState.FAILED, error=Closed(text))
+            return Pending(unsent, self._driver.waiters, _session)
+        return self._tell(config, event_id)
+
+    def _tell(self, config: Session, event_id: str | UnsetType = UNSET) -> Pending[Session]:
+        return self._command(SessionUpdateEvent(event_id=event_id, session=config), _session)
 
     def _command(self, event: KnownClientEvent, read: Callable[[Any], T]) -> Pending[T]:
         core = self._driver.core
         self._driver.check_open()
-        event_id = core.new_id("event")
+        event_id = event.event_id or core.new_id("event")
         self._driver.send(replace(event, event_id=event_id))
         command = core.commands.get(event_id)
         if command is None:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from duologue.errors import (
     Closed,
@@ -18,25 +18,33 @@ from duologue.errors import (
 )
 from duologue.protocol.formats import Format, format_named
 from duologue.protocol.ga import (
+    ConversationItemCreateEvent,
+    FunctionCall,
+    FunctionCallOutput,
+    FunctionTool,
     InputAudioBufferAppendEvent,
     InputAudioBufferClearEvent,
     InputAudioBufferCommitEvent,
     RealtimeErrorEvent,
     RealtimeSession,
+    ResponseCancelEvent,
     ResponseCreateEvent,
     ResponseDoneEvent,
     ResponseOutputItemAddedEvent,
+    ResponseOutputItemDoneEvent,
     SessionCreatedEvent,
     SessionUpdatedEvent,
     SessionUpdateEvent,
     TranscriptionSession,
 )
-from duologue.protocol.model import UnknownEvent, UnsetType, replace
+from duologue.protocol.model import UNSET, UnknownEvent, UnsetType, replace
 from duologue.session.commands import Command, Commands
-from duologue.session.conversation import RealtimeConversation
+from duologue.session.conversation import ROOT, RealtimeConversation
 from duologue.session.input_audio import InputAudio
 from duologue.session.requests import response_failed
 from duologue.session.responses import Responses
+from duologue.session.retention import KEEP_RECENT, Retention
+from duologue.session.tools import ToolCalls
 from duologue.session.updates import ErrorUpdate, RealtimeEvent
 from duologue.session.wire import id_of
 
@@ -48,15 +56,21 @@ if TYPE_CHECKING:
         AnyServerEvent,
         AudioFormat,
         KnownClientEvent,
+        KnownServerEvent,
         Session,
     )
     from duologue.session.requests import ResponseRequest
     from duologue.session.updates import Update
 
-__all__ = ["ClientSession"]
+__all__ = ["ClientSession", "is_benign"]
 
-BENIGN_CODES: Final = frozenset({"response_cancel_not_active"})
-"""Errors that tell of a race which does no harm: the response ended before the cancel came."""
+BENIGN_CODES: Final = frozenset({"response_cancel_not_active", "input_audio_buffer_commit_empty"})
+"""Errors that tell of a race which does no harm.
+
+The response ended before the cancel came; the server had committed the audio already.
+"""
+
+SentEvent = TypeVar("SentEvent", bound="KnownClientEvent")
 
 
 class ClientSession:
@@ -65,72 +79,137 @@ class ClientSession:
     Args:
         new_id: Returns a new id of a kind: `new_id("event")`.
         validates: Whether `send` refuses what the service would refuse.
+        retention: How much of the conversation is kept.
+        runs_tool: Tells whether a call of a tool is answered here, by the tool's name and whether
+            the server's configuration has one of that name.
     """
 
-    def __init__(self, *, new_id: Callable[[str], str], validates: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        new_id: Callable[[str], str],
+        validates: bool = False,
+        retention: Retention = KEEP_RECENT,
+        runs_tool: Callable[[str, bool], bool] = lambda _name, _is_declared: False,
+    ) -> None:
         self.new_id: Final = new_id
         self._validates = validates
-        self.input_audio: Final = InputAudio()
-        self.conversation: Final = RealtimeConversation(clip_of=self.input_audio.take_clip)
+        self._runs_tool = runs_tool
+        self.input_audio: Final = InputAudio(retention)
+        self.conversation: Final = RealtimeConversation(
+            clip_of=self.input_audio.take_clip, retention=retention
+        )
         self.responses: Final = Responses()
         self.commands: Final = Commands()
+        self.tools: Final = ToolCalls()
         self.session: Session | None = None
         """The configuration that holds, as the server last told it."""
         self.detects_turns = True
         """Whether the server finds out by itself when a turn ends; else the client commits."""
+        self._growth: Final = self.conversation.growth
         self._outbox: list[AnyClientEvent] = []
         self._is_over = False
 
     def receive(self, event: AnyServerEvent, now: float) -> list[Update]:
         """Take a server event; return what it means to the application, in order."""
-        told = RealtimeEvent("server", event, now)
+        grow = self._growth.get(type(event))
+        if grow is not None:  # nearly every event
+            update = grow(event)
+            shown = RealtimeEvent("server", event, now)
+            return [shown] if update is None else [update, shown]
+        return [*self.take(event), RealtimeEvent("server", event, now)]
+
+    def take(self, event: AnyServerEvent) -> list[Update]:
+        """Take a server event that is not shown: see `receive`.
+
+        For who shows another event, of which this one is the meaning.
+        """
         if isinstance(event, UnknownEvent):
-            return [*_misfit(event), told]
-        self.responses.receive(event)
+            return _misfit(event)
+        unwanted = self.responses.receive(event)
+        if unwanted is not None:
+            self._cancel(unwanted)
         self.input_audio.receive(event)
-        self.commands.receive(event)
-        updates: list[Update]
-        try:
-            updates = self.conversation.receive(event)
-        except DecodeError as error:
-            updates = [ErrorUpdate(error)]
+        answered = self.commands.receive(event)
+        updates = self.conversation.receive(event, at_front=_is_at_front(answered))
+        more = self._on(event)
+        self._send_due()
+        return updates if more is None else more
+
+    def _on(self, event: KnownServerEvent) -> list[Update] | None:
+        """Do what an event means beside the conversation; return what is told instead of it."""
         match event:
             case ResponseOutputItemAddedEvent():
-                if state := self.conversation.find(id_of(event.item) or ""):
+                state = self.conversation.find(id_of(event.item) or "", event.response_id)
+                if state is not None:
                     self.responses.take_item(event, state)
+            case ResponseOutputItemDoneEvent():
+                self._on_output_item_done(event)
             case SessionCreatedEvent() | SessionUpdatedEvent():
                 self.session = event.session
                 self._apply(event.session)
-            case ResponseDoneEvent() if self.responses.is_unasked_failure(event.response):
-                updates = [ErrorUpdate(response_failed(event.response))]
+            case ResponseDoneEvent():
+                if self.tools.end(event.response):
+                    self.request_response(ResponseCreateEvent())
+                if self.responses.is_unasked_failure(event.response):
+                    return [ErrorUpdate(response_failed(event.response))]
             case RealtimeErrorEvent():
-                updates = self._on_error(event)
+                return self._on_error(event)
             case _:
                 pass
-        return [*updates, told]
+        return None
 
     def send(self, event: AnyClientEvent, now: float) -> None:
         """Take an event of the application, to be sent next; it gets an `event_id` if it has none.
+
+        A `response.create` goes out at once, see `request_response`.
 
         Raises:
             LocalProtocolError: If the session is over, or an open command has the same `event_id`,
                 or what is asked for is validated and the service would refuse it.
         """
         del now  # no deadline depends on it yet
-        self._check_open()
-        if self._validates:
-            _check_valid(event)
+        self._check(event)
         if isinstance(event, UnknownEvent):
             self._outbox.append(event)
             return
-        event_id = event.event_id
-        if isinstance(event_id, UnsetType):
-            event_id = self.new_id("event")
-            event = replace(event, event_id=event_id)
-        elif self.commands.get(event_id) or self.responses.request(event_id):
-            raise LocalProtocolError(f"an open command has the event_id {event_id!r} already")
+        event_id, event = self._identified(event)
         self._note(event_id, event)
         self._outbox.append(event)
+
+    def request_response(self, event: ResponseCreateEvent) -> ResponseRequest:
+        """Ask for a response, now or when the one in progress has ended.
+
+        Raises:
+            LocalProtocolError: As `send`, and if too many requests wait for their turn.
+        """
+        self._check(event)
+        event_id, event = self._identified(event)
+        request = self.responses.ask(event_id, event)
+        self._send_due()
+        return request
+
+    def cancel_request(self, request: ResponseRequest) -> None:
+        """Take back a request that waits, or ask the server to stop its response.
+
+        Raises:
+            LocalProtocolError: If the session is over.
+        """
+        self._check_open()
+        if self.responses.cancel(request):
+            self._cancel(request)
+        self._send_due()
+
+    def answer_call(self, call_id: str, output: str, now: float) -> None:
+        """Send what a tool returned; when it was the last one, ask for the next response.
+
+        Raises:
+            LocalProtocolError: If the session is over.
+        """
+        item = FunctionCallOutput(call_id=call_id, output=output)
+        self.send(ConversationItemCreateEvent(item=item), now)
+        if self.tools.answer(call_id):
+            self.request_response(ResponseCreateEvent())
 
     def append_audio(self, audio: bytes, now: float) -> None:
         """Note input audio that the caller sends by itself: the way of `send` without its cost.
@@ -174,6 +253,39 @@ class ClientSession:
         if self._is_over:
             raise LocalProtocolError("the session is over: nothing can be sent")
 
+    def _check(self, event: AnyClientEvent) -> None:
+        self._check_open()
+        if self._validates:
+            _check_valid(event)
+
+    def _identified(self, event: SentEvent) -> tuple[str, SentEvent]:
+        """Return an event with an id that no open command has."""
+        event_id = event.event_id
+        if isinstance(event_id, UnsetType):
+            event_id = self.new_id("event")
+            return event_id, replace(event, event_id=event_id)
+        if self.commands.get(event_id) or self.responses.request(event_id):
+            raise LocalProtocolError(f"an open command has the event_id {event_id!r} already")
+        return event_id, event
+
+    def _send_due(self) -> None:
+        self._outbox += [request.event for request in self.responses.take_due()]
+
+    def _cancel(self, request: ResponseRequest) -> None:
+        response = request.response
+        named = UNSET if response is None else response.id
+        self._outbox.append(ResponseCancelEvent(event_id=self.new_id("event"), response_id=named))
+
+    def _on_output_item_done(self, event: ResponseOutputItemDoneEvent) -> None:
+        response = self.responses.get(event.response_id)
+        if not isinstance(event.item, FunctionCall) or (response and response.is_out_of_band):
+            return
+        told = self.session.tools if isinstance(self.session, RealtimeSession) else UNSET
+        tools = [] if isinstance(told, UnsetType) else told
+        names = {tool.name for tool in tools if isinstance(tool, FunctionTool)}
+        if self._runs_tool(event.item.name, event.item.name in names):
+            self.tools.add(event)
+
     def _note(self, event_id: str, event: KnownClientEvent) -> None:
         """Learn from an event that is being sent."""
         match event:
@@ -187,7 +299,7 @@ class ClientSession:
             case InputAudioBufferClearEvent():
                 self.input_audio.clear()
             case ResponseCreateEvent():
-                self.responses.ask(event_id, event)
+                self.responses.note(event_id, event)
             case SessionUpdateEvent():
                 self._apply(event.session)
             case _:
@@ -215,18 +327,27 @@ class ClientSession:
             param=told.param or None,
             event_id=told.event_id or None,
         )
-        if error.code in BENIGN_CODES:
-            return []
         cause = error.event_id or self._cause_of(error.code or "") or ""
         self.input_audio.refuse_commit(cause)
         is_bound = self.responses.refuse(cause, error) or self.commands.fail(cause, error)
-        return [] if is_bound else [ErrorUpdate(error)]
+        return [] if is_bound or is_benign(error) else [ErrorUpdate(error)]
 
     def _cause_of(self, code: str) -> str | None:
         """Return the event that an error without an `event_id` refuses, where its code tells."""
         if code == "conversation_already_has_active_response":
             return self.responses.oldest_waiting()
         return self.commands.refused_by(code)
+
+
+def is_benign(error: Exception | None) -> bool:
+    """Tell whether an error does no harm, so that only who awaits its command hears of it."""
+    return isinstance(error, ServerError) and error.code in BENIGN_CODES
+
+
+def _is_at_front(answered: Command | None) -> bool:
+    """Tell whether an answer is to an item that was sent to the front of the conversation."""
+    command = None if answered is None else answered.event
+    return isinstance(command, ConversationItemCreateEvent) and command.previous_item_id == ROOT
 
 
 def _check_valid(event: AnyClientEvent) -> None:

@@ -117,16 +117,17 @@ class Commands:
             text = f"the server left this and {MAX_PENDING} later commands without an answer"
             self.fail(oldest, RemoteProtocolError(text))
 
-    def receive(self, event: Event) -> None:
-        """Settle the command that a server event answers."""
+    def receive(self, event: Event) -> Command | None:
+        """Settle the command that a server event answers, and return it."""
         kind = _COMMAND_OF.get(type(event))
         if kind is None:
-            return
+            return None
         for command in self._pending.values():
             if type(command.event) is kind and _is_answer(command.event, event):
                 command.state, command.answer = CommandState.ANSWERED, event
                 self._settle(command)
-                return
+                return command
+        return None
 
     def fail(
         self, event_id: str, error: ServerError | ConnectionLost | Closed | RemoteProtocolError

@@ -30,6 +30,7 @@ from duologue.protocol.ga import (
 )
 from duologue.session.bounded import EarlyWords, remember
 from duologue.session.items import ItemState
+from duologue.session.retention import KEEP_RECENT, KeptAudio, Retention
 from duologue.session.updates import (
     ConversationUpdated,
     Delta,
@@ -46,23 +47,55 @@ if TYPE_CHECKING:
     from duologue.protocol.model import Event
     from duologue.session.formatted import FormattedItem
 
-__all__ = ["RealtimeConversation"]
+__all__ = ["ROOT", "RealtimeConversation"]
 
 MAX_APART: Final = 256
 """Items kept apart: the open responses of a session have a handful."""
 
+ROOT: Final = "root"
+"""The `previous_item_id` of a client that means the front."""
+
 
 class RealtimeConversation:
-    """What was said so far, as the server has told it; empty again for each new session."""
+    """What was said so far, as the server has told it; empty again for each new session.
 
-    def __init__(self, *, clip_of: Callable[[str], bytes | None] = lambda _: None) -> None:
-        self.output_format: Format = PCM16
-        """In which the assistant's audio comes; truncation counts in it."""
+    Args:
+        clip_of: Returns, once, what the user said in a message.
+        retention: How much is kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        clip_of: Callable[[str], bytes | None] = lambda _: None,
+        retention: Retention = KEEP_RECENT,
+    ) -> None:
+        self._output_format: Format = PCM16
         self._clip_of = clip_of
+        self._retention: Final = retention
+        self._heard: Final = KeptAudio(retention.audio_bytes(PCM16.bytes_per_ms))
+        self._spoken: Final = KeptAudio(_encoded(retention.audio_bytes(PCM16.bytes_per_ms)))
         self._items: dict[str, ItemState] = {}
         self._order: list[str] = []
-        self._apart: dict[str, ItemState] = {}
-        self._early = EarlyWords()
+        self._apart: dict[tuple[str, str], ItemState] = {}
+        self._early: Final = EarlyWords()
+        self.growth: Final[Mapping[type, Callable[[Any], ConversationUpdated | None]]] = {
+            ResponseTextDeltaEvent: self._on_text,
+            ResponseAudioTranscriptDeltaEvent: self._on_transcript,
+            ResponseAudioDeltaEvent: self._on_audio,
+            ResponseFunctionCallArgumentsDeltaEvent: self._on_arguments,
+        }
+        """The events that only add to an item, nearly all that come; what each of them tells."""
+
+    @property
+    def output_format(self) -> Format:
+        """In which the assistant's audio comes; truncation counts in it."""
+        return self._output_format
+
+    @output_format.setter
+    def output_format(self, told: Format) -> None:
+        self._output_format = told
+        self._spoken.limit = _encoded(self._retention.audio_bytes(told.bytes_per_ms))
 
     @property
     def items(self) -> tuple[FormattedItem, ...]:
@@ -89,21 +122,32 @@ class RealtimeConversation:
             raise ItemNotFound(item_id)
         return state.snapshot()
 
-    def find(self, item_id: str) -> ItemState | None:
-        """Return the growing item of this id, also one that is kept apart."""
-        return self._items.get(item_id) or self._apart.get(item_id)
+    def find(self, item_id: str, response_id: str = "") -> ItemState | None:
+        """Return the growing item of this id, also one that is kept apart for its response."""
+        if self._apart:
+            apart = self._apart.get((response_id, item_id))
+            if apart is not None:
+                return apart
+        return self._items.get(item_id)
 
-    def receive(self, event: Event) -> list[Update]:
+    def receive(self, event: Event, *, at_front: bool = False) -> list[Update]:
         """Take a server event; return what it changed.
 
-        Raises:
-            DecodeError: If its audio is not base64; nothing has changed then.
+        Args:
+            event: What the server told.
+            at_front: Whether a new item was sent to the front: the server's null does not tell.
         """
+        grow = self.growth.get(type(event))
+        if grow is not None:
+            update = grow(event)
+            return [] if update is None else [update]
+        if isinstance(event, ConversationItemAdded | ConversationItemCreatedEvent):
+            return self._on_added(event, at_front=at_front)
         handler = self._HANDLERS.get(type(event))
         return [] if handler is None else handler(self, event)
 
     def _on_added(
-        self, event: ConversationItemAdded | ConversationItemCreatedEvent
+        self, event: ConversationItemAdded | ConversationItemCreatedEvent, *, at_front: bool
     ) -> list[Update]:
         item_id = id_of(event.item)
         if item_id is None:
@@ -111,98 +155,130 @@ class RealtimeConversation:
         known = self._items.get(item_id)
         if known is not None:
             return [ConversationUpdated(known.snapshot())]
-        state = self._apart.pop(item_id, None) or ItemState(item_id, event.item)
-        self._place(state, event.previous_item_id)
+        state = self._take_apart(item_id) or self._new(item_id, event)
+        self._place(state, ROOT if at_front else event.previous_item_id)
         clip = self._clip_of(item_id)
         if clip is not None:
             state.attach_audio(clip)
         for index, words, is_final in self._early.take(item_id):
             state.hear(index, words, is_final=is_final)
         item = state.snapshot()
+        if clip:
+            self._heard.add(state, len(clip))
         completed = [ItemCompleted(item)] if state.is_completed else []
         return [ConversationUpdated(item), ItemAppended(item), *completed]
+
+    def _new(
+        self,
+        item_id: str,
+        event: ConversationItemAdded | ConversationItemCreatedEvent | ResponseOutputItemAddedEvent,
+    ) -> ItemState:
+        return ItemState(item_id, event.item, sample_bytes=self._output_format.sample_bytes)
+
+    def _take_apart(self, item_id: str) -> ItemState | None:
+        """Return the item of an open response, which the conversation now takes in."""
+        for key in self._apart:
+            if key[1] == item_id:
+                return self._apart.pop(key)
+        return None
 
     def _place(self, state: ItemState, previous_item_id: object) -> None:
         """Put an item after the one named; at the end when that is unknown."""
         order = self._order
-        if previous_item_id in self._items and order[-1] != previous_item_id:
+        if previous_item_id == ROOT:
+            order.insert(0, state.id)
+        elif previous_item_id in self._items and order[-1] != previous_item_id:
             order.insert(order.index(str(previous_item_id)) + 1, state.id)
         else:
             order.append(state.id)
         self._items[state.id] = state
+        state.is_mirrored = True
+        if self._retention.items is not None and len(order) > self._retention.items:
+            self._remove(self._items[order.pop(0)])
 
     def _on_item_done(self, event: ConversationItemDone) -> list[Update]:
         state = self._items.get(id_of(event.item) or "")
         if state is None:
             return []
-        was_completed = state.is_completed
-        is_changed = state.finish(event.item)
-        if not is_changed:
+        was_completed, state.has_ended = state.is_completed, True
+        if not state.finish(event.item):
             return []
         item = state.snapshot()
-        if not state.is_completed or was_completed:
-            return [ConversationUpdated(item)]
-        state.is_announced_done = True
-        return [ConversationUpdated(item), ItemCompleted(item)]
+        completed = [ItemCompleted(item)] if state.is_completed and not was_completed else []
+        return [ConversationUpdated(item), *completed]
 
     def _on_output_item_added(self, event: ResponseOutputItemAddedEvent) -> list[Update]:
         item_id = id_of(event.item)
-        if item_id is not None and self.find(item_id) is None:
-            remember(self._apart, item_id, ItemState(item_id, event.item), MAX_APART)
+        if item_id is None:
+            return []
+        known = self._items.get(item_id)
+        if known is not None and known.response_id in {None, event.response_id}:
+            known.response_id = event.response_id
+        elif (event.response_id, item_id) not in self._apart:
+            state = self._new(item_id, event)
+            state.response_id = event.response_id
+            remember(self._apart, (event.response_id, item_id), state, MAX_APART)
         return []
 
     def _on_output_item_done(self, event: ResponseOutputItemDoneEvent) -> list[Update]:
         item_id = id_of(event.item) or ""
-        state = self.find(item_id)
+        state = self.find(item_id, event.response_id)
         if state is None:
             return []
         is_changed = state.finish(event.item)
-        is_told, state.is_announced_done = state.is_announced_done, False
-        if item_id not in self._items or (is_told and not is_changed):
+        if not state.is_mirrored or (state.has_ended and not is_changed):
             return []
         item = state.snapshot()
-        completed = [ItemCompleted(item)] if state.is_completed and not is_told else []
+        completed = [ItemCompleted(item)] if state.is_completed and not state.has_ended else []
         return [ConversationUpdated(item), *completed]
 
     def _on_part_added(self, event: ResponseContentPartAddedEvent) -> list[Update]:
-        state = self.find(event.item_id)
+        state = self.find(event.item_id, event.response_id)
         if state is not None:
             state.add_part(event.content_index, content_part(event.part))
         return []
 
-    def _on_text(self, event: ResponseTextDeltaEvent) -> list[Update]:
-        state = self.find(event.item_id)
+    def _on_text(self, event: ResponseTextDeltaEvent) -> ConversationUpdated | None:
+        state = self.find(event.item_id, event.response_id)
         if state is None:
-            return []
+            return None
         state.add_text(event.content_index, event.delta)
-        return self._grown(state, Delta(text=event.delta))
+        if not state.is_mirrored:
+            return None
+        return ConversationUpdated(state.snapshot(), Delta(event.delta))
 
-    def _on_transcript(self, event: ResponseAudioTranscriptDeltaEvent) -> list[Update]:
-        state = self.find(event.item_id)
+    def _on_transcript(
+        self, event: ResponseAudioTranscriptDeltaEvent
+    ) -> ConversationUpdated | None:
+        state = self.find(event.item_id, event.response_id)
         if state is None:
-            return []
+            return None
         state.add_transcript(event.content_index, event.delta)
-        return self._grown(state, Delta(transcript=event.delta))
+        if not state.is_mirrored:
+            return None
+        return ConversationUpdated(state.snapshot(), Delta(None, event.delta))
 
-    def _on_audio(self, event: ResponseAudioDeltaEvent) -> list[Update]:
-        state = self.find(event.item_id)
+    def _on_audio(self, event: ResponseAudioDeltaEvent) -> ConversationUpdated | None:
+        state = self.find(event.item_id, event.response_id)
         if state is None:
-            return []
-        sample_bytes = self.output_format.sample_bytes
-        audio = state.add_audio(event.content_index, event.audio_data, sample_bytes)
-        return self._grown(state, Delta(audio=audio))
+            return None
+        self._spoken.add(state, len(event.delta))
+        position = state.add_audio(event.content_index, event)
+        if not state.is_mirrored:
+            return None
+        delta = Delta(None, None, None, event, state.journal, position)
+        return ConversationUpdated(state.snapshot(), delta)
 
-    def _on_arguments(self, event: ResponseFunctionCallArgumentsDeltaEvent) -> list[Update]:
-        state = self.find(event.item_id)
+    def _on_arguments(
+        self, event: ResponseFunctionCallArgumentsDeltaEvent
+    ) -> ConversationUpdated | None:
+        state = self.find(event.item_id, event.response_id)
         if state is None:
-            return []
+            return None
         state.add_arguments(event.delta)
-        return self._grown(state, Delta(arguments=event.delta))
-
-    def _grown(self, state: ItemState, delta: Delta) -> list[Update]:
-        if state.id not in self._items:
-            return []
-        return [ConversationUpdated(state.snapshot(), delta)]
+        if not state.is_mirrored:
+            return None
+        return ConversationUpdated(state.snapshot(), Delta(None, None, event.delta))
 
     def _on_heard(
         self, event: ConversationItemInputAudioTranscriptionCompletedEvent
@@ -226,22 +302,27 @@ class RealtimeConversation:
         state = self._items.get(event.item_id)
         if state is None:
             return []
-        state.truncate(event.content_index, self.output_format.bytes(event.audio_end_ms))
+        state.truncate(event.content_index, self._output_format.bytes(event.audio_end_ms))
         return [ConversationUpdated(state.snapshot())]
 
     def _on_deleted(self, event: ConversationItemDeletedEvent) -> list[Update]:
-        state = self._items.pop(event.item_id, None)
+        state = self._items.get(event.item_id)
         if state is None:
             return []
         self._order.remove(event.item_id)
+        self._remove(state)
         return [ConversationUpdated(state.snapshot())]
+
+    def _remove(self, state: ItemState) -> None:
+        del self._items[state.id]
+        state.is_mirrored = False
+        self._heard.release(state)
+        self._spoken.release(state)
 
     def _on_speech_started(self, event: InputAudioBufferSpeechStartedEvent) -> list[Update]:
         return [Interrupted(event.item_id, event.audio_start_ms)]
 
     _HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any], list[Update]]]] = {
-        ConversationItemAdded: _on_added,
-        ConversationItemCreatedEvent: _on_added,
         ConversationItemDone: _on_item_done,
         ConversationItemTruncatedEvent: _on_truncated,
         ConversationItemDeletedEvent: _on_deleted,
@@ -251,8 +332,9 @@ class RealtimeConversation:
         ResponseOutputItemAddedEvent: _on_output_item_added,
         ResponseOutputItemDoneEvent: _on_output_item_done,
         ResponseContentPartAddedEvent: _on_part_added,
-        ResponseTextDeltaEvent: _on_text,
-        ResponseAudioTranscriptDeltaEvent: _on_transcript,
-        ResponseAudioDeltaEvent: _on_audio,
-        ResponseFunctionCallArgumentsDeltaEvent: _on_arguments,
     }
+
+
+def _encoded(size: int | None) -> int | None:
+    """Return how much base64 so many bytes are: what is spoken is counted as it came."""
+    return None if size is None else size * 4 // 3

@@ -20,6 +20,7 @@ from duologue.protocol.ga import (
     InputAudioBufferSpeechStoppedEvent,
 )
 from duologue.session.bounded import remember
+from duologue.session.retention import KEEP_RECENT, Retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from duologue.protocol.model import Event
 
 __all__ = ["InputAudio"]
-
-KEPT_SECONDS: Final = 600
-"""How much of the input is kept to cut clips from."""
 
 MAX_TURNS: Final = 64
 """Turns whose message has not come yet: usually one."""
@@ -45,9 +43,14 @@ class _Turn:
 
 
 class InputAudio:
-    """The input of one session."""
+    """The input of one session.
 
-    def __init__(self) -> None:
+    Args:
+        retention: How much of it is kept to cut clips from.
+    """
+
+    def __init__(self, retention: Retention = KEEP_RECENT) -> None:
+        self._retention: Final = retention
         self.format: Format = PCM16
         """In which audio is appended from now on."""
         self.sent_bytes = 0
@@ -148,7 +151,9 @@ class InputAudio:
 
     def _forget(self) -> None:
         """Drop audio that is too old, in large steps so that an append stays cheap."""
-        kept_bytes = KEPT_SECONDS * 1000 * self.format.bytes_per_ms
+        kept_bytes = self._retention.audio_bytes(self.format.bytes_per_ms)
+        if kept_bytes is None:
+            return
         if self.sent_bytes - self._starts[0] > kept_bytes * 5 // 4:
             old = bisect_right(self._starts, self.sent_bytes - kept_bytes) - 1
             del self._starts[:old], self._chunks[:old]

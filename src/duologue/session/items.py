@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, AnyStr, Final
+from typing import TYPE_CHECKING, Final
 
 from duologue.protocol.ga import (
     FunctionCall,
-    FunctionCallOutput,
     InputAudio,
     InputText,
     Message,
     OutputAudio,
     OutputText,
+    ResponseAudioDeltaEvent,
 )
-from duologue.session.formatted import FormattedItem, FormattedProperty, Log, PartMark, ToolCall
-from duologue.session.wire import first_status, last_status, type_of
+from duologue.session.formatted import FormattedItem
+from duologue.session.journal import ARGUMENTS, AUDIO, TEXT, TRANSCRIPT, Journal, Part
+from duologue.session.wire import first_status, last_status
 
 if TYPE_CHECKING:
     from duologue.protocol.ga import ContentPart, Item
@@ -22,64 +23,35 @@ if TYPE_CHECKING:
 __all__ = ["ItemState"]
 
 
-class _Part:
-    """A content part and its logs; those that its kind cannot have are `None`."""
-
-    __slots__ = ("_mark", "base", "text", "transcript")
-
-    def __init__(self, base: ContentPart) -> None:
-        self.base: Final = base
-        self.text: Log[str] | None = None
-        self.transcript: Log[str] | None = None
-        self._mark: PartMark | None = None
-        match base:
-            case InputText(text=str(text)) | OutputText(text=str(text)):
-                self.text = Log(text)
-            case InputAudio(transcript=str(transcript)) | OutputAudio(transcript=str(transcript)):
-                self.transcript = Log(transcript)
-            case _:
-                pass
-
-    def mark(self) -> PartMark:
-        text = None if self.text is None else self.text.span()
-        transcript = None if self.transcript is None else self.transcript.span()
-        mark = self._mark
-        if mark is None or mark.text is not text or mark.transcript is not transcript:
-            mark = self._mark = PartMark(self.base, text, transcript)
-        return mark
-
-
 class ItemState:
     """An item of the conversation, or of a response beside it."""
 
     __slots__ = (
-        "_arguments",
-        "_audio",
         "_is_streamed",
         "_is_truncated",
-        "_parts",
-        "_split",
-        "_text",
-        "_transcript",
+        "has_ended",
         "id",
-        "is_announced_done",
+        "is_mirrored",
+        "journal",
+        "response_id",
         "status",
         "wire",
     )
 
-    def __init__(self, item_id: str, wire: Item) -> None:
+    def __init__(self, item_id: str, wire: Item, *, sample_bytes: int = 2) -> None:
         self.id: Final = item_id
         self.wire = wire
         self.status = first_status(wire)
         """`in_progress`, `completed`, `incomplete`, or what the server says."""
-        self.is_announced_done = False
-        """Whether `conversation.item.done` told the end before `response.output_item.done`."""
-        self._parts: dict[int, _Part] = {}
-        self._text = Log("")
-        self._transcript = Log("")
-        self._audio = Log(b"")
-        self._split = b""
-        self._arguments = Log(wire.arguments if isinstance(wire, FunctionCall) else "")
+        self.response_id: str | None = None
+        """The response that makes it, once that is told."""
+        self.is_mirrored = False
+        """Whether the conversation holds it."""
+        self.has_ended = False
+        """Whether `conversation.item.done` came; `response.output_item.done` is no news then."""
+        arguments = wire.arguments if isinstance(wire, FunctionCall) else ""
+        self.journal = Journal(arguments=arguments, sample_bytes=sample_bytes)
+        """What was said so far."""
         self._is_streamed = self._is_truncated = False
         self._read_content(wire)
 
@@ -90,67 +62,59 @@ class ItemState:
 
     def add_text(self, index: int, text: str) -> None:
         """Take a text delta."""
-        self._is_streamed = True
-        self._text.append(text)
-        part = self._part(index, OutputText(text=""))
-        if part.text is not None:
-            part.text.append(text)
+        journal = self.journal
+        if index not in journal.parts:
+            journal.add_part(index, OutputText(text=""), "")
+        journal.entries.append((TEXT, index, text))
 
     def add_transcript(self, index: int, transcript: str) -> None:
         """Take a delta of what the assistant says."""
-        self._is_streamed = True
-        self._transcript.append(transcript)
-        part = self._part(index, OutputAudio(transcript=""))
-        if part.transcript is not None:
-            part.transcript.append(transcript)
+        journal = self.journal
+        if index not in journal.parts:
+            journal.add_part(index, OutputAudio(transcript=""), "")
+        journal.entries.append((TRANSCRIPT, index, transcript))
 
-    def add_audio(self, index: int, audio: bytes, sample_bytes: int) -> bytes:
-        """Take an audio delta; return the samples that are whole by it."""
-        self._is_streamed = True
-        self._part(index, OutputAudio(transcript=""))
-        self._audio.append(audio)
-        if not self._split and not len(audio) % sample_bytes:
-            return audio
-        whole = self._split + audio
-        end = len(whole) - len(whole) % sample_bytes
-        self._split = whole[end:]
-        return whole[:end]
+    def add_audio(self, index: int, event: ResponseAudioDeltaEvent) -> int:
+        """Take an audio delta, without decoding it; return its place in the journal."""
+        journal = self.journal
+        if index not in journal.parts:
+            journal.add_part(index, OutputAudio(transcript=""), "")
+        entries = journal.entries
+        position = len(entries)
+        entries.append((AUDIO, index, event))
+        return position
 
     def add_arguments(self, arguments: str) -> None:
         """Take a delta of a call's arguments."""
-        self._arguments.append(arguments)
+        self.journal.entries.append((ARGUMENTS, 0, arguments))
 
     def add_part(self, index: int, part: ContentPart) -> None:
         """Take the announcement of a part, unless deltas were faster."""
-        self._part(index, part)
+        if index not in self.journal.parts:
+            self.journal.add_part(index, part, _words(part))
 
     def hear(self, index: int, words: str, *, is_final: bool) -> None:
         """Take words of the user's transcript, or all of it."""
-        part = self._parts.get(index)
-        is_audio = part is not None and isinstance(part.base, InputAudio)
-        if is_final:
-            self._transcript = Log(words or " ")
-            if part is not None and is_audio:
-                part.transcript = Log(words)
+        if not is_final:
+            self.journal.entries.append((TRANSCRIPT, index, words))
             return
-        self._transcript.append(words)
-        if part is not None and is_audio:
-            part.transcript = part.transcript or Log("")
-            part.transcript.append(words)
+        self._fold(transcript=words or " ")
+        part = self.journal.parts.get(index)
+        if part is not None and isinstance(part.base, InputAudio):
+            self.journal.parts[index] = Part(part.base, words, 0)
 
     def attach_audio(self, audio: bytes) -> None:
         """Set what the user was heard to say."""
-        self._audio = Log(audio)
+        self._fold(audio=audio)
 
     def truncate(self, index: int, size_bytes: int) -> None:
         """Cut the audio, and drop the words: nobody knows which of them were heard."""
         self._is_truncated = True
-        if size_bytes < self._audio.length:
-            self._audio = Log(self._audio.read(size_bytes))
-        self._transcript = Log("")
-        part = self._parts.get(index)
-        if part is not None and part.transcript is not None:
-            part.transcript = Log("")
+        audio = self.journal.audio(len(self.journal.entries))
+        self._fold(transcript="", audio=audio[:size_bytes])
+        part = self.journal.parts.get(index)
+        if part is not None and isinstance(part.base, InputAudio | OutputAudio):
+            self.journal.parts[index] = Part(part.base, "", 0)
 
     def finish(self, wire: Item) -> bool:
         """Take the item as it ended; return whether that changed anything.
@@ -162,8 +126,8 @@ class ItemState:
         is_changed = status != self.status
         self.status = status
         arguments = wire.arguments if isinstance(wire, FunctionCall) else ""
-        if arguments and _differs(self._arguments, arguments):
-            self._arguments = Log(arguments)
+        if arguments and arguments != self._said(ARGUMENTS):
+            self._fold(arguments=arguments)
             is_changed = True
         if not self._is_truncated:
             is_changed |= self._read_content(wire)
@@ -171,64 +135,59 @@ class ItemState:
 
     def snapshot(self) -> FormattedItem:
         """Return the item as it is now, for good."""
-        wire = self.wire
-        call = None
-        if isinstance(wire, FunctionCall):
-            call = ToolCall(wire.name, wire.call_id or "", self._arguments.span())
-        formatted = FormattedProperty(
-            text=self._text.span(),
-            transcript=self._transcript.span(),
-            audio=self._audio.span(),
-            call=call,
-            output=wire.output if isinstance(wire, FunctionCallOutput) else None,
-        )
-        return FormattedItem(
-            wire=wire,
-            id=self.id,
-            type=type_of(wire),
-            role=wire.role if isinstance(wire, Message) else None,
-            status=self.status,
-            parts=tuple(part.mark() for part in self._in_order()),
-            formatted=formatted,
-        )
+        journal = self.journal
+        return FormattedItem(self.id, self.wire, self.status, journal, len(journal.entries))
 
-    def _in_order(self) -> list[_Part]:
-        parts = self._parts
-        return [parts[index] for index in sorted(parts)]
+    def _said(self, kind: int) -> str:
+        return self.journal.words(kind, len(self.journal.entries))
 
-    def _part(self, index: int, fallback: ContentPart) -> _Part:
-        part = self._parts.get(index)
-        if part is None:
-            part = self._parts[index] = _Part(fallback)
-        return part
+    def _fold(self, *, audio: bytes | None = None, **words: str) -> None:
+        self._is_streamed = self._has_streamed()
+        self.journal = self.journal.folded(audio=audio, **words)
+
+    def _has_streamed(self) -> bool:
+        streamed = {TEXT, TRANSCRIPT, AUDIO}
+        return self._is_streamed or any(kind in streamed for kind, _, _ in self.journal.entries)
 
     def _read_content(self, wire: Item) -> bool:
         """Take over the parts of a whole message that say more than what was streamed."""
         if not isinstance(wire, Message):
             return False
-        is_changed = False
-        for index, base in enumerate(wire.content):
-            told, known = _Part(base), self._parts.get(index)
-            if known is None or (
-                _says_else(known.text, told.text) or _says_else(known.transcript, told.transcript)
-            ):
-                self._parts[index] = told
-                is_changed = True
-        if not self._is_streamed and is_changed:
-            self._text = Log("".join(_words(part.text) for part in self._in_order()))
-            spoken = "".join(_words(part.transcript) for part in self._in_order())
-            if spoken:
-                self._transcript = Log(spoken)
-        return is_changed
+        journal = self.journal
+        told = {index: (base, _words(base)) for index, base in enumerate(wire.content)}
+        told = {
+            index: part
+            for index, part in told.items()
+            if index not in journal.parts or (part[1] and part[1] != journal.part_words(index))
+        }
+        if not told:
+            return False
+        is_streamed = self._has_streamed()
+        self._fold()
+        for index, (base, words) in told.items():
+            self.journal.parts[index] = Part(base, words, 0)
+        if not is_streamed:
+            self._format()
+        return True
+
+    def _format(self) -> None:
+        """Say in `formatted` what the parts say."""
+        content = self.journal.content(len(self.journal.entries))
+        text = "".join(_words(part) or "" for part in content if _is_text(part))
+        spoken = "".join(_words(part) or "" for part in content if not _is_text(part))
+        self._fold(text=text, transcript=spoken or self._said(TRANSCRIPT))
 
 
-def _words(log: Log[str] | None) -> str:
-    return "" if log is None else log.read(log.length)
+def _is_text(part: ContentPart) -> bool:
+    return isinstance(part, InputText | OutputText)
 
 
-def _says_else(known: Log[str] | None, told: Log[str] | None) -> bool:
-    return bool(told and told.length) and _differs(known, _words(told))
-
-
-def _differs(log: Log[AnyStr] | None, value: AnyStr) -> bool:
-    return log is None or log.length != len(value) or log.read(log.length) != value
+def _words(part: ContentPart) -> str | None:
+    """Return the text or transcript of a part, if it can have one."""
+    match part:
+        case InputText(text=str(words)) | OutputText(text=str(words)):
+            return words
+        case InputAudio(transcript=str(words)) | OutputAudio(transcript=str(words)):
+            return words
+        case _:
+            return None

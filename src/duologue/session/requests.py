@@ -3,8 +3,9 @@
 `ResponseState` is a response as the server tells of it. `ResponseRequest` is a `response.create` of
 ours, with a small state machine of its own, fed by `Responses`:
 
-    REQUESTED ──created──▶ IN_PROGRESS ──completed, incomplete, cancelled, failed──▶ that state
-        └────────── refused, lost (from both) ──────────▶ REFUSED, LOST
+    QUEUED ──sent──▶ REQUESTED ──created──▶ IN_PROGRESS ──completed, incomplete, failed──▶ so
+       ◀── busy (from both: another response was active) ──┘
+    cancelled, refused, lost (from all three) ──▶ CANCELLED, REFUSED, LOST
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ __all__ = [
 class RequestState(Enum):
     """How a `response.create` stands."""
 
+    QUEUED = auto()
+    """It waits until the response before it has ended."""
     REQUESTED = auto()
     IN_PROGRESS = auto()
     COMPLETED = auto()
@@ -49,6 +52,8 @@ class RequestState(Enum):
 class RequestInput(Enum):
     """What happens to a `response.create`."""
 
+    SENT = auto()
+    BUSY = auto()
     CREATED = auto()
     COMPLETED = auto()
     INCOMPLETE = auto()
@@ -58,7 +63,8 @@ class RequestInput(Enum):
     LOST = auto()
 
 
-_OPEN: Final = (RequestState.REQUESTED, RequestState.IN_PROGRESS)
+_SENT: Final = (RequestState.REQUESTED, RequestState.IN_PROGRESS)
+_OPEN: Final = (RequestState.QUEUED, *_SENT)
 _ENDINGS: Final = {
     RequestInput.COMPLETED: RequestState.COMPLETED,
     RequestInput.INCOMPLETE: RequestState.INCOMPLETE,
@@ -69,7 +75,9 @@ _ENDINGS: Final = {
 }
 
 REQUEST_TRANSITIONS: Final[Mapping[tuple[RequestState, RequestInput], RequestState]] = {
-    **{(state, RequestInput.CREATED): RequestState.IN_PROGRESS for state in _OPEN},
+    (RequestState.QUEUED, RequestInput.SENT): RequestState.REQUESTED,
+    **{(state, RequestInput.CREATED): RequestState.IN_PROGRESS for state in _SENT},
+    **{(state, RequestInput.BUSY): RequestState.QUEUED for state in _SENT},
     **{(state, cause): end for state in _OPEN for cause, end in _ENDINGS.items()},
     # What has ended stays as it ended: a server may repeat itself.
     **{(end, cause): end for end in _ENDINGS.values() for cause in RequestInput},
@@ -113,12 +121,18 @@ class ResponseState:
 class ResponseRequest:
     """One `response.create` and what became of it."""
 
-    __slots__ = ("error", "event", "event_id", "response", "state")
+    __slots__ = ("error", "event", "event_id", "is_scheduled", "is_unwanted", "response", "state")
 
-    def __init__(self, event_id: str, event: ResponseCreateEvent) -> None:
+    def __init__(
+        self, event_id: str, event: ResponseCreateEvent, *, is_scheduled: bool = False
+    ) -> None:
         self.event_id: Final = event_id
         self.event: Final = event
-        self.state = RequestState.REQUESTED
+        self.is_scheduled: Final = is_scheduled
+        """Whether it waits its turn, and is sent again when the server was busy."""
+        self.is_unwanted = False
+        """Whether it was cancelled before the server told its id."""
+        self.state = RequestState.QUEUED
         self.response: ResponseState | None = None
         """The server's response, once it began."""
         self.error: ServerError | ConnectionLost | Closed | RemoteProtocolError | None = None

@@ -1,16 +1,21 @@
 """Responses: those that were asked for, those that the server began, and which belongs to which.
 
+The conversation has one response at a time. A request of ours waits its turn while another is
+active, whoever began that; one beside the conversation need not wait. When turn detection begins a
+response while our request is under way, the server refuses ours: it takes its turn again.
+
 The protocol does not say which request a `response.created` answers. Ours is the oldest open
 request that fits: same metadata, and out-of-band exactly if the response belongs to no
-conversation. The guess can be wrong once, when turn detection begins a response while a request is
-under way; then the server refuses that request with an `error` that names its `event_id`, and it is
-set right.
+conversation. The guess can be wrong once, in the race above; the refusal names the request's
+`event_id`, and it is set right.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from duologue.errors import LocalProtocolError
 from duologue.protocol.ga import (
     ResponseCreatedEvent,
     ResponseDoneEvent,
@@ -33,6 +38,11 @@ __all__ = ["Responses"]
 MAX_RESPONSES: Final = 1000
 """Responses that are remembered: hours of conversation."""
 
+MAX_QUEUED: Final = 64
+"""Requests that may wait their turn: more means that nobody listens to what they bring."""
+
+BUSY: Final = "conversation_already_has_active_response"
+"""The code of the server's refusal in the race that the module tells of."""
 
 _BY_STATUS: Final[Mapping[object, RequestInput]] = {
     "cancelled": RequestInput.CANCELLED,
@@ -49,10 +59,17 @@ class Responses:
         """The conversation's response that is in progress: there is at most one."""
         self._known: dict[str, ResponseState] = {}
         self._open: dict[str, ResponseRequest] = {}
+        self._queue: deque[ResponseRequest] = deque()
+        self._due: list[ResponseRequest] = []
         self._settled: list[ResponseRequest] = []
 
     def __iter__(self) -> Iterator[ResponseState]:
         return iter(list(self._known.values()))
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait their turn."""
+        return len(self._queue)
 
     def get(self, response_id: str) -> ResponseState | None:
         """Return a response by its id."""
@@ -61,6 +78,11 @@ class Responses:
     def request(self, event_id: str) -> ResponseRequest | None:
         """Return an open request by the id of its event."""
         return self._open.get(event_id)
+
+    def take_due(self) -> list[ResponseRequest]:
+        """Return the requests that are to be sent now."""
+        due, self._due = self._due, []
+        return due
 
     def take_settled(self) -> list[ResponseRequest]:
         """Return the requests that ended since the last call."""
@@ -73,9 +95,38 @@ class Responses:
             return False
         return not any(r.response and r.response.id == told.id for r in self._settled)
 
-    def ask(self, event_id: str, event: ResponseCreateEvent) -> None:
-        """Note that a `response.create` is being sent."""
-        self._open[event_id] = ResponseRequest(event_id, event)
+    def note(self, event_id: str, event: ResponseCreateEvent) -> None:
+        """Note that a `response.create` is being sent, whether or not it is its turn."""
+        request = ResponseRequest(event_id, event)
+        request.advance(RequestInput.SENT)
+        self._open[event_id] = request
+
+    def ask(self, event_id: str, event: ResponseCreateEvent) -> ResponseRequest:
+        """Take a request; it is due now, or when the responses before it have ended.
+
+        Raises:
+            LocalProtocolError: If too many wait already.
+        """
+        request = ResponseRequest(event_id, event, is_scheduled=True)
+        if request.is_out_of_band or not (self.active or self._queue):
+            self._send(request)
+        elif len(self._queue) >= MAX_QUEUED:
+            raise LocalProtocolError(
+                f"{MAX_QUEUED} responses wait for their turn already: await some of them first"
+            )
+        else:
+            self._queue.append(request)
+        self._open[event_id] = request
+        return request
+
+    def cancel(self, request: ResponseRequest) -> bool:
+        """Take back a request; return whether the server has to be told."""
+        if request.state is RequestState.QUEUED:
+            self._queue.remove(request)
+            self._advance(request, RequestInput.CANCELLED)
+        elif request.state is RequestState.REQUESTED:
+            request.is_unwanted = True  # its response has no id yet
+        return request.state is RequestState.IN_PROGRESS
 
     def refuse(self, event_id: str, error: ServerError) -> bool:
         """Take an error that names a request; return whether one is open under that id."""
@@ -83,8 +134,16 @@ class Responses:
         if request is None:
             return False
         request.response = None
-        request.error = error
-        self._advance(request, RequestInput.REFUSED)
+        if error.code == BUSY and request.is_scheduled and self._is_busy:
+            request.advance(RequestInput.BUSY)
+            waiting = (r for r in self._open.values() if r.state is RequestState.QUEUED)
+            self._queue = deque(waiting)  # in the order in which they were asked for
+            if request.is_unwanted:
+                self.cancel(request)
+        else:
+            request.error = error
+            self._advance(request, RequestInput.REFUSED)
+        self._next()
         return True
 
     def oldest_waiting(self) -> str | None:
@@ -95,16 +154,19 @@ class Responses:
     def lose(self, error: ConnectionLost | Closed) -> None:
         """End everything that is open: the connection is gone."""
         self.active = None
+        self._queue.clear()
+        self._due.clear()
         for request in list(self._open.values()):
             request.error = error
             self._advance(request, RequestInput.LOST)
 
-    def receive(self, event: Event) -> None:
-        """Take a server event, before the conversation does."""
+    def receive(self, event: Event) -> ResponseRequest | None:
+        """Take a server event; return the request that it began although nobody wants it."""
         if isinstance(event, ResponseCreatedEvent):
-            self._begin(event.response)
-        elif isinstance(event, ResponseDoneEvent):
-            self._end(event.response)
+            return self._on_created(event.response)
+        if isinstance(event, ResponseDoneEvent):
+            self._on_done(event.response)
+        return None
 
     def take_item(self, event: ResponseOutputItemAddedEvent, state: ItemState) -> None:
         """Note an item that a response began."""
@@ -114,6 +176,31 @@ class Responses:
             return
         response.output.append(item_id)
         response.items.append(state)
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether a response of the conversation is in progress, or asked for."""
+        return self.active is not None or any(
+            r.state is RequestState.REQUESTED and not r.is_out_of_band for r in self._open.values()
+        )
+
+    def _send(self, request: ResponseRequest) -> None:
+        request.advance(RequestInput.SENT)
+        self._due.append(request)
+
+    def _next(self) -> None:
+        """Let the next one go whose turn it is."""
+        if self._queue and not self._is_busy:
+            self._send(self._queue.popleft())
+
+    def _on_created(self, told: Response) -> ResponseRequest | None:
+        state = self._begin(told)
+        begun = (r for r in self._open.values() if r.response is state and state is not None)
+        request = next(begun, None)
+        if request is None or not request.is_unwanted:
+            return None
+        request.is_unwanted = False
+        return request
 
     def _begin(self, told: Response) -> ResponseState | None:
         if not isinstance(told.id, str):
@@ -139,7 +226,7 @@ class Responses:
         exact = (r for r in same if r.is_out_of_band is is_apart)
         return next(exact, same[0] if same else None)
 
-    def _end(self, told: Response) -> None:
+    def _on_done(self, told: Response) -> None:
         state = self._known.get(told.id or "") or self._begin(told)
         if state is None:
             return
@@ -150,6 +237,7 @@ class Responses:
         cause = _BY_STATUS.get(told.status, RequestInput.COMPLETED)
         for request in [r for r in self._open.values() if r.response is state]:
             self._advance(request, cause)
+        self._next()
 
     def _advance(self, request: ResponseRequest, cause: RequestInput) -> None:
         if request.advance(cause):

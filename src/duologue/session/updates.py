@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from duologue.errors import RemoteProtocolError, ResponseFailed, ServerError
-    from duologue.protocol.ga import AnyClientEvent, AnyServerEvent
-    from duologue.session.formatted import FormattedItem
+from msgspec import Struct
+
+from duologue.errors import RemoteProtocolError, ResponseFailed, ServerError
+from duologue.protocol.model import Event, UnknownEvent
+from duologue.session.formatted import FormattedItem
+from duologue.session.journal import Journal, Sound
 
 __all__ = [
     "ConversationUpdated",
@@ -22,26 +23,38 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(Struct, frozen=True):
     """What an item has more of than before: one of these, the others are `None`."""
 
     text: str | None = None
     transcript: str | None = None
     """More words; the whole transcript when a transcription completes."""
     arguments: str | None = None
-    audio: bytes | None = None
-    """In the session's output format, always whole samples."""
+    _sound: Sound | None = None
+    _journal: Journal | None = None
+    _position: int = 0
+
+    @property
+    def audio(self) -> bytes | None:
+        """More speech, in the session's output format, always whole samples.
+
+        Decoded when it is first read.
+
+        Raises:
+            DecodeError: If the server sent what is not base64.
+        """
+        if self._sound is None or self._journal is None:
+            return None
+        return self._journal.samples_of(self._position, self._sound)
 
     def __repr__(self) -> str:
-        if self.audio is not None:
-            return f"Delta(audio=<{len(self.audio)} bytes>)"
+        if self._sound is not None:
+            return "Delta(audio=...)"
         told = {"text": self.text, "transcript": self.transcript, "arguments": self.arguments}
         return f"Delta({', '.join(f'{k}={v!r}' for k, v in told.items() if v is not None)})"
 
 
-@dataclass(frozen=True, slots=True)
-class ConversationUpdated:
+class ConversationUpdated(Struct, frozen=True):
     """An item came, changed or went."""
 
     item: FormattedItem
@@ -49,22 +62,19 @@ class ConversationUpdated:
     """What was added to it; `None` when it is new, ended, was truncated or deleted."""
 
 
-@dataclass(frozen=True, slots=True)
-class ItemAppended:
+class ItemAppended(Struct, frozen=True):
     """An item entered the conversation."""
 
     item: FormattedItem
 
 
-@dataclass(frozen=True, slots=True)
-class ItemCompleted:
+class ItemCompleted(Struct, frozen=True):
     """An item is whole; the transcript of a user's audio may still follow."""
 
     item: FormattedItem
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupted:
+class Interrupted(Struct, frozen=True):
     """The user began to speak: stop playing."""
 
     item_id: str
@@ -73,21 +83,22 @@ class Interrupted:
     """Where it began, on the clock of the session's input audio."""
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorUpdate:
+class ErrorUpdate(Struct, frozen=True):
     """An error that nobody awaits, of a command, a response or a frame; the session goes on."""
 
     error: ServerError | ResponseFailed | RemoteProtocolError
 
 
-@dataclass(frozen=True, slots=True)
-class RealtimeEvent:
+class RealtimeEvent(Struct, frozen=True):
     """An event as it was on the wire; after the updates that it caused."""
 
     source: Literal["client", "server"]
-    event: AnyServerEvent | AnyClientEvent
+    event: Event | UnknownEvent
+    """As spoken: of `duologue.protocol.beta` on a beta connection."""
     time: float
     """Monotonic seconds."""
+    meanings: tuple[Event | UnknownEvent, ...] = ()
+    """The same in GA's words, where they differ: none, one event or two."""
 
 
 Update = (

@@ -1,0 +1,243 @@
+"""What was added to an item, delta after delta, as it came.
+
+A delta is one entry, whatever its size. Who has read `n` entries has the item as it was then, so a
+snapshot is no more than that number: it costs the same after a minute of speech as at its start.
+Text is joined, and audio decoded, when somebody reads it; the joined whole is kept for the next
+time.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from duologue.errors import DecodeError
+from duologue.protocol.ga import (
+    InputAudio,
+    InputText,
+    OutputAudio,
+    OutputText,
+    ResponseAudioDeltaEvent,
+)
+from duologue.protocol.model import replace
+
+if TYPE_CHECKING:
+    from duologue.protocol.ga import ContentPart
+
+__all__ = ["ARGUMENTS", "AUDIO", "PART", "TEXT", "TRANSCRIPT", "Journal", "Part", "Sound"]
+
+TEXT: Final = 0
+TRANSCRIPT: Final = 1
+AUDIO: Final = 2
+ARGUMENTS: Final = 3
+PART: Final = 4
+"""Kinds of entry; the last marks that a part began. Numbers, because they are compared often."""
+
+
+Sound: TypeAlias = ResponseAudioDeltaEvent | bytes
+"""Audio as its event, until it is read for the first time."""
+
+Entry: TypeAlias = tuple[int, int, Sound | str | None]
+"""Kind, index of the content part, and what was added."""
+
+
+class Part(NamedTuple):
+    """A content part: what it was when it began, and where in the journal that was."""
+
+    base: ContentPart
+    words: str | None
+    """Its text or transcript then; `None` if it has neither."""
+    since: int
+
+
+class Journal:
+    """All that one item says, in the order in which it came.
+
+    Args:
+        text: What the item said before the first entry.
+        transcript: The same, of its speech.
+        arguments: The same, of its call.
+        audio: The same, as audio.
+        sample_bytes: Bytes per sample of the audio.
+    """
+
+    __slots__ = (
+        "_audio",
+        "_joined",
+        "_measured",
+        "_start_audio",
+        "_starts",
+        "entries",
+        "is_forgotten",
+        "parts",
+        "sample_bytes",
+    )
+
+    def __init__(
+        self,
+        *,
+        text: str = "",
+        transcript: str = "",
+        arguments: str = "",
+        audio: bytes = b"",
+        sample_bytes: int = 2,
+    ) -> None:
+        self.entries: list[Entry] = []
+        """What was added, in order."""
+        self.parts: dict[int, Part] = {}
+        self.sample_bytes: Final = sample_bytes
+        self.is_forgotten = False
+        """Whether the audio was dropped to save memory."""
+        self._starts: Final = {TEXT: text, TRANSCRIPT: transcript, ARGUMENTS: arguments}
+        self._start_audio: Final = audio
+        self._joined: dict[tuple[int, int], tuple[int, str]] = {}
+        self._audio = (0, audio)
+        self._measured = (0, len(audio))
+
+    def add_part(self, index: int, base: ContentPart, words: str | None) -> None:
+        """Note that a part began."""
+        self.entries.append((PART, index, None))
+        self.parts[index] = Part(base, words, len(self.entries))
+
+    def words(self, kind: int, length: int) -> str:
+        """Return the text, transcript or arguments after so many entries."""
+        return self._join(kind, -1, 0, self._starts[kind], length)
+
+    def content(self, length: int) -> tuple[ContentPart, ...]:
+        """Return the content parts after so many entries."""
+        indices = sorted(index for index, part in self.parts.items() if part.since <= length)
+        return tuple(self._part(index, length) for index in indices)
+
+    def part_words(self, index: int) -> str | None:
+        """Return what a part says now; `None` if it is unknown or says nothing in words."""
+        match self._part(index, len(self.entries)) if index in self.parts else None:
+            case InputText(text=str(words)) | OutputText(text=str(words)):
+                return words
+            case InputAudio(transcript=str(words)) | OutputAudio(transcript=str(words)):
+                return words
+            case _:
+                return None
+
+    def audio(self, length: int) -> bytes:
+        """Return the audio after so many entries; nothing of it if it was forgotten."""
+        if self.is_forgotten:
+            return b""
+        known, whole = self._audio
+        is_older = known > length
+        if is_older:
+            known, whole = 0, self._start_audio
+        chunks = [self._chunk(at) for at in self._sounding(known, length)]
+        if chunks:
+            whole = b"".join([whole, *chunks])
+        if not is_older:
+            self._audio = (length, whole)
+        return whole
+
+    def audio_bytes(self, length: int) -> int:
+        """Return the size of that audio, without joining it."""
+        if self.is_forgotten:
+            return 0
+        known, size = self._measured
+        if known > length:
+            return len(self._start_audio) + sum(
+                len(self._chunk(at)) for at in self._sounding(0, length)
+            )
+        size += sum(len(self._chunk(at)) for at in self._sounding(known, length))
+        self._measured = (length, size)
+        return size
+
+    def samples_of(self, position: int, sound: Sound) -> bytes:
+        """Return the samples that are whole by an entry, which was this sound.
+
+        Raises:
+            DecodeError: If it is not base64.
+        """
+        added = sound if isinstance(sound, bytes) else sound.audio_data
+        before = self.audio_bytes(position)
+        if before % self.sample_bytes == 0 and len(added) % self.sample_bytes == 0:
+            return added
+        end = before + len(added)
+        whole = self.audio(position + 1)
+        return whole[before - before % self.sample_bytes : end - end % self.sample_bytes]
+
+    def forget_audio(self) -> None:
+        """Drop the audio that came until now, and what will come."""
+        self.is_forgotten = True
+        self._audio = (0, b"")
+        for at in self._sounding(0, len(self.entries)):
+            self.entries[at] = (AUDIO, self.entries[at][1], b"")
+
+    def folded(self, *, audio: bytes | None = None, **words: str | None) -> Journal:
+        """Return a journal that begins here; `words` and `audio` replace what was said."""
+        length = len(self.entries)
+        kinds = {"text": TEXT, "transcript": TRANSCRIPT, "arguments": ARGUMENTS}
+        says = {
+            name: self.words(kind, length) if words.get(name) is None else str(words[name])
+            for name, kind in kinds.items()
+        }
+        begun = self._start_audio if audio is None else audio
+        journal = Journal(**says, audio=begun, sample_bytes=self.sample_bytes)
+        journal.is_forgotten = self.is_forgotten and audio is None
+        if audio is None:
+            journal.entries += [self.entries[at] for at in self._sounding(0, length)]
+        for index, part in self.parts.items():
+            journal.parts[index] = Part(part.base, self.part_words(index), 0)
+        return journal
+
+    def _sounding(self, start: int, end: int) -> list[int]:
+        """Return where audio stands within a stretch of the journal."""
+        stretch = islice(self.entries, start, end)
+        return [at for at, (kind, _, _) in enumerate(stretch, start) if kind == AUDIO]
+
+    def _chunk(self, at: int) -> bytes:
+        """Return the audio of an entry; what is not base64 counts as none."""
+        _, index, chunk = self.entries[at]
+        if isinstance(chunk, bytes):
+            return chunk
+        try:
+            audio = chunk.audio_data if isinstance(chunk, ResponseAudioDeltaEvent) else b""
+        except DecodeError:
+            audio = b""
+        self.entries[at] = (AUDIO, index, audio)
+        return audio
+
+    def _part(self, index: int, length: int) -> ContentPart:
+        base, words, since = self.parts[index]
+        match base:
+            case InputText() | OutputText():
+                said = self._join(TEXT, index, since, words or "", length)
+                return base if words is None and not said else replace(base, text=said)
+            case InputAudio() | OutputAudio():
+                said = self._join(TRANSCRIPT, index, since, words or "", length)
+                return base if words is None and not said else replace(base, transcript=said)
+            case _:
+                return base
+
+    def _join(self, kind: int, index: int, since: int, start: str, length: int) -> str:
+        """Join the entries of a kind, of one part or (index -1) of all."""
+        known, whole = self._joined.get((kind, index), (since, start))
+        is_older = known > length
+        if is_older:
+            known, whole = since, start
+        stretch = islice(self.entries, known, length)
+        chunks = [
+            chunk
+            for kind_, index_, chunk in stretch
+            if kind_ == kind and index in {-1, index_} and isinstance(chunk, str)
+        ]
+        if chunks:
+            whole = _paired("".join([whole, *chunks]))
+        if not is_older:
+            self._joined[kind, index] = (length, whole)
+        return whole
+
+
+def _paired(text: str) -> str:
+    """Return a text in which halves of a character, cut apart by a delta's end, are one again."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    return text
