@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     )
     from duologue.session.conversation import RealtimeConversation
     from duologue.session.formatted import FormattedItem, FormattedProperty, FormattedTool
-    from duologue.session.retention import KEEP_ALL, KEEP_NO_AUDIO, Retention
+    from duologue.session.retention import Retention
     from duologue.session.updates import (
         ConversationUpdated,
         Delta,
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "KEEP_ALL",
-    "KEEP_NO_AUDIO",
     "Closed",
     "ConfigurationError",
     "ConnectionLost",
@@ -91,7 +89,7 @@ _MODULES: Final = {
     "duologue.client.handles": ("Pending", "ResponseHandle"),
     "duologue.session.conversation": ("RealtimeConversation",),
     "duologue.session.formatted": ("FormattedItem", "FormattedProperty", "FormattedTool"),
-    "duologue.session.retention": ("KEEP_ALL", "KEEP_NO_AUDIO", "Retention"),
+    "duologue.session.retention": ("Retention",),
     "duologue.session.updates": (
         "ConversationUpdated",
         "Delta",
