@@ -5,6 +5,7 @@
     turn         speech_started  speech_stopped  input        one turn at a time, of one item id;
                  speech_started  input | cleared              a commit or a clear ends it early
     input        committed  added  done                       in a row, of one new item
+                 timeout_triggered  input                     of silence, when no turn is open
     item         added  done                                  client's items: in a row
                  then retrieved*, truncated*, deleted?        of items that are there only
     words        (transcription.delta)*  completed | failed   once per item, after speech_started
@@ -126,6 +127,12 @@ class Grammar:
 
     def _speech_stopped(self, event: Frame) -> None:
         assert event["item_id"] == self._turn, "the turn that started stops"
+        self._tick(event["audio_end_ms"])
+        self._next.append(("input_audio_buffer.committed", event["item_id"]))
+
+    def _timed_out(self, event: Frame) -> None:
+        assert self._turn is None, "silence is no turn"
+        self._tick(event["audio_start_ms"])
         self._tick(event["audio_end_ms"])
         self._next.append(("input_audio_buffer.committed", event["item_id"]))
 
@@ -338,6 +345,7 @@ _RULES: Final[dict[str, Callable[[Grammar, Frame], None] | None]] = {
     "rate_limits.updated": None,
     "input_audio_buffer.speech_started": Grammar._speech_started,
     "input_audio_buffer.speech_stopped": Grammar._speech_stopped,
+    "input_audio_buffer.timeout_triggered": Grammar._timed_out,
     "input_audio_buffer.committed": Grammar._committed,
     "input_audio_buffer.cleared": Grammar._cleared,
     "conversation.item.added": Grammar._added,

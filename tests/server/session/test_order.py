@@ -19,6 +19,14 @@ from duologue.server.wire import BetaWire, GaWire
 
 WORDS = st.sampled_from(["Hello. ", "one two three ", "x", ""])
 RATHER = st.sampled_from
+SERVER_VAD = {"type": "server_vad"}
+VADS: list[dict[str, Any] | None] = [
+    None,
+    SERVER_VAD,
+    {**SERVER_VAD, "create_response": False},
+    {**SERVER_VAD, "interrupt_response": False, "idle_timeout_ms": 5000},
+    {"type": "semantic_vad"},
+]
 
 
 class Conversing(RuleBasedStateMachine):
@@ -98,15 +106,20 @@ class Conversing(RuleBasedStateMachine):
             assert isinstance(answer, ga.InputAudioBufferClearedEvent)
             return
         answers = self.ask("input_audio_buffer.commit")
-        first = answers[0]
-        if isinstance(first, ga.RealtimeErrorEvent):
-            assert first.error.code == "input_audio_buffer_commit_empty"
+        if isinstance(answers[0], ga.RealtimeErrorEvent):
+            assert answers[0].error.code == "input_audio_buffer_commit_empty"
         else:
-            assert isinstance(first, ga.InputAudioBufferCommittedEvent)
+            assert any(isinstance(one, ga.InputAudioBufferCommittedEvent) for one in answers)
+
+    @precondition(lambda self: self.harness.session.next_deadline() is not None)
+    @rule()
+    def be_silent(self) -> None:
+        self.harness.wait()
+        self.listen()
 
     @rule(
         data=st.data(),
-        vad=RATHER([None, {}, {"create_response": False}, {"interrupt_response": False}]),
+        vad=RATHER(VADS),
         modality=RATHER(["text", "audio"]),
         is_transcribed=st.booleans(),
         limit=RATHER([20, "inf", "inf"]),
@@ -119,9 +132,8 @@ class Conversing(RuleBasedStateMachine):
         is_transcribed: bool,
         limit: int | str,
     ) -> None:
-        detection = None if vad is None else {"type": "server_vad", **vad}
         transcription = {"model": "whisper-1"} if is_transcribed else None
-        hears = {"turn_detection": detection, "transcription": transcription}
+        hears = {"turn_detection": vad, "transcription": transcription}
         session = {"output_modalities": [modality], "max_output_tokens": limit}
         parts = {**session, "audio": {"input": hears}}
         chosen = {key: parts[key] for key in data.draw(st.sets(RATHER(sorted(parts))))}

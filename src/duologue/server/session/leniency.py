@@ -6,17 +6,40 @@ in `response.create`, as in beta.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, replace
+from duologue.server.session.commands import Command, Warn
 
-__all__ = ["forgiven"]
+__all__ = ["Leniency"]
 
 Config = TypeVar("Config", ga.RealtimeSession, ga.ResponseCreateParams)
 
 
-def forgiven(event: ga.AnyClientEvent) -> tuple[ga.AnyClientEvent, list[str]]:
+class Leniency:
+    """Reads what one client sends, as it is meant."""
+
+    def __init__(self, command: Callable[[Command], None], *, strict: bool) -> None:
+        """Have each liberty told of once by a `command`; `strict`: take none."""
+        self._command = command
+        self._strict = strict
+        self._told: set[str] = set()
+
+    def read(self, event: ga.AnyClientEvent) -> ga.AnyClientEvent:
+        """Return what an event means."""
+        if self._strict:
+            return event
+        meant, faults = _forgiven(event)
+        for fault in faults:
+            if fault not in self._told:
+                self._told.add(fault)
+                self._command(Warn(fault))
+        return meant
+
+
+def _forgiven(event: ga.AnyClientEvent) -> tuple[ga.AnyClientEvent, list[str]]:
     """Return an event in the service's own fields, and a sentence on each that was not."""
     match event:
         case ga.SessionUpdateEvent(session=ga.RealtimeSession() as session):

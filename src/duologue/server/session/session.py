@@ -17,7 +17,7 @@ from duologue.errors import DecodeError
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnsetType
 from duologue.server.session.audio_formats import format_of, input_of, output_of
-from duologue.server.session.commands import Command, Warm, Warn
+from duologue.server.session.commands import Command, Warm
 from duologue.server.session.config import updated_session
 from duologue.server.session.conversation import Conversation
 from duologue.server.session.early import EarlyOutputs
@@ -32,7 +32,8 @@ from duologue.server.session.kinds import (
     refuse_responses,
     shown_session,
 )
-from duologue.server.session.leniency import forgiven
+from duologue.server.session.leniency import Leniency
+from duologue.server.session.rate_limits import RateLimits
 from duologue.server.session.refusal import Refusal, checked
 from duologue.server.session.responses import Responses
 from duologue.server.session.transcripts import Transcripts
@@ -83,8 +84,7 @@ class ServerSession:
         """
         self._kind = kind
         self._new_id = new_id
-        self._strict = strict
-        self._warned: set[str] = set()
+        self._leniency = Leniency(self._command, strict=strict)
         self._events: list[ga.KnownServerEvent] = []
         self._commands: list[Command] = []
         self.conversation = Conversation(kept_audio or KeptAudio())
@@ -94,6 +94,7 @@ class ServerSession:
         """What holds, kept as a conversation's whatever the kind."""
         self._hearing = Hearing(score, judge_words=judge_words, notices_pauses=transcribes_early)
         self._idle = IdleTimer()
+        self._rate_limits = RateLimits()
         self._speech_item_id: str | None = None
         self._owes_answer = False
         self.responses = Responses(
@@ -120,7 +121,7 @@ class ServerSession:
 
     def take_events(self, now: float) -> list[ga.KnownServerEvent]:
         """Return what is to be sent now, once."""
-        events, self._events = self._events, []
+        events, self._events = self._rate_limits.filled_in(self._events, now), []
         self._idle.follow(events, now)
         return events
 
@@ -156,7 +157,7 @@ class ServerSession:
     def receive(self, event: ga.AnyClientEvent) -> None:
         """Carry out a client event, or answer it with one `error`."""
         try:
-            known = checked(event if self._strict else self._forgive(event))
+            known = checked(self._leniency.read(event))
             if self._kind is not Kind.CONVERSATION:
                 refuse_responses(known)
             if not self._early.keep(known):
@@ -167,13 +168,6 @@ class ServerSession:
             self.refuse(
                 Refusal("invalid_value", f"Invalid audio: {error}.", "audio"), event.event_id
             )
-
-    def _forgive(self, event: ga.AnyClientEvent) -> ga.AnyClientEvent:
-        """Return what the event means, and have each liberty that it takes told of once."""
-        meant, faults = forgiven(event)
-        self._commands += [Warn(fault) for fault in faults if fault not in self._warned]
-        self._warned.update(faults)
-        return meant
 
     def refuse_frame(self, error: DecodeError) -> None:
         """Answer a frame that is no event."""
