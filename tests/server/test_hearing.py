@@ -97,6 +97,41 @@ async def test_a_pause_splits_a_sentence_under_server_vad_and_not_under_semantic
             assert await stops(connection) == 1
 
 
+class Dictation:
+    """Writes what `pause_midturn` says, as far as it has got."""
+
+    async def transcribe(
+        self, pcm: bytes, *, language: str | None, prompt: str | None
+    ) -> AsyncIterator[str]:
+        whole = len(pcm) > PCM16.bytes(3000)
+        yield "I would like to book a table for two people on Friday." if whole else "I would like"
+
+
+class WordReader:
+    """Waits for a full stop; remembers what it has read."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def score(self, words: str) -> float:
+        self.read.append(words)
+        return 1.0 if words.endswith(".") else 0.0
+
+
+async def test_words_end_a_turn_long_before_the_time_out() -> None:
+    reader = WordReader()
+    async with LocalServer(stt=Dictation(), turn=reader) as server, connected(server) as connection:
+        transcription = {"model": "whisper-1"}
+        detection = {"type": "semantic_vad", "eagerness": "low"}
+        await listen(connection, turn_detection=detection, transcription=transcription)
+        await play(connection, recording("pause_midturn", silence_ms=600), chunk=9600)
+        events = await until(connection, "response.done")
+    assert [event["type"] for event in events].count(STOPPED) == 1
+    [completed] = [e for e in events if e["type"].endswith("transcription.completed")]
+    assert completed["transcript"] == reader.read[-1]
+    assert completed["transcript"].endswith("on Friday.")
+
+
 async def test_noise_starts_nothing() -> None:
     async with LocalServer() as server, connected(server) as connection:
         await play(connection, recording("room_noise") * 4)
