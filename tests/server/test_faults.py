@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -324,3 +325,48 @@ async def test_a_test_waits_for_what_the_server_receives_and_sends() -> None:
         await connection.close()
         with pytest.raises(Closed, match=r"received last: conversation\.item\.create"):
             await ending
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("seed", range(4))
+async def test_however_much_goes_wrong_nothing_is_left_running(seed: int) -> None:
+    faults = [
+        Delay(0.01, 0.05, at="client.*", chance=0.5),
+        Delay(0.0, 0.02, chance=0.3),
+        Reorder(2, 0.05, chance=0.3),
+        Drop(chance=0.1),
+        Stall(0.02, at="response.*", chance=0.1),
+        Stall(at="client.*", chance=0.1),
+        SendError(at="*", chance=0.1),
+        Expire(at="response.*", chance=0.02),
+        Close(1006, at="response.*", chance=0.02),
+        Close(1011, at="client.response.create", chance=0.2),
+        Close(4000, after=0.3),
+        Expire(after=0.3),
+    ]
+    async with LocalServer(faults=faults, seed=seed) as server:
+        for _ in range(3):
+            async with connect(server.url) as connection:
+                with contextlib.suppress(ConnectionClosed):
+                    for event in TURN:
+                        await connection.send(json.dumps(event))
+                await until_end(connection)
+            await server.sessions[-1].wait_closed()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.asyncio
+async def test_a_line_that_is_too_slow_for_the_answer_holds_its_making_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("duologue.server.mailbox.ROOM_BYTES", 20_000)
+    async with (
+        LocalServer(faults=[SlowNetwork(200_000)]) as server,
+        connect(server.url) as connection,
+    ):
+        for event in TURN:
+            await connection.send(json.dumps(event))
+        await until_end(connection, DELTA)
+        made = [event.type for event in server.sessions[0].sent]
+        assert "response.done" not in made
+        assert "response.done" in await until_end(connection)

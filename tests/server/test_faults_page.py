@@ -42,3 +42,12 @@ def test_the_page_names_every_kind_and_field_and_the_grammar() -> None:
         first = next((each.name for each in fields(kind) if not each.kw_only), "")
         for name in {each.name for each in fields(kind)} - signs - {first}:
             assert f"`{name}`" in text or f"`{name}=`" in text, name
+
+
+def test_a_fault_that_cannot_be_read_is_one_clear_sentence_with_the_grammar() -> None:
+    command = [sys.executable, "-m", "duologue.cli", "serve", "--fault", "drop@respons.done"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False)
+    assert done.returncode == 2
+    [sentence] = done.stderr.splitlines()
+    assert sentence.startswith("Error: cannot read the fault 'drop@respons.done': no event is")
+    assert USAGE in sentence
