@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -22,20 +23,22 @@ from duologue.server.client_secrets import ClientSecrets
 from duologue.server.connection import Connection
 from duologue.server.door import Denied, Door, offered_subprotocols
 from duologue.server.injection import Faults
+from duologue.server.interpreting import Interpreter
 from duologue.server.limits import Limits
 from duologue.server.metrics import CONTENT_TYPE, Metrics
 from duologue.server.opening import PATHS, Dismissed, Opening, read_opening
 from duologue.server.performing import ConversationPerformer
 from duologue.server.rest import ClientSecretDesk
 from duologue.server.session.kept_audio import KeptAudio
-from duologue.server.session.kinds import kind_of
+from duologue.server.session.kinds import Kind, kind_of
 from duologue.server.session.session import ServerSession
+from duologue.server.session.translation import DEFAULT_TRANSLATOR, TranslationServerSession
 from duologue.server.stamps import new_id, unix_seconds
 from duologue.server.watch import SessionWatch
-from duologue.server.wire import BetaWire, GaWire
+from duologue.server.wire import BetaWire, GaWire, TranslationWire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from starlette.requests import Request
     from starlette.websockets import WebSocket
@@ -205,47 +208,82 @@ class _House:
         )
         code = 1011
         try:
-            code = await self._converse(socket, asked, bound, disturbance, watch)
+            visit = _Visit(socket, asked, disturbance, self._observers(watch, disturbance))
+            if isinstance(bound, TranslationSession) or asked.kind is Kind.TRANSLATION:
+                code = await self._interpret(visit, bound)
+            else:
+                code = await self._converse(visit, bound)
         except Exception:
             logger.exception("a session ended by a fault of ours")
             await _close_after_fault(socket)
         finally:
             watch.closed(code)
 
+    def _observers(self, watch: SessionWatch, disturbance: Disturbance) -> list[Observer]:
+        opened = () if self._open_observer is None else (self._open_observer(disturbance),)
+        return [watch.observe, *opened]
+
     async def _converse(
-        self,
-        socket: WebSocket,
-        asked: Opening,
-        bound: BoundSession | None,
-        disturbance: Disturbance,
-        watch: SessionWatch,
+        self, visit: _Visit, bound: ga.RealtimeSession | ga.TranscriptionSession | None
     ) -> int:
         """Hold a conversation or transcribe, and return the code of the connection's close."""
-        observers: list[Observer] = [watch.observe]
-        if self._open_observer is not None:
-            observers.append(self._open_observer(disturbance))
         seconds = self._limits.session_seconds
         stages = self._engine.session()
         session = ServerSession(
-            kind=asked.kind,
-            model=asked.model,
+            kind=visit.asked.kind,
+            model=visit.asked.model,
             score=stages.vad.score,
             new_id=new_id,
             expires_at=unix_seconds() + int(seconds),
             judge_words=None if stages.turn_detector is None else stages.turn_detector.score,
             transcribes_early=self._engine.transcribes_early,
             kept_audio=self._kept_audio,
-            asked=None if isinstance(bound, TranslationSession) else bound,
+            asked=bound,
             strict=self._strict,
         )
-        wire = BetaWire() if asked.dialect == "beta" else GaWire()
         connection = Connection(
-            socket, session, wire, disturbance, seconds=seconds, observers=observers
+            visit.socket,
+            session,
+            BetaWire() if visit.asked.dialect == "beta" else GaWire(),
+            visit.disturbance,
+            seconds=seconds,
+            observers=visit.observers,
         )
         try:
             return await connection.run(ConversationPerformer(session, stages, connection))
         finally:
             session.conversation.close()
+
+    async def _interpret(self, visit: _Visit, bound: BoundSession | None) -> int:
+        """Translate, and return the code of the connection's close."""
+        seconds = self._limits.session_seconds
+        stages = self._engine.session()
+        session = TranslationServerSession(
+            model=visit.asked.model or DEFAULT_TRANSLATOR,
+            score=stages.vad.score,
+            new_id=new_id,
+            expires_at=unix_seconds() + int(seconds),
+            asked=bound if isinstance(bound, TranslationSession) else None,
+        )
+        connection = Connection(
+            visit.socket,
+            session,
+            TranslationWire(),
+            visit.disturbance,
+            seconds=seconds,
+            observers=visit.observers,
+        )
+        return await connection.run(Interpreter(session, stages, connection))
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """A client that was let in."""
+
+    socket: WebSocket
+    asked: Opening
+    disturbance: Disturbance
+    observers: Sequence[Observer]
 
 
 def _address(socket: WebSocket) -> str:

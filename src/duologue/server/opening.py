@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from duologue.server.door import Denied
 from duologue.server.session.config import DEFAULT_MODEL
 from duologue.server.session.kinds import Kind
+from duologue.server.session.translation import DEFAULT_TRANSLATOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +34,7 @@ PATHS: Final = ("/v1/realtime", _TRANSLATIONS, "/openai/v1/realtime", _AZURE_DAT
 _DEFAULT_MODELS: Final = {
     Kind.CONVERSATION: DEFAULT_MODEL,
     Kind.TRANSCRIPTION: None,
-    Kind.TRANSLATION: "gpt-realtime-translate",
+    Kind.TRANSLATION: DEFAULT_TRANSLATOR,
 }
 
 

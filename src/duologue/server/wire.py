@@ -13,9 +13,10 @@ from duologue.server.session.refusal import Refusal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from duologue.protocol.ga import translation
     from duologue.protocol.model import Event, UnknownEvent, UnsetType
 
-__all__ = ["BetaWire", "GaWire", "RefusedEvent", "Wire"]
+__all__ = ["BetaWire", "GaWire", "RefusedEvent", "TranslationWire", "Wire"]
 
 BETA_TEMPERATURE: Final = 0.8
 
@@ -57,6 +58,18 @@ class GaWire:
         return (codec.decode(frame, direction="client"),)
 
     def write(self, event: ga.KnownServerEvent) -> Sequence[bytes]:
+        """Return the event's frame."""
+        return (codec.encode(event),)
+
+
+class TranslationWire:
+    """The words of translation sessions, which GA alone has."""
+
+    def read(self, frame: bytes | str) -> Sequence[translation.AnyTranslationClientEvent]:
+        """Return the frame's event."""
+        return (codec.decode(frame, direction="client", surface="translation"),)
+
+    def write(self, event: translation.KnownTranslationServerEvent) -> Sequence[bytes]:
         """Return the event's frame."""
         return (codec.encode(event),)
 

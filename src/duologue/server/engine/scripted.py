@@ -12,7 +12,7 @@ import math
 import random
 import re
 from array import array
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import lru_cache
 from operator import mul
 from typing import TYPE_CHECKING, Any, Final
@@ -34,6 +34,7 @@ __all__ = [
     "EnergyVad",
     "ScriptedBrain",
     "ScriptedTranscriber",
+    "ScriptedTranslator",
     "ToneSynthesizer",
     "scripted_engine",
 ]
@@ -147,6 +148,20 @@ class ScriptedBrain:
             yield Call(step.call, msgspec.json.encode(filled(arguments, words)).decode())
 
 
+class ScriptedTranslator:
+    """Reads translations from a table; what is not there is marked with the language."""
+
+    def __init__(self, translations: Mapping[str, str]) -> None:
+        self._translations = translations
+
+    async def translate(self, text: str, *, language: str) -> AsyncIterator[str]:
+        """Yield the translation word by word."""
+        translated = self._translations.get(text, f"[{language}] {text}")
+        for word in _words(translated):
+            yield word
+            await asyncio.sleep(0)
+
+
 class ToneSynthesizer:
     """Speaks a tone per character, timed like speech."""
 
@@ -178,11 +193,13 @@ def scripted_engine(script: Script | None = None) -> Engine:
         transcriber=lambda: ScriptedTranscriber(follows.transcripts),
         brain=lambda: ScriptedBrain(follows.rules, seed=follows.seed),
         synthesizer=lambda: ToneSynthesizer(follows.pace),
+        translator=lambda: ScriptedTranslator(follows.translations),
         labels={
             "vad": "loudness",
             "transcriber": "script",
             "brain": "rules",
             "synthesizer": "tones",
+            "translator": "script",
         },
     )
 
@@ -212,9 +229,12 @@ def _permits(request: BrainRequest, rule: Rule) -> bool:
 
 
 def _say(text: str) -> Iterator[Say]:
-    """Yield a text word by word, as models do."""
-    for word in re.findall(r"\S+\s*", text):
-        yield Say(word)
+    yield from map(Say, _words(text))
+
+
+def _words(text: str) -> list[str]:
+    """Return a text word by word, as models give it."""
+    return re.findall(r"\S+\s*", text)
 
 
 def _functions(request: BrainRequest) -> list[ga.FunctionTool]:

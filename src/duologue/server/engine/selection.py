@@ -71,6 +71,8 @@ async def open_engine(
         "vad": follows if vad is None else vad,
         "turn_detector": follows if turn is None else turn,
     }
+    if follows != "local:":  # no model of its own translates
+        chosen["translator"] = follows
     families: dict[str, dict[str, str]] = {}
     own: dict[str, object] = {}
     for stage, choice in chosen.items():
@@ -87,7 +89,7 @@ async def open_engine(
             parts |= opened.parts
             labels |= opened.labels
         return replace(
-            scripted_engine(),
+            replace(scripted_engine(), translator=None),
             **parts,
             labels={stage: labels[stage] for stage in OPTIONS if stage in labels},
             transcribes_early="transcriber" in families.get("local", {}),
@@ -123,6 +125,7 @@ async def _open_scripted(wanted: Mapping[str, str]) -> OpenStages:
             "transcriber": engine.transcriber,
             "brain": engine.brain,
             "synthesizer": engine.synthesizer,
+            "translator": engine.translator,
         }
         told = dict(engine.labels)
         if place:
@@ -130,7 +133,8 @@ async def _open_scripted(wanted: Mapping[str, str]) -> OpenStages:
         if answers is not None:
             made |= own_parts({"brain": answers})
         for stage in (stage for stage in made if wanted.get(stage) == place):
-            parts[stage], labels[stage] = made[stage], told[stage]
+            parts[stage] = made[stage]
+            labels[stage] = told[stage]
     return OpenStages(cast("StageParts", parts), labels)
 
 

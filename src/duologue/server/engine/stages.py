@@ -32,6 +32,7 @@ __all__ = [
     "Synthesizer",
     "TokenCount",
     "Transcriber",
+    "Translator",
     "TurnDetector",
     "Vad",
 ]
@@ -175,6 +176,19 @@ class Synthesizer(Protocol):
         ...
 
 
+class Translator(Protocol):
+    """Says in one language what was said in another; for translation sessions."""
+
+    def translate(self, text: str, *, language: str) -> AsyncIterator[str]:
+        """Yield the translation in pieces; their concatenation is the whole.
+
+        Args:
+            text: What was said between two pauses.
+            language: ISO 639-1 code of the language to say it in.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stages:
     """Who works for one session."""
@@ -185,6 +199,8 @@ class Stages:
     synthesizer: Synthesizer
     turn_detector: TurnDetector | None = None
     """Reads the words in a pause for `semantic_vad`; `None`: only the silence counts there."""
+    translator: Translator | None = None
+    """`None`: translation sessions are told that there is none."""
 
 
 async def _close_nothing() -> None:
@@ -202,6 +218,8 @@ class Engine:
     synthesizer: Callable[[], Synthesizer]
     turn_detector: Callable[[], TurnDetector] | None = None
     """`None`: only the silence counts, even for `semantic_vad`."""
+    translator: Callable[[], Translator] | None = None
+    """`None`: the engine does not translate."""
     transcribes_early: bool = False
     """Whether to look for the words in a pause that may end the turn: sooner, but more work."""
     close: Callable[[], Coroutine[None, None, None]] = _close_nothing
@@ -217,6 +235,7 @@ class Engine:
             brain=self.brain(),
             synthesizer=self.synthesizer(),
             turn_detector=self.turn_detector() if self.turn_detector is not None else None,
+            translator=self.translator() if self.translator is not None else None,
         )
 
 
@@ -228,6 +247,7 @@ class StageParts(TypedDict, total=False):
     brain: Callable[[], Brain]
     synthesizer: Callable[[], Synthesizer]
     turn_detector: Callable[[], TurnDetector]
+    translator: Callable[[], Translator]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from enum import Enum
 from duologue.protocol import ga
 from duologue.protocol.ga.translation import TranslationSession
 from duologue.protocol.model import UNSET, replace
+from duologue.server.session.audio_formats import input_of
 from duologue.server.session.config import DEFAULT_MODEL, merge, opened_session
 from duologue.server.session.refusal import Refusal
 
@@ -77,7 +78,7 @@ def shown_session(session: ga.RealtimeSession, kind: Kind) -> ga.Session:
         object="realtime.transcription_session",
         expires_at=session.expires_at,
         include=session.include,
-        audio=ga.AudioConfig(input=_without_answers(_input(session))),
+        audio=ga.AudioConfig(input=_without_answers(input_of(session))),
     )
 
 
@@ -104,7 +105,7 @@ def asked_change(change: ga.Session, kind: Kind) -> ga.RealtimeSession:
     if change.audio is not UNSET and change.audio.output is not UNSET:
         path = "session.audio.output"
         raise Refusal("unknown_parameter", f"Unknown parameter: '{path}'.", path)
-    heard = _without_answers(_input(change))
+    heard = _without_answers(input_of(change))
     return ga.RealtimeSession(include=change.include, audio=ga.AudioConfig(input=heard))
 
 
@@ -120,11 +121,6 @@ def refuse_responses(event: ga.KnownClientEvent) -> None:
             " with ?model= for a conversation."
         )
         raise Refusal("invalid_value", message, "type")
-
-
-def _input(session: ga.RealtimeSession | ga.TranscriptionSession) -> ga.AudioInput:
-    audio = session.audio
-    return audio.input if audio is not UNSET and audio.input is not UNSET else ga.AudioInput()
 
 
 def _without_answers(heard: ga.AudioInput) -> ga.AudioInput:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from duologue.protocol import ga
+from duologue.protocol.ga import translation
 from duologue.protocol.model import UNSET, UnknownEvent, UnsetType
-from duologue.protocol.validate import validate
+from duologue.protocol.validate import Problem, validate
 
-__all__ = ["Refusal", "checked"]
+__all__ = ["Refusal", "checked", "checked_translation"]
 
 
 class Refusal(Exception):  # an answer, not an error of ours
@@ -52,6 +53,25 @@ def checked(event: ga.AnyClientEvent) -> ga.KnownClientEvent:
         return event
     problems = validate(event)
     if problems or isinstance(event, UnknownEvent):
-        problem = problems[0]
-        raise Refusal(problem.code, problem.message, problem.path)
+        raise _of_problem(problems[0])
     return event
+
+
+def checked_translation(
+    event: translation.AnyTranslationClientEvent,
+) -> translation.KnownTranslationClientEvent:
+    """Return an event of a translation session, as `checked` does.
+
+    Raises:
+        Refusal: If there is something in it that the service would not take.
+    """
+    if isinstance(event, translation.RealtimeTranslationInputAudioBufferAppendEvent):
+        return event
+    problems = validate(event)
+    if problems or isinstance(event, UnknownEvent):
+        raise _of_problem(problems[0])
+    return event
+
+
+def _of_problem(problem: Problem) -> Refusal:
+    return Refusal(problem.code, problem.message, problem.path)

@@ -51,6 +51,12 @@ def test_every_stage_has_a_label(engine: Engine) -> None:
 
 @pytest.mark.models
 @pytest.mark.timeout(120)
+def test_no_local_model_translates(engine: Engine) -> None:
+    assert engine.translator is None
+
+
+@pytest.mark.models
+@pytest.mark.timeout(120)
 @pytest.mark.asyncio
 async def test_models_at_work_do_not_hold_up_the_event_loop(engine: Engine, speech: Speech) -> None:
     """Counted in turns of the loop, not in seconds: other people's load must not fail it."""
