@@ -28,9 +28,11 @@ CHECKS: Final = {
     "retrieve": "an item comes back with its words and the very audio that was sent",
     "out of band": "`conversation: none` with metadata leaves the conversation as it is",
     "bad event": "one `error` with code, param and `event_id`; then the session does a turn",
+    "event types": "the client's own types accept every event that the checks above brought",
 }
 
 _BROWSERS_ONLY: Final = {"browser key": "it is no client for browsers"}
+_NO_TYPES: Final = {"event types": "its types are gone when it runs"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +162,7 @@ CLIENTS: Final = (
         dialect="GA",
         command=("node", "openai_sdk.mjs", "ga"),
         needs_tls=True,
-        impossible={},
+        impossible=_NO_TYPES,
         pointing=_OPENAI_JAVASCRIPT,
         notes=_OPENAI_JAVASCRIPT_NOTES,
     ),
@@ -172,7 +174,7 @@ CLIENTS: Final = (
         dialect="beta",
         command=("node", "openai_sdk.mjs", "beta"),
         needs_tls=True,
-        impossible={},
+        impossible=_NO_TYPES,
         pointing=f"{_OPENAI_JAVASCRIPT}; then `openai/beta/realtime/ws`",
         notes=_OPENAI_JAVASCRIPT_NOTES,
     ),
@@ -199,7 +201,7 @@ CLIENTS: Final = (
         dialect="beta",
         command=("node", "realtime_api.mjs"),
         raw=frozenset({"barge-in", "truncate", "retrieve", "out of band", "bad event"}),
-        impossible={},
+        impossible=_NO_TYPES,
         pointing='`new RealtimeClient({ url: "ws://127.0.0.1:8080/v1/realtime", apiKey })`',
         notes=_REALTIME_API_NOTES,
     ),

@@ -13,6 +13,8 @@ import {
 } from "@openai/agents-realtime";
 import { z } from "zod";
 
+// By path: the session keeps quiet about events that it cannot read.
+import { parseRealtimeEvent } from "../node_modules/@openai/agents-realtime/dist/openaiRealtimeEvents.mjs";
 import { BYTES_PER_MS, drive, equals, expect, frames, KEY, Log, speech, URL_ } from "./driving.mjs";
 
 const VAD = { type: "server_vad", silenceDurationMs: 300, interruptResponse: true };
@@ -26,6 +28,8 @@ const weather = tool({
   execute: ({ city }) => JSON.stringify({ weather: `sunny in ${city}` }),
 });
 
+const received = [];
+
 /** One session, and everything its server has said. */
 class Talk extends Log {
   errors = [];
@@ -35,7 +39,10 @@ class Talk extends Log {
   constructor(session) {
     super();
     this.session = session;
-    session.on("transport_event", (event) => this.add(event));
+    session.on("transport_event", (event) => {
+      this.add(event);
+      received.push(event);
+    });
     session.on("audio", (event) => this.pieces.push(Buffer.from(event.data)));
     session.on("audio_interrupted", () => (this.interruptions += 1));
     session.on("error", (event) => this.errors.push(event.error));
@@ -311,6 +318,13 @@ const checks = {
       },
       { text: true },
     ),
+
+  "event types": async () => {
+    const unread = received.filter(
+      (event) => parseRealtimeEvent({ data: JSON.stringify(event) }).isGeneric,
+    );
+    expect(received.length > 0 && unread.length === 0, unread);
+  },
 };
 
 await drive("@openai/agents-realtime", checks);

@@ -27,6 +27,13 @@ def get_weather(city: str) -> str:
     return json.dumps({"weather": f"sunny in {city}"})
 
 
+RECEIVED: list[str] = []
+"""The type of every event that any session's server has sent."""
+
+COMPLAINTS: list[Any] = []
+"""What any session has called an error."""
+
+
 class Talk:
     """One session, and everything it has told."""
 
@@ -41,6 +48,10 @@ class Talk:
         while True:
             event = await anext(self._updates)
             self.told.append(event)
+            if event.type == "error":
+                COMPLAINTS.append(event.error)
+            elif event.type == "raw_model_event" and event.data.type == "raw_server_event":
+                RECEIVED.append(event.data.data["type"])
             if event.type == kind:
                 return event
 
@@ -301,6 +312,11 @@ async def survives_its_own_mistake() -> None:
         expect(user.server_kinds().count("error") == 1, user.server_kinds())
 
 
+async def has_a_type_for_every_event() -> None:
+    own = [error for error in COMPLAINTS if getattr(error, "event_id", "") != "wrong_1"]
+    expect(RECEIVED and not own, own)
+
+
 CHECKS: dict[str, Check] = {
     "connect": connects,
     "wrong key": is_refused_with_a_wrong_key,
@@ -316,6 +332,7 @@ CHECKS: dict[str, Check] = {
     "retrieve": retrieves,
     "out of band": asks_out_of_band,
     "bad event": survives_its_own_mistake,
+    "event types": has_a_type_for_every_event,
 }
 
 set_tracing_disabled(disabled=True)  # its traces would go to OpenAI

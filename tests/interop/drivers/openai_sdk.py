@@ -13,6 +13,7 @@ from typing import Any
 
 import openai
 from driving import KEY, URL, WEATHER, Check, base64_frames, drive, expect, speech
+from pydantic import TypeAdapter, ValidationError
 from websockets.exceptions import InvalidStatus
 
 warnings.simplefilter("ignore", DeprecationWarning)  # what the beta classes say of themselves
@@ -25,6 +26,10 @@ WORDS = f"{SPEECH}_transcript"
 PLACED = "conversation.item.done" if IS_GA else "conversation.item.created"
 VAD = {"type": "server_vad", "silence_duration_ms": 300}
 TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
+
+
+WIRE: list[bytes] = []
+"""Every frame that any connection has received."""
 
 
 def settings(*, text: bool = False, vad: Any = None, **others: Any) -> Any:
@@ -61,7 +66,9 @@ class Talk:
     async def until(self, kind: str) -> Any:
         """Return the next event of a type."""
         while True:
-            event = await self.sdk.recv()
+            data = await self.sdk.recv_bytes()
+            WIRE.append(data)
+            event = self.sdk.parse_event(data)
             self.events.append(event)
             if event.type == kind:
                 return event
@@ -322,6 +329,18 @@ async def survives_its_own_mistake() -> None:
         expect(user.kinds().count("error") == 1, user.kinds())
 
 
+async def has_a_type_for_every_event() -> None:
+    types = openai.types.realtime if IS_GA else openai.types.beta.realtime
+    adapter: TypeAdapter[Any] = TypeAdapter(types.RealtimeServerEvent)
+    refused = {}
+    for data in WIRE:
+        try:
+            adapter.validate_json(data)
+        except ValidationError as error:
+            refused[json.loads(data)["type"]] = error.errors(include_url=False)[:3]
+    expect(WIRE and not refused, refused)
+
+
 CHECKS: dict[str, Check] = {
     "connect": connects,
     "wrong key": is_refused_with_a_wrong_key,
@@ -337,6 +356,7 @@ CHECKS: dict[str, Check] = {
     "retrieve": retrieves,
     "out of band": asks_out_of_band,
     "bad event": survives_its_own_mistake,
+    "event types": has_a_type_for_every_event,
 }
 
 asyncio.run(drive("openai", CHECKS))
