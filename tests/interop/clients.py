@@ -18,7 +18,7 @@ CHECKS: Final = {
     "browser key": "the key comes as a subprotocol, as from a page; a text turn follows",
     "session update": "instructions, tools and turn detection come back in `session.updated`",
     "text turn": "the streamed words are those of `response.done`",
-    "audio turn": "real speech, `server_vad`: speech found, transcribed, answered aloud",
+    "audio turn": "speech is found (by `semantic_vad` in the agents SDKs), transcribed, answered",
     "push to talk": "no turn detection: commit, transcript, no answer until one is asked for",
     "tool call": "the arguments arrive, the output goes back, the next response uses it",
     "cancel": "a spoken answer ends `cancelled`, `client_cancelled`",

@@ -114,14 +114,14 @@ def settings(*, text: bool = False, vad: Any = None) -> Any:
 
 @asynccontextmanager
 async def talk(*, key: str = KEY, tools: Any = (), **config: Any) -> AsyncIterator[Talk]:
-    """Run a session as the SDK's guide says."""
+    """Run a session as the SDK's guide says; without a `config`, as the SDK would have it."""
     speaker = RealtimePlaybackTracker()
     agent = RealtimeAgent(name="Assistant", instructions="Be brief.", tools=list(tools))
     session = await RealtimeRunner(agent).run(
         model_config={
             "api_key": key,
             "url": f"{URL}?model=gpt-realtime",
-            "initial_model_settings": settings(**config),
+            "initial_model_settings": settings(**config) if config else {},
             "playback_tracker": speaker,
         }
     )
@@ -165,8 +165,8 @@ async def talks_in_text() -> None:
 
 
 async def talks_aloud() -> None:
-    async with talk(vad=VAD) as user:
-        await user.hear(speech("hello"))
+    async with talk() as user:  # semantic_vad
+        await user.hear(speech("hello", silence_ms=8000))
         await user.until("agent_end")
         expect(user.said("user") == "Hello, can you hear me?", user.said("user"))
         expect(user.said("assistant") == "You said: Hello, can you hear me?", user.sdk._history)
@@ -175,7 +175,7 @@ async def talks_aloud() -> None:
 
 
 async def pushes_to_talk() -> None:
-    async with talk() as user:
+    async with talk(vad=None) as user:
         await user.hear(speech("weather_paris"), commit=True)
         await user.wire("conversation.item.input_audio_transcription.completed")
         expect("response.created" not in user.server_kinds(), user.server_kinds())
@@ -197,7 +197,7 @@ async def calls_a_tool() -> None:
 
 
 async def cancels() -> None:
-    async with talk() as user:
+    async with talk(vad=None) as user:
         item_id = await user.start_story()
         await user.sdk.interrupt()
         done = (await user.wire("response.done"))["response"]
@@ -228,7 +228,7 @@ async def barges_in() -> None:
 
 
 async def truncates() -> None:
-    async with talk() as user:
+    async with talk(vad=None) as user:
         await user.sdk.send_message("One two three four five six")
         done = (await user.wire("response.done"))["response"]
         item = done["output"][0]
@@ -262,7 +262,7 @@ async def deletes() -> None:
 
 
 async def retrieves() -> None:
-    async with talk() as user:
+    async with talk(vad=None) as user:
         await user.sdk.send_message("Remember this")
         done = (await user.wire("response.done"))["response"]
         part = (await user.retrieve(done["output"][0]["id"]))["content"][0]
