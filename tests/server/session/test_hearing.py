@@ -315,7 +315,7 @@ def test_silence_after_an_answer_is_committed_and_answered(harness: Harness) -> 
 
 def test_silence_without_audio_is_answered_as_well(harness: Harness) -> None:
     idle(harness)
-    harness.say(400, silence_ms=208)
+    harness.say(400, silence_ms=192)
     answer(harness)
     assert harness.wait() == IDLE
     fired = harness.last(IDLE[0])

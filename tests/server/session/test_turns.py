@@ -35,7 +35,7 @@ def test_a_turn_begins_with_its_first_frame_and_ends_after_the_silence() -> None
     scores = [0.1] * 10 + [0.9] * 20 + [0.1] * 20
     assert changes(finder(silence_duration_ms=200), scores) == [
         SpeechStarted(160),
-        SpeechStopped(30 * FRAME_MS + 208),
+        SpeechStopped(30 * FRAME_MS + 192),
     ]
 
 
@@ -48,7 +48,7 @@ def test_a_likelihood_that_dips_a_little_does_not_end_the_turn() -> None:
 
 
 def test_a_pause_shorter_than_the_rule_does_not_end_the_turn() -> None:
-    scores = [0.9] * 5 + [0.0] * 12 + [0.9] * 5
+    scores = [0.9] * 5 + [0.0] * 11 + [0.9] * 5
     assert changes(finder(silence_duration_ms=200), scores) == [SpeechStarted(0)]
 
 
@@ -92,21 +92,21 @@ def test_the_buffer_holds_little_while_nobody_speaks() -> None:
 
 def test_a_pause_is_noticed_once_and_so_is_its_end() -> None:
     turns = TurnFinder(rule_of(ga.ServerVad()), frame_ms=FRAME_MS, notices_pauses=True)
-    scores = [0.9] * 5 + [0.0] * 8 + [0.9] * 5 + [0.0] * 13
+    scores = [0.9] * 5 + [0.0] * 8 + [0.9] * 5 + [0.0] * 12
     assert changes(turns, scores) == [
         SpeechStarted(0),
         SpeechPaused((5 + 6) * FRAME_MS),
         SpeechResumed(),
         SpeechPaused((18 + 6) * FRAME_MS),
-        SpeechStopped(31 * FRAME_MS),
+        SpeechStopped(30 * FRAME_MS),
     ]
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 1.0])
 def test_silence_ends_a_turn_whatever_the_threshold(threshold: float) -> None:
     turns = TurnFinder(rule_of(ga.ServerVad(threshold=threshold)), frame_ms=FRAME_MS)
-    found = changes(turns, [1.0] * 5 + [0.0] * 13)
-    assert found == [SpeechStarted(0), SpeechStopped(18 * FRAME_MS)]
+    found = changes(turns, [1.0] * 5 + [0.0] * 12)
+    assert found == [SpeechStarted(0), SpeechStopped(17 * FRAME_MS)]
 
 
 @pytest.mark.parametrize("silence_duration_ms", [0, 1, 16])
@@ -145,7 +145,7 @@ def test_words_that_sound_finished_shorten_the_silence() -> None:
 def test_words_that_come_late_end_the_turn_where_it_should_have_ended() -> None:
     turns = semantic()
     changes(turns, [0.9] * 5 + [0.0] * 100)
-    assert turns.expect(0.75) == SpeechStopped(5 * FRAME_MS + 1008)
+    assert turns.expect(0.75) == SpeechStopped(5 * FRAME_MS + 992)
 
 
 def test_words_of_the_pause_before_mean_nothing() -> None:
@@ -159,7 +159,7 @@ def test_even_what_is_surely_finished_is_not_cut_at_once() -> None:
     turns = semantic("high")
     changes(turns, [0.9] * 5 + [0.0] * 10)
     assert turns.expect(1.0) is None
-    assert changes(turns, [0.0] * 3) == [SpeechStopped(3 * FRAME_MS)]
+    assert changes(turns, [0.0] * 2) == [SpeechStopped(2 * FRAME_MS)]
 
 
 def test_a_turn_that_is_open_goes_on_under_another_rule() -> None:
@@ -168,4 +168,4 @@ def test_a_turn_that_is_open_goes_on_under_another_rule() -> None:
     turns.follow(rule_of(ga.ServerVad(silence_duration_ms=400)), notices_pauses=False)
     assert changes(turns, [0.0] * 24) == []
     turns.follow(rule_of(ga.ServerVad(silence_duration_ms=200)), notices_pauses=False)
-    assert turns.feed(0.0, 1000) == SpeechStopped(1000 - (25 - 13) * FRAME_MS)
+    assert turns.feed(0.0, 1000) == SpeechStopped(1000 - (25 - 12) * FRAME_MS)

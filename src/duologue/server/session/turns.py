@@ -193,7 +193,8 @@ class TurnFinder:
         return self._stop_if_over()
 
     def _stop_if_over(self) -> SpeechStopped | None:
-        frames_asked = max(1, -(-self._silence_ms // self._frame_ms))  # rounded up
+        # The frame in which speech ends counts as speech, though half of it is silent on average.
+        frames_asked = max(1, -(-(self._silence_ms - self._frame_ms // 2) // self._frame_ms))
         frames_over = self._run - frames_asked
         if frames_over < 0:
             return None
