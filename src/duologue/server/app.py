@@ -227,14 +227,13 @@ class _House:
         self, visit: _Visit, bound: ga.RealtimeSession | ga.TranscriptionSession | None
     ) -> int:
         """Hold a conversation or transcribe, and return the code of the connection's close."""
-        seconds = self._limits.session_seconds
         stages = self._engine.session()
         session = ServerSession(
             kind=visit.asked.kind,
             model=visit.asked.model,
             score=stages.vad.score,
             new_id=new_id,
-            expires_at=unix_seconds() + int(seconds),
+            expires_at=unix_seconds() + int(self._limits.session_seconds),
             judge_words=None if stages.turn_detector is None else stages.turn_detector.score,
             transcribes_early=self._engine.transcribes_early,
             kept_audio=self._kept_audio,
@@ -246,7 +245,7 @@ class _House:
             session,
             BetaWire() if visit.asked.dialect == "beta" else GaWire(),
             visit.disturbance,
-            seconds=seconds,
+            limits=self._limits,
             observers=visit.observers,
         )
         try:
@@ -256,13 +255,12 @@ class _House:
 
     async def _interpret(self, visit: _Visit, bound: BoundSession | None) -> int:
         """Translate, and return the code of the connection's close."""
-        seconds = self._limits.session_seconds
         stages = self._engine.session()
         session = TranslationServerSession(
             model=visit.asked.model or DEFAULT_TRANSLATOR,
             score=stages.vad.score,
             new_id=new_id,
-            expires_at=unix_seconds() + int(seconds),
+            expires_at=unix_seconds() + int(self._limits.session_seconds),
             asked=bound if isinstance(bound, TranslationSession) else None,
         )
         connection = Connection(
@@ -270,7 +268,7 @@ class _House:
             session,
             TranslationWire(),
             visit.disturbance,
-            seconds=seconds,
+            limits=self._limits,
             observers=visit.observers,
         )
         return await connection.run(Interpreter(session, stages, connection))

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from starlette.websockets import WebSocketDisconnect
 
@@ -19,6 +20,7 @@ from duologue.errors import DecodeError
 from duologue.protocol import ga
 from duologue.protocol.ga import translation
 from duologue.server.mailbox import Mailbox
+from duologue.server.pacing import Pace
 from duologue.server.session.refusal import Refusal
 from duologue.server.wire import RefusedEvent
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from duologue.protocol.model import Event, UnsetType
     from duologue.server.disturbance import Disturbance
     from duologue.server.faults import SendError
+    from duologue.server.limits import Limits
     from duologue.server.wire import Wire
 
 __all__ = ["AnyReceived", "AnySent", "Connection", "Core", "Observer", "Performer"]
@@ -42,6 +45,12 @@ CLOSE_SECONDS = 1.0
 ABNORMAL_CLOSURE = 1006
 BREAK_EXTENSION = "duologue.break"
 """What the listener offers beside ASGI: `break`, a function that breaks the TCP connection."""
+
+_TOO_FAST: Final = Refusal(
+    "rate_limit_exceeded",
+    "You send faster than this server takes it: wait, or send less. The event was not carried out.",
+    type="rate_limit_error",
+)
 
 AnyReceived = ga.AnyClientEvent | translation.AnyTranslationClientEvent
 """A client event, whatever the session is for."""
@@ -115,18 +124,20 @@ class Connection(Generic[Received, Sent, Command]):
         wire: Wire[Received, Sent],
         disturbance: Disturbance,
         *,
-        seconds: float,
+        limits: Limits,
         observers: Sequence[Callable[[Received | Sent], None]] = (),
     ) -> None:
         self._socket = socket
         self._session = session
         self._wire = wire
-        self._seconds = seconds
+        self._limits = limits
         self._observers = observers
         self._outbox: Mailbox[str] = Mailbox()
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._disturbance = disturbance
         self._clock = asyncio.get_running_loop().time
+        self._pace = Pace(limits, self._clock())
+        self._active_at = self._clock()
         self._deadline: float | None = None
         self._deadline_moved = asyncio.Event()
 
@@ -209,10 +220,8 @@ class Connection(Generic[Received, Sent, Command]):
 
     def expire(self) -> str:
         """Tell that the session's time is up; return the reason of the close that follows."""
-        reason = f"Your session hit the maximum duration of {self._seconds / 60:g} minutes."
-        self._session.expire(reason)
-        self.flush()
-        return reason
+        minutes = self._limits.session_seconds / 60
+        return self._expire(f"Your session hit the maximum duration of {minutes:g} minutes.")
 
     # The socket.
 
@@ -241,8 +250,11 @@ class Connection(Generic[Received, Sent, Command]):
 
     async def _keep_time(self) -> None:
         """Wake the core when it asked for it, and end the session when its time is over."""
-        ends_at = self._clock() + self._seconds
-        while (now := self._clock()) < ends_at:
+        lasts_until = self._clock() + self._limits.session_seconds
+        idle_seconds = self._limits.idle_seconds or math.inf
+        while (now := self._clock()) < (
+            ends_at := min(lasts_until, self._active_at + idle_seconds)
+        ):
             self._deadline = self._session.next_deadline()
             if self._deadline is not None and self._deadline <= now:
                 self._session.handle_deadline(now)
@@ -252,9 +264,21 @@ class Connection(Generic[Received, Sent, Command]):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(min(ends_at, self._deadline or ends_at)):
                     await self._deadline_moved.wait()
-        await self.close(1001, self.expire())
+        is_idle = now < lasts_until
+        idle = f"Your session was idle for {idle_seconds / 60:g} minutes."
+        await self.close(1001, self._expire(idle) if is_idle else self.expire())
+
+    def _expire(self, reason: str) -> str:
+        self._session.expire(reason)
+        self.flush()
+        return reason
 
     def _receive(self, frame: bytes | str) -> None:
+        self._active_at = now = self._clock()
+        if not self._pace.admits(len(frame), now):
+            for event in self._read_frame(frame):
+                self._session.refuse(_TOO_FAST, event.event_id)
+            return
         if not self._disturbance.is_active:
             self.hear_frame(frame)
             return
@@ -279,6 +303,7 @@ class Connection(Generic[Received, Sent, Command]):
         for event in self._session.take_events(self._clock()):
             for observe in self._observers:
                 observe(event)
+            self._active_at = self._clock()
             frames = self._wire.write(event)
             if self._disturbance.is_active:
                 self._disturbance.send(event.type, frames)

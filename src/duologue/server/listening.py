@@ -8,14 +8,17 @@ import socket
 from typing import TYPE_CHECKING
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from duologue.errors import ConfigurationError
 from duologue.server.connection import BREAK_EXTENSION
 
 if TYPE_CHECKING:
+    from asyncio import Transport
     from collections.abc import AsyncGenerator, Generator
 
+    from h11 import Request
     from starlette.applications import Starlette
 
 __all__ = ["Listener"]
@@ -25,6 +28,30 @@ MAX_MESSAGE_BYTES = 21 << 20
 
 CUT_SECONDS = 5.0
 """How long the last frames of a connection may take to be read."""
+
+
+REQUEST_SECONDS = 10.0
+"""How long a client may take to say what it wants."""
+
+
+class _HttpProtocol(H11Protocol):
+    """Cuts a connection on which no request comes."""
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        super().connection_made(transport)
+        self._waiting = asyncio.get_running_loop().call_later(REQUEST_SECONDS, self._cut)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._waiting.cancel()
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self, event: Request) -> None:
+        self._waiting.cancel()
+        super().handle_websocket_upgrade(event)
+
+    def _cut(self) -> None:
+        if self.cycle is None:  # pyright: ignore[reportUnnecessaryComparison]  # before a request
+            self.transport.abort()
 
 
 class _Protocol(WebSocketsSansIOProtocol):
@@ -81,6 +108,7 @@ class Listener:
         server = _Server(
             uvicorn.Config(
                 app,
+                http=_HttpProtocol,
                 ws=_Protocol,
                 ws_max_size=MAX_MESSAGE_BYTES,
                 ws_per_message_deflate=False,

@@ -11,7 +11,7 @@ Source: DIALECTS.md §4, §6 and §7.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from duologue.errors import DecodeError
 from duologue.protocol import ga
@@ -45,6 +45,9 @@ from duologue.server.session.turns import (
 )
 
 __all__ = ["ServerSession"]
+
+MAX_APPEND_BYTES: Final = 15 << 20
+"""Source: DIALECTS.md §4, limits."""
 
 
 class ServerSession:
@@ -220,7 +223,14 @@ class ServerSession:
         self._emit(ga.RealtimeErrorEvent(event_id=self._new_id("event"), error=error))
 
     def _append(self, event: ga.InputAudioBufferAppendEvent) -> None:
-        for change in self._hearing.append(event.audio_data):
+        pcm = event.audio_data
+        if len(pcm) > MAX_APPEND_BYTES:
+            message = (
+                "Invalid 'audio': expected at most "
+                f"{MAX_APPEND_BYTES} bytes of audio, but got {len(pcm)}."
+            )
+            raise Refusal("invalid_value", message, "audio")
+        for change in self._hearing.append(pcm):
             match change:
                 case SpeechStarted():
                     self._on_speech_started(change)
