@@ -17,7 +17,7 @@ from duologue.errors import DecodeError
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnsetType
 from duologue.server.session.audio_formats import format_of, input_of, output_of
-from duologue.server.session.commands import Command, Warm
+from duologue.server.session.commands import Command, Warm, Warn
 from duologue.server.session.config import updated_session
 from duologue.server.session.conversation import Conversation
 from duologue.server.session.early import EarlyOutputs
@@ -33,6 +33,7 @@ from duologue.server.session.kinds import (
     shown_session,
 )
 from duologue.server.session.leniency import Leniency
+from duologue.server.session.mcp import mcp_labels, unlisted
 from duologue.server.session.rate_limits import RateLimits
 from duologue.server.session.refusal import Refusal, checked
 from duologue.server.session.responses import Responses
@@ -188,6 +189,10 @@ class ServerSession:
         self._warm()
         shown = shown_session(self.config, self._kind)
         self._emit(ga.SessionUpdatedEvent(event_id=self._new_id("event"), session=shown))
+        for label in mcp_labels(change):
+            self._command(Warn(f"the tools of MCP server {label!r} fail: this server calls none"))
+            for told in unlisted(self._new_id):
+                self._emit(told)
 
     def _configure(self) -> None:
         self._hearing.configure(self.config)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from duologue.protocol import ga
 from duologue.protocol.formats import PCM16
+from duologue.protocol.model import UNSET
 from duologue.server.session.commands import Cancel, Command, Transcribe
 from duologue.server.session.conversation import set_transcript
 
@@ -109,6 +110,7 @@ class Transcripts:
         if stored is not None:
             set_transcript(stored, transcript)
             if self._is_told(item_id):
+                self._tell_segment(item_id, stored, transcript)
                 usage = ga.TranscriptionDurationUsage(seconds=PCM16.ms(stored.audio_bytes) / 1000)
                 self._emit(
                     ga.ConversationItemInputAudioTranscriptionCompletedEvent(
@@ -120,6 +122,23 @@ class Transcripts:
                     )
                 )
         self._found(item_id)
+
+    def _tell_segment(self, item_id: str, stored: StoredItem, transcript: str) -> None:
+        """Tell a client of a diarizing model who spoke when: no engine tells speakers apart."""
+        model = UNSET if self.config is None else self.config.model
+        if transcript and model is not UNSET and "diarize" in model:
+            self._emit(
+                ga.ConversationItemInputAudioTranscriptionSegment(
+                    event_id=self._new_id("event"),
+                    item_id=item_id,
+                    content_index=0,
+                    id=self._new_id("seg"),
+                    speaker="spk_1",
+                    start=0.0,
+                    end=PCM16.ms(stored.audio_bytes) / 1000,
+                    text=transcript,
+                )
+            )
 
     def failed(self, item_id: str, message: str, *, code: str = "transcription_failed") -> None:
         """Tell that the words could not be found; the item is answered without them."""
