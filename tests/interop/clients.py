@@ -16,6 +16,7 @@ CHECKS: Final = {
     "connect": "`session.created` comes first and names the model",
     "wrong key": "a client with a wrong key is refused with HTTP 401",
     "browser key": "the key comes as a subprotocol, as from a page; a text turn follows",
+    "client secret": "its REST method makes one, with a session; a connection enters with it",
     "session update": "instructions, tools and turn detection come back in `session.updated`",
     "text turn": "the streamed words are those of `response.done`",
     "audio turn": "speech is found (by `semantic_vad` in the agents SDKs), transcribed, answered",
@@ -27,11 +28,19 @@ CHECKS: Final = {
     "delete": "a deleted item is not answered any more",
     "retrieve": "an item comes back with its words and the very audio that was sent",
     "out of band": "`conversation: none` with metadata leaves the conversation as it is",
+    "transcription": "a transcription session writes down two turns and answers none",
     "bad event": "one `error` with code, param and `event_id`; then the session does a turn",
     "event types": "the client's own types accept every event that the checks above brought",
 }
 
 _BROWSERS_ONLY: Final = {"browser key": "it is no client for browsers"}
+_NO_TRANSCRIPTION: Final = {
+    "transcription": "it demands a model, and transcription sessions are opened without one"
+}
+_CONVERSES_ONLY: Final = {
+    "client secret": "it makes none",
+    "transcription": "its sessions converse",
+}
 _NO_TYPES: Final = {"event types": "its types are gone when it runs"}
 
 
@@ -124,7 +133,7 @@ CLIENTS: Final = (
         language="Python",
         dialect="beta",
         command=(sys.executable, "openai_sdk.py", "beta"),
-        impossible=_BROWSERS_ONLY,
+        impossible=_BROWSERS_ONLY | _NO_TRANSCRIPTION,
         pointing=_OPENAI_PYTHON_BETA,
         notes=_OPENAI_PYTHON_BETA_NOTES,
     ),
@@ -135,7 +144,7 @@ CLIENTS: Final = (
         language="Python",
         dialect="beta",
         command=_python("openai-1.99", "openai_sdk.py", "beta"),
-        impossible=_BROWSERS_ONLY,
+        impossible=_BROWSERS_ONLY | _NO_TRANSCRIPTION,
         pointing=_OPENAI_PYTHON_BETA,
         notes=_OPENAI_PYTHON_BETA_NOTES,
     ),
@@ -147,7 +156,7 @@ CLIENTS: Final = (
         dialect="GA",
         command=_python("openai-agents", "openai_agents.py"),
         raw=frozenset({"push to talk", "delete", "retrieve", "out of band", "bad event"}),
-        impossible=_BROWSERS_ONLY,
+        impossible=_BROWSERS_ONLY | _CONVERSES_ONLY,
         pointing=(
             '`await runner.run(model_config={"url":'
             ' "ws://127.0.0.1:8080/v1/realtime?model=gpt-realtime", "api_key": …})`'
@@ -174,7 +183,7 @@ CLIENTS: Final = (
         dialect="beta",
         command=("node", "openai_sdk.mjs", "beta"),
         needs_tls=True,
-        impossible=_NO_TYPES,
+        impossible=_NO_TRANSCRIPTION | _NO_TYPES,
         pointing=f"{_OPENAI_JAVASCRIPT}; then `openai/beta/realtime/ws`",
         notes=_OPENAI_JAVASCRIPT_NOTES,
     ),
@@ -186,7 +195,7 @@ CLIENTS: Final = (
         dialect="GA",
         command=("node", "agents_realtime.mjs"),
         raw=frozenset({"retrieve", "bad event"}),
-        impossible={},
+        impossible=_CONVERSES_ONLY,
         pointing=(
             '`session.connect({ url: "ws://127.0.0.1:8080/v1/realtime?model=gpt-realtime",'
             " apiKey })`, with `OpenAIRealtimeWebSocket` as the transport"
@@ -201,7 +210,7 @@ CLIENTS: Final = (
         dialect="beta",
         command=("node", "realtime_api.mjs"),
         raw=frozenset({"barge-in", "truncate", "retrieve", "out of band", "bad event"}),
-        impossible=_NO_TYPES,
+        impossible=_CONVERSES_ONLY | _NO_TYPES,
         pointing='`new RealtimeClient({ url: "ws://127.0.0.1:8080/v1/realtime", apiKey })`',
         notes=_REALTIME_API_NOTES,
     ),

@@ -15,6 +15,10 @@ const MODEL = IS_GA ? "gpt-realtime" : "gpt-4o-realtime-preview";
 const TEXT = IS_GA ? "response.output_text" : "response.text";
 const SPEECH = IS_GA ? "response.output_audio" : "response.audio";
 const PLACED = IS_GA ? "conversation.item.done" : "conversation.item.created";
+const WORDS_OF = {
+  hello: "Hello, can you hear me?",
+  weather_paris: "What is the weather in Paris today?",
+};
 const TRANSCRIBED = "conversation.item.input_audio_transcription.completed";
 const VAD = { type: "server_vad", silence_duration_ms: 300 };
 
@@ -89,11 +93,18 @@ class Talk extends Log {
   }
 }
 
-/** Open a connection with one of the SDK's classes, and do something over it. */
-async function talk(doing, { key = KEY, Socket = IS_GA ? OpenAIRealtimeWS : BetaWS } = {}) {
+/** Return the SDK's client, pointed at the server. */
+function makeClient(key) {
   const baseURL = URL_.replace("wss:", "https:").replace(/\/realtime$/, "");
-  const client = new OpenAI({ apiKey: key, baseURL });
-  const rt = new Socket({ model: MODEL, dangerouslyAllowBrowser: true }, client);
+  return new OpenAI({ apiKey: key, baseURL });
+}
+
+/** Open a connection with one of the SDK's classes, and do something over it. */
+async function talk(
+  doing,
+  { key = KEY, target = { model: MODEL }, Socket = IS_GA ? OpenAIRealtimeWS : BetaWS } = {},
+) {
+  const rt = new Socket({ ...target, dangerouslyAllowBrowser: true }, makeClient(key));
   const user = new Talk(rt);
   await new Promise((resolve, reject) => {
     rt.socket.addEventListener("open", resolve);
@@ -133,6 +144,28 @@ const checks = {
     );
     const error = await talk(async () => null, { key: "sk-wrong", Socket }).catch((error) => error);
     expect(error instanceof Error, error);
+  },
+
+  "client secret": async () => {
+    const client = makeClient(KEY);
+    const wanted = { model: MODEL, instructions: "Be brief." };
+    let key;
+    if (IS_GA) {
+      const session = { type: "realtime", ...wanted };
+      key = (await client.realtime.clientSecrets.create({ session })).value;
+    } else {
+      key = (await client.beta.realtime.sessions.create(wanted)).client_secret.value;
+    }
+    await talk(
+      async (user) => {
+        const { session } = await user.until("session.created");
+        expect(session.instructions === "Be brief.", session);
+        await user.configure({ text: true });
+        await user.say("Hello there");
+        expect((await user.answer()).status === "completed", user.types());
+      },
+      { key },
+    );
   },
 
   "session update": () =>
@@ -298,6 +331,27 @@ const checks = {
       expect(done.output[0].content[0].text === "You said: The conversation", done);
     }),
 
+  transcription: () =>
+    talk(
+      async (user) => {
+        const { session } = await user.until("session.created");
+        expect(session.type === "transcription", session);
+        const input = { transcription: { model: "whisper-1" }, turn_detection: VAD };
+        user.rt.send({
+          type: "session.update",
+          session: { type: "transcription", audio: { input } },
+        });
+        await user.until("session.updated");
+        for (const name of ["hello", "weather_paris"]) {
+          user.hear(speech(name));
+          const said = await user.until(TRANSCRIBED);
+          expect(said.transcript === WORDS_OF[name], said);
+        }
+        expect(!user.types().some((type) => type.startsWith("response.")), user.types());
+      },
+      { target: { intent: "transcription" } },
+    ),
+
   "bad event": () =>
     talk(async (user) => {
       await user.configure({ text: true });
@@ -315,4 +369,5 @@ const checks = {
     }),
 };
 
+if (!IS_GA) delete checks.transcription;
 await drive("openai", checks);

@@ -25,6 +25,10 @@ SPEECH = "response.output_audio" if IS_GA else "response.audio"
 WORDS = f"{SPEECH}_transcript"
 PLACED = "conversation.item.done" if IS_GA else "conversation.item.created"
 VAD = {"type": "server_vad", "silence_duration_ms": 300}
+WORDS_OF = {
+    "hello": "Hello, can you hear me?",
+    "weather_paris": "What is the weather in Paris today?",
+}
 TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 
 
@@ -120,15 +124,20 @@ class Talk:
         return "".join(event.delta for event in self.events if event.type == kind)
 
 
-@asynccontextmanager
-async def talk(key: str = KEY) -> AsyncIterator[Talk]:
-    """Connect as the SDK's guide says."""
+def make_client(key: str) -> openai.AsyncOpenAI:
+    """Return the SDK's client, pointed at the server."""
     base = URL.removesuffix("/realtime")
     # The beta classes do not look at the scheme of `base_url`: they would make it `wss:`.
     plain = {} if IS_GA else {"websocket_base_url": base}
-    client = openai.AsyncOpenAI(api_key=key, base_url=base.replace("ws:", "http:"), **plain)
+    return openai.AsyncOpenAI(api_key=key, base_url=base.replace("ws:", "http:"), **plain)
+
+
+@asynccontextmanager
+async def talk(key: str = KEY, **query: Any) -> AsyncIterator[Talk]:
+    """Connect as the SDK's guide says."""
+    client = make_client(key)
     realtime = client.realtime if IS_GA else client.beta.realtime
-    async with client, realtime.connect(model=MODEL) as connection:
+    async with client, realtime.connect(**query or {"model": MODEL}) as connection:
         yield Talk(connection)
 
 
@@ -145,6 +154,25 @@ async def is_refused_with_a_wrong_key() -> None:
             raise AssertionError("a wrong key opened the door")
     except InvalidStatus as refused:
         expect(refused.response.status_code == 401, refused)
+
+
+async def enters_with_a_client_secret() -> None:
+    async with make_client(KEY) as client:
+        if IS_GA:
+            made = await client.realtime.client_secrets.create(
+                session={"type": "realtime", "model": MODEL, "instructions": "Be brief."}
+            )
+            secret, session = made.value, made.session
+        else:
+            made = await client.beta.realtime.sessions.create(model=MODEL, instructions="Be brief.")
+            secret, session = made.client_secret.value, made
+    expect(secret.startswith("ek_") and session.instructions == "Be brief.", made)
+    async with talk(secret) as user:
+        created = await user.until("session.created")
+        expect(created.session.instructions == "Be brief.", created.session)
+        await user.configure(text=True)
+        await user.say("Hello there")
+        expect((await user.answer()).status == "completed", user.kinds())
 
 
 async def updates_the_session() -> None:
@@ -314,6 +342,22 @@ async def asks_out_of_band() -> None:
         expect(done.output[0].content[0].text == "You said: The conversation", done)
 
 
+async def only_transcribes() -> None:
+    async with talk(extra_query={"intent": "transcription"}) as user:
+        created = await user.until("session.created")
+        expect(created.session.type == "transcription", created)
+        hearing = {"transcription": {"model": "whisper-1"}, "turn_detection": VAD}
+        await user.sdk.session.update(
+            session={"type": "transcription", "audio": {"input": hearing}}
+        )
+        await user.until("session.updated")
+        for name in ("hello", "weather_paris"):
+            await user.hear(speech(name))
+            said = await user.until(TRANSCRIBED)
+            expect(said.transcript == WORDS_OF[name], said)
+        expect(not any(kind.startswith("response.") for kind in user.kinds()), user.kinds())
+
+
 async def survives_its_own_mistake() -> None:
     async with talk() as user:
         await user.configure(text=True)
@@ -344,6 +388,7 @@ async def has_a_type_for_every_event() -> None:
 CHECKS: dict[str, Check] = {
     "connect": connects,
     "wrong key": is_refused_with_a_wrong_key,
+    "client secret": enters_with_a_client_secret,
     "session update": updates_the_session,
     "text turn": talks_in_text,
     "audio turn": talks_aloud,
@@ -355,6 +400,7 @@ CHECKS: dict[str, Check] = {
     "delete": deletes,
     "retrieve": retrieves,
     "out of band": asks_out_of_band,
+    **({"transcription": only_transcribes} if IS_GA else {}),
     "bad event": survives_its_own_mistake,
     "event types": has_a_type_for_every_event,
 }
