@@ -359,6 +359,13 @@ def test_a_turn_that_nobody_answers_is_counted_from(harness: Harness) -> None:
     assert harness.wait() == IDLE
 
 
+def test_who_has_said_nothing_yet_and_heard_nothing_is_left_alone(harness: Harness) -> None:
+    idle(harness)
+    harness.say(0, silence_ms=6000)
+    harness.send({"type": "input_audio_buffer.clear"})
+    assert harness.session.next_deadline() is None
+
+
 def test_a_cancelled_answer_is_not_heard_to_its_end(harness: Harness) -> None:
     idle(harness)
     harness.say(400, silence_ms=300)

@@ -169,3 +169,43 @@ def test_a_turn_that_is_open_goes_on_under_another_rule() -> None:
     assert changes(turns, [0.0] * 24) == []
     turns.follow(rule_of(ga.ServerVad(silence_duration_ms=200)), notices_pauses=False)
     assert turns.feed(0.0, 1000) == SpeechStopped(1000 - (25 - 12) * FRAME_MS)
+
+
+def advance(turns: TurnFinder, clock: int, kind: str, amount: int) -> tuple[int, list[TurnChange]]:
+    """Let frames pass, or words come that are finished by so many percent."""
+    if kind == "words":
+        stopped = turns.expect(amount / 100)
+        return clock, [] if stopped is None else [stopped]
+    for _ in range(amount):
+        clock += FRAME_MS
+        change = turns.feed(1.0 if kind == "speech" else 0.0, clock)
+        if isinstance(change, SpeechStarted | SpeechStopped):
+            return clock, [change]  # the rest of the step is of no interest
+    return clock, []
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["speech", "silence", "words"]), st.integers(1, 100)),
+        max_size=40,
+    ),
+    st.sampled_from(["low", "auto", "high"]),
+)
+def test_words_may_only_move_the_end_within_its_bounds(
+    steps: list[tuple[str, int]], eagerness: str
+) -> None:
+    turns = semantic(eagerness)
+    longest_ms = {"low": 8000, "auto": 4000, "high": 2000}[eagerness]
+    clock = last_loud = 0
+    is_open = False
+    for kind, amount in steps:
+        clock, found = advance(turns, clock, kind, amount)
+        last_loud = clock if kind == "speech" else last_loud
+        for change in found:
+            assert isinstance(change, SpeechStopped) == is_open
+            is_open = not is_open
+            if isinstance(change, SpeechStopped):
+                silence_ms = change.end_ms - last_loud
+                assert 200 - FRAME_MS < silence_ms < longest_ms + FRAME_MS
+                assert change.end_ms <= clock
+    assert turns.is_speaking == is_open

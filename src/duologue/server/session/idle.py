@@ -95,7 +95,6 @@ class IdleTimer:
         ga.SessionUpdatedEvent: _configured,
         ga.InputAudioBufferSpeechStartedEvent: _spoken_to,
         ga.InputAudioBufferCommittedEvent: _turn_over,
-        ga.InputAudioBufferClearedEvent: _turn_over,
         ga.ResponseCreatedEvent: _answering,
         ga.ResponseAudioDeltaEvent: _speaking,
         ga.ResponseDoneEvent: _answered,
