@@ -29,7 +29,7 @@ $(BIN)/python:
 
 $(VENV)/.server: $(BIN)/python pyproject.toml
 	@echo "Installing duologue with its server (seconds)"
-	@$(INSTALL) -e ".[server,audio]"
+	@$(INSTALL) -e ".[http,audio]"
 	@touch $@
 
 $(VENV)/.local: $(VENV)/.server

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import wave
 from typing import TYPE_CHECKING, Final
@@ -12,7 +13,7 @@ from duologue.protocol.formats import PCM16
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["check_writable", "read_wav", "write_wav"]
+__all__ = ["check_writable", "read_wav", "wav_of", "write_wav"]
 
 MAX_RATE_HZ: Final = 768_000
 
@@ -65,14 +66,21 @@ def write_wav(path: Path, pcm: bytes) -> None:
         ConfigurationError: If the file cannot be written.
     """
     try:
-        with path.open("wb") as raw, wave.open(raw, "wb") as file:
+        path.write_bytes(wav_of(pcm))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ConfigurationError(f"cannot write {path}: {reason}") from error
+
+
+def wav_of(pcm: bytes) -> bytes:
+    """Return mono PCM16 at 24 kHz as the contents of a WAV file."""
+    with io.BytesIO() as raw:
+        with wave.open(raw, "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(PCM16.sample_bytes)
             file.setframerate(PCM16.rate_hz)
             file.writeframes(pcm)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ConfigurationError(f"cannot write {path}: {reason}") from error
+        return raw.getvalue()
 
 
 def _converted(data: bytes, *, rate: int, width: int, channels: int) -> bytes:

@@ -30,8 +30,8 @@ __all__ = ["serve"]
     "--brain",
     default="scripted",
     show_default=True,
-    help="Who thinks: `scripted`, `scripted:support.toml`, `local`, `local:MODEL` or"
-    " `python:MODULE:NAME`; the rest goes with it.",
+    help="Who thinks: `scripted`, `scripted:support.toml`, `local`, `local:MODEL`,"
+    " `https://host/v1#MODEL` or `python:MODULE:NAME`; the rest goes with it.",
 )
 @click.option("--stt", help="Who transcribes, likewise.  [default: as --brain]")
 @click.option("--tts", help="Who speaks, likewise.  [default: as --brain]")

@@ -218,7 +218,10 @@ async def test_stages_of_every_kind_are_mixed() -> None:
 @pytest.mark.parametrize(
     ("stages", "told"),
     [
-        ({"brain": "telepathy:"}, "no engine answers to 'telepathy:'; use scripted: or local:"),
+        (
+            {"brain": "telepathy:"},
+            "no engine answers to 'telepathy:'; use scripted:, local:, http:",
+        ),
         ({"brain": "python:json"}, "write python:module:attribute"),
         ({"brain": "python:no_such_module:x"}, "cannot be imported: No module named"),
         ({"brain": "python:json:nothing"}, "is not there: .*json.* has no 'nothing'"),

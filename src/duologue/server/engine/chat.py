@@ -23,7 +23,7 @@ from duologue.protocol.ga import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from duologue.protocol.ga import ContentPart, Item, ToolChoice
     from duologue.protocol.model import Json
@@ -44,10 +44,14 @@ ChatObject: TypeAlias = "dict[str, Json]"
 """A JSON object of the chat completions API."""
 
 
-def chat_messages(request: BrainRequest) -> list[ChatObject]:
+def chat_messages(request: BrainRequest, *, sees: bool = False) -> list[ChatObject]:
     """Return the request's instructions and items as chat messages, in order.
 
     Calls that follow one another become one assistant message, as the chat API wants them.
+
+    Args:
+        request: What is answered to.
+        sees: Whether the model is shown pictures; otherwise it is told that there are some.
     """
     messages: list[ChatObject] = []
     if request.instructions:
@@ -58,7 +62,7 @@ def chat_messages(request: BrainRequest) -> list[ChatObject]:
             if not calls:
                 messages.append({"role": "assistant", "content": None, "tool_calls": calls})
             calls.append(_tool_call(item))
-        elif message := _message(item):
+        elif message := _message(item, sees=sees):
             messages.append(message)
             calls = []
     return messages
@@ -104,13 +108,27 @@ def _size(messages: Sequence[ChatObject]) -> int:
     return sum(len(str(message)) for message in messages)
 
 
-def _message(item: Item) -> ChatObject | None:
+def _message(item: Item, *, sees: bool) -> ChatObject | None:
     if isinstance(item, FunctionCallOutput):
         return {"role": "tool", "tool_call_id": item.call_id, "content": item.output}
     if not isinstance(item, Message):
         return None
+    if sees and any(isinstance(part, InputImage) for part in item.content):
+        return {"role": str(item.role), "content": [*_parts(item.content)]}
     words = " ".join(text for part in item.content if (text := _words(part)))
     return {"role": str(item.role), "content": words} if words else None
+
+
+def _parts(content: Sequence[ContentPart]) -> Iterator[ChatObject]:
+    """Yield words and pictures as the parts of a chat message."""
+    for part in content:
+        if isinstance(part, InputImage):
+            image: ChatObject = {"url": part.image_url or ""}
+            if part.detail:
+                image["detail"] = str(part.detail)
+            yield {"type": "image_url", "image_url": image}
+        elif words := _words(part):
+            yield {"type": "text", "text": words}
 
 
 def _words(part: ContentPart) -> str:

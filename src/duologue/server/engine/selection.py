@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
-from duologue.errors import ConfigurationError
+from duologue.errors import ConfigurationError, MissingExtra
 from duologue.server.engine.imported import (
     OPTIONS,
     Responder,
@@ -28,7 +30,7 @@ from duologue.server.engine.stages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from duologue.server.engine.stages import Engine
 
@@ -49,7 +51,7 @@ async def open_engine(
     """Return an engine with the stages asked for; what is left open goes with the brain.
 
     A URI is `scripted:`, `scripted:PATH` of a script (`.toml` or `.py`), `local:`, `local:NAME` of
-    a model, or `python:module:attribute`.
+    a model, `https://host/v1#MODEL` of an OpenAI-compatible endpoint, or `python:module:attribute`.
 
     Args:
         brain: A URI; a brain of your own for all sessions; a class, of which each session gets its
@@ -63,15 +65,13 @@ async def open_engine(
         ConfigurationError: If a stage is unknown, its script has a fault, or its packages or model
             files are missing.
     """
-    follows = _companion(brain) if isinstance(brain, str) else "scripted:"
-    chosen: dict[str, Any] = {
-        "brain": brain,
-        "transcriber": follows if stt is None else stt,
-        "synthesizer": follows if tts is None else tts,
-        "vad": follows if vad is None else vad,
-        "turn_detector": follows if turn is None else turn,
+    given = {"transcriber": stt, "synthesizer": tts, "vad": vad, "turn_detector": turn}
+    follows = brain if isinstance(brain, str) else "scripted:"
+    chosen = {"brain": brain} | {
+        stage: _companion(follows, stage) if choice is None else choice
+        for stage, choice in given.items()
     }
-    if follows != "local:":  # no model of its own translates
+    if _parsed(follows)[0] in _TRANSLATING:
         chosen["translator"] = follows
     families: dict[str, dict[str, str]] = {}
     own: dict[str, object] = {}
@@ -97,21 +97,40 @@ async def open_engine(
         )
 
 
+_TRANSLATING: Final = frozenset({"scripted", "http", "https"})
+"""Whose brain also translates; no local model is good at it."""
+
+
 def _parsed(uri: str) -> tuple[str, str]:
     """Return a URI's family and what follows its colon."""
     family, _, rest = uri.partition(":")
     if family not in _FAMILIES:
-        known = " or ".join(f"{name}:" for name in _FAMILIES)
-        raise ConfigurationError(f"no engine answers to {uri!r}; use {known}")
+        *others, last = (f"{name}:" for name in _FAMILIES)
+        known = f"{', '.join(others)} or {last}"
+        raise ConfigurationError(f"no engine answers to '{family}:'; use {known}")
     return family, rest
 
 
-def _companion(brain: str) -> str:
-    """Return what the other stages are when the brain is this and they are left open."""
+def _companion(brain: str, stage: str) -> str:
+    """Return what another stage is when the brain is this and it is left open."""
     family, rest = _parsed(brain)
-    if family == "scripted":
-        return f"scripted:{rest}"
-    return "local:" if family == "local" else "scripted:"
+    match family, stage:
+        case "scripted", _:
+            return f"scripted:{rest}"
+        case "local", _:
+            return "local:"
+        case "http" | "https", "transcriber" | "synthesizer":
+            return brain.partition("#")[0]  # the same endpoint, another model
+        case "http" | "https", "vad" if not _has_local_vad():
+            return "scripted:"
+        case "http" | "https", _:
+            return "local:"
+        case _:
+            return "scripted:"
+
+
+def _has_local_vad() -> bool:
+    return all(importlib.util.find_spec(package) for package in ("earshot", "numpy"))
 
 
 async def _open_scripted(wanted: Mapping[str, str]) -> OpenStages:
@@ -162,4 +181,18 @@ async def _open_python(wanted: Mapping[str, str]) -> OpenStages:  # like its kin
     return OpenStages(parts, dict(wanted))
 
 
-_FAMILIES: Final = {"scripted": _open_scripted, "local": _open_local, "python": _open_python}
+async def _open_http(scheme: str, wanted: Mapping[str, str]) -> OpenStages:
+    try:
+        from duologue.server.engine.http.engine import open_stages  # noqa: PLC0415  # an extra
+    except ModuleNotFoundError as error:
+        raise MissingExtra("http", "An engine behind HTTP") from error
+    return await open_stages({stage: f"{scheme}:{rest}" for stage, rest in wanted.items()})
+
+
+_FAMILIES: Final[dict[str, Callable[[Mapping[str, str]], Awaitable[OpenStages]]]] = {
+    "scripted": _open_scripted,
+    "local": _open_local,
+    "http": partial(_open_http, "http"),
+    "https": partial(_open_http, "https"),
+    "python": _open_python,
+}

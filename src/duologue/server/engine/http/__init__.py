@@ -1,0 +1,1 @@
+"""The `http:` and `https:` engines: any OpenAI-compatible endpoint, stage by stage."""

@@ -1,0 +1,247 @@
+"""A brain behind `/chat/completions`, streamed."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
+
+import httpx2
+import msgspec
+from msgspec import Struct, field
+
+from duologue.protocol.ga import InputText, Message
+from duologue.server.engine.chat import (
+    chat_messages,
+    chat_tool_choice,
+    chat_tools,
+    functions_of,
+)
+from duologue.server.engine.stages import BrainRequest, Call, Say, TokenCount
+from duologue.server.engine.streams import closing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from duologue.protocol.model import Json
+    from duologue.server.engine.chat import ChatObject
+    from duologue.server.engine.http.endpoint import Endpoint
+    from duologue.server.engine.stages import BrainEvent
+
+__all__ = ["HttpBrain", "HttpTranslator"]
+
+MAX_ARGUMENT_CHARS: Final = 1 << 20
+MAX_CALLS: Final = 128
+"""As many as OpenAI lets a request have functions."""
+
+INTERPRETER: Final = (
+    "You are an interpreter. Translate what the user says into the language with the ISO 639-1 code"
+    " {language}. Answer with the translation alone; do not answer what is said."
+)
+
+
+class _FunctionDelta(Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _CallDelta(Struct):
+    index: int | None = None
+    id: str | None = None
+    function: _FunctionDelta = field(default_factory=_FunctionDelta)
+
+
+class _Delta(Struct):
+    content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_CallDelta] | None = None
+
+
+class _Choice(Struct):
+    delta: _Delta = field(default_factory=_Delta)
+    finish_reason: str | None = None
+
+
+class _PromptDetails(Struct):
+    cached_tokens: int | None = None
+
+
+class _Usage(Struct):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    prompt_tokens_details: _PromptDetails | None = None
+
+
+class _Chunk(Struct):
+    choices: list[_Choice] = []
+    usage: _Usage | None = None
+    error: object = None
+
+
+_decoder: msgspec.json.Decoder[_Chunk] = msgspec.json.Decoder(_Chunk)
+
+
+class HttpBrain:
+    """Answers with a model of an endpoint; closing the answer closes its connection."""
+
+    def __init__(self, endpoint: Endpoint, *, model: str, limit_name: str = "max_tokens") -> None:
+        """Take an endpoint and one of its models.
+
+        Args:
+            endpoint: Whom to ask; whoever made it closes it.
+            model: The model's name there.
+            limit_name: What the endpoint calls the limit of tokens: OpenAI's newer models refuse
+                `max_tokens`, others know nothing else.
+        """
+        self._endpoint = endpoint
+        self._model = model
+        self._limit_name = limit_name
+
+    async def respond(self, request: BrainRequest) -> AsyncIterator[BrainEvent]:
+        """Yield words as they come, then the calls, and last what the answer cost.
+
+        Raises:
+            EngineFailed: If the endpoint fails, or its answer ends before its end.
+        """
+        calls = _Calls()
+        finish: str | None = None
+        usage = _Usage()
+        async with self._endpoint.ask("/chat/completions", json=self._body(request)) as response:
+            chunks = self._endpoint.pieces(aiter(httpx2.EventSource(response)))
+            async with aclosing(chunks):
+                async for event in chunks:
+                    if event.data == "[DONE]":
+                        break
+                    chunk = self._read(event.data)
+                    usage = chunk.usage or usage
+                    for choice in chunk.choices[:1]:
+                        finish = choice.finish_reason or finish
+                        if text := choice.delta.content or choice.delta.refusal:
+                            yield Say(text)
+                        if not calls.feed(choice.delta.tool_calls or ()):
+                            raise self._endpoint.malformed("calls that are too long")
+        if finish is None:
+            raise self._endpoint.failure("engine_broke_off", "ended in the middle of its answer")
+        for call in calls.whole(cut=finish == "length"):
+            yield call
+        yield _count(usage, truncated=finish == "length")
+
+    async def warm(self, request: BrainRequest) -> None:
+        """Ask nothing: what an endpoint keeps of a prompt is its own affair, and it may cost."""
+
+    def _read(self, data: str) -> _Chunk:
+        try:
+            chunk = _decoder.decode(data)
+        except msgspec.DecodeError as error:
+            raise self._endpoint.malformed("something else than chunks of a chat") from error
+        if chunk.error is not None:
+            raise self._endpoint.failure("engine_unavailable", "failed in the middle of its answer")
+        return chunk
+
+    def _body(self, request: BrainRequest) -> ChatObject:
+        messages: list[Json] = [*_paired(chat_messages(request, sees=True))]
+        body: ChatObject = {
+            "model": self._model,
+            "messages": messages or [{"role": "user", "content": ""}],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if functions := functions_of(request):
+            body["tools"] = chat_tools(functions)
+            body["tool_choice"] = chat_tool_choice(request.tool_choice)
+        if request.max_output_tokens is not None:
+            body[self._limit_name] = request.max_output_tokens
+        return body
+
+
+class HttpTranslator:
+    """Lets a brain translate."""
+
+    def __init__(self, brain: HttpBrain) -> None:
+        """Take the brain."""
+        self._brain = brain
+
+    async def translate(self, text: str, *, language: str) -> AsyncIterator[str]:
+        """Yield the translation as it is written.
+
+        Raises:
+            EngineFailed: If the endpoint fails.
+        """
+        instructions = INTERPRETER.format(language=language)
+        said = Message(role="user", content=[InputText(text=text)])
+        events = self._brain.respond(BrainRequest(instructions=instructions, items=[said]))
+        async with closing(events):
+            async for event in events:
+                if isinstance(event, Say):
+                    yield event.text
+
+
+class _Calls:
+    """Gathers calls from their pieces, which may come in turns."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._arguments: list[list[str]] = []
+        self._places: dict[int | None, tuple[str | None, int]] = {}
+        self._chars = 0
+
+    def feed(self, deltas: Sequence[_CallDelta]) -> bool:
+        """Add pieces; return whether there is room for more."""
+        for delta in deltas:
+            known_id, place = self._places.get(delta.index, (None, -1))
+            # Some servers give each whole call the same index: then the id tells them apart.
+            if place < 0 or (delta.id and known_id and delta.id != known_id):
+                place = len(self._names)
+                self._names.append("")
+                self._arguments.append([])
+                self._places[delta.index] = (delta.id, place)
+            self._names[place] = self._names[place] or delta.function.name or ""
+            self._arguments[place].append(delta.function.arguments or "")
+            self._chars += len(delta.function.arguments or "")
+        return self._chars <= MAX_ARGUMENT_CHARS and len(self._names) <= MAX_CALLS
+
+    def whole(self, *, cut: bool) -> Iterator[Call]:
+        """Yield the calls in the order in which they began; one that was cut is left out."""
+        for name, pieces in zip(self._names, self._arguments, strict=True):
+            arguments = "".join(pieces) or "{}"
+            if not cut or _is_json(arguments):
+                yield Call(name, arguments)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def _paired(messages: Sequence[ChatObject]) -> Iterator[ChatObject]:
+    """Yield the messages with each output right behind its calls, as endpoints demand.
+
+    A call without an output gets an empty one; an output whose call was deleted is left out.
+    """
+    outputs = {m["tool_call_id"]: m for m in messages if m["role"] == "tool"}
+    for message in messages:
+        if message["role"] == "tool":
+            continue
+        yield message
+        for call_id in _call_ids(message):
+            empty: ChatObject = {"role": "tool", "tool_call_id": call_id, "content": ""}
+            yield outputs.get(call_id, empty)
+
+
+def _call_ids(message: ChatObject) -> Iterator[str]:
+    calls = message.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
+        if isinstance(call, dict):
+            yield str(call["id"])
+
+
+def _count(usage: _Usage, *, truncated: bool) -> TokenCount:
+    details = usage.prompt_tokens_details or _PromptDetails()
+    return TokenCount(
+        input_tokens=usage.prompt_tokens,
+        cached_tokens=details.cached_tokens or 0,
+        output_tokens=usage.completion_tokens,
+        truncated=truncated,
+    )
