@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from openai import AsyncOpenAI
+from tests.doc_blocks import blocks
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -18,9 +19,10 @@ from duologue.protocol import codec
 from duologue.protocol.model import UnknownEvent
 from duologue.protocol.validate import validate
 from duologue.server import Listener, LocalServer, create_app
-from duologue.server.engine.scripted import scripted_engine
+from duologue.server.engine.scripted import ScriptedTranscriber, scripted_engine
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from websockets.asyncio.client import ClientConnection
@@ -105,6 +107,49 @@ async def test_an_engine_that_does_not_translate_says_so_and_the_session_lives()
             assert "not supported by this engine" in error["error"]["message"]
             await connection.send(json.dumps(UPDATE))
             await until(connection, "session.updated")
+
+
+class DeafTranscriber(ScriptedTranscriber):
+    """Fails."""
+
+    async def transcribe(
+        self, pcm: bytes, *, language: str | None, prompt: str | None
+    ) -> AsyncIterator[str]:
+        raise RuntimeError("no ears")
+        yield ""
+
+
+async def test_speech_that_cannot_be_understood_is_told_and_the_session_lives() -> None:
+    async with (
+        LocalServer(stt=DeafTranscriber()) as server,
+        connect(server.url + "/translations") as connection,
+    ):
+        await until(connection, "session.created")
+        await connection.send(json.dumps(APPEND))
+        [error] = await until(connection, "error")
+        assert (error["error"]["code"], error["error"]["message"]) == (
+            "translation_failed",
+            "no ears",
+        )
+        await connection.send(json.dumps({"type": "session.close"}))
+        await until(connection, "session.closed")
+
+
+async def test_a_translator_of_your_own_takes_the_words(tmp_path: Path) -> None:
+    namespace: dict[str, Any] = {"__name__": "page"}
+    exec(blocks("server/events.md", "python")[0], namespace)  # noqa: S102  # our own page
+    script = tmp_path / "script.toml"
+    script.write_text('transcripts = ["Hello there."]\n')
+    app = await namespace["make_app"](f"scripted:{script}")
+    with closing(Listener()) as listener:
+        async with (
+            listener.serving(app),
+            connect(listener.url + "/translations") as connection,
+        ):
+            for event in (APPEND, {"type": "session.close"}):
+                await connection.send(json.dumps(event))
+            events = await until(connection, "session.closed")
+    assert said(events, "output") == "HELLO THERE."
 
 
 async def test_a_client_secret_opens_a_translation_session() -> None:
