@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -10,10 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 COMMAND = [sys.executable, "-u", "-m", "duologue.cli", "serve", "--port", "0"]
 
@@ -33,9 +36,13 @@ class Served:
 
 
 @contextmanager
-def serving(*options: str) -> Iterator[Served]:
+def serving(*options: str, folder: Path | None = None) -> Iterator[Served]:
     with subprocess.Popen(
-        [*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
     ) as process:
         assert process.stdout is not None
         words = (word for line in process.stdout for word in line.split())
@@ -57,6 +64,73 @@ def test_sessions_are_logged_if_asked_for(log_format: str) -> None:
         assert [json.loads(line)["session"] for line in lines] == [session_id] * 2
     else:
         assert all(f"session={session_id}" in line for line in lines)
+
+
+def test_the_number_of_sessions_is_an_option() -> None:
+    with serving("--max-sessions", "1") as served, connect(served.url) as connection:
+        connection.recv(timeout=5)
+        with pytest.raises(InvalidStatus, match="503"):
+            connect(served.url)
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        ("--session-minutes", "Your session hit the maximum duration of 0.001 minutes."),
+        ("--idle-minutes", "Your session was idle for 0.001 minutes."),
+    ],
+)
+def test_the_length_of_sessions_is_an_option(option: str, reason: str) -> None:
+    with serving(option, "0.001") as served, connect(served.url) as connection:
+        kinds = [json.loads(frame)["type"] for frame in connection]
+        assert kinds == ["session.created", "error"]
+        assert connection.close_reason == reason
+
+
+STUBBORN = """
+import asyncio
+from duologue.server.engine.scripted import ScriptedBrain
+
+class Brain(ScriptedBrain):
+    async def respond(self, request):
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                pass
+        yield
+"""
+LOADING = """
+import time
+print("loading", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_a_server_that_hangs(number: signal.Signals, tmp_path: Path) -> None:
+    (tmp_path / "stubborn.py").write_text(STUBBORN)
+    options = ("--brain", "python:stubborn:Brain")
+    with serving(*options, folder=tmp_path) as served, connect(served.url) as connection:
+        connection.send(json.dumps({"type": "response.create"}))
+        while json.loads(connection.recv(timeout=5))["type"] != "response.created":
+            pass
+        served.process.send_signal(number)
+        assert served.process.stdout is not None
+        assert any("Closing sessions" in line for line in served.process.stdout)
+        served.process.send_signal(number)
+        assert served.process.wait(timeout=5) == -number
+
+
+def test_ctrl_c_ends_a_server_that_loads(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(LOADING)
+    with subprocess.Popen(
+        [*COMMAND, "--brain", "python:slow:Brain"], stdout=subprocess.PIPE, cwd=tmp_path
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"loading\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=5) == -signal.SIGINT
 
 
 def test_a_quiet_server_logs_nothing() -> None:

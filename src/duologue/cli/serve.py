@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import signal
 import sys
-import time
-from contextlib import AsyncExitStack
-from typing import Literal, NamedTuple, TypedDict
-from urllib.parse import urlsplit
+from typing import Literal
 
 import click
 
@@ -74,6 +69,25 @@ __all__ = ["serve"]
     help="Of the dice that faults throw: the same seed, the same luck.",
 )
 @click.option(
+    "--max-sessions",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    help="Sessions at once; one more is refused with HTTP 503.",
+)
+@click.option(
+    "--session-minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60,
+    show_default=True,
+    help="How long a session may last.",
+)
+@click.option(
+    "--idle-minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="How long both sides of a session may be silent.  [default: as long as it may last]",
+)
+@click.option(
     "-v", "--verbose", is_flag=True, help="Log sessions as they come and go, and injected faults."
 )
 @click.option(
@@ -98,6 +112,9 @@ def serve(  # noqa: PLR0913  # one argument per option
     strict: bool,
     faults: tuple[str, ...],
     seed: int,
+    max_sessions: int,
+    session_minutes: float,
+    idle_minutes: float | None,
     verbose: bool,
     log_format: str,
 ) -> None:
@@ -124,24 +141,29 @@ def serve(  # noqa: PLR0913  # one argument per option
     EVENT is a type or a pattern of types, in GA names. FIELDs of each KIND are: after (seconds),
     times, connection, and those of the Python class; see the page on faults.
     """
-    api_key = api_key or None  # an empty variable is no key
+    from duologue.cli.serving import Plan, serve_until_stopped  # noqa: PLC0415  # needs an extra
+    from duologue.server import Limits  # noqa: PLC0415  # as above
+
     _start_log(log_format, logging.INFO if verbose else logging.WARNING)
     sys.path.insert(0, "")  # `python:module:name` finds the modules of this folder
-    stages: Stages = {"brain": brain, "stt": stt, "tts": tts, "vad": vad, "turn": turn}
-    wrong = _Wrong(faults, seed)
-    spoken = None if dialect == "auto" else dialect
-    asyncio.run(
-        _serve(
-            host,
-            port,
-            stages,
-            api_key,
-            wrong,
-            dialect=spoken,
-            refuses_beta=refuse_beta,
-            strict=strict,
-        )
+    limits = Limits(
+        sessions=max_sessions,
+        session_seconds=session_minutes * 60,
+        idle_seconds=None if idle_minutes is None else idle_minutes * 60,
     )
+    plan = Plan(
+        host=host,
+        port=port,
+        stages={"brain": brain, "stt": stt, "tts": tts, "vad": vad, "turn": turn},
+        api_key=api_key or None,  # an empty variable is no key
+        limits=limits,
+        dialect=None if dialect == "auto" else dialect,
+        refuses_beta=refuse_beta,
+        strict=strict,
+        faults=faults,
+        seed=seed,
+    )
+    asyncio.run(serve_until_stopped(plan))
 
 
 def _start_log(log_format: str, level: int) -> None:
@@ -152,78 +174,3 @@ def _start_log(log_format: str, level: int) -> None:
     logger = logging.getLogger("duologue")
     logger.addHandler(handler)
     logger.setLevel(level)
-
-
-class _Wrong(NamedTuple):
-    """What is to go wrong."""
-
-    faults: tuple[str, ...]
-    seed: int
-
-
-class Stages(TypedDict):
-    """Who does what, by URI."""
-
-    brain: str
-    stt: str | None
-    tts: str | None
-    vad: str | None
-    turn: str | None
-
-
-async def _serve(  # one argument per choice
-    host: str,
-    port: int,
-    stages: Stages,
-    api_key: str | None,
-    wrong: _Wrong,
-    *,
-    dialect: Literal["ga", "beta"] | None,
-    refuses_beta: bool,
-    strict: bool,
-) -> None:
-    from duologue.server import Listener, create_app, open_engine  # noqa: PLC0415  # an extra
-    from duologue.server.door import demand_key  # noqa: PLC0415  # as above
-    from duologue.server.faults import parse_fault  # noqa: PLC0415  # as above
-    from duologue.server.injection import Faults  # noqa: PLC0415  # as above
-
-    faults = Faults(map(parse_fault, wrong.faults), seed=wrong.seed)
-    demand_key(host, api_key)
-    began = time.monotonic()
-    stopped = asyncio.Event()
-    async with AsyncExitStack() as stack:
-        listener = Listener(host=host, port=port)  # a taken port is told before models are loaded
-        stack.callback(listener.close)
-        engine = await open_engine(**stages)
-        stack.push_async_callback(engine.close)
-        loop = asyncio.get_running_loop()
-        with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt ends the loop
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, stopped.set)
-        app = create_app(
-            engine,
-            api_key=api_key,
-            dialect=dialect,
-            refuses_beta=refuses_beta,
-            strict=strict,
-            faults=faults,
-        )
-        await stack.enter_async_context(listener.serving(app))
-        _announce(listener.url, engine.labels, api_key, time.monotonic() - began)
-        for fault in faults:
-            click.echo(f"  fault: {fault}")
-        await stopped.wait()
-        click.echo("Closing sessions.")
-
-
-def _announce(url: str, labels: dict[str, str], api_key: str | None, seconds: float) -> None:
-    parts = urlsplit(url)
-    stages = ", ".join(f"{stage}: {label}" for stage, label in labels.items())
-    click.echo(f"Serving the Realtime protocol after {seconds:.1f} s. Ctrl-C stops.")
-    click.echo(f"  {stages}")
-    click.echo(f"  {url}?model=gpt-realtime")
-    click.echo(f"  export OPENAI_BASE_URL=http://{parts.netloc}/v1")
-    if api_key is None:
-        click.echo("  export OPENAI_API_KEY=none  # any key will do")
-    else:
-        click.echo("  export OPENAI_API_KEY=…  # the one you chose")

@@ -1,0 +1,126 @@
+"""What `duologue serve` does once its options are read: load, listen, tell where, and end.
+
+Ctrl-C ends it at once while nobody is served yet, models being loaded in native code that cannot be
+stopped otherwise. Then the first one closes the sessions, and a second one ends it at once again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypedDict
+from urllib.parse import urlsplit
+
+import click
+
+from duologue.server import Listener, create_app, open_engine
+from duologue.server.door import demand_key
+from duologue.server.faults import parse_fault
+from duologue.server.injection import Faults
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from duologue.protocol.codec import Dialect
+    from duologue.server import Limits
+
+__all__ = ["Plan", "Stages", "serve_until_stopped"]
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stages(TypedDict):
+    """Who does what, by URI."""
+
+    brain: str
+    stt: str | None
+    tts: str | None
+    vad: str | None
+    turn: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the options ask for."""
+
+    host: str
+    port: int
+    stages: Stages
+    api_key: str | None
+    limits: Limits
+    dialect: Dialect | None
+    refuses_beta: bool
+    strict: bool
+    faults: Sequence[str]
+    seed: int
+
+
+async def serve_until_stopped(plan: Plan) -> None:
+    """Serve until a signal comes, then close every session with 1012.
+
+    Raises:
+        ConfigurationError: If something that was asked for cannot be.
+    """
+    faults = Faults(map(parse_fault, plan.faults), seed=plan.seed)
+    demand_key(plan.host, plan.api_key)
+    began = time.monotonic()
+    async with AsyncExitStack() as stack:
+        # A taken port is told before models are loaded.
+        listener = Listener(host=plan.host, port=plan.port)
+        stack.callback(listener.close)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        engine = await open_engine(**plan.stages)
+        stack.push_async_callback(engine.close)
+        stopped = _stopped_by_signals()
+        app = create_app(
+            engine,
+            api_key=plan.api_key,
+            limits=plan.limits,
+            dialect=plan.dialect,
+            refuses_beta=plan.refuses_beta,
+            strict=plan.strict,
+            faults=faults,
+        )
+        await stack.enter_async_context(listener.serving(app))
+        _announce(listener, engine.labels, plan.api_key, time.monotonic() - began)
+        for fault in faults:
+            click.echo(f"  fault: {fault}")
+        await stopped.wait()
+        click.echo("Closing sessions.")
+
+
+def _stopped_by_signals() -> asyncio.Event:
+    """Return what the first signal sets; the next one has its usual effect: it ends us at once."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        stopped.set()
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    try:
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, stop)
+    except NotImplementedError:  # Windows: KeyboardInterrupt ends the loop
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    return stopped
+
+
+def _announce(
+    listener: Listener, labels: dict[str, str], api_key: str | None, seconds: float
+) -> None:
+    parts = urlsplit(listener.url)
+    stages = ", ".join(f"{stage}: {label}" for stage, label in labels.items())
+    click.echo(f"Serving the Realtime protocol after {seconds:.1f} s. Ctrl-C stops.")
+    click.echo(f"  {stages}")
+    click.echo(f"  {listener.url}?model=gpt-realtime")
+    click.echo(f"  export OPENAI_BASE_URL=http://{parts.netloc}/v1")
+    if api_key is None:
+        click.echo("  export OPENAI_API_KEY=none  # any key will do")
+    else:
+        click.echo("  export OPENAI_API_KEY=…  # the one you chose")
