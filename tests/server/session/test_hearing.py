@@ -406,3 +406,10 @@ def test_a_timeout_out_of_bounds_is_refused(harness: Harness, ms: int) -> None:
     error = harness.last("error")
     assert isinstance(error, ga.RealtimeErrorEvent)
     assert error.error.param == "session.audio.input.turn_detection.idle_timeout_ms"
+
+
+def test_an_answer_that_the_user_interrupts_starts_no_clock(harness: Harness) -> None:
+    idle(harness)
+    harness.say(400, silence_ms=300)
+    assert "response.done" in harness.say(400)
+    assert harness.session.next_deadline() is None

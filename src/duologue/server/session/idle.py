@@ -27,6 +27,7 @@ class IdleTimer:
     def __init__(self) -> None:
         self._timeout: float | None = None
         self._since: float | None = None
+        self._is_spoken_to = False
         self._answer_id: str | None = None
         self._format = PCM16
         self._heard_until = 0.0
@@ -59,8 +60,10 @@ class IdleTimer:
 
     def _spoken_to(self, _event: object, _now: float) -> None:
         self._since = None
+        self._is_spoken_to = True
 
     def _turn_over(self, _event: object, now: float) -> None:
+        self._is_spoken_to = False
         if self._answer_id is None:
             self._since = max(now, self._heard_until)
 
@@ -88,7 +91,8 @@ class IdleTimer:
         self._answer_id = None
         if response.status == ga.ResponseStatus.CANCELLED:
             self._heard_until = now
-        self._since = max(now, self._heard_until)
+        if not self._is_spoken_to:  # else the user interrupted it, and still speaks
+            self._since = max(now, self._heard_until)
 
     _NOTES: ClassVar[dict[type, Callable[[IdleTimer, Any, float], None]]] = {
         ga.SessionCreatedEvent: _configured,
