@@ -283,8 +283,10 @@ def _rules(kind: type) -> dict[str, Rule]:
 
 def _of_unknown_member(member: Unknown, path: str) -> Problem:
     where = f"{path}.type" if path else "type"
-    if member.type is None:
+    if "type" not in member.raw:
         return _missing(where, "say which kind it is")
+    if member.type is None:
+        return _of_type(where, "name the kind in a string")
     message = f"Invalid value: '{member.type}'."
     return Problem(where, "invalid_value", message, "use a kind that the reference lists")
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
+import msgspec
+
+from duologue.errors import DecodeError
 from duologue.protocol import beta, codec, ga
 from duologue.protocol.model import UNSET, replace
 from duologue.protocol.translate import to_beta, to_ga
@@ -55,7 +58,10 @@ class GaWire:
 
     def read(self, frame: bytes | str) -> Sequence[ga.AnyClientEvent]:
         """Return the frame's event."""
-        return (codec.decode(frame, direction="client"),)
+        try:
+            return (codec.decode(frame, direction="client"),)
+        except DecodeError as error:
+            raise _named(error, frame) from error
 
     def write(self, event: ga.KnownServerEvent) -> Sequence[bytes]:
         """Return the event's frame."""
@@ -67,7 +73,10 @@ class TranslationWire:
 
     def read(self, frame: bytes | str) -> Sequence[translation.AnyTranslationClientEvent]:
         """Return the frame's event."""
-        return (codec.decode(frame, direction="client", surface="translation"),)
+        try:
+            return (codec.decode(frame, direction="client", surface="translation"),)
+        except DecodeError as error:
+            raise _named(error, frame) from error
 
     def write(self, event: translation.KnownTranslationServerEvent) -> Sequence[bytes]:
         """Return the event's frame."""
@@ -84,8 +93,11 @@ class BetaWire:
 
     def read(self, frame: bytes | str) -> Sequence[ga.AnyClientEvent]:
         """Return the frame's event in GA."""
-        event = codec.decode(frame, dialect="beta", direction="client")
-        if not isinstance(event, beta.InputAudioBufferAppendEvent):
+        try:
+            event = codec.decode(frame, dialect="beta", direction="client")
+        except DecodeError as error:
+            raise _named(error, frame) from error
+        if not isinstance(event, beta.InputAudioBufferAppendEvent) or event.extra is not UNSET:
             for problem in validate(event, "beta"):
                 refusal = Refusal(problem.code, problem.message, problem.path)
                 raise RefusedEvent(refusal, event.event_id)
@@ -96,9 +108,45 @@ class BetaWire:
 
     def write(self, event: ga.KnownServerEvent) -> Sequence[bytes]:
         """Return the frames of the event in beta; some have none there."""
+        if isinstance(event, ga.RealtimeErrorEvent):
+            event = _in_beta_words(event)
         return [codec.encode(self._with_temperature(each)) for each in to_beta(event).events]
 
     def _with_temperature(self, event: Event | UnknownEvent) -> Event | UnknownEvent:
         if isinstance(event, beta.SessionCreatedEvent | beta.SessionUpdatedEvent):
             return replace(event, session=replace(event.session, temperature=self._temperature))
         return event
+
+
+_BETA_PARAMS: Final = {
+    "session.audio.input.turn_detection": "session.turn_detection",
+    "session.audio.input.transcription": "session.input_audio_transcription",
+    "session.audio.input.noise_reduction": "session.input_audio_noise_reduction",
+    "session.audio.input.format": "session.input_audio_format",
+    "session.audio.output.format": "session.output_audio_format",
+    "session.audio.output.voice": "session.voice",
+    "session.audio.output.speed": "session.speed",
+}
+"""What the core refuses in a configuration, and how beta calls it."""
+
+
+def _in_beta_words(event: ga.RealtimeErrorEvent) -> ga.RealtimeErrorEvent:
+    param = event.error.param
+    for path, words in _BETA_PARAMS.items():
+        if isinstance(param, str) and param.startswith(path):
+            told = replace(event.error, param=words + param.removeprefix(path))
+            return replace(event, error=told)
+    return event
+
+
+class _Named(msgspec.Struct):
+    event_id: str
+
+
+def _named(error: DecodeError, frame: bytes | str) -> DecodeError | RefusedEvent:
+    """Return the fault of a frame that is no event, with the client's id if it gives one."""
+    try:
+        event_id = msgspec.json.decode(frame, type=_Named).event_id
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return error
+    return RefusedEvent(Refusal("invalid_event", f"Invalid event: {error}."), event_id)

@@ -228,9 +228,16 @@ def test_a_conversation_has_an_end(harness: Harness, monkeypatch: pytest.MonkeyP
 
 
 def test_a_tool_that_is_not_there_cannot_be_chosen(harness: Harness) -> None:
-    harness.configure(tool_choice={"type": "function", "name": "f"})
-    assert harness.send({"type": "response.create"}) == ["error"]
+    chosen = {"tool_choice": {"type": "function", "name": "f"}}
+    assert harness.send({"type": "response.create", "response": chosen}) == ["error"]
     assert error_of(harness) == ("invalid_value", "response.tool_choice")
+
+
+def test_a_choice_of_the_session_waits_for_its_tool(harness: Harness) -> None:
+    harness.configure(tool_choice={"type": "function", "name": "f"})
+    assert harness.send({"type": "response.create"}) == ["response.created"]
+    [asked] = [command for command in harness.commands if isinstance(command, Respond)]
+    assert asked.tool_choice == "auto"
 
 
 def test_an_answer_cut_at_its_token_limit_is_incomplete(harness: Harness) -> None:

@@ -72,9 +72,6 @@ def plan_response(
     if params.output_modalities is not UNSET:
         modalities = params.output_modalities
     tools = _or(params.tools, _or(session.tools, []))
-    choice = session.tool_choice if params.tool_choice is UNSET else params.tool_choice
-    choice = "auto" if choice is UNSET else choice
-    _check_choice(choice, tools)
     output = output_of(session)
     own = params.audio.output if params.audio is not UNSET else UNSET
     own = ga.ResponseAudioOutput() if own is UNSET else own
@@ -96,7 +93,7 @@ def plan_response(
         if params.input is UNSET
         else _read(params.input, format_of(input_of(session).format), conversation, new_id),
         tools=tools,
-        tool_choice=choice,
+        tool_choice=_choice(params, session, tools),
         parallel_tool_calls=_or(params.parallel_tool_calls, session.parallel_tool_calls)
         is not False,
         max_output_tokens="inf" if limit is UNSET else limit,
@@ -127,13 +124,20 @@ def _read(
     return found
 
 
-def _check_choice(choice: ga.ToolChoice, tools: list[ga.Tool]) -> None:
-    if not isinstance(choice, ga.ToolChoiceFunction):
-        return
+def _choice(
+    params: ga.ResponseCreateParams, session: ga.RealtimeSession, tools: list[ga.Tool]
+) -> ga.ToolChoice:
+    """Return which tool is called; a session may name one that this response does not have."""
     names = {tool.name for tool in tools if isinstance(tool, ga.FunctionTool)}
-    if choice.name not in names:
-        message = f"Tool choice '{choice.name}' not found in 'tools'."
+    own, usual = params.tool_choice, session.tool_choice
+    if isinstance(own, ga.ToolChoiceFunction) and own.name not in names:
+        message = f"Tool choice '{own.name}' not found in 'tools'."
         raise Refusal("invalid_value", message, "response.tool_choice")
+    if own is not UNSET:
+        return own
+    if usual is UNSET or (isinstance(usual, ga.ToolChoiceFunction) and usual.name not in names):
+        return ga.ToolChoiceMode.AUTO
+    return usual
 
 
 def _or(value: T | UnsetType, otherwise: T) -> T:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from duologue.protocol import ga
 from duologue.protocol.ga import translation
 from duologue.protocol.model import UNSET, UnknownEvent, UnsetType
 from duologue.protocol.validate import Problem, validate
 
-__all__ = ["Refusal", "checked", "checked_translation"]
+__all__ = ["Refusal", "audio_fault", "checked", "checked_translation"]
+
+MAX_EVENT_ID: Final = 512
+"""What `validate` checks of an id, known here because an append is not validated."""
 
 
 class Refusal(Exception):  # an answer, not an error of ours
@@ -44,12 +49,13 @@ class Refusal(Exception):  # an answer, not an error of ours
 def checked(event: ga.AnyClientEvent) -> ga.KnownClientEvent:
     """Return an event, or refuse it with the first thing in it that the service would not take.
 
-    Audio is not looked at here: it comes fifty times a second, and has only its own length.
+    Audio is not looked at here: it comes fifty times a second. What is wrong with it is found when
+    it is read (`audio_fault`).
 
     Raises:
         Refusal: If there is such a thing; an event that fits no type is one.
     """
-    if isinstance(event, ga.InputAudioBufferAppendEvent):
+    if isinstance(event, ga.InputAudioBufferAppendEvent) and _is_plain(event):
         return event
     problems = validate(event)
     if problems or isinstance(event, UnknownEvent):
@@ -65,12 +71,26 @@ def checked_translation(
     Raises:
         Refusal: If there is something in it that the service would not take.
     """
-    if isinstance(event, translation.RealtimeTranslationInputAudioBufferAppendEvent):
+    if isinstance(event, translation.RealtimeTranslationInputAudioBufferAppendEvent) and _is_plain(
+        event
+    ):
         return event
     problems = validate(event)
     if problems or isinstance(event, UnknownEvent):
         raise _of_problem(problems[0])
     return event
+
+
+def _is_plain(event: ga.ClientEvent) -> bool:
+    """Say whether an append has nothing besides its audio and an id of the right length."""
+    return event.extra is UNSET and len(event.event_id or "") <= MAX_EVENT_ID
+
+
+def audio_fault(
+    event: ga.AnyClientEvent | translation.AnyTranslationClientEvent,
+) -> Refusal:
+    """Return why an event is refused whose audio could not be read."""
+    return _of_problem(validate(event)[0])
 
 
 def _of_problem(problem: Problem) -> Refusal:

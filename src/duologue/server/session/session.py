@@ -35,7 +35,7 @@ from duologue.server.session.kinds import (
 from duologue.server.session.leniency import Leniency
 from duologue.server.session.mcp import mcp_labels, unlisted
 from duologue.server.session.rate_limits import RateLimits
-from duologue.server.session.refusal import Refusal, checked
+from duologue.server.session.refusal import Refusal, audio_fault, checked
 from duologue.server.session.responses import Responses
 from duologue.server.session.transcripts import Transcripts
 from duologue.server.session.turns import (
@@ -168,10 +168,8 @@ class ServerSession:
                 self._HANDLERS[type(known)](self, known)
         except Refusal as refusal:
             self.refuse(refusal, event.event_id)
-        except DecodeError as error:  # audio that is not base64
-            self.refuse(
-                Refusal("invalid_value", f"Invalid audio: {error}.", "audio"), event.event_id
-            )
+        except DecodeError:  # audio that is not base64
+            self.refuse(audio_fault(event), event.event_id)
 
     def refuse_frame(self, error: DecodeError) -> None:
         """Answer a frame that is no event."""

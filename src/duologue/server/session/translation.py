@@ -38,7 +38,7 @@ from duologue.protocol.ga.translation import (
 from duologue.protocol.model import UNSET, UnsetType, audio_field, replace
 from duologue.server.session.config import merge
 from duologue.server.session.hearing import Hearing, Score
-from duologue.server.session.refusal import Refusal, checked_translation
+from duologue.server.session.refusal import Refusal, audio_fault, checked_translation
 from duologue.server.session.turns import SpeechStarted, SpeechStopped
 
 if TYPE_CHECKING:
@@ -166,10 +166,8 @@ class TranslationServerSession:
             self._HANDLERS[type(known)](self, known)
         except Refusal as refusal:
             self.refuse(refusal, event.event_id)
-        except DecodeError as error:  # audio that is not base64
-            self.refuse(
-                Refusal("invalid_value", f"Invalid audio: {error}.", "audio"), event.event_id
-            )
+        except DecodeError:  # audio that is not base64
+            self.refuse(audio_fault(event), event.event_id)
 
     def refuse_frame(self, error: DecodeError) -> None:
         """Answer a frame that is no event."""
