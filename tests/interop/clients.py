@@ -33,7 +33,7 @@ CHECKS: Final = {
     "event types": "the client's own types accept every event that the checks above brought",
 }
 
-_BROWSERS_ONLY: Final = {"browser key": "it is no client for browsers"}
+_NO_BROWSER: Final = {"browser key": "it is no client for browsers"}
 _NO_TRANSCRIPTION: Final = {
     "transcription": "it demands a model, and transcription sessions are opened without one"
 }
@@ -123,7 +123,7 @@ CLIENTS: Final = (
         language="Python",
         dialect="GA",
         command=(sys.executable, "openai_sdk.py", "ga"),
-        impossible=_BROWSERS_ONLY,
+        impossible=_NO_BROWSER,
         pointing=_OPENAI_PYTHON,
     ),
     Client(
@@ -133,7 +133,7 @@ CLIENTS: Final = (
         language="Python",
         dialect="beta",
         command=(sys.executable, "openai_sdk.py", "beta"),
-        impossible=_BROWSERS_ONLY | _NO_TRANSCRIPTION,
+        impossible=_NO_BROWSER | _NO_TRANSCRIPTION,
         pointing=_OPENAI_PYTHON_BETA,
         notes=_OPENAI_PYTHON_BETA_NOTES,
     ),
@@ -144,7 +144,7 @@ CLIENTS: Final = (
         language="Python",
         dialect="beta",
         command=_python("openai-1.99", "openai_sdk.py", "beta"),
-        impossible=_BROWSERS_ONLY | _NO_TRANSCRIPTION,
+        impossible=_NO_BROWSER | _NO_TRANSCRIPTION,
         pointing=_OPENAI_PYTHON_BETA,
         notes=_OPENAI_PYTHON_BETA_NOTES,
     ),
@@ -156,7 +156,7 @@ CLIENTS: Final = (
         dialect="GA",
         command=_python("openai-agents", "openai_agents.py"),
         raw=frozenset({"push to talk", "delete", "retrieve", "out of band", "bad event"}),
-        impossible=_BROWSERS_ONLY | _CONVERSES_ONLY,
+        impossible=_NO_BROWSER | _CONVERSES_ONLY,
         pointing=(
             '`await runner.run(model_config={"url":'
             ' "ws://127.0.0.1:8080/v1/realtime?model=gpt-realtime", "api_key": …})`'

@@ -60,16 +60,20 @@ async def run(client: Client) -> Outcome:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         await stack.enter_async_context(server)
-        url, trusted = server.url, folder / "none.pem"
+        url, trust = server.url, dict[str, str]()
         if client.needs_tls:
-            url, trusted = await stack.enter_async_context(tls_front(url, folder))
-        environment = os.environ | {
-            "INTEROP_URL": url,
-            "INTEROP_KEY": KEY,
-            "INTEROP_AUDIO": str(AUDIO),
-            "NODE_EXTRA_CA_CERTS": str(trusted) if client.needs_tls else "",
-            "PYTHONPATH": "",  # a client sees its own environment only
-        }
+            url, certificate = await stack.enter_async_context(tls_front(url, folder))
+            trust = {"NODE_EXTRA_CA_CERTS": str(certificate)}
+        environment = (
+            os.environ
+            | trust
+            | {
+                "INTEROP_URL": url,
+                "INTEROP_KEY": KEY,
+                "INTEROP_AUDIO": str(AUDIO),
+                "PYTHONPATH": "",  # a client sees its own environment only
+            }
+        )
         try:
             driver = await asyncio.create_subprocess_exec(
                 *client.command, cwd=DRIVERS, env=environment, stdout=PIPE, stderr=PIPE
