@@ -46,7 +46,8 @@ def test_a_missing_brain_leaves_nothing_open(tmp_path: Path) -> None:
 @pytest.mark.models
 @pytest.mark.timeout(120)
 def test_every_stage_has_a_label(engine: Engine) -> None:
-    assert set(engine.labels) == {"vad", "transcriber", "brain", "synthesizer"}
+    stages = {"vad", "transcriber", "brain", "synthesizer", "turn_detector"}
+    assert set(engine.labels) == stages
 
 
 @pytest.mark.models

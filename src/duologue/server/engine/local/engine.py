@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from duologue import models
 from duologue.errors import MissingExtra, ModelUnavailable
 from duologue.server.engine.local.turns import WordTurnDetector
+from duologue.server.engine.sharing import SharedBrain, SharedSynthesizer, SharedTranscriber
 from duologue.server.engine.stages import VAD_FRAME_BYTES, BrainRequest, StageParts
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ MOST_THREADS: Final = 4
 """More cores than this make a small model wait for itself."""
 
 SLOTS: Final = 2
-"""How many sessions are answered at a time; the others wait in line."""
+"""How many sessions are answered at a time; the others wait in line (`engine/sharing.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,9 @@ def _load_transcriber(name: str | None) -> LocalStages:
     transcriber = WhisperTranscriber(models.require(name), threads=_threads())
     transcriber.warm()
     label = {"transcriber": _title(name)}
-    return LocalStages({"transcriber": lambda: transcriber}, label, (transcriber.close,))
+    return LocalStages(
+        {"transcriber": lambda: SharedTranscriber(transcriber)}, label, (transcriber.close,)
+    )
 
 
 def _load_brain(name: str | None) -> LocalStages:
@@ -97,7 +100,9 @@ def _load_brain(name: str | None) -> LocalStages:
 
     file = _brain_file(name)
     brain = LlamaBrain(file, threads=_threads(), slots=SLOTS)
-    return LocalStages({"brain": lambda: brain}, {"brain": _title(file.stem)}, (brain.close,))
+    return LocalStages(
+        {"brain": lambda: SharedBrain(brain)}, {"brain": _title(file.stem)}, (brain.close,)
+    )
 
 
 def _load_synthesizer(_name: str | None) -> LocalStages:
@@ -108,7 +113,9 @@ def _load_synthesizer(_name: str | None) -> LocalStages:
     synthesizer = HibariSynthesizer()
     synthesizer.warm()
     label = {"synthesizer": "hibari, voice heart"}
-    return LocalStages({"synthesizer": lambda: synthesizer}, label, (synthesizer.close,))
+    return LocalStages(
+        {"synthesizer": lambda: SharedSynthesizer(synthesizer)}, label, (synthesizer.close,)
+    )
 
 
 def _load_turn_detector(_name: str | None) -> LocalStages:
