@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import ssl
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -36,13 +38,16 @@ class Served:
 
 
 @contextmanager
-def serving(*options: str, folder: Path | None = None) -> Iterator[Served]:
+def serving(
+    *options: str, folder: Path | None = None, environment: dict[str, str] | None = None
+) -> Iterator[Served]:
     with subprocess.Popen(
         [*COMMAND, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=folder,
+        env=environment,
     ) as process:
         assert process.stdout is not None
         words = (word for line in process.stdout for word in line.split())
@@ -131,6 +136,27 @@ def test_ctrl_c_ends_a_server_that_loads(tmp_path: Path) -> None:
         assert process.stdout.readline() == b"loading\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=5) == -signal.SIGINT
+
+
+def test_tls_tells_how_to_trust_it(tmp_path: Path) -> None:
+    state = os.environ | {"XDG_STATE_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    with serving("--tls", "self-signed", environment=state) as served:
+        assert served.process.stdout is not None
+        lines = iter(served.process.stdout.readline, "")
+        ca_file = next(line for line in lines if "SSL_CERT_FILE" in line)
+        ca_file = ca_file.split("=")[1].split()[0]
+        assert "SHA-256" in next(line for line in lines if "certificate" in line)
+        trusting = ssl.create_default_context(cafile=ca_file)
+        with connect(served.url, ssl=trusting) as connection:
+            connection.recv(timeout=5)
+
+
+def test_half_a_certificate_is_one_clear_sentence(tmp_path: Path) -> None:
+    (tmp_path / "cert.pem").touch()
+    command = [*COMMAND, "--tls-cert", str(tmp_path / "cert.pem")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    assert done.returncode == 2
+    assert "--tls-cert and --tls-key together" in done.stderr
 
 
 def test_a_quiet_server_logs_nothing() -> None:

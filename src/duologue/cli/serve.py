@@ -5,11 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
+from duologue.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from duologue.server.tls import Certificate
+
 __all__ = ["serve"]
+
+_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
@@ -37,6 +45,13 @@ __all__ = ["serve"]
     envvar="DUOLOGUE_API_KEY",
     help="Key that clients must show; needed when others can reach the server.",
 )
+@click.option(
+    "--tls",
+    type=click.Choice(["self-signed"]),
+    help="Serve wss:, with a certificate made for this machine; says how to trust it.",
+)
+@click.option("--tls-cert", type=_FILE, help="Serve wss:, with this certificate (PEM).")
+@click.option("--tls-key", type=_FILE, help="The key of --tls-cert (PEM).")
 @click.option(
     "--dialect",
     type=click.Choice(["auto", "ga", "beta"]),
@@ -107,6 +122,9 @@ def serve(  # noqa: PLR0913  # one argument per option
     vad: str | None,
     turn: str | None,
     api_key: str | None,
+    tls: Literal["self-signed"] | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
     dialect: Literal["auto", "ga", "beta"],
     refuse_beta: bool,
     strict: bool,
@@ -156,6 +174,7 @@ def serve(  # noqa: PLR0913  # one argument per option
         port=port,
         stages={"brain": brain, "stt": stt, "tts": tts, "vad": vad, "turn": turn},
         api_key=api_key or None,  # an empty variable is no key
+        tls=_tls(tls, tls_cert, tls_key),
         limits=limits,
         dialect=None if dialect == "auto" else dialect,
         refuses_beta=refuse_beta,
@@ -164,6 +183,16 @@ def serve(  # noqa: PLR0913  # one argument per option
         seed=seed,
     )
     asyncio.run(serve_until_stopped(plan))
+
+
+def _tls(
+    tls: Literal["self-signed"] | None, cert: Path | None, key: Path | None
+) -> Certificate | Literal["self-signed"] | None:
+    from duologue.server.tls import own_certificate  # noqa: PLC0415  # starts quicker
+
+    if (cert is None) != (key is None) or (tls and cert):
+        raise ConfigurationError("use --tls-cert and --tls-key together, or --tls self-signed")
+    return tls if cert is None or key is None else own_certificate(cert, key)
 
 
 def _start_log(log_format: str, level: int) -> None:

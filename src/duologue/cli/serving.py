@@ -11,21 +11,24 @@ import signal
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Final, Literal, TypedDict
 from urllib.parse import urlsplit
 
 import click
+from platformdirs import user_state_path
 
 from duologue.server import Listener, create_app, open_engine
 from duologue.server.door import demand_key
 from duologue.server.faults import parse_fault
 from duologue.server.injection import Faults
+from duologue.server.tls import self_signed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from duologue.protocol.codec import Dialect
     from duologue.server import Limits
+    from duologue.server.tls import Certificate
 
 __all__ = ["Plan", "Stages", "serve_until_stopped"]
 
@@ -50,6 +53,7 @@ class Plan:
     port: int
     stages: Stages
     api_key: str | None
+    tls: Certificate | Literal["self-signed"] | None
     limits: Limits
     dialect: Dialect | None
     refuses_beta: bool
@@ -69,7 +73,7 @@ async def serve_until_stopped(plan: Plan) -> None:
     began = time.monotonic()
     async with AsyncExitStack() as stack:
         # A taken port is told before models are loaded.
-        listener = Listener(host=plan.host, port=plan.port)
+        listener = Listener(host=plan.host, port=plan.port, certificate=_certificate(plan))
         stack.callback(listener.close)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         engine = await open_engine(**plan.stages)
@@ -90,6 +94,12 @@ async def serve_until_stopped(plan: Plan) -> None:
             click.echo(f"  fault: {fault}")
         await stopped.wait()
         click.echo("Closing sessions.")
+
+
+def _certificate(plan: Plan) -> Certificate | None:
+    if plan.tls != "self-signed":
+        return plan.tls
+    return self_signed(plan.host, user_state_path("duologue") / "tls")
 
 
 def _stopped_by_signals() -> asyncio.Event:
@@ -119,8 +129,14 @@ def _announce(
     click.echo(f"Serving the Realtime protocol after {seconds:.1f} s. Ctrl-C stops.")
     click.echo(f"  {stages}")
     click.echo(f"  {listener.url}?model=gpt-realtime")
-    click.echo(f"  export OPENAI_BASE_URL=http://{parts.netloc}/v1")
+    scheme = parts.scheme.replace("ws", "http")
+    click.echo(f"  export OPENAI_BASE_URL={scheme}://{parts.netloc}/v1")
     if api_key is None:
         click.echo("  export OPENAI_API_KEY=none  # any key will do")
     else:
         click.echo("  export OPENAI_API_KEY=…  # the one you chose")
+    certificate = listener.certificate
+    if certificate is not None and certificate.ca_file is not None:
+        click.echo(f"  export SSL_CERT_FILE={certificate.ca_file}  # what Python must trust")
+        click.echo(f"  export NODE_EXTRA_CA_CERTS={certificate.ca_file}  # the same for Node")
+        click.echo(f"  certificate, SHA-256: {certificate.fingerprint}")

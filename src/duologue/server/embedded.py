@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Final, Self, TypedDict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final, Literal, Self, TypedDict
 
 from duologue.errors import Closed
 from duologue.server.app import create_app
@@ -13,6 +15,7 @@ from duologue.server.engine.selection import open_engine
 from duologue.server.injection import Faults
 from duologue.server.listening import Listener
 from duologue.server.observed import ObservedSession
+from duologue.server.tls import self_signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from duologue.server.faults import Fault
     from duologue.server.injection import Sessions
     from duologue.server.limits import Limits
+    from duologue.server.tls import Certificate
 
 __all__ = ["LocalServer"]
 
@@ -60,6 +64,7 @@ class LocalServer:
         port: int = 0,
         api_key: str | None = None,
         limits: Limits | None = None,
+        tls: Certificate | Literal["self-signed"] | None = None,
         dialect: Dialect | None = None,
         refuses_beta: bool = False,
         strict: bool = False,
@@ -79,6 +84,8 @@ class LocalServer:
             port: 0 for any free one.
             api_key: What clients must show; `None` lets everybody on this machine in.
             limits: What clients may ask for.
+            tls: Speak TLS, with a certificate of yours or one that is made for this server alone;
+                see `ca_file`.
             dialect: Spoken with every client; `None`: with each the one that it asks for.
             refuses_beta: Close on clients that speak beta with 4000, as OpenAI does.
             strict: Refuse what OpenAI refuses although real clients send it; else it is logged.
@@ -92,6 +99,7 @@ class LocalServer:
         self._port = port
         self._api_key = api_key
         self._limits = limits
+        self._tls: Certificate | Literal["self-signed"] | None = tls
         self._dialect: Dialect | None = dialect
         self._refuses_beta = refuses_beta
         self._strict = strict
@@ -101,10 +109,19 @@ class LocalServer:
 
     @property
     def url(self) -> str:
-        """Where clients connect: `ws://127.0.0.1:41234/v1/realtime`."""
+        """Where clients connect: `ws://127.0.0.1:41234/v1/realtime`, or `wss:` with TLS."""
         if self._listener is None:
             raise Closed("the server is not running: use `async with LocalServer() as server`")
         return self._listener.url
+
+    @property
+    def ca_file(self) -> Path | None:
+        """What clients must trust (PEM), for `ssl.create_default_context(cafile=...)`.
+
+        `None` without TLS, and with a certificate that clients trust already.
+        """
+        certificate = None if self._listener is None else self._listener.certificate
+        return None if certificate is None else certificate.ca_file
 
     def fail(self, *faults: Fault, sessions: Sessions = "all") -> None:
         """Let things go wrong from now on.
@@ -124,7 +141,11 @@ class LocalServer:
         """
         demand_key(self._host, self._api_key)
         async with AsyncExitStack() as exit_:
-            listener = Listener(host=self._host, port=self._port)
+            certificate = self._tls
+            if certificate == "self-signed":
+                folder = exit_.enter_context(TemporaryDirectory(prefix="duologue-tls-"))
+                certificate = self_signed(self._host, Path(folder))
+            listener = Listener(host=self._host, port=self._port, certificate=certificate)
             exit_.callback(listener.close)
             engine = await open_engine(**self._stages)
             exit_.push_async_callback(engine.close)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from h11 import Request
     from starlette.applications import Starlette
 
+    from duologue.server.tls import Certificate
+
 __all__ = ["Listener"]
 
 MAX_MESSAGE_BYTES = 21 << 20
@@ -86,25 +88,30 @@ class _Server(uvicorn.Server):
 class Listener:
     """A port, taken at once, on which an application is served when there is one."""
 
-    def __init__(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Take the port; 0 finds a free one.
+    def __init__(
+        self, *, host: str = "127.0.0.1", port: int = 0, certificate: Certificate | None = None
+    ) -> None:
+        """Take the port; 0 finds a free one. With a certificate, speak TLS there.
 
         Raises:
             ConfigurationError: If the port or address cannot be had.
         """
+        self.certificate = certificate
         self._socket = _bind(host, port)
         self.host = host
         self.port: int = self._socket.getsockname()[1]
 
     @property
     def url(self) -> str:
-        """Where clients connect: `ws://127.0.0.1:8080/v1/realtime`."""
+        """Where clients connect: `ws://127.0.0.1:8080/v1/realtime`, or `wss:` with TLS."""
+        scheme = "ws" if self.certificate is None else "wss"
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"ws://{host}:{self.port}/v1/realtime"
+        return f"{scheme}://{host}:{self.port}/v1/realtime"
 
     @contextlib.asynccontextmanager
     async def serving(self, app: Starlette) -> AsyncGenerator[None]:
         """Serve while the context lasts; then close sessions with 1012."""
+        shown = self.certificate
         server = _Server(
             uvicorn.Config(
                 app,
@@ -117,6 +124,8 @@ class Listener:
                 access_log=False,
                 log_level="critical",  # its lines show the query, which may hold a key
                 timeout_graceful_shutdown=2,
+                ssl_certfile=None if shown is None else shown.cert_file,
+                ssl_keyfile=None if shown is None else shown.key_file,
             )
         )
         serving = asyncio.create_task(server.serve(sockets=[self._socket]))
