@@ -23,33 +23,37 @@ class Buffer(Generic[T]):
     what is told once.
     """
 
-    __slots__ = ("_capacity", "_lanes", "_next", "dropped")
+    __slots__ = ("_lanes", "_put", "_taken")
 
     def __init__(self, capacity: int = BACKLOG) -> None:
-        self._lanes: tuple[deque[tuple[int, T]], deque[tuple[int, T]]] = (deque(), deque())
-        self._capacity = capacity
-        self._next = 0
-        self.dropped = 0
-        """Entries that nobody took in time."""
+        self._lanes: tuple[deque[tuple[int, T]], deque[tuple[int, T]]] = (
+            deque(maxlen=capacity),
+            deque(maxlen=capacity),
+        )
+        self._put = self._taken = 0
 
     def __len__(self) -> int:
         return len(self._lanes[0]) + len(self._lanes[1])
 
+    @property
+    def dropped(self) -> int:
+        """Entries that nobody took in time."""
+        return self._put - self._taken - len(self)
+
     def widen(self, capacity: int) -> None:
         """Hold more from now on."""
-        self._capacity = max(self._capacity, capacity)
+        first, second = self._lanes
+        if capacity > (first.maxlen or 0):
+            self._lanes = deque(first, capacity), deque(second, capacity)
 
     def put(self, entry: T, *, is_repeat: bool = False) -> None:
         """Add an entry."""
-        lane = self._lanes[is_repeat]
-        if len(lane) >= self._capacity:
-            lane.popleft()
-            self.dropped += 1
-        lane.append((self._next, entry))
-        self._next += 1
+        self._lanes[is_repeat].append((self._put, entry))
+        self._put += 1
 
     def take(self) -> T:
         """Return the oldest entry, and forget it; there must be one."""
+        self._taken += 1
         first, second = self._lanes
         if not second or (first and first[0][0] < second[0][0]):
             return first.popleft()[1]
@@ -57,5 +61,6 @@ class Buffer(Generic[T]):
 
     def clear(self) -> None:
         """Forget everything."""
+        self._taken += len(self)
         for lane in self._lanes:
             lane.clear()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,11 +23,9 @@ from duologue.session.client_session import ClientSession, is_benign
 from duologue.session.commands import CommandState
 from duologue.session.requests import RequestState, ResponseRequest, response_failed
 from duologue.session.retention import KEEP_RECENT, Retention
-from duologue.session.updates import ErrorUpdate, RealtimeEvent, Update
+from duologue.session.updates import ConversationUpdated, ErrorUpdate, RealtimeEvent, Update
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from duologue.client.link import Connector
     from duologue.client.registry import Registry
     from duologue.client.tools import Tools
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
     from duologue.session.tools import ToolCall
 
 __all__ = ["Driver", "Setup"]
+
+Growth = Mapping[type, Callable[[Any], ConversationUpdated | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,11 @@ class Driver:
         self._translates: Final = setup.words.dialect != "ga"
         self._configuration: Final = setup.configuration
         self._tools: Final = ToolRunner(setup.tools, self._answer)
+        growth = self.core.conversation.growth
+        self._growth: Final[Growth] = {} if self._translates else growth
         self._is_sending = False
         self._timer: asyncio.TimerHandle | None = None
+        self._clock: Callable[[], float] | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -143,6 +147,10 @@ class Driver:
     def on_event(self, event: Any) -> None:  # noqa: ANN401  # of either dialect
         """Take a server event, in the words of the connection."""
         now = self._now()
+        grow = self._growth.get(event.__class__)
+        if grow is not None and self.ending is None:  # nearly every event: as `_step`, but at once
+            self._tell_growth(grow(event), RealtimeEvent("server", event, now))
+            return
         meanings = self._words.heard(event) if self._translates else ()
         if self.ending is not None:  # it was under way: shown, but it changes nothing
             self._registry.tell(RealtimeEvent("server", event, now, meanings))
@@ -188,19 +196,36 @@ class Driver:
         settled = self._take_settled()
         if settled:
             updates = [*filter(None, map(self._unheard, settled)), *updates]
-        for update in updates:
-            self.reader.put(update, is_repeat=isinstance(update, RealtimeEvent))
-        for update in updates:
-            self._registry.tell(update)
+        self._tell(updates)
         for record in settled:
             self.waiters.settle(record)
-        self.waiters.pulse()
-        self.reader.wake()
         for call in self.core.tools.take_new():
             self._tools.start(call)
         with contextlib.suppress(Closed, ConnectionLost):  # told by `on_end`
             self._send_waiting()
         self._set_timer()
+
+    def _tell_growth(self, update: ConversationUpdated | None, shown: RealtimeEvent) -> None:
+        """Hand out what a delta means: nothing is settled or sent by it."""
+        put, tell = self.reader.put, self._registry.tell
+        if update is not None:
+            put(update)
+        put(shown, is_repeat=True)
+        if update is not None:
+            tell(update)
+        tell(shown)
+        self.waiters.pulse()
+        self.reader.wake()
+
+    def _tell(self, updates: list[Update]) -> None:
+        """Hand out updates: to callbacks first, then to whoever iterates."""
+        put, tell = self.reader.put, self._registry.tell
+        for update in updates:
+            put(update, is_repeat=type(update) is RealtimeEvent)
+        for update in updates:
+            tell(update)
+        self.waiters.pulse()
+        self.reader.wake()
 
     def _settle(self) -> None:
         """Let those go on who wait for what has ended, with nothing to tell but that."""
@@ -267,4 +292,7 @@ class Driver:
         self._step(self.core.handle_deadline(self._now()))
 
     def _now(self) -> float:
-        return asyncio.get_running_loop().time()
+        clock = self._clock
+        if clock is None:
+            clock = self._clock = asyncio.get_running_loop().time
+        return clock()

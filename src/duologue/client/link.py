@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from duologue.errors import Closed, ConnectionLost, DecodeError
@@ -53,7 +54,7 @@ class Link:
 
     def __init__(self, owner: LinkOwner, dialect: codec.Dialect = "ga") -> None:
         self._owner = owner
-        self._dialect: Final[codec.Dialect] = dialect
+        self._read: Final = partial(mend.read, dialect=dialect)
         self._transport: Transport | None = None
         self._is_over = False
 
@@ -69,7 +70,7 @@ class Link:
     def on_frame(self, frame: bytes) -> None:
         """Take a frame of the transport."""
         try:
-            event = mend.read(frame, dialect=self._dialect)
+            event = self._read(frame)
         except DecodeError as error:
             logger.warning("< a frame of %d bytes is no event: %s", len(frame), error.reason)
             self._owner.on_undecodable(error)

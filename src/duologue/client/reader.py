@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from duologue.client.buffer import CAPACITY, Buffer
 from duologue.errors import LocalProtocolError
@@ -20,10 +20,12 @@ class Reader(Generic[T]):
     was left can be taken up again. See `Buffer` for what happens to a reader that is too slow.
     """
 
-    __slots__ = ("_buffer", "_ending", "_is_over", "_waiter")
+    __slots__ = ("_buffer", "_ending", "_is_over", "_waiter", "put")
 
     def __init__(self) -> None:
         self._buffer: Buffer[T] = Buffer()
+        self.put: Final = self._buffer.put
+        """Adds an entry, without waking who waits."""
         self._waiter: asyncio.Future[None] | None = None
         self._ending: Exception | None = None
         self._is_over = False
@@ -35,10 +37,6 @@ class Reader(Generic[T]):
     def dropped(self) -> int:
         """Entries that were not taken in time."""
         return self._buffer.dropped
-
-    def put(self, entry: T, *, is_repeat: bool = False) -> None:
-        """Add an entry, without waking who waits."""
-        self._buffer.put(entry, is_repeat=is_repeat)
 
     def wake(self) -> None:
         """Let who waits go on, after everything that comes first was done."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from duologue.client.dispatcher import Dispatcher
 from duologue.errors import Closed
+from duologue.protocol.model import UnknownEvent
 from duologue.session.updates import (
     ConversationUpdated,
     ErrorUpdate,
@@ -21,7 +22,7 @@ from duologue.session.updates import (
 )
 
 if TYPE_CHECKING:
-    from duologue.protocol.model import Event, UnknownEvent
+    from duologue.protocol.model import Event
 
 __all__ = ["CLASSIC_NAMES", "Callback", "CallbackResult", "Key", "Registry"]
 
@@ -56,6 +57,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._entries: dict[Key, list[_Entry]] = {}
+        self._awaited: dict[tuple[type, str], tuple[Key, ...]] = {}
         self._futures: set[asyncio.Future[object]] = set()
         self._ending: Exception | None = Closed("the session is not open")
         self.dispatcher: Final = Dispatcher()
@@ -64,6 +66,7 @@ class Registry:
         """Register a callback; whether it is asynchronous is decided here, once."""
         called = type(callback).__call__
         is_async = inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(called)
+        self._awaited.clear()
         self._entries.setdefault(_known(key), []).append(_Entry(callback, is_async, is_once))
 
     def remove(self, key: Key, callback: Callback | None = None) -> None:
@@ -72,6 +75,7 @@ class Registry:
         kept = [] if callback is None else [e for e in entries if e.callback != callback]
         if kept:
             self._entries[_known(key)] = kept
+        self._awaited.clear()
 
     async def wait(self, key: Key, timeout: float | None) -> object:  # noqa: ASYNC109  # its own text
         """Wait for the next value of a key; see `RealtimeEventHandler.wait_for_next`."""
@@ -111,25 +115,27 @@ class Registry:
 
     def tell(self, update: Update) -> None:
         """Call who waits for an update, and for the wire event in it."""
-        if not self._entries:
+        entries = self._entries
+        if not entries:
             return
-        self._call(type(update), update)
+        kind = type(update)
+        if kind in entries:
+            self._call(kind, update)
         if isinstance(update, RealtimeEvent):
-            source = update.source
-            self._tell_event(update.event, source)
-            self._call(f"{source}.*", update.event)
+            event, source = update.event, update.source
+            about = type(event), source
+            keys = self._awaited.get(about)
+            if keys is None:
+                possible = [*_keys_of(event, source), f"{source}.*"]
+                keys = tuple(key for key in possible if key in entries)
+                if not isinstance(event, UnknownEvent):  # whose type is not that of its class
+                    self._awaited[about] = keys
+            for key in keys:
+                self._call(key, event)
             for meaning in update.meanings:
-                if meaning.type != update.event.type:
-                    self._tell_event(meaning, source)
-                else:  # the same name, but another class
-                    self._call(type(meaning), meaning)
-
-    def _tell_event(self, event: Event | UnknownEvent, source: str) -> None:
-        kind = event.type
-        self._call(type(event), event)
-        if kind not in CLASSIC_NAMES:
-            self._call(kind, event)
-        self._call(f"{source}.{kind}", event)
+                is_named_alike = meaning.type == event.type  # but of another class
+                for key in _keys_of(meaning, source)[: 1 if is_named_alike else None]:
+                    self._call(key, meaning)
 
     def _call(self, key: Key, value: object) -> None:
         for entry in list(self._entries.get(key, ())):
@@ -142,6 +148,13 @@ class Registry:
                 self.dispatcher.put(entry.callback, value)
             else:
                 self.dispatcher.run(entry.callback, value)
+
+
+def _keys_of(event: Event | UnknownEvent, source: str) -> list[Key]:
+    """Return what an event can be awaited by, beside its source alone."""
+    kind = event.type
+    named: list[Key] = [] if kind in CLASSIC_NAMES else [kind]
+    return [type(event), *named, f"{source}.{kind}"]
 
 
 def _known(key: Key) -> Key:

@@ -136,17 +136,8 @@ def audio_of(event: Event, field: Raw) -> bytes:
     """
     cache = vars(event)
     audio: bytes | None = cache.get("audio_data")
-    if audio is not None:
-        return audio
-    text = memoryview(field)
-    try:
-        if text[0] == _QUOTE:
-            audio = b64decode(text[1:-1], validate=True)
-    except (IndexError, ValueError):
-        pass  # perhaps only escaped: `\/` is legal JSON
     if audio is None:
-        audio = read_audio(field)
-    cache["audio_data"] = audio
+        audio = cache["audio_data"] = read_audio(field)
     return audio
 
 
@@ -156,6 +147,12 @@ def read_audio(field: Raw) -> bytes:
     Raises:
         DecodeError: If the field is not a string of valid base64.
     """
+    text = memoryview(field)
+    try:
+        if text[0] == _QUOTE:
+            return b64decode(text[1:-1], validate=True)
+    except (IndexError, ValueError):
+        pass  # perhaps only escaped: `\/` is legal JSON
     try:
         return b64decode(msgspec.json.decode(field, type=str), validate=True)
     except ValueError as error:  # msgspec's errors and bad base64 alike

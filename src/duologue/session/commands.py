@@ -27,7 +27,9 @@ from duologue.protocol.ga import (
     InputAudioBufferClearEvent,
     InputAudioBufferCommitEvent,
     InputAudioBufferCommittedEvent,
+    InputText,
     Message,
+    OutputText,
     SessionUpdatedEvent,
     SessionUpdateEvent,
 )
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from duologue.errors import Closed, ConnectionLost
-    from duologue.protocol.ga import Item
+    from duologue.protocol.ga import ContentPart, Item
     from duologue.protocol.model import Event
 
 __all__ = ["ANSWERS", "Command", "CommandState", "Commands"]
@@ -183,8 +185,17 @@ def _is_same_item(sent: Item, added: Item) -> bool:
         return id_of(sent) == id_of(added)
     match sent, added:
         case Message(), Message():
-            return sent.role == added.role and len(sent.content) == len(added.content)
+            is_as_long = len(sent.content) == len(added.content)
+            parts = zip(sent.content, added.content, strict=False)
+            is_alike = sent.role == added.role and is_as_long
+            return is_alike and all(_is_same_part(*pair) for pair in parts)
         case FunctionCallOutput(), FunctionCallOutput():
             return sent.call_id == added.call_id
         case _:
             return type(sent) is type(added)
+
+
+def _is_same_part(sent: ContentPart, added: ContentPart) -> bool:
+    if isinstance(sent, InputText | OutputText) and isinstance(added, InputText | OutputText):
+        return sent.text == added.text
+    return type(sent) is type(added)

@@ -262,7 +262,7 @@ class RealtimeConversation:
         state = self.find(event.item_id, event.response_id)
         if state is None:
             return None
-        self._spoken.add(state, len(event.delta))
+        self._spoken.add(state, len(event.delta) - 2)  # without its quotes
         position = state.add_audio(event.content_index, event)
         if not state.is_mirrored:
             return None

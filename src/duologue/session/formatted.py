@@ -28,7 +28,7 @@ class FormattedTool:
     type: str = "function"
 
 
-class FormattedItem(Struct, frozen=True, eq=False):
+class FormattedItem(Struct, frozen=True, eq=False, gc=False):
     """An item of the conversation as it was when the update was made; it never changes.
 
     Only its audio may go: see `Retention`.
@@ -69,7 +69,7 @@ class FormattedItem(Struct, frozen=True, eq=False):
         )
 
 
-class FormattedProperty(Struct, frozen=True, eq=False):
+class FormattedProperty(Struct, frozen=True, eq=False, gc=False):
     """What an item says, put together from its parts and deltas."""
 
     _wire: Item

@@ -81,7 +81,7 @@ class ItemState:
             journal.add_part(index, OutputAudio(transcript=""), "")
         entries = journal.entries
         position = len(entries)
-        entries.append((AUDIO, index, event))
+        entries.append((AUDIO, index, event.delta))
         return position
 
     def add_arguments(self, arguments: str) -> None:

@@ -8,7 +8,6 @@ time.
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from duologue.errors import DecodeError
@@ -19,7 +18,7 @@ from duologue.protocol.ga import (
     OutputText,
     ResponseAudioDeltaEvent,
 )
-from duologue.protocol.model import replace
+from duologue.protocol.model import Raw, read_audio, replace
 
 if TYPE_CHECKING:
     from duologue.protocol.ga import ContentPart
@@ -34,11 +33,14 @@ PART: Final = 4
 """Kinds of entry; the last marks that a part began. Numbers, because they are compared often."""
 
 
-Sound: TypeAlias = ResponseAudioDeltaEvent | bytes
-"""Audio as its event, until it is read for the first time."""
+Sound: TypeAlias = ResponseAudioDeltaEvent | Raw | bytes
+"""Audio, decoded or as it came."""
 
-Entry: TypeAlias = tuple[int, int, Sound | str | None]
-"""Kind, index of the content part, and what was added."""
+Entry: TypeAlias = tuple[int, int, Raw | bytes | str | None]
+"""Kind, index of the content part, and what was added; audio is decoded when it is first read.
+
+Nothing in it is for the garbage collector to follow: thousands of them would slow it down.
+"""
 
 
 class Part(NamedTuple):
@@ -152,13 +154,15 @@ class Journal:
         Raises:
             DecodeError: If it is not base64.
         """
-        added = sound if isinstance(sound, bytes) else sound.audio_data
-        before = self.audio_bytes(position)
-        if before % self.sample_bytes == 0 and len(added) % self.sample_bytes == 0:
+        added = _decoded(sound)
+        kind, index, chunk = self.entries[position]
+        if isinstance(chunk, Raw):
+            self.entries[position] = (kind, index, added)
+        split = self.audio_bytes(position) % self.sample_bytes
+        if not split and not len(added) % self.sample_bytes:
             return added
-        end = before + len(added)
-        whole = self.audio(position + 1)
-        return whole[before - before % self.sample_bytes : end - end % self.sample_bytes]
+        whole = self._before(position, split) + added
+        return whole[: len(whole) - len(whole) % self.sample_bytes]
 
     def forget_audio(self) -> None:
         """Drop the audio that came until now, and what will come."""
@@ -186,20 +190,31 @@ class Journal:
 
     def _sounding(self, start: int, end: int) -> list[int]:
         """Return where audio stands within a stretch of the journal."""
-        stretch = islice(self.entries, start, end)
-        return [at for at, (kind, _, _) in enumerate(stretch, start) if kind == AUDIO]
+        return [at for at in range(start, end) if self.entries[at][0] == AUDIO]
 
     def _chunk(self, at: int) -> bytes:
         """Return the audio of an entry; what is not base64 counts as none."""
         _, index, chunk = self.entries[at]
-        if isinstance(chunk, bytes):
-            return chunk
+        if not isinstance(chunk, Raw):
+            return chunk if isinstance(chunk, bytes) else b""
         try:
-            audio = chunk.audio_data if isinstance(chunk, ResponseAudioDeltaEvent) else b""
+            audio = read_audio(chunk)
         except DecodeError:
             audio = b""
         self.entries[at] = (AUDIO, index, audio)
         return audio
+
+    def _before(self, position: int, count: int) -> bytes:
+        """Return the last few bytes of audio before an entry."""
+        tail = b""
+        for at in range(position - 1, -1, -1):
+            if len(tail) >= count:
+                break
+            if self.entries[at][0] == AUDIO:
+                tail = self._chunk(at) + tail
+        else:
+            tail = self._start_audio + tail
+        return tail[len(tail) - count :]
 
     def _part(self, index: int, length: int) -> ContentPart:
         base, words, since = self.parts[index]
@@ -219,10 +234,9 @@ class Journal:
         is_older = known > length
         if is_older:
             known, whole = since, start
-        stretch = islice(self.entries, known, length)
         chunks = [
             chunk
-            for kind_, index_, chunk in stretch
+            for kind_, index_, chunk in self.entries[known:length]
             if kind_ == kind and index in {-1, index_} and isinstance(chunk, str)
         ]
         if chunks:
@@ -230,6 +244,12 @@ class Journal:
         if not is_older:
             self._joined[kind, index] = (length, whole)
         return whole
+
+
+def _decoded(sound: Sound) -> bytes:
+    if isinstance(sound, Raw):
+        return read_audio(sound)
+    return sound if isinstance(sound, bytes) else sound.audio_data
 
 
 def _paired(text: str) -> str:

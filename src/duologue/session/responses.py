@@ -134,7 +134,7 @@ class Responses:
         if request is None:
             return False
         request.response = None
-        if error.code == BUSY and request.is_scheduled and self._is_busy:
+        if error.code == BUSY and request.is_scheduled and self._is_busy(request):
             request.advance(RequestInput.BUSY)
             waiting = (r for r in self._open.values() if r.state is RequestState.QUEUED)
             self._queue = deque(waiting)  # in the order in which they were asked for
@@ -177,11 +177,11 @@ class Responses:
         response.output.append(item_id)
         response.items.append(state)
 
-    @property
-    def _is_busy(self) -> bool:
-        """Whether a response of the conversation is in progress, or asked for."""
+    def _is_busy(self, besides: ResponseRequest | None = None) -> bool:
+        """Tell whether a response of the conversation is in progress, or asked for."""
+        asked = (r for r in self._open.values() if r.state is RequestState.REQUESTED)
         return self.active is not None or any(
-            r.state is RequestState.REQUESTED and not r.is_out_of_band for r in self._open.values()
+            r is not besides and not r.is_out_of_band for r in asked
         )
 
     def _send(self, request: ResponseRequest) -> None:
@@ -190,7 +190,7 @@ class Responses:
 
     def _next(self) -> None:
         """Let the next one go whose turn it is."""
-        if self._queue and not self._is_busy:
+        if self._queue and not self._is_busy():
             self._send(self._queue.popleft())
 
     def _on_created(self, told: Response) -> ResponseRequest | None:

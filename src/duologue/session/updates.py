@@ -1,4 +1,7 @@
-"""What the core tells the application."""
+"""What the core tells the application.
+
+Nothing that they hold leads back to them, so the garbage collector need not follow them.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ __all__ = [
 ]
 
 
-class Delta(Struct, frozen=True):
+class Delta(Struct, frozen=True, gc=False):
     """What an item has more of than before: one of these, the others are `None`."""
 
     text: str | None = None
@@ -54,7 +57,7 @@ class Delta(Struct, frozen=True):
         return f"Delta({', '.join(f'{k}={v!r}' for k, v in told.items() if v is not None)})"
 
 
-class ConversationUpdated(Struct, frozen=True):
+class ConversationUpdated(Struct, frozen=True, gc=False):
     """An item came, changed or went."""
 
     item: FormattedItem
@@ -62,19 +65,19 @@ class ConversationUpdated(Struct, frozen=True):
     """What was added to it; `None` when it is new, ended, was truncated or deleted."""
 
 
-class ItemAppended(Struct, frozen=True):
+class ItemAppended(Struct, frozen=True, gc=False):
     """An item entered the conversation."""
 
     item: FormattedItem
 
 
-class ItemCompleted(Struct, frozen=True):
+class ItemCompleted(Struct, frozen=True, gc=False):
     """An item is whole; the transcript of a user's audio may still follow."""
 
     item: FormattedItem
 
 
-class Interrupted(Struct, frozen=True):
+class Interrupted(Struct, frozen=True, gc=False):
     """The user began to speak: stop playing."""
 
     item_id: str
@@ -83,13 +86,13 @@ class Interrupted(Struct, frozen=True):
     """Where it began, on the clock of the session's input audio."""
 
 
-class ErrorUpdate(Struct, frozen=True):
+class ErrorUpdate(Struct, frozen=True, gc=False):
     """An error that nobody awaits, of a command, a response or a frame; the session goes on."""
 
     error: ServerError | ResponseFailed | RemoteProtocolError
 
 
-class RealtimeEvent(Struct, frozen=True):
+class RealtimeEvent(Struct, frozen=True, gc=False):
     """An event as it was on the wire; after the updates that it caused."""
 
     source: Literal["client", "server"]
