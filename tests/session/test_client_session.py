@@ -12,8 +12,9 @@ from duologue.errors import (
     ServerError,
 )
 from duologue.protocol import codec, ga
+from duologue.session.client_session import ClientSession
 from duologue.session.commands import MAX_PENDING, CommandState
-from duologue.session.updates import ErrorUpdate, RealtimeEvent
+from duologue.session.updates import ConversationUpdated, ErrorUpdate, RealtimeEvent
 
 
 def error(event_id: str | None, code: str | None = None) -> ga.AnyServerEvent:
@@ -199,3 +200,51 @@ def test_no_deadline_is_set_yet() -> None:
     assert core.next_deadline() is None
     with pytest.raises(AssertionError):
         core.handle_deadline(1.0)
+
+
+def test_what_the_service_would_refuse_is_refused_when_that_is_asked_for() -> None:
+    core = ClientSession(new_id=lambda kind: kind, validates=True)
+    params = ga.ResponseCreateParams(max_output_tokens=9999)
+    with pytest.raises(LocalProtocolError, match="Fix: "):
+        core.request_response(ga.ResponseCreateEvent(response=params))
+    core.send(ga.InputAudioBufferClearEvent(), 1.0)
+    assert len(core.events_to_send()) == 1
+
+
+def test_a_commit_of_nothing_is_no_fault_when_nobody_asked_for_it() -> None:
+    core = new_core()
+    assert feed(core, error("someone", "input_audio_buffer_commit_empty")) == []
+
+
+def test_an_event_that_is_shown_otherwise_has_its_meaning() -> None:
+    core = new_core()
+    item = message("item_a", "assistant", status="in_progress")
+    core.take(added(item))
+    about = {"item_id": "item_a", "response_id": "r", "output_index": 0, "content_index": 0}
+    delta = server("response.output_text.delta", **about, delta="Hi")
+    (update,) = core.take(delta)
+    assert isinstance(update, ConversationUpdated)
+    assert update.item.formatted.text == "Hi"
+    late = server("response.output_text.delta", **about | {"item_id": "item_z"}, delta="Hi")
+    assert core.take(late) == []
+    assert core.take(server("future.event")) == []
+
+
+def test_an_item_that_was_sent_to_the_front_stands_there() -> None:
+    core = new_core()
+    feed(core, added(message("item_a")))
+    item = ga.Message(role="user", content=[ga.InputText(text="first")])
+    core.send(ga.ConversationItemCreateEvent(item=item, previous_item_id="root"), 1.0)
+    feed(core, added(message("item_b", text="other")), added(message("item_c", text="first")))
+    assert [item.id for item in core.conversation] == ["item_c", "item_a", "item_b"]
+
+
+def test_the_users_speech_is_no_answer_to_a_text_that_was_sent() -> None:
+    core = new_core()
+    item = ga.Message(role="user", content=[ga.InputText(text="x")])
+    core.send(ga.ConversationItemCreateEvent(item=item), 1.0)
+    spoken = message("item_s") | {"content": [{"type": "input_audio", "transcript": "x"}]}
+    feed(core, added(spoken))
+    assert core.take_commands() == []
+    feed(core, added(message("item_t", text="x")))
+    assert len(core.take_commands()) == 1

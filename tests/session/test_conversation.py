@@ -395,3 +395,42 @@ def test_any_chunking_gives_the_same_state(chunks: list[tuple[bool, bytes]]) -> 
     item = core.conversation.item("item_a")
     assert (item.formatted.text, item.formatted.audio) == (text, audio)
     assert heard == audio[: len(audio) // 2 * 2]
+
+
+def test_what_is_said_apart_is_told_by_nobody() -> None:
+    core = new_core()
+    feed(core, response("created"), output_item("added", ASSISTANT))
+    feed(core, output_item("added", {**ASSISTANT, "id": "item_b"}))
+    call = {"id": "item_f", "type": "function_call", "name": "f", "call_id": "c", "arguments": ""}
+    feed(core, output_item("added", call))
+    updates = feed(
+        core,
+        part_event("response.output_audio_transcript.delta", delta="x"),
+        audio_delta(b"12"),
+        part_event_of_call("response.function_call_arguments.delta", "{}"),
+    )
+    assert updates == []
+    feed(core, added({**ASSISTANT, "id": "item_c"}), added({**ASSISTANT, "id": "item_b"}))
+    assert [item.id for item in core.conversation] == ["item_c", "item_b"]
+
+
+def test_a_part_that_is_announced_twice_goes_on() -> None:
+    core = streaming()
+    part = part_event("response.content_part.added", part={"type": "text", "text": ""})
+    feed(core, part, part_event("response.output_text.delta", delta="Hi"), part)
+    assert core.conversation.item("item_a").content == (OutputText(text="Hi"),)
+
+
+def test_a_whole_item_sets_content_right_and_leaves_what_was_streamed() -> None:
+    core = streaming()
+    feed(core, part_event("response.output_text.delta", delta="Helo"))
+    feed(core, done(message("item_a", "assistant", "Hello", status="completed")))
+    item = core.conversation.item("item_a")
+    assert (item.content, item.formatted.text) == ((OutputText(text="Hello"),), "Helo")
+
+
+def test_a_response_may_begin_an_item_that_the_conversation_has_already() -> None:
+    core = new_core()
+    feed(core, response("created"), added(ASSISTANT), output_item("added", ASSISTANT))
+    feed(core, part_event("response.output_text.delta", delta="Hi"))
+    assert core.conversation.item("item_a").formatted.text == "Hi"

@@ -1,0 +1,136 @@
+"""Tools with a handler: offered, run, answered, taken back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from tests.client.client_doubles import MemoryServer, client_of
+
+from duologue import Closed, ConfigurationError
+from duologue.protocol import ga
+
+pytestmark = pytest.mark.asyncio
+
+DEFINITION = {"name": "add", "parameters": {"type": "object"}}
+
+
+def call(server: MemoryServer, arguments: str, name: str = "add", call_id: str = "c1") -> None:
+    item = {"id": call_id, "type": "function_call", "name": name, "call_id": call_id}
+    item |= {"arguments": arguments, "status": "completed"}
+    server.begin()
+    server.send("response.output_item.done", response_id="resp_1", output_index=0, item=item)
+    server.finish()
+
+
+async def output(server: MemoryServer) -> Any:
+    await server.got("response.create")
+    item = (await server.got("conversation.item.create"))["item"]
+    assert item["call_id"] == "c1"
+    return json.loads(item["output"])
+
+
+async def test_a_coroutine_function_answers_and_the_next_response_is_asked_for() -> None:
+    server = MemoryServer()
+
+    async def add(arguments: dict[str, Any]) -> int:
+        return sum(arguments["numbers"])
+
+    async with client_of(server) as client:
+        assert (await client.add_tool(DEFINITION, add)) is not None
+        call(server, '{"numbers":[1,2]}')
+        assert await output(server) == 3
+    assert server.types() == ["session.update", "conversation.item.create", "response.create"]
+
+
+async def test_a_function_runs_in_a_thread_and_may_return_something_to_await() -> None:
+    server = MemoryServer()
+
+    async def later() -> str:
+        return "later"
+
+    async with client_of(server) as client:
+        client.add_tool(ga.FunctionTool(name="add"), lambda _: later())
+        call(server, "")
+        assert await output(server) == "later"
+
+
+async def test_what_goes_wrong_is_told_the_model() -> None:
+    server = MemoryServer()
+
+    def broken(_: dict[str, Any]) -> None:
+        raise RuntimeError
+
+    async with client_of(server) as client:
+        client.add_tool(DEFINITION, broken)
+        call(server, "{}")
+        assert await output(server) == {"error": "RuntimeError"}
+
+
+async def test_a_tool_that_was_taken_back_is_no_more() -> None:
+    server = MemoryServer()
+    async with client_of(server) as client:
+        client.add_tool(DEFINITION, lambda _: None)
+        await client.remove_tool("add")
+        assert [event["session"].get("tools") for event in server.received] == [
+            [{"type": "function", **DEFINITION}],
+            [],
+        ]
+        call(server, "{}")
+        assert await output(server) == {"error": 'Tool "add" has not been added'}
+
+
+async def test_leaving_stops_the_tools_that_run() -> None:
+    server = MemoryServer()
+    running, stopped = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: dict[str, Any]) -> None:
+        running.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    async with client_of(server) as client:
+        client.add_tool(DEFINITION, slow)
+        call(server, "{}")
+        await running.wait()
+    assert stopped.is_set()
+
+
+async def test_a_definition_that_is_none_is_refused() -> None:
+    client = client_of(MemoryServer())
+    with pytest.raises(ConfigurationError, match="definition"):
+        client.add_tool({"name": 1}, lambda _: None)
+
+
+async def test_changes_before_the_session_are_sent_by_connect() -> None:
+    server = MemoryServer()
+    client = client_of(server, voice="marin")
+    pending = client.update_session(instructions="Be brief.")
+    client.add_tool(DEFINITION, lambda _: None)
+    with pytest.raises(Closed, match="connect"):
+        await pending
+    async with client:
+        (event,) = server.received
+        assert event["session"] == {
+            "type": "realtime",
+            "instructions": "Be brief.",
+            "audio": {"output": {"voice": "marin"}},
+            "tools": [{"type": "function", **DEFINITION}],
+        }
+
+
+async def test_a_refused_change_is_not_repeated() -> None:
+    server = MemoryServer()
+    async with client_of(server, voice="marin") as client:
+        server.answers["session.update"] = server.refuse
+        client.update_session(instructions="x")
+        await client.wait_for_next("error", timeout=5)
+        client.update_session(max_output_tokens=7, full=True)
+        told = (await server.got("session.update", 3))["session"]
+        assert told["max_output_tokens"] == 7
+        assert "instructions" not in told
+        assert told["audio"]["output"]["voice"] == "marin"

@@ -1,0 +1,102 @@
+"""Memory has a bound: the oldest audio goes first, then the oldest items."""
+
+from __future__ import annotations
+
+import itertools
+from base64 import b64encode
+from typing import TYPE_CHECKING
+
+from tests.session.session_events import added, feed, message, output_item, part_event, server
+
+from duologue.protocol import ga
+from duologue.session.client_session import ClientSession
+from duologue.session.retention import KEEP_ALL, KEEP_NO_AUDIO, Retention
+from duologue.session.updates import ConversationUpdated
+
+if TYPE_CHECKING:
+    from duologue.session.updates import Update
+
+SECOND = bytes(48_000)
+
+
+def new_core(retention: Retention) -> ClientSession:
+    numbers = itertools.count(1)
+    return ClientSession(new_id=lambda kind: f"{kind}_{next(numbers)}", retention=retention)
+
+
+def speak(core: ClientSession, item_id: str, seconds: int) -> list[Update]:
+    item = message(item_id, "assistant", status="in_progress")
+    feed(core, output_item("added", item), added(item))
+    sound = b64encode(SECOND).decode()
+    event = part_event("response.output_audio.delta", item_id=item_id, delta=sound)
+    return [update for _ in range(seconds) for update in feed(core, event)]
+
+
+def sizes(core: ClientSession) -> list[int]:
+    return [len(item.formatted.audio) // len(SECOND) for item in core.conversation]
+
+
+def test_the_oldest_audio_is_forgotten_and_its_words_stay() -> None:
+    core = new_core(Retention(audio_minutes=0.1))
+    speak(core, "a", 4)
+    feed(core, part_event("response.output_text.delta", item_id="a", delta="words"))
+    speak(core, "b", 2)
+    assert sizes(core) == [4, 2]
+    speak(core, "c", 1)
+    assert sizes(core) == [0, 2, 1]
+    assert core.conversation.item("a").formatted.text == "words"
+    speak(core, "d", 20)
+    assert sizes(core) == [0, 0, 0, 0]
+
+
+def test_everything_is_kept_when_it_is_asked_for() -> None:
+    core = new_core(KEEP_ALL)
+    speak(core, "a", 20)
+    assert sizes(core) == [20]
+    core.append_audio(SECOND, 1.0)
+    feed(core, server("session.updated", session={"type": "realtime", "audio": {"output": {}}}))
+    assert core.input_audio.sent_ms == 1000
+
+
+def test_without_audio_each_delta_is_still_told() -> None:
+    core = new_core(KEEP_NO_AUDIO)
+    updates = speak(core, "a", 3)
+    told = [u.delta.audio for u in updates if isinstance(u, ConversationUpdated) and u.delta]
+    assert told == [SECOND] * 3
+    assert sizes(core) == [0]
+
+
+def test_what_the_user_said_is_counted_by_itself() -> None:
+    core = new_core(Retention(audio_minutes=0.1))
+    speak(core, "a", 6)
+    for number in range(4):
+        core.append_audio(SECOND * 2, 1.0)
+        core.send(ga.InputAudioBufferCommitEvent(), 1.0)
+        item = message(f"u{number}") | {"content": [{"type": "input_audio", "transcript": None}]}
+        feed(core, server("input_audio_buffer.committed", item_id=f"u{number}"), added(item))
+    assert sizes(core) == [6, 0, 2, 2, 2]
+
+
+def test_deleted_audio_makes_room() -> None:
+    core = new_core(Retention(audio_minutes=0.1))
+    speak(core, "a", 5)
+    feed(core, server("conversation.item.deleted", item_id="a"))
+    speak(core, "b", 5)
+    assert sizes(core) == [5]
+
+
+def test_the_oldest_items_are_forgotten() -> None:
+    core = new_core(Retention(items=2))
+    for item_id in "abc":
+        feed(core, added(message(item_id)))
+    assert [item.id for item in core.conversation] == ["b", "c"]
+
+
+def test_another_format_counts_in_its_own_bytes() -> None:
+    core = new_core(Retention(audio_minutes=0.1))
+    audio = {"output": {"format": {"type": "audio/pcmu"}}}
+    feed(core, server("session.updated", session={"type": "realtime", "audio": audio}))
+    speak(core, "a", 1)
+    assert len(core.conversation.item("a").formatted.audio) == 48_000
+    speak(core, "b", 1)
+    assert sizes(core) == [0, 1]

@@ -1,0 +1,111 @@
+"""A client's core and the embedded server's, joined without a network."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from duologue.protocol import codec, ga
+from duologue.server.session.commands import Command, Respond, Transcribe
+from duologue.server.session.session import ServerSession
+from duologue.session.client_session import ClientSession
+
+if TYPE_CHECKING:
+    from duologue.session.updates import Update
+
+
+TRANSCRIBING = ga.RealtimeSession(
+    audio=ga.AudioConfig(
+        input=ga.AudioInput(transcription=ga.AudioTranscription(model="whisper-1"))
+    )
+)
+"""Without it the server keeps the user's words for itself."""
+
+
+class TwoEnds:
+    """Both ends; what the server says waits on the line until `deliver` is called."""
+
+    def __init__(self) -> None:
+        server_ids, client_ids = itertools.count(1), itertools.count(1)
+        self.server = ServerSession(
+            model="gpt-realtime",
+            score=lambda frame: 1.0 if any(frame) else 0.0,
+            new_id=lambda prefix: f"{prefix}_{next(server_ids)}",
+            asked=TRANSCRIBING,
+        )
+        self.client = ClientSession(new_id=lambda kind: f"{kind}_c{next(client_ids)}")
+        self.updates: list[Update] = []
+        self.responding: list[str] = []
+        self.transcribing: list[str] = []
+        self._line: list[ga.KnownServerEvent] = []
+        self.deliver()
+
+    def send(self, event: ga.AnyClientEvent) -> None:
+        """Let the client send an event, and the server take it."""
+        self.client.send(event, 1.0)
+        self.settle()
+
+    def settle(self) -> None:
+        """Hand over what the client has to send; the server's answers go on the line."""
+        for event in self.client.events_to_send():
+            self.server.receive(codec.decode(codec.encode(event), direction="client"))
+        self._line += self.server.take_events(1.0)
+        for command in self.server.take_commands():
+            self._note(command)
+
+    def deliver(self, count: int | None = None) -> None:
+        """Let the client take so many of the server's events, or all that come."""
+        self.settle()
+        while self._line and count != 0:
+            event = self._line.pop(0)
+            self.updates += self.client.receive(codec.decode(codec.encode(event)), 1.0)
+            count = None if count is None else count - 1
+            self.settle()
+
+    def _note(self, command: Command) -> None:
+        if isinstance(command, Respond):
+            self.responding.append(command.response_id)
+        elif isinstance(command, Transcribe):
+            self.transcribing.append(command.item_id)
+
+
+def mirrored(client: ClientSession) -> list[dict[str, Any]]:
+    """Return the items that the client believes in."""
+    return [
+        _told(item.wire, item.status) | {"content": _content(item.content)}
+        for item in client.conversation
+    ]
+
+
+def held(server: ServerSession) -> list[dict[str, Any]]:
+    """Return the items that the server holds; the client learns no words of one that was cut."""
+    told: list[dict[str, Any]] = []
+    for stored in server.conversation.stored():
+        item = stored.current
+        content = item.content if isinstance(item, ga.Message) else []
+        parts = _content(tuple(content))
+        if stored.is_truncated:
+            parts = [(kind, "" if kind == "output_audio" else words) for kind, words in parts]
+        status = item.status if isinstance(item, ga.Message | ga.FunctionCall) else "completed"
+        told.append(_told(item, status if isinstance(status, str) else None) | {"content": parts})
+    return told
+
+
+def _told(item: ga.Item, status: str | None) -> dict[str, Any]:
+    call = (item.name, item.arguments) if isinstance(item, ga.FunctionCall) else None
+    role = item.role if isinstance(item, ga.Message) else None
+    return {"id": item.id, "role": role, "call": call, "status": status}
+
+
+def _content(parts: tuple[ga.ContentPart, ...]) -> list[tuple[str, str]]:
+    return [(str(part.__struct_config__.tag), _words(part)) for part in parts]
+
+
+def _words(part: ga.ContentPart) -> str:
+    match part:
+        case ga.InputText(text=str(words)) | ga.OutputText(text=str(words)):
+            return words
+        case ga.InputAudio(transcript=str(words)) | ga.OutputAudio(transcript=str(words)):
+            return words
+        case _:
+            return ""
