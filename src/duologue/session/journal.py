@@ -65,6 +65,7 @@ class Journal:
 
     __slots__ = (
         "_audio",
+        "_forgotten",
         "_joined",
         "_measured",
         "_start_audio",
@@ -95,6 +96,7 @@ class Journal:
         self._joined: dict[tuple[int, int], tuple[int, str]] = {}
         self._audio = (0, audio)
         self._measured = (0, len(audio))
+        self._forgotten = 0
 
     def add_part(self, index: int, base: ContentPart, words: str | None) -> None:
         """Note that a part began."""
@@ -168,8 +170,10 @@ class Journal:
         """Drop the audio that came until now, and what will come."""
         self.is_forgotten = True
         self._audio = (0, b"")
-        for at in self._sounding(0, len(self.entries)):
+        length = len(self.entries)
+        for at in self._sounding(self._forgotten, length):
             self.entries[at] = (AUDIO, self.entries[at][1], b"")
+        self._forgotten = length
 
     def folded(self, *, audio: bytes | None = None, **words: str | None) -> Journal:
         """Return a journal that begins here; `words` and `audio` replace what was said."""
