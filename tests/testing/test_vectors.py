@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.doc_blocks import blocks
 
 from duologue.testing.vectors import BadVectors, check, load, main
 
@@ -115,3 +119,14 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "Exit status" in capsys.readouterr().out
+
+
+def test_the_command_on_the_page_runs() -> None:
+    (line,) = blocks("conversation.md", "sh")
+    python, *arguments = shlex.split(line)
+    assert python == "python"
+    root = FILE.parents[2]
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("133 of 133 hold (ga)\n")
