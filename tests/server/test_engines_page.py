@@ -7,6 +7,8 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,31 +25,44 @@ PAGE = "server/engines.md"
 TEXT = " ".join((DOCS / PAGE).read_text().split())
 
 
+@asynccontextmanager
+async def serving(line: str, **options: Any) -> AsyncGenerator[tuple[str, str]]:
+    """Run a command of the page on a free port; yield what it says of its stages, and its URL."""
+    program, *arguments = shlex.split(line)
+    assert program == "duologue"
+    command = [sys.executable, "-m", "duologue.cli", *arguments, "--port", "0"]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, **options
+    )
+    try:
+        assert process.stdout is not None
+        _, stages, url = [(await process.stdout.readline()).decode() for _ in range(3)]
+        yield stages, url.split()[0]
+    finally:
+        process.terminate()
+        await process.communicate()
+
+
 @pytest.mark.asyncio
 async def test_the_commands_serve_an_endpoint_with_its_key() -> None:
-    [block] = blocks(PAGE, "sh")
-    exported, line = block.splitlines()
+    exported, line = blocks(PAGE, "sh")[0].splitlines()
     name, _, key = exported.removeprefix("export ").partition("=")
     async with endpoint() as there:
         there.chat(*chat({"content": "Hello from there."}))
         shown = line.replace("http://127.0.0.1:11434/v1", there.url)
-        program, *arguments = shlex.split(shown)
-        assert program == "duologue"
         assert there.url in shown
-        process = await asyncio.create_subprocess_exec(
-            *[sys.executable, "-m", "duologue.cli", *arguments, "--port", "0"],
-            stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, name: key},
-        )
-        try:
-            assert process.stdout is not None
-            _, stages, url = [(await process.stdout.readline()).decode() for _ in range(3)]
-            assert await outcomes(url.split()[0], "Hi") == ["Hello from there."]
-        finally:
-            process.terminate()
-            await process.communicate()
+        async with serving(shown, env={**os.environ, name: key}) as (stages, url):
+            assert await outcomes(url, "Hi") == ["Hello from there."]
     assert "brain: llama3.2 at 127.0.0.1" in stages
     assert (there.asked[0].key, there.asked[0].body["model"]) == (key, "llama3.2")
+
+
+@pytest.mark.asyncio
+async def test_the_command_finds_a_stage_in_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "parrot.py").write_text(blocks(PAGE, "python")[0])
+    async with serving(blocks(PAGE, "sh")[1], cwd=tmp_path) as (stages, url):
+        assert "brain: parrot:Parrot" in stages
+        assert await outcomes(url, "Hi", "Ho") == ["1: Hi", "2: Ho"]
 
 
 @pytest.mark.asyncio

@@ -39,7 +39,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--stt", help="Who transcribes, likewise.  [default: as --brain]")
 @click.option("--tts", help="Who speaks, likewise.  [default: as --brain]")
 @click.option("--vad", help="Who detects speech, likewise.  [default: as --brain]")
-@click.option("--turn", help="Who ends turns under semantic_vad.  [default: as --brain]")
+@click.option("--turn", help="Who ends turns under semantic_vad.  [default: as --stt]")
 @click.option(
     "--api-key",
     envvar="DUOLOGUE_API_KEY",

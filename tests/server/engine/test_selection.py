@@ -216,6 +216,25 @@ async def test_stages_of_every_kind_are_mixed() -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
+    ("stages", "judges"),
+    [
+        ({"stt": "scripted:"}, False),
+        ({"brain": "http://host/v1#m", "vad": "scripted:"}, True),
+        ({"brain": "http://host/v1#m", "vad": "scripted:", "stt": "scripted:"}, False),
+        ({"stt": "http://host/v1"}, True),
+    ],
+)
+async def test_the_end_of_a_turn_is_judged_by_words_where_words_are_heard(
+    stages: dict[str, Any], judges: bool
+) -> None:
+    """A script's transcripts would be used up by the pauses within turns."""
+    engine = await open_engine(**stages)
+    assert (engine.session().turn_detector is not None) is judges
+    await engine.close()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
     ("stages", "told"),
     [
         (

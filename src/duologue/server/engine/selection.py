@@ -59,17 +59,22 @@ async def open_engine(
         stt: Speech to text: a URI, a stage for all sessions, or a class.
         tts: Text to speech, likewise.
         vad: Voice activity detection: a URI, or what makes one for each session.
-        turn: End of turn under `semantic_vad`: a URI, a stage for all sessions, or a class.
+        turn: End of turn under `semantic_vad`: a URI, a stage for all sessions, or a class; left
+            open, it goes with speech to text, whose words it reads.
 
     Raises:
         ConfigurationError: If a stage is unknown, its script has a fault, or its packages or model
             files are missing.
     """
-    given = {"transcriber": stt, "synthesizer": tts, "vad": vad, "turn_detector": turn}
     follows = brain if isinstance(brain, str) else "scripted:"
-    chosen = {"brain": brain} | {
-        stage: _companion(follows, stage) if choice is None else choice
-        for stage, choice in given.items()
+    # It reads the transcriber's words; in each pause, for which a script has none.
+    reads = stt if isinstance(stt, str) else follows
+    chosen: dict[str, object] = {
+        "brain": brain,
+        "transcriber": _companion(follows, "transcriber") if stt is None else stt,
+        "synthesizer": _companion(follows, "synthesizer") if tts is None else tts,
+        "vad": _companion(follows, "vad") if vad is None else vad,
+        "turn_detector": _companion(reads, "turn_detector") if turn is None else turn,
     }
     if _parsed(follows)[0] in _TRANSLATING:
         chosen["translator"] = follows
