@@ -83,11 +83,11 @@ _OPENAI_PYTHON_BETA_NOTES: Final = """\
 """
 
 _OPENAI_JAVASCRIPT: Final = """\
-`OPENAI_BASE_URL=https://localhost:8443/v1` and `OPENAI_API_KEY`; `NODE_EXTRA_CA_CERTS` names the
-  certificate of whoever ends TLS in front of the server"""
+`duologue serve --tls self-signed`, then `OPENAI_BASE_URL=https://127.0.0.1:8080/v1`,
+  `OPENAI_API_KEY`, and `NODE_EXTRA_CA_CERTS` as the server says"""
 
 _OPENAI_JAVASCRIPT_NOTES: Final = """\
-- It makes `wss:` of any address, so something must end TLS in front of the server.
+- It makes `wss:` of any address, so the server needs TLS: its own, or that of a proxy before it.
 - Its package asks for Node 22; it works on Node 20 as well.
 """
 

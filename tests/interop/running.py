@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
 from asyncio.subprocess import PIPE
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from tests.interop.clients import ENVIRONMENTS
 from tests.interop.scene import AUDIO, KEY, make_server
-from tests.interop.tls import tls_front
 
 from duologue.protocol import ga
 
@@ -56,24 +53,15 @@ async def run(client: Client) -> Outcome:
     Raises:
         FileNotFoundError: If the client is not installed.
     """
-    server = make_server()
-    async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        await stack.enter_async_context(server)
-        url, trust = server.url, dict[str, str]()
-        if client.needs_tls:
-            url, certificate = await stack.enter_async_context(tls_front(url, folder))
-            trust = {"NODE_EXTRA_CA_CERTS": str(certificate)}
-        environment = (
-            os.environ
-            | trust
-            | {
-                "INTEROP_URL": url,
-                "INTEROP_KEY": KEY,
-                "INTEROP_AUDIO": str(AUDIO),
-                "PYTHONPATH": "",  # a client sees its own environment only
-            }
-        )
+    async with make_server(secure=client.needs_tls) as server:
+        environment = os.environ | {
+            "INTEROP_URL": server.url,
+            "INTEROP_KEY": KEY,
+            "INTEROP_AUDIO": str(AUDIO),
+            "PYTHONPATH": "",  # a client sees its own environment only
+        }
+        if server.ca_file is not None:
+            environment["NODE_EXTRA_CA_CERTS"] = str(server.ca_file)
         try:
             driver = await asyncio.create_subprocess_exec(
                 *client.command, cwd=DRIVERS, env=environment, stdout=PIPE, stderr=PIPE

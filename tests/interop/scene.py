@@ -35,6 +35,7 @@ class Ear:
         yield next((words for sound, words in self._known if sound in pcm), "something")
 
 
-def make_server() -> LocalServer:
-    """Return the server, to be entered."""
-    return LocalServer(f"scripted:{_SCRIPT}", stt=Ear(), api_key=KEY)
+def make_server(*, secure: bool) -> LocalServer:
+    """Return the server, to be entered; a secure one makes its own certificate."""
+    tls = "self-signed" if secure else None
+    return LocalServer(f"scripted:{_SCRIPT}", stt=Ear(), tls=tls, api_key=KEY)
