@@ -135,6 +135,9 @@ async def test_the_dialect_goes_with_the_request_and_has_to_exist() -> None:
         RealtimeAPI(connector=MemoryServer().connect, dialect=wrong)
     with pytest.raises(ConfigurationError, match="temperature"):
         RealtimeClient(connector=MemoryServer().connect, temperature=0.5)
+    config = beta.SessionConfig(temperature=0.5)
+    with pytest.raises(ConfigurationError, match="temperature"):
+        RealtimeClient(connector=MemoryServer().connect, session=config)
 
 
 async def test_a_transcription_session_is_not_told_the_defaults() -> None:

@@ -111,6 +111,8 @@ def session_config(
     if session is not None and not isinstance(session, RealtimeSession):
         from duologue.client.beta import session_in_ga  # noqa: PLC0415  # only where beta is spoken
 
+        if dialect == "ga":
+            _refuse_temperature(session.temperature)
         session = session_in_ga(session)
     if not keywords:
         return session
@@ -165,9 +167,14 @@ def _renamed(keywords: SessionKeywords, dialect: Dialect) -> dict[str, object]:
         told[name] = _FORMATS[told[name]]
     if "temperature" in told:
         if dialect == "ga":
-            raise ConfigurationError("GA has no temperature: leave it out, or connect in beta")
+            _refuse_temperature(told["temperature"])
         told["extra"] = {"temperature": told.pop("temperature")}
     return told
+
+
+def _refuse_temperature(value: object) -> None:
+    if not isinstance(value, UnsetType):
+        raise ConfigurationError("GA has no temperature: leave it out, or connect in beta")
 
 
 def _or_new(value: M | UnsetType, new: M) -> M:
