@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from duologue.audio.streams import AudioStream, encoder
 from duologue.protocol import ga
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from duologue.server.session.plan import ResponsePlan
 
 __all__ = ["ResponseWriter"]
+
+DELTA_CHARS: Final = 16
+"""Arguments come whole from a brain, and go out in pieces: clients must be able to join them."""
+
+MAX_DELTAS: Final = 64
+"""Long arguments go out in larger pieces."""
 
 
 class _Place(TypedDict):
@@ -144,10 +150,13 @@ class ResponseWriter:
             "output_index": len(self._output) - 1,
             "call_id": call_id,
         }
-        event_id = self._new_id("event")
-        self._emit(
-            ga.ResponseFunctionCallArgumentsDeltaEvent(event_id=event_id, delta=arguments, **place)
-        )
+        size = max(DELTA_CHARS, len(arguments) // MAX_DELTAS)
+        for start in range(0, len(arguments), size):
+            event_id = self._new_id("event")
+            delta = arguments[start : start + size]
+            self._emit(
+                ga.ResponseFunctionCallArgumentsDeltaEvent(event_id=event_id, delta=delta, **place)
+            )
         event_id = self._new_id("event")
         self._emit(
             ga.ResponseFunctionCallArgumentsDoneEvent(
