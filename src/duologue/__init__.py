@@ -14,6 +14,7 @@ from duologue._version import __version__
 if TYPE_CHECKING:
     from duologue.client.api import RealtimeAPI
     from duologue.client.client import RealtimeClient
+    from duologue.client.context import ToolContext
     from duologue.client.handlers import RealtimeEventHandler
     from duologue.client.handles import Pending, ResponseHandle
     from duologue.errors import (
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         RemoteProtocolError,
         ResponseFailed,
         ServerError,
+        ToolFailed,
     )
     from duologue.session.conversation import RealtimeConversation
     from duologue.session.formatted import FormattedItem, FormattedProperty, FormattedTool
@@ -78,6 +80,8 @@ __all__ = [
     "ResponseHandle",
     "Retention",
     "ServerError",
+    "ToolContext",
+    "ToolFailed",
     "Update",
     "__version__",
 ]
@@ -85,6 +89,7 @@ __all__ = [
 _MODULES: Final = {
     "duologue.client.api": ("RealtimeAPI",),
     "duologue.client.client": ("RealtimeClient",),
+    "duologue.client.context": ("ToolContext",),
     "duologue.client.handlers": ("RealtimeEventHandler",),
     "duologue.client.handles": ("Pending", "ResponseHandle"),
     "duologue.session.conversation": ("RealtimeConversation",),

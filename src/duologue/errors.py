@@ -10,6 +10,7 @@
     │   └── DecodeError        ... with a frame that is no event at all
     ├── ServerError            the API answered with an `error` event
     ├── ResponseFailed         a response ended as `failed`
+    ├── ToolFailed             a tool of yours did not answer the model's call
     ├── EngineFailed           a stage of a server's engine could not do its work
     ├── HandshakeRefused       the server answered the upgrade with an HTTP error
     ├── ConnectionLost         the connection could not be made, or ended unasked
@@ -38,6 +39,7 @@ __all__ = [
     "RemoteProtocolError",
     "ResponseFailed",
     "ServerError",
+    "ToolFailed",
 ]
 
 
@@ -150,6 +152,25 @@ class ResponseFailed(DuologueError):
     def __str__(self) -> str:
         reason = self.message or self.code or "no reason given"
         return f"response {self.response_id} failed: {reason}"
+
+
+class ToolFailed(DuologueError):
+    """A tool did not answer a call: it raised, took too long, or its arguments do not fit.
+
+    The model is told the reason. What the tool raised is the `__cause__`.
+    """
+
+    def __init__(self, name: str, call_id: str, reason: str) -> None:
+        super().__init__(name, call_id, reason)
+        self.name = name
+        """The tool, as the model called it."""
+        self.call_id = call_id
+        """The call."""
+        self.reason = reason
+        """What the model is told."""
+
+    def __str__(self) -> str:
+        return f"tool {self.name!r} failed: {self.reason}"
 
 
 class EngineFailed(DuologueError):

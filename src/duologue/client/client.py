@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self, Unpack
 
 from duologue.client.config import SessionKeywords, session_config
+from duologue.client.context import CallContext, ToolContext
 from duologue.client.driver import Driver, Setup
 from duologue.client.endpoint import DEFAULT_MODEL, DEFAULT_URL, endpoint
 from duologue.client.link import websocket_connector
-from duologue.client.sending import Sending
+from duologue.client.offering import Offering
 from duologue.client.tools import Tools
 from duologue.client.words import words_of
 from duologue.errors import Closed, LocalProtocolError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from duologue.session.conversation import RealtimeConversation
     from duologue.session.formatted import FormattedItem
     from duologue.session.requests import ResponseState
+    from duologue.session.tools import ToolCall
     from duologue.session.updates import Update
 
 __all__ = ["RealtimeClient", "Statistics"]
@@ -53,7 +55,7 @@ class Statistics:
     """Callbacks that raised."""
 
 
-class RealtimeClient(Sending):
+class RealtimeClient(Offering):
     """One conversation over a WebSocket.
 
     `async with` connects, waits for `session.created`, sends the session keywords if there are any
@@ -105,7 +107,8 @@ class RealtimeClient(Sending):
         words = words_of(dialect)
         start = words.start(session_config(session, keywords, dialect=dialect))
         configuration = Configuration(start, is_full=dialect == "beta")
-        super().__init__(Setup(words, configuration, Tools(), retention, validate))
+        tools = Tools(self._context)
+        super().__init__(Setup(words, configuration, tools, retention, validate))
         if connector is None:
             target = endpoint(url, api_key=api_key, model=model, headers=headers, dialect=dialect)
             connector = websocket_connector(target, connect_timeout=connect_timeout)
@@ -209,6 +212,9 @@ class RealtimeClient(Sending):
         """Return the state of the client's queues."""
         reader, dispatcher = self._driver.reader, self._registry.dispatcher
         return Statistics(len(reader), reader.dropped, dispatcher.dropped, dispatcher.failures)
+
+    def _context(self, call: ToolCall) -> CallContext:
+        return ToolContext(client=self, call_id=call.call_id, item=call.item)
 
     async def _configure(self, config: RealtimeSession) -> None:
         limit = asyncio.timeout(self._timeout)

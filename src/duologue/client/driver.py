@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from duologue.client.registry import Registry
     from duologue.client.tools import Tools
     from duologue.client.words import Words
-    from duologue.errors import DecodeError
+    from duologue.errors import DecodeError, ToolFailed
     from duologue.protocol.ga import ResponseCreateEvent
     from duologue.protocol.model import Event, UnknownEvent
     from duologue.session.commands import Command
@@ -73,6 +73,7 @@ class Driver:
             validates=setup.validates,
             retention=setup.retention,
             runs_tool=setup.runs_tool,
+            tool_policy=setup.tools.policy,
         )
         self.waiters: Final = Waiters()
         self.reader: Final[Reader[Update]] = Reader()
@@ -100,6 +101,7 @@ class Driver:
     async def open(self, connector: Connector) -> None:
         """Connect; the session may have begun when this returns."""
         self.was_opened = True
+        self._tools.open()
         await self.link.open(connector)
         self._send_waiting()
 
@@ -158,7 +160,7 @@ class Driver:
         if not meanings:
             self._step(self.core.receive(event, now))
             return
-        updates = [update for meaning in meanings for update in self.core.take(meaning)]
+        updates = [update for meaning in meanings for update in self.core.take(meaning, now)]
         self._step([*updates, RealtimeEvent("server", event, now, meanings)])
 
     def on_undecodable(self, error: DecodeError) -> None:
@@ -201,6 +203,8 @@ class Driver:
             self.waiters.settle(record)
         for call in self.core.tools.take_new():
             self._tools.start(call)
+        for call_id in self.core.tools.take_given_up():
+            self._tools.cancel(call_id)
         with contextlib.suppress(Closed, ConnectionLost):  # told by `on_end`
             self._send_waiting()
         self._set_timer()
@@ -233,12 +237,11 @@ class Driver:
             self.waiters.settle(record)
         self.waiters.pulse()
 
-    def _answer(self, call: ToolCall, output: str) -> None:
-        """Send what a tool returned."""
+    def _answer(self, call: ToolCall, output: str, error: ToolFailed | None) -> None:
+        """Send what a tool returned; tell the application if it failed."""
         if self.ending is None:
             self.core.answer_call(call.call_id, output, self._now())
-            with contextlib.suppress(Closed, ConnectionLost):  # told by `on_end`
-                self._send_waiting()
+            self._step([] if error is None else [ErrorUpdate(error)])
 
     def _take_settled(self) -> list[Command | ResponseRequest]:
         commands = self.core.take_commands()

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, cast, get_args, get_origin, get_type_h
 
 import msgspec
 
+from duologue.client.context import CallContext, ToolContext
 from duologue.errors import ConfigurationError
 from duologue.protocol.ga import FunctionTool
 from duologue.protocol.model import UNSET
@@ -40,7 +41,12 @@ class ToolFunction:
     """A function that a model may call."""
 
     def __init__(
-        self, function: Callable[..., Any], *, name: str | None = None, about: str | None = None
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        about: str | None = None,
+        context: type[CallContext] = ToolContext,
     ) -> None:
         """Read the function's signature.
 
@@ -48,6 +54,7 @@ class ToolFunction:
             function: Called with keywords; a parameter without a type takes any JSON.
             name: What the model calls it, instead of its own name.
             about: What the model is told of it, instead of the docstring's text.
+            context: The class of the parameter that tells of the call.
 
         Raises:
             ConfigurationError: If a parameter is positional-only, collects arguments, or has a type
@@ -57,6 +64,11 @@ class ToolFunction:
         self._name: str = name or getattr(function, "__name__", "") or "tool"
         text, told = _docstring(function)
         parameters = _parameters(function, self._name, told)
+        self._about_call = [key for key, (kind, _) in parameters.items() if _is_context(kind)]
+        for key in self._about_call:
+            if parameters.pop(key)[0] is not context:
+                text = f"tool {self._name!r}: {key} is the {context.__qualname__} of another client"
+                raise ConfigurationError(f"{text}: take that of {context.__module__}")
         self._arguments = msgspec.defstruct(
             "Arguments",
             [
@@ -72,11 +84,12 @@ class ToolFunction:
         )
         """What the session is told."""
 
-    def read(self, arguments: str) -> dict[str, Any]:
+    def read(self, arguments: str, context: CallContext | None = None) -> dict[str, Any]:
         """Return the keywords to call the function with.
 
         Args:
             arguments: A JSON object, as the model wrote it; empty text counts as `{}`.
+            context: Given to the parameter that asks for it.
 
         Raises:
             ArgumentsInvalid: If they do not fit.
@@ -86,7 +99,8 @@ class ToolFunction:
         except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
             raise ArgumentsInvalid(str(error)) from None
         values = {key: getattr(found, key) for key in found.__struct_fields__}
-        return {key: value for key, value in values.items() if value is not UNSET}
+        told = dict.fromkeys(self._about_call, context)
+        return {key: value for key, value in values.items() if value is not UNSET} | told
 
     def _schema(self) -> dict[str, Any]:
         try:
@@ -114,7 +128,7 @@ def written(result: object) -> str:
         TypeError: If it is nothing that JSON can say.
     """
     if isinstance(result, str):
-        return result
+        return result.encode(errors="replace").decode()  # half a surrogate pair cannot be sent
     return msgspec.json.encode(result, enc_hook=_write_foreign).decode()
 
 
@@ -140,6 +154,10 @@ def _parameters(
         extra = _default_schema(parameter.default)
         found[key] = (_annotated(kind, about, extra), parameter.default)
     return found
+
+
+def _is_context(kind: Any) -> bool:  # noqa: ANN401  # types
+    return isinstance(kind, type) and issubclass(kind, CallContext)
 
 
 def _annotated(kind: Any, about: str | None, extra: dict[str, Any] | None) -> Any:  # noqa: ANN401  # types

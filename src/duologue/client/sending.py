@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack
 
-from duologue.client.config import SessionKeywords, function_tool, session_config
+from duologue.client.config import SessionKeywords, session_config
 from duologue.client.driver import Driver, Setup
 from duologue.client.handlers import RealtimeEventHandler
 from duologue.client.handles import Pending, ResponseHandle
@@ -30,15 +30,13 @@ from duologue.session.commands import Command, CommandState
 from duologue.session.wire import id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from duologue.client.tools import ToolHandler
     from duologue.protocol import beta, ga
     from duologue.protocol.ga import (
         ContentPart,
         ConversationItemAdded,
         ConversationItemRetrieved,
-        FunctionTool,
         InputAudioBufferCommittedEvent,
         Item,
         KnownClientEvent,
@@ -129,37 +127,6 @@ class Sending(RealtimeEventHandler):
         if config is None:
             raise ConfigurationError("update_session needs a configuration, or keywords")
         return self._update(config, full=full)
-
-    def add_tool(
-        self, definition: FunctionTool | Mapping[str, Any], handler: ToolHandler
-    ) -> Pending[Session]:
-        """Offer the model a function, and answer its calls of it; the session is updated.
-
-        The calls of a response run side by side. When all are answered and the response has ended,
-        the next one is asked for. Calls of tools that stand in the configuration by hand are left
-        to the application; calls of names that nobody declared are answered with an error.
-
-        Args:
-            definition: Name, description and `parameters` (JSON Schema), as a struct or as JSON.
-            handler: Takes the arguments; see `ToolHandler`.
-
-        Raises:
-            ConfigurationError: If it has no name, or that of another tool.
-        """
-        tool = function_tool(definition)
-        change = self._setup.configuration.add(tool)
-        self._setup.tools.handlers[str(tool.name)] = handler
-        return self._update(change)
-
-    def remove_tool(self, name: str) -> Pending[Session]:
-        """Take back a tool; the session is updated.
-
-        Raises:
-            ConfigurationError: If it was not added.
-        """
-        change = self._setup.configuration.remove(name)
-        del self._setup.tools.handlers[name]
-        return self._update(change)
 
     def append_input_audio(self, audio: bytes | bytearray | memoryview) -> None:
         """Send what the user says, in the session's input format; nothing is sent of nothing.

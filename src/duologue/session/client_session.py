@@ -20,7 +20,6 @@ from duologue.protocol.formats import Format, format_named
 from duologue.protocol.ga import (
     ConversationItemCreateEvent,
     FunctionCall,
-    FunctionCallOutput,
     FunctionTool,
     InputAudioBufferAppendEvent,
     InputAudioBufferClearEvent,
@@ -32,6 +31,8 @@ from duologue.protocol.ga import (
     ResponseDoneEvent,
     ResponseOutputItemAddedEvent,
     ResponseOutputItemDoneEvent,
+    SemanticVad,
+    ServerVad,
     SessionCreatedEvent,
     SessionUpdatedEvent,
     SessionUpdateEvent,
@@ -41,10 +42,10 @@ from duologue.protocol.model import UNSET, UnknownEvent, UnsetType, replace
 from duologue.session.commands import Command, Commands
 from duologue.session.conversation import ROOT, RealtimeConversation
 from duologue.session.input_audio import InputAudio
-from duologue.session.requests import response_failed
+from duologue.session.requests import RequestState, response_failed
 from duologue.session.responses import Responses
 from duologue.session.retention import KEEP_RECENT, Retention
-from duologue.session.tools import ToolCalls
+from duologue.session.tools import ToolCalls, ToolPolicy, next_response
 from duologue.session.updates import ErrorUpdate, RealtimeEvent
 from duologue.session.wire import id_of
 
@@ -82,6 +83,7 @@ class ClientSession:
         retention: How much of the conversation is kept.
         runs_tool: Tells whether a call of a tool is answered here, by the tool's name and whether
             the server's configuration has one of that name.
+        tool_policy: Tells how the calls of a tool are answered.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class ClientSession:
         validates: bool = False,
         retention: Retention = KEEP_RECENT,
         runs_tool: Callable[[str, bool], bool] = lambda _name, _is_declared: False,
+        tool_policy: Callable[[str], ToolPolicy] = lambda _name: ToolPolicy(),
     ) -> None:
         self.new_id: Final = new_id
         self._validates = validates
@@ -101,7 +104,7 @@ class ClientSession:
         )
         self.responses: Final = Responses()
         self.commands: Final = Commands()
-        self.tools: Final = ToolCalls()
+        self.tools: Final = ToolCalls(tool_policy)
         self.session: Session | None = None
         """The configuration that holds, as the server last told it."""
         self.detects_turns = True
@@ -109,6 +112,8 @@ class ClientSession:
         self._growth: Final = self.conversation.growth
         self._outbox: list[AnyClientEvent] = []
         self._is_over = False
+        self._answers_turns = True
+        self._next_response: ResponseRequest | None = None
 
     def receive(self, event: AnyServerEvent, now: float) -> list[Update]:
         """Take a server event; return what it means to the application, in order."""
@@ -117,9 +122,9 @@ class ClientSession:
             update = grow(event)
             shown = RealtimeEvent("server", event, now)
             return [shown] if update is None else [update, shown]
-        return [*self.take(event), RealtimeEvent("server", event, now)]
+        return [*self.take(event, now), RealtimeEvent("server", event, now)]
 
-    def take(self, event: AnyServerEvent) -> list[Update]:
+    def take(self, event: AnyServerEvent, now: float) -> list[Update]:
         """Take a server event that is not shown: see `receive`.
 
         For who shows another event, of which this one is the meaning.
@@ -133,6 +138,9 @@ class ClientSession:
         answered = self.commands.receive(event)
         updates = self.conversation.receive(event, at_front=_is_at_front(answered))
         more = self._on(event)
+        if not self.responses.begins_apart(event):
+            self.tools.receive(event, now, answers_turns=self._answers_turns)
+        self._answer_calls(now)
         self._send_due()
         return updates if more is None else more
 
@@ -149,8 +157,6 @@ class ClientSession:
                 self.session = event.session
                 self._apply(event.session)
             case ResponseDoneEvent():
-                if self.tools.end(event.response):
-                    self.request_response(ResponseCreateEvent())
                 if self.responses.is_unasked_failure(event.response):
                     return [ErrorUpdate(response_failed(event.response))]
             case RealtimeErrorEvent():
@@ -201,15 +207,14 @@ class ClientSession:
         self._send_due()
 
     def answer_call(self, call_id: str, output: str, now: float) -> None:
-        """Send what a tool returned; when it was the last one, ask for the next response.
+        """Send what a tool returned, once; when it was the last one, ask for the next response.
 
         Raises:
             LocalProtocolError: If the session is over.
         """
-        item = FunctionCallOutput(call_id=call_id, output=output)
-        self.send(ConversationItemCreateEvent(item=item), now)
-        if self.tools.answer(call_id):
-            self.request_response(ResponseCreateEvent())
+        self._check_open()
+        self.tools.answer(call_id, output)
+        self._answer_calls(now)
 
     def append_audio(self, audio: bytes, now: float) -> None:
         """Note input audio that the caller sends by itself: the way of `send` without its cost.
@@ -236,11 +241,15 @@ class ClientSession:
 
     def next_deadline(self) -> float | None:
         """Return when `handle_deadline` wants to be called, on the clock of `now`."""
-        return None
+        return self.tools.deadline
 
     def handle_deadline(self, now: float) -> list[Update]:
         """Do what was due."""
-        raise AssertionError(f"no deadline was set, but one fired at {now}")
+        if self.tools.deadline is None:
+            raise AssertionError(f"no deadline was set, but one fired at {now}")
+        self.tools.expire()
+        self._answer_calls(now)
+        return []
 
     def end(self, error: ConnectionLost | Closed) -> None:
         """Take the end of the connection: nothing that is open will be answered."""
@@ -277,14 +286,27 @@ class ClientSession:
         self._outbox.append(ResponseCancelEvent(event_id=self.new_id("event"), response_id=named))
 
     def _on_output_item_done(self, event: ResponseOutputItemDoneEvent) -> None:
-        response = self.responses.get(event.response_id)
-        if not isinstance(event.item, FunctionCall) or (response and response.is_out_of_band):
+        if not isinstance(event.item, FunctionCall) or self.responses.is_apart(event.response_id):
             return
         told = self.session.tools if isinstance(self.session, RealtimeSession) else UNSET
         tools = [] if isinstance(told, UnsetType) else told
         names = {tool.name for tool in tools if isinstance(tool, FunctionTool)}
         if self._runs_tool(event.item.name, event.item.name in names):
             self.tools.add(event)
+
+    def _answer_calls(self, now: float) -> None:
+        """Send what the tools told, and ask for the next response if it is due."""
+        for item in self.tools.take_items():
+            self.send(ConversationItemCreateEvent(item=item), now)
+        if self.tools.take_response() and not self._will_respond:
+            self._next_response = self.request_response(next_response(self.session))
+
+    @property
+    def _will_respond(self) -> bool:
+        """Whether a response that waits its turn will take up the answers, anyway."""
+        asked = self._next_response
+        is_asked = asked is not None and asked.state is RequestState.QUEUED
+        return is_asked or self.responses.is_full
 
     def _note(self, event_id: str, event: KnownClientEvent) -> None:
         """Learn from an event that is being sent."""
@@ -312,7 +334,12 @@ class ClientSession:
             return
         audio_in, audio_out = session.audio.input, session.audio.output
         if audio_in and not isinstance(audio_in.turn_detection, UnsetType):
-            self.detects_turns = audio_in.turn_detection is not None
+            detection = audio_in.turn_detection
+            self.detects_turns = detection is not None
+            self._answers_turns = self.detects_turns and not (
+                isinstance(detection, ServerVad | SemanticVad)
+                and detection.create_response is False
+            )
         if audio_in and (format_in := _format(audio_in.format)):
             self.input_audio.set_format(format_in)
         if audio_out and (format_out := _format(audio_out.format)):

@@ -71,9 +71,23 @@ class Responses:
         """How many requests wait their turn."""
         return len(self._queue)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no further request may wait."""
+        return len(self._queue) >= MAX_QUEUED
+
     def get(self, response_id: str) -> ResponseState | None:
         """Return a response by its id."""
         return self._known.get(response_id)
+
+    def is_apart(self, response_id: str) -> bool:
+        """Tell whether a response is known to be beside the conversation."""
+        response = self._known.get(response_id)
+        return response is not None and response.is_out_of_band
+
+    def begins_apart(self, event: Event) -> bool:
+        """Tell whether an event begins a response beside the conversation."""
+        return isinstance(event, ResponseCreatedEvent) and self.is_apart(event.response.id or "")
 
     def request(self, event_id: str) -> ResponseRequest | None:
         """Return an open request by the id of its event."""
@@ -110,7 +124,7 @@ class Responses:
         request = ResponseRequest(event_id, event, is_scheduled=True)
         if request.is_out_of_band or not (self.active or self._queue):
             self._send(request)
-        elif len(self._queue) >= MAX_QUEUED:
+        elif self.is_full:
             raise LocalProtocolError(
                 f"{MAX_QUEUED} responses wait for their turn already: await some of them first"
             )

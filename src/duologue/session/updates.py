@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from duologue.errors import RemoteProtocolError, ResponseFailed, ServerError
+from duologue.errors import RemoteProtocolError, ResponseFailed, ServerError, ToolFailed
 from duologue.protocol.model import Event, UnknownEvent
 from duologue.session.formatted import FormattedItem
 from duologue.session.journal import Journal, Sound
@@ -86,10 +86,10 @@ class Interrupted(Struct, frozen=True, gc=False):
     """Where it began, on the clock of the session's input audio."""
 
 
-class ErrorUpdate(Struct, frozen=True, gc=False):
-    """An error that nobody awaits, of a command, a response or a frame; the session goes on."""
+class ErrorUpdate(Struct, frozen=True):  # collected: whoever raises the error makes a cycle
+    """An error that nobody awaits, of a command, response, frame or tool; the session goes on."""
 
-    error: ServerError | ResponseFailed | RemoteProtocolError
+    error: ServerError | ResponseFailed | RemoteProtocolError | ToolFailed
 
 
 class RealtimeEvent(Struct, frozen=True, gc=False):
