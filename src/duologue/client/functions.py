@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from functools import partial
 from typing import Annotated, Any, Final, cast, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -61,7 +62,7 @@ class ToolFunction:
                 that no schema can say.
         """
         self.function = function
-        self._name: str = name or getattr(function, "__name__", "") or "tool"
+        self._name: str = name or getattr(_plain(function), "__name__", "") or "tool"
         text, told = _docstring(function)
         parameters = _parameters(function, self._name, told)
         self._about_call = [key for key, (kind, _) in parameters.items() if _is_context(kind)]
@@ -135,12 +136,22 @@ def written(result: object) -> str:
 _EMPTY: Final = inspect.Parameter.empty
 
 
+def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what has the types and the docstring of a `partial` or of an object."""
+    while isinstance(function, partial):
+        function = function.func
+    if inspect.isroutine(function):
+        return function
+    called: Callable[..., Any] = type(function).__call__
+    return called
+
+
 def _parameters(
     function: Callable[..., Any], name: str, told: Mapping[str, str]
 ) -> dict[str, tuple[Any, Any]]:
     """Return type and default of each parameter."""
     try:
-        hints = get_type_hints(function, include_extras=True)
+        hints = get_type_hints(_plain(function), include_extras=True)
     except (NameError, TypeError) as error:
         text = f"the types of tool {name!r} cannot be read: {error}; import them at run time"
         raise ConfigurationError(text) from None
@@ -196,7 +207,7 @@ def _text_of(note: object) -> str | None:
 
 def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     """Return a docstring's text up to its sections, and what it says of each parameter."""
-    text = inspect.getdoc(function) or ""
+    text = inspect.getdoc(_plain(function)) or ""
     fields = {key: " ".join(about.split()) for key, about in _FIELD.findall(text)}
     if fields:
         first = _ANY_FIELD.search(text)
