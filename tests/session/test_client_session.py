@@ -219,14 +219,14 @@ def test_a_commit_of_nothing_is_no_fault_when_nobody_asked_for_it() -> None:
 def test_an_event_that_is_shown_otherwise_has_its_meaning() -> None:
     core = new_core()
     item = message("item_a", "assistant", status="in_progress")
-    core.take(added(item))
+    core.take(added(item), 1.0)
     about = {"item_id": "item_a", "response_id": "r", "output_index": 0, "content_index": 0}
     delta = server("response.output_text.delta", **about, delta="Hi")
-    (update,) = core.take(delta)
+    (update,) = core.take(delta, 1.0)
     assert isinstance(update, ConversationUpdated)
     assert update.item.formatted.text == "Hi"
     late = server("response.output_text.delta", **about | {"item_id": "item_z"}, delta="Hi")
-    assert core.take(late) == []
+    assert core.take(late, 1.0) == []
     assert core.take(server("future.event")) == []
 
 
