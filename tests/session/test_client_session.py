@@ -227,7 +227,7 @@ def test_an_event_that_is_shown_otherwise_has_its_meaning() -> None:
     assert update.item.formatted.text == "Hi"
     late = server("response.output_text.delta", **about | {"item_id": "item_z"}, delta="Hi")
     assert core.take(late, 1.0) == []
-    assert core.take(server("future.event")) == []
+    assert core.take(server("future.event"), 1.0) == []
 
 
 def test_an_item_that_was_sent_to_the_front_stands_there() -> None:
