@@ -355,6 +355,7 @@ def test_an_out_of_band_response_never_enters_the_conversation() -> None:
         core,
         response("created", conversation_id=None),
         output_item("added", ASSISTANT),
+        part_event("response.content_part.added", part={"type": "text", "text": ""}),
         part_event("response.output_text.delta", delta="aside"),
         output_item("done", message("item_a", "assistant", "aside", status="completed")),
     )
@@ -363,6 +364,40 @@ def test_an_out_of_band_response_never_enters_the_conversation() -> None:
     state = core.responses.get("resp_1")
     assert state is not None
     assert [item.snapshot().formatted.text for item in state.items] == ["aside"]
+
+
+@pytest.mark.parametrize("told", [{"conversation_id": "conv_1"}, {}])
+def test_what_a_response_says_is_in_the_conversation_though_no_server_announces_it(
+    told: dict[str, str],
+) -> None:
+    """As Hugging Face's speech-to-speech and CopilotKit's aimock do it."""
+    core = new_core()
+    feed(core, response("created", **told), output_item("added", ASSISTANT))
+    assert core.conversation.items == ()
+    part = part_event("response.content_part.added", part={"type": "text", "text": ""})
+    assert kinds(feed(core, part)) == [ConversationUpdated, ItemAppended]
+    updates = feed(core, part_event("response.output_text.delta", delta="Hello"))
+    assert deltas_of(updates) == [Delta(text="Hello")]
+    whole = message("item_a", "assistant", "Hello", status="completed")
+    updates = feed(core, output_item("done", whole), done(whole), added(whole))
+    assert kinds(updates).count(ItemCompleted) == 1
+    assert [item.formatted.text for item in core.conversation.items] == ["Hello"]
+
+
+def test_a_call_that_no_server_announces_is_in_the_conversation_when_it_is_done() -> None:
+    core = new_core()
+    call = {"id": "item_f", "type": "function_call", "call_id": "call_1", "name": "look"}
+    feed(core, response("created"), output_item("added", call | {"arguments": ""}))
+    updates = feed(core, output_item("done", call | {"arguments": "{}", "status": "completed"}))
+    assert kinds(updates) == [
+        ConversationUpdated,
+        ItemAppended,
+        ConversationUpdated,
+        ItemCompleted,
+    ]
+    tool = core.conversation.item("item_f").formatted.tool
+    assert tool is not None
+    assert tool.arguments == "{}"
 
 
 def test_what_was_streamed_before_the_item_was_added_is_kept() -> None:

@@ -100,9 +100,11 @@ class ClientSession:
         self._runs_tool = runs_tool
         self.input_audio: Final = InputAudio(retention)
         self.conversation: Final = RealtimeConversation(
-            clip_of=self.input_audio.take_clip, retention=retention
-        )
         self.responses: Final = Responses()
+            clip_of=self.input_audio.take_clip,
+            is_ours=self.responses.is_of_conversation,
+            retention=retention,
+        )
         self.commands: Final = Commands()
         self.tools: Final = ToolCalls(tool_policy)
         self.session: Session | None = None

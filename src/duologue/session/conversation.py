@@ -3,6 +3,8 @@
 Each event changes one item, at the same cost whatever the history. Events about items that nobody
 announced change nothing. Items of a response that the conversation never took in (an out-of-band
 response's, or a response's before they are added) are kept apart: only the response shows them.
+Servers that announce what the user says, but not what a response makes, are common: an item of the
+conversation's own response is in the conversation as soon as it has content.
 """
 
 from __future__ import annotations
@@ -61,6 +63,7 @@ class RealtimeConversation:
 
     Args:
         clip_of: Returns, once, what the user said in a message.
+        is_ours: Tells whether a response, by its id, is known to be one of the conversation.
         retention: How much is kept.
     """
 
@@ -68,10 +71,12 @@ class RealtimeConversation:
         self,
         *,
         clip_of: Callable[[str], bytes | None] = lambda _: None,
+        is_ours: Callable[[str], bool] = lambda _: False,
         retention: Retention = KEEP_RECENT,
     ) -> None:
         self._output_format: Format = PCM16
         self._clip_of = clip_of
+        self._is_ours = is_ours
         self._retention: Final = retention
         self._heard: Final = KeptAudio(retention.audio_bytes(PCM16.bytes_per_ms))
         self._spoken: Final = KeptAudio(_encoded(retention.audio_bytes(PCM16.bytes_per_ms)))
@@ -182,6 +187,16 @@ class RealtimeConversation:
                 return self._apart.pop(key)
         return None
 
+    def _take_in(self, item_id: str, response_id: str) -> list[Update]:
+        """Take in what a response of the conversation made, if the server did not announce it."""
+        key = (response_id, item_id)
+        if key not in self._apart or not self._is_ours(response_id):
+            return []
+        state = self._apart.pop(key)
+        self._place(state, None)
+        item = state.snapshot()
+        return [ConversationUpdated(item), ItemAppended(item)]
+
     def _place(self, state: ItemState, previous_item_id: object) -> None:
         """Put an item after the one named; at the end when that is unknown."""
         order = self._order
@@ -222,21 +237,23 @@ class RealtimeConversation:
 
     def _on_output_item_done(self, event: ResponseOutputItemDoneEvent) -> list[Update]:
         item_id = id_of(event.item) or ""
+        taken_in = self._take_in(item_id, event.response_id)
         state = self.find(item_id, event.response_id)
         if state is None:
             return []
         is_changed = state.finish(event.item)
         if not state.is_mirrored or (state.has_ended and not is_changed):
-            return []
+            return taken_in
         item = state.snapshot()
         completed = [ItemCompleted(item)] if state.is_completed and not state.has_ended else []
-        return [ConversationUpdated(item), *completed]
+        return [*taken_in, ConversationUpdated(item), *completed]
 
     def _on_part_added(self, event: ResponseContentPartAddedEvent) -> list[Update]:
         state = self.find(event.item_id, event.response_id)
-        if state is not None:
-            state.add_part(event.content_index, content_part(event.part))
-        return []
+        if state is None:
+            return []
+        state.add_part(event.content_index, content_part(event.part))
+        return self._take_in(event.item_id, event.response_id)
 
     def _on_text(self, event: ResponseTextDeltaEvent) -> ConversationUpdated | None:
         state = self.find(event.item_id, event.response_id)

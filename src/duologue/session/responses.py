@@ -89,6 +89,13 @@ class Responses:
         """Tell whether an event begins a response beside the conversation."""
         return isinstance(event, ResponseCreatedEvent) and self.is_apart(event.response.id or "")
 
+    def is_of_conversation(self, response_id: str) -> bool:
+        """Tell whether a response is known, and none that is out of band."""
+        known = self._known.get(response_id)
+        if known is None or known.is_out_of_band:
+            return False
+        return known.response.conversation_id is not None  # absent: the server tells it of none
+
     def request(self, event_id: str) -> ResponseRequest | None:
         """Return an open request by the id of its event."""
         return self._open.get(event_id)
