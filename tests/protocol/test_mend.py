@@ -39,6 +39,13 @@ def test_ids_and_indices_may_be_left_out() -> None:
     assert isinstance(part, ga.ResponseContentPartAddedEvent)
 
 
+def test_a_commit_may_leave_out_which_message_it_became() -> None:
+    event = read("input_audio_buffer.committed", event_id="event_1")
+    assert isinstance(event, ga.InputAudioBufferCommittedEvent)
+    assert event.item_id == ""
+    assert isinstance(read("conversation.item.deleted", event_id="event_1"), UnknownEvent)
+
+
 def test_the_frame_of_a_mended_event_is_kept() -> None:
     frame = frame_of("input_audio_buffer.cleared")
     event = mend.read(frame)

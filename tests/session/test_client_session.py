@@ -135,6 +135,8 @@ def test_an_error_of_nobody_is_told_and_a_late_cancel_is_no_error() -> None:
     assert isinstance(update, ErrorUpdate)
     assert str(update.error) == "no (code=x, event_id=someone)"
     assert feed(core, error(None, "response_cancel_not_active")) == []
+    told = {"type": "input_audio_buffer_commit_empty", "message": "no", "code": None}
+    assert feed(core, server("error", error=told)) == []
 
 
 def test_an_error_without_an_id_refuses_what_its_code_means() -> None:

@@ -120,6 +120,33 @@ def test_responses_find_their_requests_by_metadata_and_conversation() -> None:
     assert core.responses.active is core.responses.get("resp_d")
 
 
+def test_a_server_that_repeats_no_metadata_answers_the_oldest_request() -> None:
+    core = new_core()
+    for topic in ("a", "b"):
+        ask(core, topic, ga.ResponseCreateParams(conversation="none", metadata={"topic": topic}))
+    feed(core, response("created", "resp_n", metadata=None))  # it does: this is none of ours
+    feed(core, response("created"), response("done", status="completed"))
+    assert [request.event_id for request in core.take_requests()] == ["a"]
+
+
+def test_a_busy_server_may_say_so_by_the_type_of_its_error() -> None:
+    core = new_core()
+    request = core.request_response(ga.ResponseCreateEvent(event_id="mine"))
+    feed(core, response("created", "resp_vad", metadata=None))
+    busy = {"type": "conversation_already_has_active_response", "message": "no"}
+    assert feed(core, server("error", error=busy | {"event_id": "mine"})) == []
+    assert request.state is RequestState.QUEUED
+
+
+def test_a_response_that_fails_for_no_code_says_the_type_of_its_error() -> None:
+    core = new_core()
+    details = {"type": "failed", "error": {"type": "response_failed", "code": None}}
+    (update,) = feed(core, response("done", status="failed", status_details=details))
+    assert isinstance(update, ErrorUpdate)
+    assert isinstance(update.error, ResponseFailed)
+    assert update.error.code == "response_failed"
+
+
 def test_a_response_that_nobody_asked_for_and_that_fails_is_told() -> None:
     core = new_core()
     details = {"type": "failed", "error": {"code": "rate_limit_exceeded", "message": "slow"}}

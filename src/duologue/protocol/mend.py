@@ -35,6 +35,9 @@ _LEFT_OUT: Final[dict[str, Json]] = {
 }
 """Fields that an event or item may lack without being less clear, and what stands for them."""
 
+_LEFT_OUT_OF: Final[dict[str, dict[str, Json]]] = {"input_audio_buffer.committed": {"item_id": ""}}
+"""The same for one type of event: a commit is done, whatever message it became."""
+
 
 def read(frame: bytes, *, dialect: Dialect = "ga") -> Event | UnknownEvent:
     """Return the server event of a frame, mended if that is what it takes.
@@ -69,7 +72,8 @@ def _mend(frame: bytes, dialect: Dialect) -> Event | None:
         struct = tags(codec.union_of(dialect)).get(kind) if isinstance(kind, str) else None
         if struct is None:
             return None
-        lifted = lift(body, struct, left_out=_LEFT_OUT)
+        left_out = _LEFT_OUT | _LEFT_OUT_OF.get(str(kind), {})
+        lifted = lift(body, struct, left_out=left_out)
         event = _converted(_raw_audio(lifted, struct), struct)
     except (ValueError, RecursionError, DecodeError):  # msgspec's errors are ValueErrors
         return None

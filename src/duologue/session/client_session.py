@@ -68,7 +68,8 @@ __all__ = ["ClientSession", "is_benign"]
 BENIGN_CODES: Final = frozenset({"response_cancel_not_active", "input_audio_buffer_commit_empty"})
 """Errors that tell of a race which does no harm.
 
-The response ended before the cancel came; the server had committed the audio already.
+The response ended before the cancel came; the server had committed the audio already. Some servers
+tell it as the error's type.
 """
 
 SentEvent = TypeVar("SentEvent", bound="KnownClientEvent")
@@ -99,8 +100,8 @@ class ClientSession:
         self._validates = validates
         self._runs_tool = runs_tool
         self.input_audio: Final = InputAudio(retention)
-        self.conversation: Final = RealtimeConversation(
         self.responses: Final = Responses()
+        self.conversation: Final = RealtimeConversation(
             clip_of=self.input_audio.take_clip,
             is_ours=self.responses.is_of_conversation,
             retention=retention,
@@ -356,7 +357,7 @@ class ClientSession:
             param=told.param or None,
             event_id=told.event_id or None,
         )
-        cause = error.event_id or self._cause_of(error.code or "") or ""
+        cause = error.event_id or self._cause_of(error.code or error.type) or ""
         self.input_audio.refuse_commit(cause)
         is_bound = self.responses.refuse(cause, error) or self.commands.fail(cause, error)
         return [] if is_bound or is_benign(error) else [ErrorUpdate(error)]
@@ -370,7 +371,7 @@ class ClientSession:
 
 def is_benign(error: Exception | None) -> bool:
     """Tell whether an error does no harm, so that only who awaits its command hears of it."""
-    return isinstance(error, ServerError) and error.code in BENIGN_CODES
+    return isinstance(error, ServerError) and bool(BENIGN_CODES & {error.code, error.type})
 
 
 def _is_at_front(answered: Command | None) -> bool:

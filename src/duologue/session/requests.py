@@ -174,4 +174,6 @@ def response_failed(response: Response) -> ResponseFailed:
     response_id = response.id or ""
     if not error:
         return ResponseFailed(response_id)
-    return ResponseFailed(response_id, code=error.code or None, message=error.message or "")
+    return ResponseFailed(
+        response_id, code=error.code or error.type or None, message=error.message or ""
+    )

@@ -21,6 +21,7 @@ from duologue.protocol.ga import (
     ResponseDoneEvent,
     ResponseOutputItemAddedEvent,
 )
+from duologue.protocol.model import UnsetType
 from duologue.session.bounded import remember
 from duologue.session.requests import RequestInput, RequestState, ResponseRequest, ResponseState
 from duologue.session.wire import id_of
@@ -42,7 +43,7 @@ MAX_QUEUED: Final = 64
 """Requests that may wait their turn: more means that nobody listens to what they bring."""
 
 BUSY: Final = "conversation_already_has_active_response"
-"""The code of the server's refusal in the race that the module tells of."""
+"""The code, or type, of the server's refusal in the race that the module tells of."""
 
 _BY_STATUS: Final[Mapping[object, RequestInput]] = {
     "cancelled": RequestInput.CANCELLED,
@@ -155,7 +156,8 @@ class Responses:
         if request is None:
             return False
         request.response = None
-        if error.code == BUSY and request.is_scheduled and self._is_busy(request):
+        is_busy = BUSY in {error.code, error.type}
+        if is_busy and request.is_scheduled and self._is_busy(request):
             request.advance(RequestInput.BUSY)
             waiting = (r for r in self._open.values() if r.state is RequestState.QUEUED)
             self._queue = deque(waiting)  # in the order in which they were asked for
@@ -243,6 +245,8 @@ class Responses:
     def _match(self, told: Response) -> ResponseRequest | None:
         waiting = [r for r in self._open.values() if r.state is RequestState.REQUESTED]
         same = [r for r in waiting if r.metadata == (told.metadata or {})]
+        if not same and isinstance(told.metadata, UnsetType):
+            same = waiting  # the server repeats no metadata
         is_apart = told.conversation_id is None
         exact = (r for r in same if r.is_out_of_band is is_apart)
         return next(exact, same[0] if same else None)
