@@ -16,7 +16,8 @@ VENV_CREATE := $(call venv,$(VENV))
 INSTALL := $(call install,$(VENV))
 
 INTEROP := tests/interop
-CLIENTS := .interop/openai-1.99/.done .interop/openai-agents/.done $(INTEROP)/node_modules/.done
+PEERS := .interop/openai-1.99/.done .interop/openai-agents/.done .interop/speech-to-speech/.done \
+  $(INTEROP)/node_modules/.done
 
 .PHONY: help setup demo test test-models interop compatibility check format docs bench clean
 
@@ -56,21 +57,24 @@ test-models: $(VENV)/.local $(VENV)/.dev ## the tests of the local voice stack
 	@$(BIN)/python -m pytest -q -m models
 
 .interop/%/.done: $(INTEROP)/requirements-%.txt
-	@echo "Installing a client for tests/interop: $*"
+	@echo "Installing a client or server for tests/interop: $*"
 	@$(call venv,$(@D))
-	@$(call install,$(@D)) -r $<
+	@$(call install,$(@D)) $(ALONE) -r $<
 	@touch $@
+
+# Its list is complete: what it asks for beside that (torch, models) is not used here.
+.interop/speech-to-speech/.done: ALONE := --no-deps
 
 $(INTEROP)/node_modules/.done: $(INTEROP)/package.json
 	@command -v npm >/dev/null || { echo "install Node.js and npm first (Debian: apt-get install nodejs npm)"; exit 1; }
-	@echo "Installing the clients from npm for tests/interop"
+	@echo "Installing the clients and servers from npm for tests/interop"
 	@npm install --prefix $(INTEROP) --no-package-lock --no-audit --no-fund --loglevel=error
 	@touch $@
 
-interop: $(VENV)/.dev $(CLIENTS) ## published clients, run against the server
+interop: $(VENV)/.dev $(PEERS) ## published clients against the server, the client against published servers
 	@$(BIN)/python -m pytest -q -m interop
 
-compatibility: $(VENV)/.dev $(CLIENTS) ## docs/compatibility.md, from a run of them
+compatibility: $(VENV)/.dev $(PEERS) ## docs/compatibility.md, from a run of them
 	@$(BIN)/python -m $(subst /,.,$(INTEROP)).table
 
 check: $(VENV)/.local $(VENV)/.dev ## format, lint, types, architecture, documentation

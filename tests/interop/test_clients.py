@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from tests.interop.clients import CHECKS, CLIENTS, Client
 from tests.interop.running import Outcome, run
-from tests.interop.table import PAGE, page
+from tests.interop.table import PAGE, about_clients
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]  # the first test of a client runs it
 
@@ -63,4 +63,4 @@ def test_the_client_is_told_of_no_error_but_its_own(
 
 def test_the_page_tells_what_the_run_gave(outcome_of: Callable[[Client], Outcome]) -> None:
     passed = {client.name: outcome_of(client).passed for client in CLIENTS}
-    assert PAGE.read_text("utf-8") == page(passed), "run `make compatibility`"
+    assert PAGE.read_text("utf-8").startswith(about_clients(passed)), "run `make compatibility`"

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 from tests.interop.clients import CHECKS, CLIENTS
+from tests.interop.server_checks import SERVER_CHECKS
+from tests.interop.servers import SERVERS
 from tests.interop.table import PAGE, page
 
 HERE = Path(__file__).parent
@@ -22,9 +24,20 @@ def test_what_is_installed_is_what_the_page_names() -> None:
     for client in CLIENTS:
         if client.language == "JavaScript":
             assert pinned[client.package] == client.version
+    for server in SERVERS:
+        if server.registry == "npm":
+            assert pinned[server.package] == server.version
     required = "".join(path.read_text() for path in HERE.glob("requirements-*.txt"))
     required += (HERE.parents[1] / "pyproject.toml").read_text()
     for client in CLIENTS:
         if client.language == "Python":
             name = rf"{re.escape(client.package)}(\[\w+\])?"
             assert re.search(rf"\b{name}=={re.escape(client.version)}\b", required), client.name
+    for server in SERVERS:
+        if server.registry == "PyPI":
+            assert f"{server.package}=={server.version}\n" in required
+
+
+def test_what_cannot_be_done_with_a_server_is_a_check() -> None:
+    for server in SERVERS:
+        assert set(server.impossible) < set(SERVER_CHECKS)
