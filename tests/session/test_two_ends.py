@@ -157,7 +157,7 @@ def test_the_mirror_is_what_the_server_holds(steps: list[tuple[str, int]]) -> No
 def test_every_request_ends_and_no_command_stays_open(steps: list[tuple[str, int]]) -> None:
     play = Play()
     play.run(steps)
-    for _ in play.requests:
+    for _ in range(len(play.requests) + 1):  # turn detection may have begun one before them
         for response_id in list(play.ends.responding):
             play.ends.server.responses.done(response_id, Tokens(1, 1))
         play.ends.deliver()
