@@ -109,7 +109,8 @@ class Journal:
 
     def content(self, length: int) -> tuple[ContentPart, ...]:
         """Return the content parts after so many entries."""
-        indices = sorted(index for index, part in self.parts.items() if part.since <= length)
+        parts = list(self.parts.items())  # a snapshot may be read by a thread while it grows
+        indices = sorted(index for index, part in parts if part.since <= length)
         return tuple(self._part(index, length) for index in indices)
 
     def part_words(self, index: int) -> str | None:
