@@ -122,7 +122,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_command_on_the_page_runs() -> None:
-    (line,) = blocks("conversation.md", "sh")
+    (line,) = blocks("client/conversation.md", "sh")
     python, *arguments = shlex.split(line)
     assert python == "python"
     root = FILE.parents[2]
