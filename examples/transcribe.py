@@ -1,0 +1,75 @@
+"""Write down what a recording says, word by word as it is understood: no model answers."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from duologue import DuologueError, RealtimeAPI
+from duologue.audio.wav import read_wav
+from duologue.protocol.ga import (
+    AudioConfig,
+    AudioInput,
+    AudioTranscription,
+    ConversationItemInputAudioTranscriptionCompletedEvent,
+    ConversationItemInputAudioTranscriptionDeltaEvent,
+    ConversationItemInputAudioTranscriptionFailedEvent,
+    InputAudioBufferAppendEvent,
+    InputAudioBufferCommitEvent,
+    RealtimeErrorEvent,
+    SessionUpdateEvent,
+    TranscriptionSession,
+)
+
+HALF_A_SECOND = 24_000
+"""Bytes of PCM16 at 24 kHz: what one event holds."""
+
+SESSION = TranscriptionSession(
+    audio=AudioConfig(
+        input=AudioInput(
+            transcription=AudioTranscription(model="gpt-4o-transcribe", language="en"),
+            turn_detection=None,  # the whole recording is one turn
+        )
+    )
+)
+
+
+async def transcribe(url: str, recording: Path) -> None:
+    """Print the words of a recording."""
+    speech = read_wav(recording)
+    # The bare connection will do: there is no conversation to mirror.
+    async with RealtimeAPI(url=f"{url}?intent=transcription") as api:
+        api.send(SessionUpdateEvent(session=SESSION))
+        for start in range(0, len(speech), HALF_A_SECOND):
+            api.send(InputAudioBufferAppendEvent.of(speech[start : start + HALF_A_SECOND]))
+            await api.drain()
+        api.send(InputAudioBufferCommitEvent())
+        async for event in api:
+            match event:
+                case ConversationItemInputAudioTranscriptionDeltaEvent():
+                    print(event.delta or "", end="", flush=True)
+                case ConversationItemInputAudioTranscriptionCompletedEvent():
+                    print()
+                    return
+                case ConversationItemInputAudioTranscriptionFailedEvent() | RealtimeErrorEvent():
+                    sys.exit(f"{event.error.message}")
+                case _:
+                    pass  # what the server tells besides
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recording", type=Path, help="a WAV file")
+    parser.add_argument("--url", default="wss://api.openai.com/v1/realtime")
+    told = parser.parse_args()
+    try:
+        asyncio.run(transcribe(told.url, told.recording))
+    except DuologueError as error:
+        sys.exit(f"{error}")
+
+
+if __name__ == "__main__":
+    main()

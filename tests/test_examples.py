@@ -1,0 +1,125 @@
+"""The examples do what they show, each as its own process against the embedded server."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import re
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from duologue.audio.wav import read_wav
+from duologue.server import LocalServer
+from duologue.server.engine.scripted import ScriptedTranscriber
+from duologue.server.engine.stages import BrainRequest
+from duologue.server.faults import RefuseHandshake
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+AUDIO = ROOT / "tests" / "data" / "audio"
+NAMES = sorted(path.name for path in EXAMPLES.glob("*.py"))
+
+pytestmark = pytest.mark.asyncio
+
+
+@contextlib.asynccontextmanager
+async def running(server: LocalServer, name: str, *arguments: str) -> AsyncIterator[Process]:
+    """Run an example as a process; it must not be left over."""
+    command = [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments, "--url", server.url]
+    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def run(server: LocalServer, name: str, *arguments: str, typed: str = "") -> tuple[str, str]:
+    """Return what an example writes on standard output and error until it ends well."""
+    async with running(server, name, *arguments) as process:
+        out, errors = await process.communicate(typed.encode())
+    assert process.returncode == 0, errors.decode()
+    return out.decode(), errors.decode()
+
+
+async def test_a_chat_in_text() -> None:
+    async with LocalServer() as server:
+        out, errors = await run(server, "text_chat.py", typed="Hello\nAnd again\n\n")
+    assert (out, errors) == ("You said: Hello\nYou said: And again\n", "")
+
+
+async def test_a_chat_goes_on_after_a_response_that_failed() -> None:
+    def brain(request: BrainRequest) -> str:
+        if request.heard == "Break":
+            raise ValueError("broken")
+        return "Fine."
+
+    async with LocalServer(brain) as server:
+        out, errors = await run(server, "text_chat.py", typed="Break\nHello\n")
+    assert out.split() == ["Fine."]
+    assert errors.startswith("No answer: response ")
+
+
+async def test_a_recording_is_answered_by_a_recording(tmp_path: Path) -> None:
+    answer = tmp_path / "answer.wav"
+    stt = ScriptedTranscriber(["Hello, can you hear me?"])
+    async with LocalServer(stt=stt) as server:
+        out, _ = await run(server, "push_to_talk.py", str(AUDIO / "hello.wav"), str(answer))
+        [session] = server.sessions
+    assert out == "You said: Hello, can you hear me?\n"
+    assert len(read_wav(answer)) > 48_000
+    sent = b"".join(e.audio_data for e in session.received if hasattr(e, "audio_data"))
+    assert sent == read_wav(AUDIO / "hello.wav")
+
+
+async def test_a_recording_is_written_down() -> None:
+    words = "He was not an ill-disposed young man."
+    async with LocalServer(stt=ScriptedTranscriber([words])) as server:
+        out, _ = await run(server, "transcribe.py", str(AUDIO / "human_young_man.wav"))
+    assert out == words + "\n"
+
+
+async def test_messages_are_judged_beside_the_conversation() -> None:
+    def brain(request: BrainRequest) -> str:
+        is_judge = "Name the topic" in (request.instructions or "")
+        return "delivery" if is_judge else f"Sorry about {request.heard!r}."
+
+    async with LocalServer(brain) as server:
+        out, _ = await run(server, "classify.py", typed="My parcel is late\n")
+        [session] = server.sessions
+    assert out == "[delivery] Sorry about 'My parcel is late'.\n"
+    created = [event for event in session.sent if event.type == "conversation.item.added"]
+    assert len(created) == 2  # the question and the answer: the judgement left no trace
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_server_that_refuses_is_told_in_one_line(name: str, tmp_path: Path) -> None:
+    arguments = {
+        "push_to_talk.py": [str(AUDIO / "hello.wav"), str(tmp_path / "answer.wav")],
+        "transcribe.py": [str(AUDIO / "hello.wav")],
+    }
+    async with LocalServer(faults=[RefuseHandshake(401)]) as server:
+        async with running(server, name, *arguments.get(name, [])) as process:
+            _, errors = await process.communicate(b"Hello\n")
+        assert process.returncode == 1
+        assert errors.decode() == (
+            "the server refused the connection with HTTP 401: the API key is missing or wrong\n"
+        )
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_every_example_is_listed_with_its_docstring(name: str) -> None:
+    page = (EXAMPLES / "README.md").read_text()
+    [row] = re.findall(rf"^\| \[`{name}`\]\({name}\) \| (.+) \|$", page, re.MULTILINE)
+    about = ast.get_docstring(ast.parse((EXAMPLES / name).read_text())) or ""
+    assert about.split("\n\n")[0].replace("\n", " ").rstrip(".").casefold() == row.casefold()
