@@ -37,6 +37,12 @@ def test_every_page_is_in_the_navigation_and_exists() -> None:
     assert sorted(re.findall(r"- (\S+\.md)$", navigation, re.MULTILINE)) == sorted(PAGES)
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_to_a_page_leads_there(page: str) -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", PAGES[page]):
+        assert (DOCS / page).parent.joinpath(link).exists(), link
+
+
 def test_every_module_of_a_dialect_is_in_its_reference() -> None:
     for dialect in ("ga", "beta"):
         package = ROOT / "src" / "duologue" / "protocol" / dialect
