@@ -16,12 +16,12 @@ import pytest
 from duologue.audio.wav import read_wav
 from duologue.server import LocalServer
 from duologue.server.engine.scripted import ScriptedTranscriber
-from duologue.server.engine.stages import BrainRequest
+from duologue.server.engine.stages import BrainRequest, Call
 from duologue.server.faults import RefuseHandshake
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -80,6 +80,38 @@ async def test_a_recording_is_answered_by_a_recording(tmp_path: Path) -> None:
     assert len(read_wav(answer)) > 48_000
     sent = b"".join(e.audio_data for e in session.received if hasattr(e, "audio_data"))
     assert sent == read_wav(AUDIO / "hello.wav")
+
+
+def weatherman(request: BrainRequest) -> Iterator[str | Call]:
+    if "stop" in request.heard.lower():
+        yield "All right."
+    elif request.output is None:
+        yield Call("get_weather", '{"city": "Paris"}')
+    else:
+        yield f"It is sunny there. {'And so on. ' * 40}"
+
+
+async def test_a_tool_is_called_by_voice_and_the_answer_interrupted() -> None:
+    stt = ScriptedTranscriber(["What is the weather in Paris today?", "Stop, please."])
+    pause = bytes(48_000)
+    async with LocalServer(weatherman, stt=stt) as server:
+        async with running(server, "voice_tools.py") as process:
+            assert process.stdin
+            assert process.stdout
+            assert process.stderr
+            process.stdin.write(read_wav(AUDIO / "weather_paris.wav") + pause)
+            lines = [(await process.stderr.readline()).decode() for _ in range(2)]
+            assert lines[0] == 'Tool: get_weather {"city": "Paris"}\n'
+            assert lines[1].startswith("Assistant: It is sunny there.")
+            while not any(await process.stdout.readexactly(960)):
+                pass  # the silence before the answer
+            process.stdin.write(read_wav(AUDIO / "bargein_stop.wav") + pause)
+            [session] = server.sessions
+            cut = await session.wait_for("conversation.item.truncate")
+            assert 0 < cut.audio_end_ms < 10_000
+            await session.wait_for("conversation.item.truncated")
+            await process.communicate(b"")  # the microphone is switched off
+        assert process.returncode == 0
 
 
 async def test_a_recording_is_written_down() -> None:
