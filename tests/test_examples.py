@@ -134,10 +134,16 @@ async def test_messages_are_judged_beside_the_conversation() -> None:
     assert len(created) == 2  # the question and the answer: the judgement left no trace
 
 
+async def test_a_question_is_asked_without_await() -> None:
+    async with LocalServer() as server:
+        assert await run(server, "sync_ask.py", "Why?") == ("You said: Why?\n", "")
+
+
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_server_that_refuses_is_told_in_one_line(name: str, tmp_path: Path) -> None:
     arguments = {
         "push_to_talk.py": [str(AUDIO / "hello.wav"), str(tmp_path / "answer.wav")],
+        "sync_ask.py": ["Why?"],
         "transcribe.py": [str(AUDIO / "hello.wav")],
     }
     async with LocalServer(faults=[RefuseHandshake(401)]) as server:
