@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from duologue.audio.wav import read_wav
+from duologue.protocol.ga import ConversationItemTruncateEvent, InputAudioBufferAppendEvent
 from duologue.server import LocalServer
 from duologue.server.engine.scripted import ScriptedTranscriber
 from duologue.server.engine.stages import BrainRequest, Call
@@ -78,8 +79,8 @@ async def test_a_recording_is_answered_by_a_recording(tmp_path: Path) -> None:
         [session] = server.sessions
     assert out == "You said: Hello, can you hear me?\n"
     assert len(read_wav(answer)) > 48_000
-    sent = b"".join(e.audio_data for e in session.received if hasattr(e, "audio_data"))
-    assert sent == read_wav(AUDIO / "hello.wav")
+    heard = [event for event in session.received if isinstance(event, InputAudioBufferAppendEvent)]
+    assert b"".join(event.audio_data for event in heard) == read_wav(AUDIO / "hello.wav")
 
 
 def weatherman(request: BrainRequest) -> Iterator[str | Call]:
@@ -108,6 +109,7 @@ async def test_a_tool_is_called_by_voice_and_the_answer_interrupted() -> None:
             process.stdin.write(read_wav(AUDIO / "bargein_stop.wav") + pause)
             [session] = server.sessions
             cut = await session.wait_for("conversation.item.truncate")
+            assert isinstance(cut, ConversationItemTruncateEvent)
             assert 0 < cut.audio_end_ms < 10_000
             await session.wait_for("conversation.item.truncated")
             await process.communicate(b"")  # the microphone is switched off
