@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError, Inval
 
 from duologue import Closed, ConnectionLost, HandshakeRefused, RealtimeClient
 from duologue.server import LocalServer
-from duologue.server.engine.scripted import ToneSynthesizer
+from duologue.server.engine.scripted import ScriptedBrain, ToneSynthesizer
 from duologue.server.faults import (
     Close,
     Delay,
@@ -31,6 +31,8 @@ from duologue.server.faults import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from websockets.asyncio.client import ClientConnection
 
 DELTA = "response.output_audio.delta"
@@ -370,3 +372,55 @@ async def test_a_line_that_is_too_slow_for_the_answer_holds_its_making_up(
         made = [event.type for event in server.sessions[0].sent]
         assert "response.done" not in made
         assert "response.done" in await until_end(connection)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("at", ["error", "*", "client.*"])
+async def test_a_session_expires_once_even_if_its_last_error_fits_the_rule(at: str) -> None:
+    server = LocalServer(faults=[Expire(at=at), SendError("first", after=0.05)])
+    async with server, connect(server.url) as connection:
+        await connection.send(json.dumps(TURN[0]))
+        kinds = await until_end(connection)
+        assert connection.close_code == 1001
+        assert kinds.count("error") <= 2
+
+
+@pytest.mark.asyncio
+async def test_a_session_that_is_about_to_go_is_not_told_to_fail() -> None:
+    class Lingering(ToneSynthesizer):
+        """Takes its time when it is stopped."""
+
+        async def speak(self, text: str, *, voice: str, speed: float) -> AsyncIterator[bytes]:
+            try:
+                yield bytes(4800)
+                await asyncio.Event().wait()
+            finally:
+                lingers.set()
+                await may_go.wait()
+
+    lingers, may_go = asyncio.Event(), asyncio.Event()
+    async with LocalServer(tts=Lingering()) as server:
+        async with connect(server.url) as connection:
+            await connection.send(json.dumps(TURN[1]))
+            while kind_of(await connection.recv()) != DELTA:
+                pass
+        async with asyncio.timeout(5):
+            await lingers.wait()
+        server.fail(Drop())
+        may_go.set()
+
+
+@pytest.mark.asyncio
+async def test_a_session_that_never_began_is_over_for_who_waits() -> None:
+    class Stillborn(ScriptedBrain):
+        """Cannot be made."""
+
+        def __init__(self) -> None:
+            raise RuntimeError("no brain today")
+
+    async with LocalServer(Stillborn) as server:
+        async with connect(server.url) as connection:
+            assert await until_end(connection) == []
+            assert connection.close_code == 1011
+        async with asyncio.timeout(5):
+            await server.sessions[0].wait_closed()

@@ -83,6 +83,7 @@ class Disturbance:
         self._now = now
         self._host: Disturbed | None = None
         self._is_closing = False
+        self._is_expiring = False
         self._out: Line[Sequence[bytes]] = Line()
         self._in: Line[Hear] = Line()
         self._inbox: Mailbox[Hear] = Mailbox()
@@ -177,8 +178,8 @@ class Disturbance:
                     self._host.answer_error(act, event_id)
                 case Close():
                     self._close(act.code, act.reason)
-                case Expire() if self._host is not None:
-                    self._close(1001, self._host.expire())
+                case Expire() if self._host is not None and not self._is_closing:
+                    self._expire(self._host)
                 case _:
                     pass  # the session is over
 
@@ -196,6 +197,11 @@ class Disturbance:
             self._is_closing = True
             self._out.stall(math.inf)
             self._host.start("closing", self._host.close(code, reason))
+
+    def _expire(self, host: Disturbed) -> None:
+        if not self._is_expiring:  # telling of it is an event as well, that may be its own rule's
+            self._is_expiring = True
+            self._close(1001, host.expire())
 
     def _note(self, injections: Iterable[Injection]) -> None:
         for injection in injections:

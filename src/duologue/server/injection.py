@@ -68,7 +68,8 @@ class Faults:
             self._faults.append(fault)
         if sessions == "all":
             for disturbance in self._open:
-                disturbance.fail(added)
+                if not disturbance.over.is_set():  # it may be about to go
+                    disturbance.fail(added)
 
     @contextlib.contextmanager
     def disturbing(self) -> Generator[Disturbance]:
@@ -94,6 +95,7 @@ class Faults:
             yield disturbance
         finally:
             self._open.discard(disturbance)
+            disturbance.detach()  # also if there never was a session
 
     def _dice(self, connection: int, index: int) -> Dice:
         seed = f"{self._seed}/{connection}/{index}"
