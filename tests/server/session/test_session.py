@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from array import array
+from base64 import b64encode
 from typing import Any, get_args
 
 import pytest
 from tests.server.session.conftest import Harness
 
 from duologue.protocol import codec, ga
+from duologue.protocol.formats import PCM16
 from duologue.server.session.commands import Cancel, Respond, Transcribe
 from duologue.server.session.usage import Tokens
 
@@ -457,3 +460,111 @@ def test_responses_beside_the_conversation_are_bounded(harness: Harness) -> None
 
 def test_the_flat_update_of_beta_is_refused(harness: Harness) -> None:
     assert harness.send({"type": "transcription_session.update", "session": {}}) == ["error"]
+
+
+# What nobody's event asked for cannot be refused to anybody, and must not end the session.
+
+
+BESIDE = {
+    "type": "response.create",
+    "response": {"conversation": "none", "output_modalities": ["text"]},
+}
+
+
+def test_the_conversations_own_response_has_room_beside_all_others(harness: Harness) -> None:
+    for _ in range(32):
+        harness.send(BESIDE)
+    assert harness.say(400, silence_ms=300) == ["input_audio_buffer.speech_started", *TURN]
+
+
+def test_a_turn_that_its_words_end_is_refused_without_an_end_of_the_session() -> None:
+    harness = Harness(judge_words=lambda _: 1.0)
+    detection = {"type": "semantic_vad"}
+    harness.configure(audio={"input": {"turn_detection": detection}})
+    assert harness.say(400, silence_ms=600) == ["input_audio_buffer.speech_started"]
+    item_id = transcribe(harness).item_id
+    harness.send({"type": "conversation.item.create", "item": {**TEXT_ITEM, "id": item_id}})
+    harness.session.transcripts.done(item_id, "That is all.")
+    assert harness.take()[-1] == "error"
+    assert error_of(harness).code == "item_already_exists"
+    assert harness.send({"type": "conversation.item.create", "item": TEXT_ITEM})
+
+
+def test_silence_that_finds_the_conversation_full_is_told(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detection = {"type": "server_vad", "idle_timeout_ms": 5000, "create_response": False}
+    harness.configure(audio={"input": {"turn_detection": detection}})
+    harness.say(400, silence_ms=300)
+    monkeypatch.setattr("duologue.server.session.conversation.MAX_ITEMS", 1)
+    assert harness.wait()[-1] == "error"
+    assert error_of(harness).code == "conversation_full"
+
+
+# Nothing grows without a bound.
+
+
+def test_a_conversation_holds_so_many_bytes_and_takes_more_when_some_are_deleted(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("duologue.server.session.conversation.MAX_BYTES", 1000)
+    part = {"type": "input_text", "text": "x" * 600}
+    item: dict[str, object] = {"type": "message", "role": "user", "content": [part]}
+    for item_id in ("one", "two"):
+        harness.send({"type": "conversation.item.create", "item": {**item, "id": item_id}})
+    assert error_of(harness).code == "conversation_full"
+    harness.send({"type": "conversation.item.delete", "item_id": "one"})
+    assert harness.send({"type": "conversation.item.create", "item": {**item, "id": "two"}}) == [
+        "conversation.item.added",
+        "conversation.item.done",
+    ]
+
+
+def test_speech_that_a_slow_engine_cannot_follow_is_refused(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("duologue.server.session.transcripts.MAX_WAITING_BYTES", PCM16.bytes(1000))
+    harness.configure(audio={"input": {"turn_detection": None}})
+    harness.say(900)
+    harness.send({"type": "input_audio_buffer.commit"})
+    part = {"type": "input_audio", "audio": b64encode(bytes(PCM16.bytes(200))).decode()}
+    item = {"type": "message", "role": "user", "content": [part]}
+    assert harness.send({"type": "conversation.item.create", "item": item}) == ["error"]
+    assert error_of(harness).code == "input_audio_buffer_full"
+    harness.session.transcripts.done(transcribe(harness).item_id, "at last")
+    assert "error" not in harness.send({"type": "conversation.item.create", "item": item})
+
+
+def test_of_many_pauses_in_one_event_only_the_last_is_guessed() -> None:
+    harness = eager()
+    sound = array("h", [8000] * (PCM16.bytes(400) // 2)).tobytes() + bytes(PCM16.bytes(150))
+    harness.session.receive(ga.InputAudioBufferAppendEvent.of(sound * 20))
+    harness.take()
+    [asked] = [command for command in harness.commands if isinstance(command, Transcribe)]
+    assert PCM16.ms(len(asked.pcm)) > 19 * 550
+
+
+def test_the_words_of_a_guess_that_come_in_pieces_are_all_told() -> None:
+    harness = eager()
+    harness.say(400, silence_ms=150)
+    item_id = transcribe(harness).item_id
+    harness.session.transcripts.delta(item_id, "one ")
+    assert harness.say(0, silence_ms=150)
+    harness.session.transcripts.delta(item_id, "two")
+    harness.session.transcripts.done(item_id, "one two")
+    harness.take()
+    told = [
+        event.delta
+        for event in harness.events
+        if isinstance(event, ga.ConversationItemInputAudioTranscriptionDeltaEvent)
+    ]
+    assert "".join(map(str, told)) == "one two"
+
+
+def test_who_interrupts_is_not_answered_while_speaking(harness: Harness) -> None:
+    detection = {"type": "server_vad", "interrupt_response": False}
+    harness.configure(audio={"input": {"turn_detection": detection}})
+    speak_a_turn(harness)
+    harness.say(400, silence_ms=300)  # over the answer: it is owed one
+    harness.configure(audio={"input": {"turn_detection": {"type": "server_vad"}}})
+    assert "response.created" not in harness.say(400)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from duologue.protocol.codec import encode_model
 from duologue.protocol.formats import PCM16
 from duologue.protocol.ga import (
     FunctionCall,
@@ -27,6 +28,9 @@ __all__ = ["Conversation", "StoredItem", "set_transcript"]
 MAX_ITEMS: Final = 10_000
 """What a conversation holds; a model reads a fraction of it."""
 
+MAX_BYTES: Final = 64 << 20
+"""What its items may take as JSON, without their sound: three times the largest event."""
+
 Segment = tuple[int, str]
 """Where a stretch of speech ends, in bytes of audio, and its words."""
 
@@ -42,6 +46,8 @@ class StoredItem:
     """How much audio the item has, forgotten or not."""
     segments: list[Segment] = field(default_factory=list[Segment])
     """Words of the assistant's speech, with the end of each stretch."""
+    size: int = 0
+    """Bytes that the item took when it was put into the conversation, as JSON without its audio."""
     is_truncated: bool = False
     words: list[str] | None = None
     """The words so far of a message that is being written."""
@@ -82,6 +88,7 @@ class Conversation:
     def __init__(self, kept_audio: KeptAudio) -> None:
         self._stored: dict[str, StoredItem] = {}
         self._order: list[str] = []
+        self._bytes = 0
         self._kept_audio = kept_audio
 
     def __contains__(self, item_id: str) -> bool:
@@ -117,7 +124,8 @@ class Conversation:
         """Add an item after another, at the front (`root`), or at the end (`None`).
 
         Raises:
-            Refusal: If the id is taken, `after` names no item, or an output answers no call.
+            Refusal: If the id is taken, `after` names no item, an output answers no call, or there
+                is too much already.
         """
         item_id = item.id
         assert isinstance(item_id, str), "items are given an id before they are stored"  # noqa: S101  # ours
@@ -129,6 +137,12 @@ class Conversation:
         if len(self._order) >= MAX_ITEMS:
             message = f"The conversation is full: it holds {MAX_ITEMS} items. Delete some."
             raise Refusal("conversation_full", message, "item")
+        size = len(encode_model(item))
+        if self._bytes + size > MAX_BYTES:
+            message = (
+                f"The conversation is full: it holds {MAX_BYTES >> 20} MiB. Delete some items."
+            )
+            raise Refusal("conversation_full", message, "item")
         if after is None:
             place = len(self._order)
         elif after == "root":
@@ -138,7 +152,8 @@ class Conversation:
         else:
             message = f"Previous item with ID '{after}' not found."
             raise Refusal("invalid_value", message, "previous_item_id")
-        stored = StoredItem(item)
+        stored = StoredItem(item, size=size)
+        self._bytes += size
         self._stored[item_id] = stored
         self._order.insert(place, item_id)
         return stored
@@ -170,6 +185,7 @@ class Conversation:
         """
         stored = self.get(item_id)
         self._kept_audio.forget(stored)
+        self._bytes -= stored.size
         del self._stored[item_id]
         self._order.remove(item_id)
 

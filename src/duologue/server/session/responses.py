@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Responses"]
 
 MAX_RUNNING: Final = 32
-"""Responses at a time, nearly all of them out-of-band."""
+"""Responses at a time, beyond which none out-of-band is begun; the conversation's own may be."""
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class Responses:
             new_id=self._new_id,
             conversation_id=self._conversation_id,
         )
-        if len(self._running) >= MAX_RUNNING:
+        if plan.conversation_id is None and len(self._running) >= MAX_RUNNING:
             message = f"{MAX_RUNNING} responses are in progress already; wait for one to end."
             raise Refusal("too_many_responses", message)
         if plan.conversation_id is not None:

@@ -10,20 +10,19 @@ Source: DIALECTS.md §4, §6 and §7.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Generator
 from typing import Any, ClassVar, Final
 
 from duologue.errors import DecodeError
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnsetType
-from duologue.server.session.audio_formats import format_of, input_of, output_of
 from duologue.server.session.commands import Command, Warm, Warn
 from duologue.server.session.config import updated_session
 from duologue.server.session.conversation import Conversation
 from duologue.server.session.early import EarlyOutputs
 from duologue.server.session.hearing import Hearing, JudgeWords, Score
 from duologue.server.session.idle import IdleTimer
-from duologue.server.session.items import prepared, with_audio
 from duologue.server.session.kept_audio import KeptAudio
 from duologue.server.session.kinds import (
     Kind,
@@ -34,6 +33,7 @@ from duologue.server.session.kinds import (
 )
 from duologue.server.session.leniency import Leniency
 from duologue.server.session.mcp import mcp_labels, unlisted
+from duologue.server.session.placing import Placing
 from duologue.server.session.rate_limits import RateLimits
 from duologue.server.session.refusal import Refusal, audio_fault, checked
 from duologue.server.session.responses import Responses
@@ -119,6 +119,7 @@ class ServerSession:
             on_guessed=self._on_guessed,
         )
         """The words being found; the engine hands its transcripts to it."""
+        self._placing = Placing(self.conversation, self.transcripts, emit=self._emit, new_id=new_id)
         self._configure()
         shown = shown_session(self.config, kind)
         self._emit(ga.SessionCreatedEvent(event_id=new_id("event"), session=shown))
@@ -143,6 +144,10 @@ class ServerSession:
         deadline = self._idle.deadline
         if deadline is None or now < deadline:
             return
+        with self._refusing():
+            self._answer_silence()
+
+    def _answer_silence(self) -> None:
         silence = self._hearing.take_silence()
         item_id = self._new_id("item")
         self._emit(
@@ -179,6 +184,14 @@ class ServerSession:
         """Answer an event that the edge refuses."""
         error = refusal.error(event_id)
         self._emit(ga.RealtimeErrorEvent(event_id=self._new_id("event"), error=error))
+
+    @contextlib.contextmanager
+    def _refusing(self) -> Generator[None]:
+        """Tell the client of what cannot be though no event of its own asked for it."""
+        try:
+            yield
+        except Refusal as refusal:
+            self.refuse(refusal, UNSET)
 
     def _update(self, event: ga.SessionUpdateEvent) -> None:
         change = asked_change(event.session, self._kind)
@@ -233,16 +246,21 @@ class ServerSession:
                 f"{MAX_APPEND_BYTES} bytes of audio, but got {len(pcm)}."
             )
             raise Refusal("invalid_value", message, "audio")
+        self.transcripts.check_room(0, "audio")
+        pause: SpeechPaused | None = None
         for change in self._hearing.append(pcm):
+            pause = None
             match change:
                 case SpeechStarted():
                     self._on_speech_started(change)
-                case SpeechPaused() if self._speech_item_id is not None:
-                    self.transcripts.guess(self._speech_item_id, self._hearing.peek(change.at_ms))
-                case SpeechPaused() | SpeechResumed():
+                case SpeechPaused():
+                    pause = change
+                case SpeechResumed():
                     self.transcripts.forget_guess()
                 case SpeechStopped():
                     self._on_speech_stopped(change)
+        if pause is not None and self._speech_item_id is not None:  # the last: others are over
+            self.transcripts.guess(self._speech_item_id, self._hearing.peek(pause.at_ms))
 
     def _on_speech_started(self, speech: SpeechStarted) -> None:
         self._speech_item_id = self._new_id("item")
@@ -254,6 +272,7 @@ class ServerSession:
             )
         )
         if self._hearing.interrupts:
+            self._owes_answer = False  # what is said now goes on with what was said before
             self.responses.interrupt()
 
     def _on_speech_stopped(self, speech: SpeechStopped) -> None:
@@ -264,7 +283,8 @@ class ServerSession:
     def _on_guessed(self, words: str) -> None:
         stopped = self._hearing.hear_words(words)
         if stopped is not None:
-            self._on_speech_stopped(stopped)
+            with self._refusing():
+                self._on_speech_stopped(stopped)
 
     def _answer_turn(self) -> None:
         if self.responses.active_id is None:
@@ -310,7 +330,7 @@ class ServerSession:
             role="user",
             content=[ga.InputAudio(transcript=None)],
         )
-        self._add(item, pcm, after=None, has_words=has_words)
+        self._placing.add(item, pcm, after=None, has_words=has_words)
 
     def _clear(self, _event: ga.InputAudioBufferClearEvent) -> None:
         self._hearing.clear()
@@ -319,48 +339,16 @@ class ServerSession:
         self._emit(ga.InputAudioBufferClearedEvent(event_id=self._new_id("event")))
 
     def _create_item(self, event: ga.ConversationItemCreateEvent) -> None:
-        source = format_of(input_of(self.config).format)
-        item, pcm = prepared(event.item, source, new_id=self._new_id)
-        after = event.previous_item_id
-        self._add(item, pcm, after=after if isinstance(after, str) else None)
-
-    def _add(self, item: ga.Item, pcm: bytes, *, after: str | None, has_words: bool = True) -> None:
-        stored = self.conversation.insert(item, after=after)
-        item_id = str(item.id)
-        previous = self.conversation.before(item_id)
-        for kind in (ga.ConversationItemAdded, ga.ConversationItemDone):
-            event_id = self._new_id("event")
-            self._emit(kind(event_id=event_id, item=item, previous_item_id=previous))
-        if pcm:
-            stored.add_audio(pcm)
-            self.conversation.keep_audio(stored)
-            if has_words:
-                self.transcripts.find(item_id, stored)
+        self._placing.create(event, self.config)
 
     def _retrieve(self, event: ga.ConversationItemRetrieveEvent) -> None:
-        stored = self.conversation.get(event.item_id)
-        item = stored.current
-        is_users = isinstance(item, ga.Message) and item.role == ga.MessageRole.USER
-        way = input_of(self.config) if is_users else output_of(self.config)
-        item = with_audio(item, bytes(stored.audio), format_of(way.format))
-        self._emit(ga.ConversationItemRetrieved(event_id=self._new_id("event"), item=item))
+        self._placing.retrieve(event, self.config)
 
     def _truncate(self, event: ga.ConversationItemTruncateEvent) -> None:
-        self.conversation.truncate(event.item_id, event.content_index, event.audio_end_ms)
-        self._emit(
-            ga.ConversationItemTruncatedEvent(
-                event_id=self._new_id("event"),
-                item_id=event.item_id,
-                content_index=event.content_index,
-                audio_end_ms=event.audio_end_ms,
-            )
-        )
+        self._placing.truncate(event)
 
     def _delete(self, event: ga.ConversationItemDeleteEvent) -> None:
-        self.conversation.delete(event.item_id)
-        event_id = self._new_id("event")
-        self._emit(ga.ConversationItemDeletedEvent(event_id=event_id, item_id=event.item_id))
-        self.transcripts.drop(event.item_id)
+        self._placing.delete(event)
 
     def _create_response(self, event: ga.ResponseCreateEvent) -> None:
         params = event.response

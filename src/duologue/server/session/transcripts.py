@@ -6,13 +6,14 @@ the transcript: only silence has come since. Nothing is told to the client befor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from duologue.protocol import ga
 from duologue.protocol.formats import PCM16
 from duologue.protocol.model import UNSET
 from duologue.server.session.commands import Cancel, Command, Transcribe
 from duologue.server.session.conversation import set_transcript
+from duologue.server.session.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from duologue.server.session.conversation import Conversation, StoredItem
 
 __all__ = ["Transcripts"]
+
+MAX_WAITING_BYTES: Final = PCM16.bytes(15 * 60_000)
+"""Speech whose words a slow engine has yet to find: 15 minutes, 43 MB."""
 
 
 class Transcripts:
@@ -54,6 +58,7 @@ class Transcripts:
         self._awaited: dict[str, StoredItem] = {}
         self._guessed_id: str | None = None
         self._guess: str | None = None
+        self._guessing: list[str] = []
         self.config: ga.AudioTranscription | None = None
         """What the client wants to be told; `None`: nothing."""
 
@@ -62,10 +67,22 @@ class Transcripts:
         """Whether the words of any item are being looked for."""
         return bool(self._awaited)
 
+    def check_room(self, more_bytes: int, param: str) -> None:
+        """Refuse speech when too much of it waits for a slow engine already.
+
+        Raises:
+            Refusal: If it does.
+        """
+        waiting = sum(stored.audio_bytes for stored in self._awaited.values())
+        if waiting and waiting + more_bytes > MAX_WAITING_BYTES:
+            message = "Too much speech waits for its words; send it no faster than it is said."
+            raise Refusal("input_audio_buffer_full", message, param)
+
     def guess(self, item_id: str, pcm: bytes) -> None:
         """Look for the words of a turn that may be over."""
         self.forget_guess()
         self._guessed_id = item_id
+        self._guessing = []
         self._ask(item_id, pcm)
 
     def forget_guess(self) -> None:
@@ -81,8 +98,8 @@ class Transcripts:
             self._ask(item_id, bytes(stored.audio))
             return
         words, self._guessed_id, self._guess = self._guess, None, None
+        self.delta(item_id, "".join(self._guessing) if words is None else words)
         if words is not None:
-            self.delta(item_id, words)
             self.done(item_id, words)
 
     def drop(self, item_id: str) -> None:
@@ -92,8 +109,10 @@ class Transcripts:
             self._found(item_id)
 
     def delta(self, item_id: str, text: str) -> None:
-        """Pass on more words."""
-        if text and self._is_told(item_id):
+        """Pass on more words; those of a guess when its turn is over."""
+        if item_id == self._guessed_id:
+            self._guessing.append(text)
+        elif text and self._is_told(item_id):
             self._emit(
                 ga.ConversationItemInputAudioTranscriptionDeltaEvent(
                     event_id=self._new_id("event"), item_id=item_id, content_index=0, delta=text
