@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from typing import TYPE_CHECKING, Any
+import socket
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from websockets.asyncio.client import connect
+from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed
+from websockets.uri import parse_uri
 
 from duologue.server import Limits, LocalServer, mailbox
 from duologue.server import connection as connection_module
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
     from duologue.server.engine.stages import BrainEvent
 
+DELTA = "response.output_audio.delta"
 SPEECH = base64.b64encode(b"\x00\x30" * 12_000 + bytes(24_000)).decode()
 
 
@@ -174,3 +178,80 @@ async def test_a_session_ends_when_its_time_is_up() -> None:
     reason = "Your session hit the maximum duration of 0.001 minutes."
     assert error["error"]["message"] == reason
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1001, reason)
+
+
+async def silent_client(
+    url: str, *frames: dict[str, Any]
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return a connection whose client has sent frames and reads nothing."""
+    host, _, port = url.removeprefix("ws://").partition("/")[0].partition(":")
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(raw, (host, int(port)))
+    reader, writer = await asyncio.open_connection(sock=raw, limit=1024)
+    client = ClientProtocol(parse_uri(url))
+    client.send_request(client.connect())
+    writer.write(b"".join(client.data_to_send()))
+    client.receive_data(await reader.readuntil(b"\r\n\r\n"))
+    for frame in frames:
+        client.send_text(json.dumps(frame).encode())
+    writer.write(b"".join(client.data_to_send()))
+    cast("asyncio.Transport", writer.transport).pause_reading()
+    return reader, writer
+
+
+LONG_ANSWER = {
+    "type": "response.create",
+    "response": {
+        "input": [
+            {
+                "type": "message",
+                "role": "user",
+                "content": [{"type": "input_text", "text": "Hear me out. " * 4000}],
+            }
+        ]
+    },
+}
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_neither_reads_nor_says_anything_is_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection_module, "SLOW_SECONDS", 0.2)
+    monkeypatch.setattr(connection_module, "CLOSE_SECONDS", 0.1)
+    async with LocalServer() as server:
+        _, writer = await silent_client(server.url, LONG_ANSWER)
+        async with asyncio.timeout(10):
+            await server.sessions[0].wait_closed()
+        writer.close()
+
+
+@pytest.mark.asyncio
+async def test_a_session_whose_time_is_over_ends_though_nobody_reads_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection_module, "CLOSE_SECONDS", 0.1)
+    async with LocalServer(limits=Limits(session_seconds=0.5)) as server:
+        _, writer = await silent_client(server.url, LONG_ANSWER)
+        async with asyncio.timeout(10):
+            monkeypatch.setattr(connection_module, "SLOW_SECONDS", 0.2)
+            await server.sessions[0].wait_closed()
+        writer.close()
+
+
+@pytest.mark.asyncio
+async def test_a_server_that_stops_cuts_a_client_that_does_not_read() -> None:
+    part = {"type": "input_text", "text": "x" * (15 << 20)}  # more than the system keeps
+    item = {"type": "message", "role": "user", "content": [part]}
+    async with LocalServer() as server:
+        reader, writer = await silent_client(
+            server.url, {"type": "conversation.item.create", "item": item}
+        )
+        await server.sessions[0].wait_for("conversation.item.done")
+    cast("asyncio.Transport", writer.transport).resume_reading()
+    async with asyncio.timeout(5):
+        found = await reader.read()
+    writer.close()
+    assert len(found) < 15 << 20, "the rest went with the server"

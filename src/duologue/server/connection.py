@@ -38,7 +38,9 @@ __all__ = ["AnyReceived", "AnySent", "Connection", "Core", "Observer", "Performe
 logger = logging.getLogger("duologue.server")
 
 SLOW_SECONDS = 10.0
-"""How long a client may leave more than `ROOM_BYTES` unread."""
+"""How long a client may leave more than `ROOM_BYTES` unread, or anything before its close."""
+
+SLOW_CODE = 1008
 
 CLOSE_SECONDS = 1.0
 
@@ -140,6 +142,8 @@ class Connection(Generic[Received, Sent, Command]):
         self._active_at = self._clock()
         self._deadline: float | None = None
         self._deadline_moved = asyncio.Event()
+        self._writing_since: float | None = None
+        self._over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def run(self, performer: Performer[Command]) -> int:
         """Serve until either side closes, and return the code of the close."""
@@ -149,13 +153,16 @@ class Connection(Generic[Received, Sent, Command]):
             writer = self._tasks.create_task(self._write())
             timer = self._tasks.create_task(self._keep_time())
             self._disturbance.attach(self)
+            always = [writer, timer]
             try:
                 self.flush()
                 self._disturbance.wake()
-                return await self._read()
+                always.append(self._tasks.create_task(self._read()))
+                return await self._over
             finally:
                 self._disturbance.detach()
-                writer.cancel()
+                for task in always:
+                    task.cancel()
                 timer.cancel()
                 for job in self._jobs.values():
                     job.cancel()
@@ -187,19 +194,33 @@ class Connection(Generic[Received, Sent, Command]):
             self._deadline_moved.set()
 
     async def room(self) -> None:
-        """Wait until the client has read enough of what was sent."""
-        await self._outbox.room()
+        """Wait until the client has read enough of what was sent; drop one that reads nothing."""
+        while not self._outbox.has_room and not self._over.done():
+            try:
+                async with asyncio.timeout(SLOW_SECONDS):
+                    await self._outbox.room()
+            except TimeoutError:
+                # What a fault holds back is not left unread by the client.
+                since = self._writing_since
+                if since is not None and self._clock() - since >= SLOW_SECONDS:
+                    await self._drop()
 
     async def close(self, code: int, reason: str) -> None:
         """Close the socket once everything is written; 1006 breaks it instead.
 
-        A client that does not even read the close is left to the server.
+        One that leaves unread what was written is dropped.
         """
-        await self._outbox.emptied()
-        if code == ABNORMAL_CLOSURE:
-            self._socket.scope["extensions"][BREAK_EXTENSION]["break"]()
+        try:
+            async with asyncio.timeout_at(max(self._clock(), self._outbox.last_due) + SLOW_SECONDS):
+                await self._outbox.emptied()
+        except TimeoutError:
+            await self._drop()
+            return
+        extension = self._socket.scope.get("extensions", {}).get(BREAK_EXTENSION)
+        if code == ABNORMAL_CLOSURE and extension is not None:
+            extension["break"]()
         else:
-            await self._close(code, reason)
+            await self._close(1011 if code == ABNORMAL_CLOSURE else code, reason)
 
     # What the disturbance uses, besides.
 
@@ -230,11 +251,21 @@ class Connection(Generic[Received, Sent, Command]):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._socket.close(code, reason)
 
-    async def _read(self) -> int:
+    async def _drop(self) -> None:
+        """End the session of a client that does not read; its server cuts the connection."""
+        await self._close(SLOW_CODE, "the client reads too slowly")
+        self._end(SLOW_CODE)
+
+    def _end(self, code: int) -> None:
+        if not self._over.done():
+            self._over.set_result(code)
+
+    async def _read(self) -> None:
         while True:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
-                return int(message.get("code", 1005))
+                self._end(int(message.get("code", 1005)))
+                return
             self._receive(message.get("text") or message.get("bytes") or b"")
             self.flush()
             if self._disturbance.is_active:
@@ -245,8 +276,8 @@ class Connection(Generic[Received, Sent, Command]):
                 async with asyncio.timeout(SLOW_SECONDS):
                     await self._outbox.room()
             except TimeoutError:
-                await self._close(1008, "the client reads too slowly")
-                return 1008
+                await self._drop()
+                return
 
     async def _keep_time(self) -> None:
         """Wake the core when it asked for it, and end the session when its time is over."""
@@ -314,7 +345,10 @@ class Connection(Generic[Received, Sent, Command]):
     async def _write(self) -> None:
         try:
             while True:
-                await self._socket.send_text(await self._outbox.take())
+                frame = await self._outbox.take()
+                self._writing_since = self._clock()
+                await self._socket.send_text(frame)
+                self._writing_since = None
         except (WebSocketDisconnect, RuntimeError):  # the client is gone; `_read` is told as well
             logger.debug("a client went away before it was told everything")
 

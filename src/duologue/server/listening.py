@@ -139,6 +139,8 @@ class Listener:
         finally:
             server.should_exit = True
             await serving
+            for connection in list(server.server_state.connections):
+                connection.transport.abort()  # its client leaves unread even the close
 
     def close(self) -> None:
         """Give the port back."""

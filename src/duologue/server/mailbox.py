@@ -46,6 +46,11 @@ class Mailbox(Generic[T]):
         if self._bytes > ROOM_BYTES:
             self._has_room.clear()
 
+    @property
+    def last_due(self) -> float:
+        """The loop's time before which not everything is taken."""
+        return self._waiting[-1][2] if self._waiting else 0.0
+
     async def take(self) -> T:
         """Return the next, when there is one and its time has come."""
         while not self._waiting:
