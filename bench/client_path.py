@@ -80,8 +80,8 @@ async def ours(port: int, *, reads: bool) -> float:
 
         def on_update(update: ConversationUpdated) -> None:
             nonlocal heard
-            if reads and update.delta is not None and update.delta.audio:
-                heard += len(update.delta.audio)
+            if reads and update.delta is not None and (audio := update.delta.audio):
+                heard += len(audio)
 
         client.on(ConversationUpdated, on_update)
         while len(client.conversation) == 0:
