@@ -11,6 +11,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from duologue.server import Listener, create_app
+from duologue.server.engine.script import Script
 from duologue.server.engine.scripted import scripted_engine
 
 
@@ -27,7 +28,7 @@ async def main(kind: str) -> None:
     if kind == "echo":
         app = Starlette(routes=[WebSocketRoute("/v1/realtime", echo)])
     else:
-        app = create_app(scripted_engine(pace=1.0))
+        app = create_app(scripted_engine(Script(pace=1.0)))
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     listener = Listener()
