@@ -66,6 +66,10 @@ class Session:
     """One client: what it sent, and whether the right things came back."""
 
     is_silent: bool
+    offset: int
+    """Chunks after which it begins to talk: people do not speak in chorus."""
+    talks: int
+    """Turns that it takes."""
     started: asyncio.Event = field(default_factory=asyncio.Event)
     chunks: int = 0
     rule_met: float = 0.0
@@ -116,11 +120,12 @@ class Session:
             self.faults.append(f"closed: {error}")
 
     def next_frame(self) -> bytes:
-        place = self.chunks % CYCLE_CHUNKS
+        cycle, place = divmod(self.chunks - self.offset, CYCLE_CHUNKS)
         self.chunks += 1
         if place == SPEECH_CHUNKS + SILENCE_RULE_CHUNKS - 1:
             self.rule_met = time.perf_counter()
-        return FRAMES[place < SPEECH_CHUNKS and not self.is_silent]
+        talks = 0 <= cycle < self.talks and not self.is_silent
+        return FRAMES[talks and place < SPEECH_CHUNKS]
 
 
 @dataclass
@@ -135,13 +140,15 @@ class Echo(Session):
 
 
 async def run(url: str, count: int, seconds: float, *, silent: bool, echo: bool) -> dict:
-    sessions = [(Echo if echo else Session)(silent) for _ in range(count)]
+    talks = math.ceil(seconds * 1000 / CHUNK_MS / CYCLE_CHUNKS)
+    kind = Echo if echo else Session
+    offsets = [index * CYCLE_CHUNKS // count for index in range(count)]
+    sessions = [kind(silent, offset, talks) for offset in offsets]
     links = [await connect_websocket(url, session) for session in sessions]
     await asyncio.gather(*(session.started.wait() for session in sessions))
     gc.freeze()
     loop = asyncio.get_running_loop()
-    # A whole number of cycles, so that every turn that began is over.
-    ticks = math.ceil(seconds * 1000 / CHUNK_MS / CYCLE_CHUNKS) * CYCLE_CHUNKS
+    ticks = (talks + 1) * CYCLE_CHUNKS  # so that every turn that began is over
     began = loop.time() + 0.1
     late = 0.0
     for tick in range(ticks):
@@ -156,7 +163,7 @@ async def run(url: str, count: int, seconds: float, *, silent: bool, echo: bool)
         session.is_ending = True
     await asyncio.gather(*(link.close() for link in links))
     waits = sorted(wait for session in sessions for wait in session.waits_ms)
-    turns = 0 if silent or echo else ticks // CYCLE_CHUNKS
+    turns = 0 if silent or echo else talks
     faults = [fault for session in sessions for fault in session.faults]
     faults += [
         f"{session.turns} of {turns} turns" for session in sessions if session.turns != turns
