@@ -1,0 +1,274 @@
+"""The public API as it is meant to be used, and as it is not: read by type checkers, never run.
+
+A line that ends in `# wrong: …` must be reported by every checker of `test_api.py`, all others by
+none. `# wrong (not ty): …` names a checker that does not see the mistake: ty 0.0.104 takes any
+keyword where those of a function are unpacked from a `TypedDict`; it does check the known ones.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never, assert_type
+
+from duologue import (
+    ConversationUpdated,
+    Delta,
+    ErrorUpdate,
+    FormattedItem,
+    FormattedTool,
+    Interrupted,
+    ItemAppended,
+    ItemCompleted,
+    RealtimeAPI,
+    RealtimeClient,
+    RealtimeEvent,
+    RemoteProtocolError,
+    ResponseFailed,
+    Retention,
+    ServerError,
+    ToolContext,
+    ToolFailed,
+    Update,
+    sync,
+)
+from duologue.protocol import beta, codec, ga
+from duologue.protocol.model import UnsetType
+from duologue.server import LocalServer
+from duologue.server.engine.stages import BrainRequest
+from duologue.server.faults import Close
+
+# Clients are made with keywords, and know them.
+
+
+def make_clients() -> None:
+    RealtimeClient()
+    RealtimeClient(url="ws://127.0.0.1:8080/v1/realtime", api_key="key", model="gpt-realtime")
+    RealtimeClient(
+        instructions="Be brief.",
+        output_modalities=["text"],
+        turn_detection=ga.ServerVad(silence_duration_ms=300),
+        voice="marin",
+        retention=Retention(audio_minutes=None),
+    )
+    RealtimeClient(turn_detection=None, max_output_tokens="inf", dialect="beta")
+    RealtimeClient("ws://127.0.0.1:8080/v1/realtime", 3)  # wrong: no such positions
+    RealtimeClient(instruction="Be brief.")  # wrong (not ty): misspelled
+    RealtimeClient(turn_detection="server_vad")  # wrong: a struct
+    RealtimeClient(dialect="alpha")  # wrong: no such dialect
+    RealtimeClient(output_modalities=["text"], speed="fast")  # wrong: a number
+
+
+# What is awaited has the answer's type.
+
+
+async def send(client: RealtimeClient) -> None:
+    async with client as same:
+        assert_type(same, RealtimeClient)
+    session = await client.update_session(instructions="Be brief.")
+    assert_type(session, ga.RealtimeSession | ga.TranscriptionSession | ga.UnknownSession)
+    client.update_session(ga.RealtimeSession(), full=True)
+    client.update_session(instructions=None)  # wrong: not to be switched off
+    client.update_session(turn_detection=None)
+
+    message = ga.Message(role="user", content=[ga.InputText(text="Hello")])
+    assert_type(await client.create_item(message), str)
+    client.create_item({"type": "message"})  # wrong: a struct
+    client.create_item(message, "root")  # wrong: by keyword
+    assert_type(await client.delete_item("item_1"), None)
+    client.delete_item(item=message)  # wrong: its id
+    assert_type(await client.commit_input_audio(), str)
+    client.append_input_audio(b"\0\0")
+    client.append_input_audio("AAAA")  # wrong: bytes, not base64
+    client.truncate_item("item_1", 1200)
+    client.truncate_item("item_1", "1200")  # wrong: a number
+    client.send(ga.ResponseCreateEvent())
+    client.send(beta.ResponseCreateEvent())
+    client.send(ga.ResponseCreatedEvent)  # wrong: an event of the server, and not even one
+
+
+async def ask(client: RealtimeClient) -> None:
+    handle = client.create_response(conversation="none", metadata={"purpose": "topic"})
+    client.create_response(ga.ResponseCreateParams(), output_modalities=["text"])
+    client.create_response(temperature=0.8)  # wrong (not ty): no such thing
+    async for delta in handle:
+        assert_type(delta, Delta)
+        assert_type(delta.audio, bytes | None)
+        delta.text.upper()  # wrong: may be None
+    for delta in handle:  # wrong: with `async`
+        pass
+    response = await handle
+    assert_type(response, ga.Response)
+    assert_type(handle.text, str)
+    assert_type(handle.audio, bytes)
+    assert_type(handle.usage, ga.Usage | None)
+    assert_type(handle.items, tuple[FormattedItem, ...])
+    handle.cancel()
+    handle.text = ""  # wrong: read only
+    await handle.cancel()  # wrong: it returns nothing
+
+
+# Callbacks get what their key says.
+
+
+def register(client: RealtimeClient) -> None:
+    @client.on(ConversationUpdated)
+    def show(update: ConversationUpdated) -> None:
+        print(update.delta, update.item)
+
+    @client.on(ga.ResponseDoneEvent)
+    async def count(event: ga.ResponseDoneEvent) -> None:
+        assert_type(event.response, ga.Response)
+
+    client.on(ItemCompleted, lambda update: print(update.item.role))
+    client.on("conversation.item.completed", lambda update: print(update))
+    client.on_next(Interrupted, lambda update: print(update.audio_start_ms))
+    client.off(ConversationUpdated, show)
+
+    def wrong(event: ga.ResponseCreatedEvent) -> None: ...
+
+    client.on(ga.ResponseDoneEvent, wrong)  # wrong: the callback of another event
+    client.on(ItemCompleted, lambda update: print(update.delta))  # wrong: has no delta
+    client.on(12, print)  # wrong: neither a class nor a name
+
+
+async def wait(client: RealtimeClient) -> None:
+    assert_type(await client.wait_for_next(ItemAppended, timeout=5), ItemAppended)
+    assert_type(await client.wait_for_next(ga.ResponseDoneEvent), ga.ResponseDoneEvent)
+    assert_type(await client.wait_for_next_completed_item(), FormattedItem)
+    await client.wait_for_next(ItemAppended, 5)  # wrong: by keyword
+
+
+# Updates and events are closed unions: what is forgotten is found.
+
+
+async def watch(client: RealtimeClient) -> None:
+    async for update in client:
+        assert_type(update, Update)
+        match update:
+            case ConversationUpdated(item=item, delta=delta):
+                assert_type(item, FormattedItem)
+                assert_type(delta, Delta | None)
+            case ItemAppended() | ItemCompleted():
+                assert_type(update.item, FormattedItem)
+            case Interrupted():
+                assert_type(update.audio_start_ms, int)
+            case ErrorUpdate(error=error):
+                assert_type(error, ServerError | ResponseFailed | RemoteProtocolError | ToolFailed)
+            case RealtimeEvent(time=time):
+                assert_type(time, float)
+            case _:
+                assert_never(update)
+
+
+def forget(update: Update) -> str:
+    match update:
+        case ConversationUpdated() | ItemAppended() | ItemCompleted():
+            return update.item.id
+        case Interrupted():
+            return update.item_id
+        case ErrorUpdate():
+            return str(update.error)
+        case _:
+            assert_never(update)  # wrong: RealtimeEvent is forgotten
+
+
+def detect(turn_detection: ga.TurnDetection) -> str:
+    match turn_detection:
+        case ga.ServerVad():
+            return "silence"
+        case ga.SemanticVad():
+            return "words"
+        case ga.UnknownTurnDetection():
+            return "who knows"
+        case _:
+            assert_never(turn_detection)
+
+
+async def use_the_bare_connection(api: RealtimeAPI) -> None:
+    api.send(ga.SessionUpdateEvent(session=ga.TranscriptionSession()))
+    async for event in api:
+        match event:
+            case ga.ResponseTextDeltaEvent():
+                assert_type(event.delta, str)
+            case ga.RealtimeErrorEvent():
+                assert_type(event.error.message, str)
+            case _:
+                assert_type(event.type, str)
+
+
+# Structs are checked when they are made, frozen when they are.
+
+
+def make_structs() -> None:
+    ga.ServerVad(threshold=0.5)
+    ga.ServerVad(threshold="half")  # wrong: a number
+    ga.ServerVad(treshold=0.5)  # wrong: misspelled
+    ga.ServerVad(0.5)  # wrong: by keyword
+    ga.Message(role="user")  # wrong: without content
+    vad = ga.ServerVad()
+    assert_type(vad.threshold, float | UnsetType)
+    print(vad.threshold + 0.1)  # wrong: may be unset
+    vad.threshold = 0.7  # wrong: frozen
+    event = codec.decode(b"{}")
+    assert_type(event.type, str)
+    codec.decode(b"{}", dialect="alpha")  # wrong: no such dialect
+
+
+def read_the_mirror(client: RealtimeClient) -> None:
+    for item in client.conversation:
+        assert_type(item.formatted.transcript, str)
+        assert_type(item.formatted.tool, FormattedTool | None)
+        item.formatted.tool.name.upper()  # wrong: not every item is a call
+    assert_type(client.conversation.item("item_1").status, str | None)
+    client.conversation["item_1"]  # wrong: `item(...)`
+
+
+# Tools stay the functions that they were.
+
+
+def offer(client: RealtimeClient) -> None:
+    @client.tool
+    def add(a: int, b: int = 1) -> int:
+        return a + b
+
+    @client.tool(timeout=5, on_interrupt="cancel")
+    async def search(query: str, context: ToolContext) -> list[str]:
+        return [query, context.call_id]
+
+    assert_type(add(1, 2), int)
+    add("one")  # wrong: the function's own types hold
+    client.tool(retries=3)  # wrong (not ty): no such option
+    client.tool(on_interrupt="explode")  # wrong: `finish` or `cancel`
+    client.add_tool({"name": "hang_up"}, lambda arguments: arguments.get("reason"))
+    client.add_tool("hang_up", print)  # wrong: a definition
+    client.remove_tool(add)  # wrong: its name
+
+
+# The client without `await` has the same names.
+
+
+def block(client: sync.RealtimeClient) -> None:
+    with client as same:
+        assert_type(same, sync.RealtimeClient)
+    handle = client.send_user_message_content("Hello")
+    for delta in handle:
+        assert_type(delta, Delta)
+    assert_type(handle.result(timeout=5), ga.Response)
+    assert_type(client.create_item(ga.ItemReference(id="item_1")).result(), str)
+    client.update_session(instruction="Be brief.")  # wrong (not ty): misspelled
+    for update in client:
+        assert_type(update, Update)
+
+
+# The embedded server takes brains and faults, and shows what it received.
+
+
+async def serve() -> None:
+    def brain(request: BrainRequest) -> str:
+        return request.heard.upper()
+
+    async with LocalServer(brain, faults=[Close(1011, at="response.created")]) as server:
+        assert_type(server.url, str)
+        received = await server.sessions[0].wait_for("response.create", timeout=5)
+        assert_type(received.type, str)
+    LocalServer(brain=3)  # wrong: no brain
+    LocalServer(faults=Close(1011))  # wrong: a list of them
