@@ -20,7 +20,7 @@ from tests.session.session_events import (
 
 from duologue.errors import DecodeError, ItemNotFound
 from duologue.protocol.formats import G711_ULAW
-from duologue.protocol.ga import OutputAudio, OutputText, UnknownPart
+from duologue.protocol.ga import OutputAudio, OutputText, ResponseCreateEvent, UnknownPart
 from duologue.session.updates import (
     ConversationUpdated,
     Delta,
@@ -372,6 +372,7 @@ def test_what_a_response_says_is_in_the_conversation_though_no_server_announces_
 ) -> None:
     """As Hugging Face's speech-to-speech and CopilotKit's aimock do it."""
     core = new_core()
+    core.request_response(ResponseCreateEvent())
     feed(core, response("created", **told), output_item("added", ASSISTANT))
     assert core.conversation.items == ()
     part = part_event("response.content_part.added", part={"type": "text", "text": ""})
@@ -386,6 +387,7 @@ def test_what_a_response_says_is_in_the_conversation_though_no_server_announces_
 
 def test_a_call_that_no_server_announces_is_in_the_conversation_when_it_is_done() -> None:
     core = new_core()
+    core.request_response(ResponseCreateEvent())
     call = {"id": "item_f", "type": "function_call", "call_id": "call_1", "name": "look"}
     feed(core, response("created"), output_item("added", call | {"arguments": ""}))
     updates = feed(core, output_item("done", call | {"arguments": "{}", "status": "completed"}))

@@ -87,14 +87,18 @@ REQUEST_TRANSITIONS: Final[Mapping[tuple[RequestState, RequestInput], RequestSta
 class ResponseState:
     """A response as the server tells of it."""
 
-    __slots__ = ("id", "is_done", "is_out_of_band", "items", "output", "response")
+    __slots__ = ("id", "is_asked", "is_done", "is_out_of_band", "items", "output", "response")
 
-    def __init__(self, response_id: str, response: Response, *, is_out_of_band: bool) -> None:
+    def __init__(
+        self, response_id: str, response: Response, *, is_out_of_band: bool, is_asked: bool
+    ) -> None:
         self.id: Final = response_id
         self.response = response
         """What the server said last."""
         self.is_out_of_band: Final = is_out_of_band
         """Whether the conversation neither sees nor keeps it."""
+        self.is_asked: Final = is_asked
+        """Whether a request of ours made it; turn detection makes others."""
         self.is_done = False
         self.output: list[str] = []
         """Ids of its items, in the order in which they began."""

@@ -91,11 +91,16 @@ class Responses:
         return isinstance(event, ResponseCreatedEvent) and self.is_apart(event.response.id or "")
 
     def is_of_conversation(self, response_id: str) -> bool:
-        """Tell whether a response is known, and none that is out of band."""
+        """Tell whether a response is known to be the conversation's, announced there or not.
+
+        It is if the server says so, or if it says nothing and we asked for such a response: a
+        server that says nothing of one that it began by itself announces what belongs there.
+        """
         known = self._known.get(response_id)
         if known is None or known.is_out_of_band:
             return False
-        return known.response.conversation_id is not None  # absent: the server tells it of none
+        told = known.response.conversation_id
+        return known.is_asked if isinstance(told, UnsetType) else told is not None
 
     def request(self, event_id: str) -> ResponseRequest | None:
         """Return an open request by the id of its event."""
@@ -233,7 +238,9 @@ class Responses:
             return known  # announced twice; simple servers give the id of a done one again
         request = self._match(told)
         is_out_of_band = request is not None and request.is_out_of_band
-        state = ResponseState(told.id, told, is_out_of_band=is_out_of_band)
+        state = ResponseState(
+            told.id, told, is_out_of_band=is_out_of_band, is_asked=request is not None
+        )
         remember(self._known, told.id, state, MAX_RESPONSES)
         if not is_out_of_band:
             self.active = state
