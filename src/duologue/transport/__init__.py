@@ -1,8 +1,9 @@
 """Frames in, frames out, nothing else: what carries a session.
 
-`websocket` talks to a server, `memory` joins two ends in one process; both keep the contract in
-`base`. Import `connect_websocket` from `duologue.transport.websocket`: this package itself does not
-load picows.
+`websocket` talks to a server, `websockets` does so through a proxy or with compression, `memory`
+joins two ends in one process. All keep the contract in `base`, which
+`duologue.testing.check_transport` tests. Import `connect_websocket` from
+`duologue.transport.websocket`: this package itself does not load picows.
 """
 
 from __future__ import annotations

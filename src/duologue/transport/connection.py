@@ -18,7 +18,7 @@ from duologue.errors import ConnectionLost
 from .base import MAX_UNSENT_BYTES
 from .delivery import Delivery, broken_rule, closed_by_peer, cut, receiver_failed
 from .handshake import disagreement
-from .messages import MessageAssembler, Violation
+from .messages import MessageAssembler, Violation, close_reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,9 +43,6 @@ _PONG: Final = WSMsgType.PONG
 
 _NEVER_SENT: Final = frozenset({1005, 1006})
 """They stand for "no code" and "no CLOSE frame" (RFC 6455 section 7.4.1), never on the wire."""
-
-_MAX_REASON_BYTES: Final = 123
-"""A control frame holds 125 bytes, two of them the code (RFC 6455 section 5.5)."""
 
 
 class WebSocketConnection(WSListener):
@@ -181,8 +178,7 @@ class WebSocketConnection(WSListener):
         self._delivery.report_loss()
 
     def _send_close(self, code: int, reason: str = "") -> None:
-        text = reason.encode("utf-8", "replace")[:_MAX_REASON_BYTES].decode("utf-8", "ignore")
-        self._wire.send_close(WSCloseCode(code), text)
+        self._wire.send_close(WSCloseCode(code), close_reason(reason))
         self._writable.set()
         self._limit_closing()
 

@@ -32,6 +32,7 @@ __all__ = [
     "check_url",
     "disagreement",
     "refusal",
+    "refused",
     "secrets_in",
     "unreachable",
 ]
@@ -160,22 +161,27 @@ def refusal(
     # Not error.response: picows has none for HTTP/1.0, nor for codes unknown to Python (520).
     line = _STATUS_LINE.match(error.raw_header or b"")
     if line and line[1] != b"101":
-        return HandshakeRefused(int(line[1]), _body_text(error, secrets))
+        return refused(int(line[1]), _body(error), secrets)
     lost = ConnectionLost(f"{shown} did not answer as a WebSocket server")
     lost.__cause__ = RemoteProtocolError(str(error))
     return lost
 
 
-def _body_text(error: WSHandshakeError, secrets: frozenset[str]) -> str:
+def refused(status: int, body: bytes, secrets: frozenset[str]) -> HandshakeRefused:
+    """Return the error for an HTTP status, and an answer that may echo the request."""
+    text = body.decode("utf-8", "replace")
+    for secret in secrets:
+        text = text.replace(secret, "[removed]")
+    return HandshakeRefused(status, text[:MAX_BODY_CHARS].strip())
+
+
+def _body(error: WSHandshakeError) -> bytes:
     body = error.raw_body or b""
     if b"transfer-encoding: chunked" in (error.raw_header or b"").lower():
         size, _, rest = body.partition(b"\r\n")
         with contextlib.suppress(ValueError):
             body = rest[: int(size, 16)]
-    text = body.decode("utf-8", "replace")
-    for secret in secrets:
-        text = text.replace(secret, "[removed]")
-    return text[:MAX_BODY_CHARS].strip()
+    return body
 
 
 def disagreement(response: WSUpgradeResponse, subprotocols: Sequence[str]) -> str | None:

@@ -5,7 +5,15 @@ Source: RFC 6455 sections 5.4 (fragmentation), 7.4.1 (close codes) and 8.1 (UTF-
 
 from __future__ import annotations
 
-__all__ = ["MessageAssembler", "Violation"]
+__all__ = ["MessageAssembler", "Violation", "close_reason"]
+
+_MAX_REASON_BYTES = 123
+"""A control frame holds 125 bytes, two of them the code (RFC 6455 section 5.5)."""
+
+
+def close_reason(text: str) -> str:
+    """Return as much of a text as a CLOSE frame holds."""
+    return text.encode("utf-8", "replace")[:_MAX_REASON_BYTES].decode("utf-8", "ignore")
 
 
 class Violation(Exception):

@@ -1,0 +1,339 @@
+"""A WebSocket client on the library `websockets`: through proxies, and with compression.
+
+The library awaits where a transport pushes: one task reads, one writes what `send` queued.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from duologue.errors import ConfigurationError, ConnectionLost, MissingExtra
+
+from .base import MAX_UNSENT_BYTES
+from .delivery import Delivery, broken_rule, closed_by_peer, cut, receiver_failed
+from .handshake import check_headers, check_url, refused, secrets_in, unreachable
+from .messages import close_reason
+
+try:
+    from websockets.asyncio.client import ClientConnection, connect
+    from websockets.exceptions import (
+        ConnectionClosed,
+        InvalidMessage,
+        InvalidProxy,
+        InvalidStatus,
+        NegotiationError,
+        ProxyError,
+        WebSocketException,
+    )
+    from websockets.protocol import State
+    from websockets.typing import Subprotocol
+except ImportError as error:
+    raise MissingExtra("proxy", "the transport 'websockets'") from error
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping, Sequence
+
+    from typing_extensions import override
+
+    from duologue.errors import DuologueError
+
+    from .base import Receiver, Transport
+else:
+
+    def override(method):  # noqa: ANN001, ANN202  # `typing` has it from Python 3.12 on
+        return method
+
+
+__all__ = ["Compression", "connect_websockets"]
+
+Compression = Literal["deflate"]
+"""`permessage-deflate` (RFC 7692)."""
+
+HIGH_WATER_BYTES: Final = 64 * 1024
+"""Above this `drain` waits; asyncio's own default for sockets."""
+
+# At DEBUG the library logs request headers. A logger outside the tree, above every level, cannot be
+# opened by any configuration; what matters of those lines reaches the receiver as an error.
+_MUTE: Final = logging.Logger("websockets", logging.CRITICAL + 1)  # noqa: LOG001  # see above
+
+
+async def connect_websockets(  # noqa: PLR0913  # all but two are options with a default
+    url: str,
+    receiver: Receiver,
+    *,
+    headers: Mapping[str, str] | None = None,
+    subprotocols: Sequence[str] = (),
+    ssl_context: ssl.SSLContext | None = None,
+    proxy: str | None = None,
+    compression: Compression | None = None,
+    connect_timeout: float = 10.0,
+    close_timeout: float = 5.0,
+    keepalive: float | None = 20.0,
+    max_message_bytes: int = 64 * 1024 * 1024,
+) -> Transport:
+    """Open a WebSocket connection; the receiver may be called before this returns.
+
+    Redirects are not followed: they would carry the key to another host. When this raises,
+    `on_close` is not called.
+
+    Args:
+        url: `ws://` or `wss://`.
+        receiver: Takes the messages; binary ones too, since some servers send JSON in them.
+        headers: Added to the request.
+        subprotocols: Offered to the server, which must choose one of them or none.
+        ssl_context: Instead of the default one, for `wss://`.
+        proxy: `http://`, `https://`, `socks4://`, `socks5://` or `socks5h://`, with user and
+            password if need be. The environment is not asked: see `proxies.proxy_for`.
+        compression: Offered to the server. It costs CPU time, and base64 of speech shrinks little.
+        connect_timeout: For name, proxy, TCP, TLS and the server's answer together.
+        close_timeout: For the server's part of the closing handshake; the socket is cut after it.
+        keepalive: Seconds from one ping to the next, and how long its pong may take. `None` sends
+            none.
+        max_message_bytes: A longer message ends the connection with close code 1009.
+
+    Raises:
+        ConfigurationError: If the URL, a header, a subprotocol or the proxy cannot be used.
+        MissingExtra: If `websockets` is not installed, or `python-socks` for a SOCKS proxy.
+        HandshakeRefused: If the server answered with an HTTP status other than 101.
+        ConnectionLost: If it could not be reached, was too slow, or broke the protocol.
+    """
+    shown = check_url(url) + ("" if proxy is None else f" through the proxy {_host(proxy)}")
+    check_headers(headers or {}, subprotocols)
+    transport = _LibraryTransport(
+        receiver,
+        close_timeout=close_timeout,
+        keepalive=keepalive,
+        max_message_bytes=max_message_bytes,
+    )
+    limit = asyncio.timeout(connect_timeout)
+    try:
+        async with limit:
+            connection = await _Connect(
+                url,
+                subprotocols=[Subprotocol(name) for name in subprotocols] or None,
+                compression=compression,
+                additional_headers=headers,
+                proxy=proxy,
+                open_timeout=None,  # `limit` covers it
+                ping_interval=keepalive,
+                ping_timeout=keepalive,
+                close_timeout=close_timeout,
+                max_size=max_message_bytes,
+                logger=_MUTE,
+                create_connection=partial(_Connection, transport),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a factory will do
+                ssl=(ssl_context or True) if shown.startswith("wss:") else None,
+            )
+    except (OSError, UnicodeError, EOFError, ImportError, WebSocketException) as error:
+        if isinstance(error, TimeoutError) and limit.expired():
+            raise ConnectionLost(f"{shown} did not answer within {connect_timeout:g} s") from error
+        secrets = secrets_in(url, [*(headers or {}).values(), *subprotocols])
+        hides_password = isinstance(error, InvalidProxy)  # that one's text holds it
+        raise _failure(error, shown, proxy, secrets) from (None if hides_password else error)
+    transport.start(connection)
+    return transport
+
+
+def _failure(
+    error: Exception, shown: str, proxy: str | None, secrets: frozenset[str]
+) -> DuologueError:
+    match error:
+        case InvalidStatus():
+            return refused(error.response.status_code, bytes(error.response.body or b""), secrets)
+        case InvalidProxy():
+            fix = "write http://host:port, or socks5h://"
+            return ConfigurationError(f"the proxy {_host(proxy)} cannot be used: {fix}")
+        case ImportError():
+            return MissingExtra("proxy", "a SOCKS proxy")
+        case NegotiationError():
+            what = "chose a subprotocol or an extension that was not offered"
+            lost = ConnectionLost(f"the server {what}", code=1002)
+        case ProxyError():
+            lost = ConnectionLost(f"cannot reach {shown}: the proxy refused, {error}")
+        case InvalidMessage(__cause__=EOFError()):
+            lost = ConnectionLost(f"{shown} closed the connection before it answered")
+        case WebSocketException() | EOFError():
+            lost = ConnectionLost(f"{shown} did not answer as a WebSocket server")
+        case _:
+            lost = unreachable(shown, error)
+    return lost
+
+
+def _host(proxy: str | None) -> str:
+    """Return a proxy as errors may show it: without user and password."""
+    try:
+        parts = urlsplit(proxy or "")
+        port = "" if parts.port is None else f":{parts.port}"
+    except ValueError:
+        return "of this address"
+    return f"{parts.scheme}://{parts.hostname}{port}"
+
+
+class _Connect(connect):
+    @override
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Follow none."""
+        return exc
+
+
+class _Connection(ClientConnection):
+    """Hangs up when both CLOSE frames are exchanged; the library waits for the server to do so."""
+
+    def __init__(self, owner: _LibraryTransport, /, *args: Any, **options: Any) -> None:  # noqa: ANN401  # handed through
+        super().__init__(*args, **options)
+        self._owner = owner
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.state is State.CLOSING:
+            self._owner.limit_closing()
+            if self.protocol.close_rcvd is not None:
+                self.transport.close()
+
+
+class _LibraryTransport:
+    """The connection as a transport; see `Transport`."""
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        *,
+        close_timeout: float,
+        keepalive: float | None,
+        max_message_bytes: int,
+    ) -> None:
+        self._delivery = Delivery(receiver)
+        self._close_timeout = close_timeout
+        self._keepalive = keepalive
+        self._max_message_bytes = max_message_bytes
+        self._connection: ClientConnection
+        self._task: asyncio.Task[None]
+        self._outbox: deque[bytes] = deque()
+        self._unsent_bytes = 0
+        self._close_with: tuple[int, str] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._gone = asyncio.Event()
+
+    def start(self, connection: ClientConnection) -> None:
+        """Read and write from now on."""
+        self._connection = connection
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def send(self, frame: bytes) -> None:
+        """Queue one message as text; see `Transport.send`."""
+        self._delivery.check_open()
+        if self._unsent_bytes > MAX_UNSENT_BYTES:
+            # `on_close` follows from `_run`: it is never called from inside `send`.
+            self._delivery.end(ConnectionLost("the server does not read what is sent", code=1006))
+            self._abort()
+            self._delivery.check_open()
+        self._outbox.append(frame)
+        self._unsent_bytes += len(frame)
+        if self._unsent_bytes > HIGH_WATER_BYTES:
+            self._room.clear()
+        self._news.set()
+
+    async def drain(self) -> None:
+        """Wait while the queue is above its high-water mark; see `Transport.drain`."""
+        await self._room.wait()
+        self._delivery.check_open()
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Send what is queued, then close; see `Transport.close`."""
+        if self._delivery.end(None):
+            self._close_soon(code, reason)
+        await self._gone.wait()
+
+    def limit_closing(self) -> None:
+        """Cut the connection if its closing takes too long."""
+        if self._timer is None and not self._gone.is_set():
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._close_timeout, self._abort)
+
+    def _close_soon(self, code: int, reason: str) -> None:
+        self._close_with = code, close_reason(reason)
+        self._room.set()
+        self._news.set()
+        self.limit_closing()
+
+    def _abort(self) -> None:
+        self._connection.transport.abort()
+        self._room.set()
+
+    async def _run(self) -> None:
+        writer = asyncio.get_running_loop().create_task(self._write())
+        try:
+            await self._read()
+        finally:
+            writer.cancel()
+            self._connection.transport.abort()
+            if self._timer is not None:
+                self._timer.cancel()
+            self._outbox.clear()
+            self._delivery.end(cut())
+            self._room.set()
+            self._delivery.report()
+            self._gone.set()
+            await asyncio.wait({writer})
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                self._take(await self._connection.recv())
+        except ConnectionClosed as closed:
+            self._delivery.end(self._ending(closed))
+
+    def _take(self, message: str | bytes) -> None:
+        if not self._delivery.is_open:
+            return
+        frame = message.encode() if isinstance(message, str) else message
+        failure = self._delivery.frame(frame)
+        if failure is not None:
+            lost = receiver_failed(failure)
+            if self._delivery.end(lost):
+                self._outbox.clear()
+                self._close_soon(1011, lost.reason)
+            self._delivery.report_loss()
+
+    async def _write(self) -> None:
+        try:
+            while self._outbox or self._close_with is None:
+                self._news.clear()
+                if not self._outbox:
+                    await self._news.wait()
+                while self._outbox:
+                    await self._write_one(self._outbox.popleft())
+            await self._connection.close(*self._close_with)
+        except ConnectionClosed:
+            return  # `_read` tells
+
+    async def _write_one(self, frame: bytes) -> None:
+        await self._connection.send(frame, text=True)
+        self._unsent_bytes -= len(frame)
+        if self._unsent_bytes <= HIGH_WATER_BYTES:
+            self._room.set()
+
+    def _ending(self, closed: ConnectionClosed) -> ConnectionLost:
+        """Return what an end means that was not ours."""
+        if closed.rcvd is not None and (closed.rcvd_then_sent or closed.sent is None):
+            return closed_by_peer(closed.rcvd.code, closed.rcvd.reason)
+        if closed.sent is None:
+            return cut()
+        code = closed.sent.code
+        if code == 1011:  # no pong came
+            silence = 2 * (self._keepalive or 0.0)
+            return ConnectionLost(f"the server gave no sign of life for {silence:g} s", code=1006)
+        reasons = {
+            1007: "the server sent text that is not UTF-8",
+            1009: f"the server sent a message of more than {self._max_message_bytes} bytes",
+        }
+        return broken_rule(code, reasons.get(code, closed.sent.reason))
