@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.transport.transport_doubles import (
@@ -29,11 +29,14 @@ from duologue.errors import (
 )
 from duologue.transport.websocket import connect_websocket
 
+if TYPE_CHECKING:
+    from tests.transport.transport_doubles import Connect
+
 # Messages.
 
 
 @pytest.mark.asyncio
-async def test_fragments_are_joined_around_control_frames() -> None:
+async def test_fragments_are_joined_around_control_frames(connect: Connect) -> None:
     async def script(peer: Peer) -> None:
         await peer.accept()
         peer.send(TEXT, b'{"a": "\xc3', is_final=False)
@@ -47,7 +50,7 @@ async def test_fragments_are_joined_around_control_frames() -> None:
 
     got = Recorder()
     async with raw_server(script) as server:
-        transport = await connect_websocket(server.url, got)
+        transport = await connect(server.url, got)
         assert await got.has_frames(2) == ['{"a": "é"}'.encode(), b"\xff{}"]
         await transport.close()
 
@@ -90,7 +93,7 @@ BROKEN = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("code", "data"), BROKEN.values(), ids=BROKEN)
-async def test_a_broken_rule_closes_with_its_code(code: int, data: bytes) -> None:
+async def test_a_broken_rule_closes_with_its_code(connect: Connect, code: int, data: bytes) -> None:
     async def script(peer: Peer) -> None:
         await peer.accept()
         peer.send(TEXT, b"before")
@@ -100,7 +103,7 @@ async def test_a_broken_rule_closes_with_its_code(code: int, data: bytes) -> Non
 
     got = Recorder()
     async with raw_server(script) as server:
-        transport = await connect_websocket(server.url, got, max_message_bytes=1000)
+        transport = await connect(server.url, got, max_message_bytes=1000)
         lost = await got.loss()
         assert lost.code == code
         assert isinstance(lost.__cause__, RemoteProtocolError)
@@ -139,7 +142,7 @@ async def test_a_close_is_answered_and_told(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("is_reset", [False, True])
-async def test_an_end_within_a_frame_is_a_cut(is_reset: bool) -> None:
+async def test_an_end_within_a_frame_is_a_cut(connect: Connect, is_reset: bool) -> None:
     async def script(peer: Peer) -> None:
         await peer.accept(then=frame(TEXT, b"whole") + frame(TEXT, b"half of it")[:5])
         if is_reset:
@@ -150,27 +153,27 @@ async def test_an_end_within_a_frame_is_a_cut(is_reset: bool) -> None:
 
     got = Recorder()
     async with raw_server(script) as server:
-        transport = await connect_websocket(server.url, got)
+        transport = await connect(server.url, got)
         lost = await got.loss()
         assert (got.frames, lost.code, lost.reason) == ([b"whole"], 1006, "the connection was cut")
         await transport.close()
 
 
 @pytest.mark.asyncio
-async def test_a_close_that_nobody_answers_is_bounded() -> None:
+async def test_a_close_that_nobody_answers_is_bounded(connect: Connect) -> None:
     async def script(peer: Peer) -> None:
         await peer.accept()
         await peer.gone()
 
     got = Recorder()
     async with raw_server(script) as server, asyncio.timeout(PATIENCE):
-        transport = await connect_websocket(server.url, got, close_timeout=0.01)
+        transport = await connect(server.url, got, close_timeout=0.01)
         await transport.close()
     assert got.endings == [None]
 
 
 @pytest.mark.asyncio
-async def test_garbage_in_answer_to_our_close_is_of_no_interest() -> None:
+async def test_garbage_in_answer_to_our_close_is_of_no_interest(connect: Connect) -> None:
     """A future of picows keeps what its parser found: nobody may find it unretrieved."""
 
     async def script(peer: Peer) -> None:
@@ -183,7 +186,7 @@ async def test_garbage_in_answer_to_our_close_is_of_no_interest() -> None:
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context))
     got = Recorder()
     async with raw_server(script) as server:
-        transport = await connect_websocket(server.url, got)
+        transport = await connect(server.url, got)
         await transport.close()
     del transport
     assert (got.endings, reports) == ([None], [])
@@ -193,7 +196,7 @@ async def test_garbage_in_answer_to_our_close_is_of_no_interest() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_silent_server_is_asked_and_then_given_up() -> None:
+async def test_a_silent_server_is_asked_and_then_given_up(connect: Connect) -> None:
     asked: list[int] = []
 
     async def script(peer: Peer) -> None:
@@ -203,7 +206,7 @@ async def test_a_silent_server_is_asked_and_then_given_up() -> None:
 
     got = Recorder()
     async with raw_server(script) as server:
-        transport = await connect_websocket(server.url, got, keepalive=0.05)
+        transport = await connect(server.url, got, keepalive=0.05)
         lost = await got.loss()
         assert (lost.code, lost.reason) == (1006, "the server gave no sign of life for 0.1 s")
         await transport.close()

@@ -27,6 +27,7 @@ from duologue.errors import (
 from duologue.transport.websocket import connect_websocket
 
 if TYPE_CHECKING:
+    from tests.transport.transport_doubles import Connect
     from websockets.http11 import Request, Response
 
 KEY = "sk-test-0123456789abcdef"
@@ -42,14 +43,14 @@ def url_of(server: Server) -> str:
 
 
 @pytest.mark.asyncio
-async def test_websockets_echoes_small_and_large_messages() -> None:
+async def test_websockets_echoes_small_and_large_messages(connect: Connect) -> None:
     async def echo(peer: ServerConnection) -> None:
         async for message in peer:
             await peer.send(message)
 
     got = Recorder()
     async with serve(echo, "127.0.0.1", 0, max_size=None) as server:
-        transport = await connect_websocket(url_of(server), got)
+        transport = await connect(url_of(server), got)
         sent = [b"{}", "é𝄞".encode(), b"", b"x" * 70_000, b"y" * 20_000_000]
         for message in sent:
             transport.send(message)
@@ -60,7 +61,7 @@ async def test_websockets_echoes_small_and_large_messages() -> None:
 
 
 @pytest.mark.asyncio
-async def test_websockets_sees_what_was_sent_with_the_request() -> None:
+async def test_websockets_sees_what_was_sent_with_the_request(connect: Connect) -> None:
     async def script(peer: ServerConnection) -> None:
         request = peer.request
         assert request is not None
@@ -69,7 +70,7 @@ async def test_websockets_sees_what_was_sent_with_the_request() -> None:
 
     got = Recorder()
     async with serve(script, "127.0.0.1", 0, subprotocols=["realtime"]) as server:  # type: ignore[list-item]
-        transport = await connect_websocket(
+        transport = await connect(
             url_of(server), got, headers=HEADERS, subprotocols=["other", "realtime"]
         )
         lost = await got.loss()
@@ -79,7 +80,7 @@ async def test_websockets_sees_what_was_sent_with_the_request() -> None:
 
 
 @pytest.mark.asyncio
-async def test_websockets_sees_our_close_code_and_a_shortened_reason() -> None:
+async def test_websockets_sees_our_close_code_and_a_shortened_reason(connect: Connect) -> None:
     closed = asyncio.get_running_loop().create_future()
 
     async def script(peer: ServerConnection) -> None:
@@ -87,13 +88,13 @@ async def test_websockets_sees_our_close_code_and_a_shortened_reason() -> None:
         closed.set_result((peer.close_code, peer.close_reason))
 
     async with serve(script, "127.0.0.1", 0) as server:
-        transport = await connect_websocket(url_of(server), Recorder())
+        transport = await connect(url_of(server), Recorder())
         await transport.close(4321, "é" * 100)
         assert await asyncio.wait_for(closed, PATIENCE) == (4321, "é" * 61)
 
 
 @pytest.mark.asyncio
-async def test_websockets_refusal_tells_status_and_text() -> None:
+async def test_websockets_refusal_tells_status_and_text(connect: Connect) -> None:
     def refuse(peer: ServerConnection, _: Request) -> Response:
         return peer.respond(503, f"no room for {KEY}\n")
 
@@ -101,7 +102,7 @@ async def test_websockets_refusal_tells_status_and_text() -> None:
 
     async with serve(nobody, "127.0.0.1", 0, process_request=refuse) as server:
         with pytest.raises(HandshakeRefused) as caught:
-            await connect_websocket(url_of(server), Recorder(), headers=HEADERS)
+            await connect(url_of(server), Recorder(), headers=HEADERS)
     assert (caught.value.status, caught.value.body) == (503, "no room for [removed]")
 
 
@@ -148,18 +149,18 @@ async def test_an_http_answer_is_a_refusal(response: bytes, status: int, body: s
         http("HTTP/1.1 101 Switching Protocols", "", "Upgrade: websocket", "Connection: Upgrade"),
     ],
 )
-async def test_an_answer_that_is_no_websocket_is_a_loss(response: bytes) -> None:
+async def test_an_answer_that_is_no_websocket_is_a_loss(connect: Connect, response: bytes) -> None:
     async with raw_server(lambda peer: peer.answer(response)) as server:
         with pytest.raises(ConnectionLost, match="realtime did not answer as a WebSocket") as lost:
-            await connect_websocket(server.url, Recorder())
+            await connect(server.url, Recorder())
     assert lost.value.__cause__ is not None
 
 
 @pytest.mark.asyncio
-async def test_a_hang_up_before_the_answer_is_a_loss() -> None:
+async def test_a_hang_up_before_the_answer_is_a_loss(connect: Connect) -> None:
     async with raw_server(lambda peer: peer.answer(b"")) as server:
         with pytest.raises(ConnectionLost, match="closed the connection before it answered"):
-            await connect_websocket(server.url, Recorder())
+            await connect(server.url, Recorder())
 
 
 @pytest.mark.asyncio
@@ -188,17 +189,17 @@ async def test_what_was_not_offered_is_refused(headers: tuple[str, ...], reason:
 
 
 @pytest.mark.asyncio
-async def test_a_server_that_never_answers_is_given_up_and_hung_up_on() -> None:
+async def test_a_server_that_never_answers_is_given_up_and_hung_up_on(connect: Connect) -> None:
     async with raw_server(lambda peer: peer.gone()) as server:
         with pytest.raises(ConnectionLost, match=r"realtime did not answer within 0\.05 s") as lost:
-            await connect_websocket(server.url, Recorder(), connect_timeout=0.05)
+            await connect(server.url, Recorder(), connect_timeout=0.05)
         assert isinstance(lost.value.__cause__, TimeoutError)
         await server.finished()
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
-async def test_cancelling_the_opening_hangs_up(scheme: str) -> None:
+async def test_cancelling_the_opening_hangs_up(connect: Connect, scheme: str) -> None:
     """picows leaves its transport open when `ws_connect` is cancelled."""
     reached = asyncio.Event()
 
@@ -209,7 +210,7 @@ async def test_cancelling_the_opening_hangs_up(scheme: str) -> None:
 
     got = Recorder()
     async with raw_server(script) as server:
-        opening = asyncio.ensure_future(connect_websocket(f"{scheme}{server.url[2:]}", got))
+        opening = asyncio.ensure_future(connect(f"{scheme}{server.url[2:]}", got))
         await asyncio.wait_for(reached.wait(), PATIENCE)
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -219,7 +220,7 @@ async def test_cancelling_the_opening_hangs_up(scheme: str) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_server_without_tls_is_a_loss() -> None:
+async def test_a_server_without_tls_is_a_loss(connect: Connect) -> None:
     async def script(peer: Peer) -> None:
         await peer.reader.read(1)
         peer.writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -227,37 +228,37 @@ async def test_a_server_without_tls_is_a_loss() -> None:
 
     async with raw_server(script) as server:
         with pytest.raises(ConnectionLost, match=r"cannot reach wss://.*: TLS failed: "):
-            await connect_websocket(f"wss{server.url[2:]}", Recorder())
+            await connect(f"wss{server.url[2:]}", Recorder())
 
 
 @pytest.mark.asyncio
-async def test_a_refused_port_is_told_without_the_query() -> None:
+async def test_a_refused_port_is_told_without_the_query(connect: Connect) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         place = f"ws://127.0.0.1:{closed.getsockname()[1]}/v1"
         with pytest.raises(ConnectionLost) as caught:
-            await connect_websocket(f"{place}?api_key={KEY}", Recorder())
+            await connect(f"{place}?api_key={KEY}", Recorder())
     assert str(caught.value) == f"cannot reach {place}: connection refused"
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
 
 
 @pytest.mark.asyncio
-async def test_a_name_that_cannot_be_one_is_a_loss() -> None:
+async def test_a_name_that_cannot_be_one_is_a_loss(connect: Connect) -> None:
     with pytest.raises(ConnectionLost, match=r"cannot reach ws://a+: no such host"):
-        await connect_websocket(f"ws://{'a' * 64}", Recorder())
+        await connect(f"ws://{'a' * 64}", Recorder())
 
 
 @pytest.mark.asyncio
-async def test_a_url_of_another_scheme_is_a_configuration_error() -> None:
+async def test_a_url_of_another_scheme_is_a_configuration_error(connect: Connect) -> None:
     with pytest.raises(ConfigurationError, match="must start with ws:// or wss://"):
-        await connect_websocket("https://example.com", Recorder())
+        await connect("https://example.com", Recorder())
 
 
 # Secrets.
 
 
 @pytest.mark.asyncio
-async def test_no_secret_is_ever_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_secret_is_ever_logged(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
     """picows logs the whole request at level 9."""
     caplog.set_level(1)
     logging.getLogger("picows").setLevel(1)
@@ -268,7 +269,7 @@ async def test_no_secret_is_ever_logged(caplog: pytest.LogCaptureFixture) -> Non
 
     got = Recorder()
     async with raw_server(script) as server:
-        transport = await connect_websocket(
+        transport = await connect(
             f"{server.url}?api_key={KEY}", got, headers=HEADERS, subprotocols=[f"key.{KEY}"]
         )
         await got.loss()

@@ -1,0 +1,18 @@
+"""What holds for one WebSocket library holds for the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from duologue.transport.websocket import connect_websocket
+from duologue.transport.websockets import connect_websockets
+
+if TYPE_CHECKING:
+    from tests.transport.transport_doubles import Connect
+
+
+@pytest.fixture(params=[connect_websocket, connect_websockets], ids=["picows", "websockets"])
+def connect(request: pytest.FixtureRequest) -> Connect:
+    return request.param
