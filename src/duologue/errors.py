@@ -230,6 +230,9 @@ class ConnectionLost(DuologueError):
 class DialectRefused(ConnectionLost):
     """The server closed with 4000: it does not speak this dialect any more."""
 
+    def __str__(self) -> str:
+        return f"{super().__str__()}: the server speaks GA only, leave `dialect='beta'` out"
+
 
 class Closed(DuologueError):
     """The session is closed: it was ended by the caller, or never opened."""

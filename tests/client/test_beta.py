@@ -15,7 +15,7 @@ from duologue import (
     RealtimeClient,
     RealtimeEvent,
 )
-from duologue.client.endpoint import endpoint
+from duologue.client.endpoint import Endpoint
 from duologue.protocol import beta, ga
 
 if TYPE_CHECKING:
@@ -126,10 +126,10 @@ async def test_a_connection_with_nothing_on_top_is_beta_both_ways() -> None:
 
 
 async def test_the_dialect_goes_with_the_request_and_has_to_exist() -> None:
-    there = endpoint("ws://x", api_key="k", model="m", headers=None, dialect="beta")
-    assert there.headers["OpenAI-Beta"] == "realtime=v1"
-    other = endpoint("ws://x", api_key="k", model="m", headers={"openai-beta": "x"}, dialect="beta")
-    assert "OpenAI-Beta" not in other.headers
+    there, _ = await Endpoint("ws://x", dialect="beta").credentials(timeout=1)
+    assert there == {"OpenAI-Beta": "realtime=v1"}
+    told = Endpoint("ws://x", headers={"openai-beta": "x"}, dialect="beta")
+    assert await told.credentials(timeout=1) == ({"openai-beta": "x"}, ())
     wrong: Any = "alpha"
     with pytest.raises(ConfigurationError, match="'alpha'"):
         RealtimeAPI(connector=MemoryServer().connect, dialect=wrong)

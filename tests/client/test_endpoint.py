@@ -1,14 +1,36 @@
+"""Addresses, keys and what goes with them, as the request shows them."""
+
 from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from duologue.client.endpoint import DEFAULT_URL, endpoint
+from duologue import RealtimeAPI, RealtimeClient
+from duologue.client.endpoint import DEFAULT_URL, Endpoint
 from duologue.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+AZURE = "https://mine.openai.azure.com/"
+KEY = "sk-secret-of-mine-0123"
+
+pytestmark = pytest.mark.asyncio
 
 
 @pytest.fixture(autouse=True)
 def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    for name in ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+async def shown(endpoint: Endpoint) -> tuple[dict[str, str], tuple[str, ...]]:
+    return await endpoint.credentials(timeout=5)
+
+
+# Addresses. Source: DIALECTS.md §2.
 
 
 @pytest.mark.parametrize(
@@ -21,36 +43,169 @@ def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ws://h/p?a=b", "ws://h/p?a=b&model=m+1"),
     ],
 )
-def test_the_model_is_named_unless_the_url_says_what_answers(url: str, expected: str) -> None:
-    target = endpoint(url, api_key=None, model="m 1", headers=None)
-    assert (target.url, dict(target.headers)) == (expected, {})
+async def test_the_model_is_named_unless_the_url_says_what_answers(url: str, expected: str) -> None:
+    assert Endpoint(url, model="m 1").url == expected
 
 
-def test_openai_needs_a_key_and_finds_it_in_the_environment(
+@pytest.mark.parametrize(
+    ("asked", "query", "kind"),
+    [
+        ({}, "?model=gpt-realtime", "conversation"),
+        ({"kind": "transcription"}, "?intent=transcription", "transcription"),
+        ({"kind": "translation"}, "/translations?model=gpt-realtime-translate", "translation"),
+        ({"call_id": "rtc_1"}, "?call_id=rtc_1", "conversation"),
+    ],
+)
+async def test_openai_is_asked_for_what_a_session_is_for(
+    asked: dict[str, Any], query: str, kind: str
+) -> None:
+    endpoint = Endpoint(api_key=KEY, **asked)
+    assert (endpoint.url, endpoint.kind) == (DEFAULT_URL + query, kind)
+    assert endpoint.is_sideband is ("call_id" in asked)
+    again = Endpoint(endpoint.url, api_key=KEY)
+    assert (again.url, again.kind, again.is_sideband) == (
+        endpoint.url, endpoint.kind, endpoint.is_sideband
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("asked", "url", "dialect"),
+    [
+        ({"deployment": "d"}, "/openai/v1/realtime?model=d", "ga"),
+        ({"kind": "transcription"}, "/openai/v1/realtime?intent=transcription", "ga"),
+        ({"call_id": "rtc_1"}, "/openai/v1/realtime?call_id=rtc_1", "ga"),
+        (
+            {"deployment": "d", "api_version": "2025-04-01-preview"},
+            "/openai/realtime?api-version=2025-04-01-preview&deployment=d",
+            "beta",
+        ),
+    ],
+)
+async def test_azure_has_addresses_of_its_own(
+    asked: dict[str, Any], url: str, dialect: str
+) -> None:
+    endpoint = Endpoint.azure(AZURE, api_key=KEY, **asked)
+    assert endpoint.url == f"wss://mine.openai.azure.com{url}"
+    assert endpoint.dialect == dialect
+    headers, _ = await shown(endpoint)
+    assert headers["api-key"] == KEY
+    assert "Authorization" not in headers
+
+
+@pytest.mark.parametrize(
+    ("asked", "fix"),
+    [
+        ({"url": "https://api.openai.com"}, "wss://"),
+        ({"call_id": "rtc_1", "model": "m"}, "leave `model`"),
+        ({"call_id": "rtc_1", "dialect": "auto"}, "say which dialect"),
+        ({"kind": "transcription", "model": "m"}, "leave `model` out"),
+        ({"kind": "translation", "dialect": "beta"}, "GA only"),
+    ],
+)
+async def test_what_does_not_go_together_names_the_fix(asked: dict[str, Any], fix: str) -> None:
+    wanted: Any = {"url": "ws://h", **asked}
+    with pytest.raises(ConfigurationError, match=fix):
+        Endpoint(**wanted)
+
+
+async def test_azure_of_a_date_knows_neither_calls_nor_translations() -> None:
+    for asked in ({"call_id": "rtc_1"}, {"kind": "translation"}):
+        wanted: Any = asked
+        with pytest.raises(ConfigurationError, match="api_version"):
+            Endpoint.azure(AZURE, api_key=KEY, api_version="2025-04-01-preview", **wanted)
+
+
+async def test_a_client_takes_an_endpoint_or_what_would_be_in_it() -> None:
+    with pytest.raises(ConfigurationError, match="give url, model to the endpoint"):
+        RealtimeClient(endpoint=Endpoint("ws://h"), url="ws://h", model="m")
+    with pytest.raises(ConfigurationError, match="RealtimeAPI"):
+        RealtimeClient(endpoint=Endpoint("ws://h", kind="translation"))
+
+
+# Keys.
+
+
+async def test_openai_needs_a_key_and_finds_it_in_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
-        endpoint(DEFAULT_URL, api_key=None, model="m", headers=None)
+        Endpoint()
     monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
-    target = endpoint(DEFAULT_URL, api_key=None, model="m", headers={"X": "y"})
-    assert target.headers == {"X": "y", "Authorization": "Bearer sk-environment"}
-    assert "sk-" not in repr(target)
+    headers, _ = await shown(Endpoint(headers={"X": "y"}))
+    assert headers == {"X": "y", "Authorization": "Bearer sk-environment"}
 
 
-def test_the_environments_key_goes_to_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_azure_needs_a_key_and_finds_it_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ConfigurationError, match="AZURE_OPENAI_API_KEY"):
+        Endpoint.azure(AZURE, deployment="d")
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "azure-environment")
+    headers, _ = await shown(Endpoint.azure(AZURE, deployment="d"))
+    assert headers == {"api-key": "azure-environment"}
+
+
+async def test_the_environments_key_goes_to_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
     for url in ("ws://127.0.0.1", "wss://openai.com.example.org", "wss://notopenai.com"):
-        assert endpoint(url, api_key=None, model="m", headers=None).headers == {}
-    assert endpoint("wss://h", api_key="k", model="m", headers=None).headers == {
-        "Authorization": "Bearer k"
-    }
+        assert await shown(Endpoint(url)) == ({}, ())
+    assert await shown(Endpoint("wss://h", api_key="k")) == ({"Authorization": "Bearer k"}, ())
 
 
-def test_a_header_of_the_caller_wins() -> None:
+async def test_a_header_of_the_caller_wins() -> None:
     headers = {"authorization": "Bearer ephemeral"}
-    assert endpoint(DEFAULT_URL, api_key="k", model="m", headers=headers).headers == headers
+    assert await shown(Endpoint(api_key="k", headers=headers)) == (headers, ())
 
 
-def test_only_websockets_are_spoken() -> None:
-    with pytest.raises(ConfigurationError, match="https"):
-        endpoint("https://api.openai.com", api_key="k", model="m", headers=None)
+@pytest.mark.parametrize("dialect", ["ga", "beta"])
+async def test_a_key_goes_into_the_subprotocols_where_headers_cannot(dialect: Any) -> None:
+    endpoint = Endpoint(
+        "ws://h", api_key="ek_1", key_in="subprotocol", dialect=dialect, subprotocols=["mine"]
+    )
+    beta = ("openai-beta.realtime-v1",) if dialect == "beta" else ()
+    offered = ("realtime", "openai-insecure-api-key.ek_1", *beta, "mine")
+    assert await shown(endpoint) == ({}, offered)
+
+
+async def test_a_provider_is_asked_at_each_connection_in_whatever_form() -> None:
+    tokens = iter(["one", "two", "three", "four"])
+
+    async def coroutine() -> str:
+        return next(tokens)
+
+    def of_the_coroutine() -> Awaitable[str]:
+        return coroutine()
+
+    for provider in (lambda: next(tokens), coroutine, of_the_coroutine):
+        endpoint = Endpoint.azure(AZURE, deployment="d", token_provider=provider)
+        before = dict((await shown(endpoint))[0])
+        if provider is coroutine:
+            after, _ = await shown(endpoint)
+            assert before != after
+        assert list(before) == ["Authorization"]
+    assert next(tokens, None) is None
+
+
+async def test_a_provider_that_gives_nothing_or_hangs_is_told() -> None:
+    nothing: Any = lambda: None  # noqa: E731  # as an application's mistake would be
+    for provider in (nothing, lambda: ""):
+        with pytest.raises(ConfigurationError, match="must return a str"):
+            await shown(Endpoint("ws://h", api_key=provider))
+
+    async def hangs() -> str:
+        await asyncio.get_running_loop().create_future()
+        return ""
+
+    with pytest.raises(TimeoutError, match="provider of the token"):
+        await Endpoint("ws://h", api_key=hangs).credentials(timeout=0.01)
+
+
+async def test_no_key_is_in_a_repr() -> None:
+    asked: dict[str, Any] = {
+        "api_key": KEY, "headers": {"X-Key": KEY}, "proxy": f"http://me:{KEY}@proxy:1",
+    }  # fmt: skip
+    endpoint = Endpoint(f"wss://h/v1/realtime?key={KEY}", **asked)
+    for thing in (endpoint, RealtimeClient(endpoint=endpoint), RealtimeAPI(endpoint=endpoint)):
+        assert KEY not in repr(thing)
+        assert KEY not in str(thing)
+    assert repr(endpoint) == "Endpoint('h', kind='conversation', dialect='ga')"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Self
 
-from duologue.client.endpoint import DEFAULT_MODEL, DEFAULT_URL, endpoint
 from duologue.client.handlers import RealtimeEventHandler
-from duologue.client.link import Link, websocket_connector
+from duologue.client.link import Link
 from duologue.client.reader import Reader
+from duologue.client.target import opened, target
 from duologue.client.words import words_of
 from duologue.errors import Closed, ConnectionLost, LocalProtocolError
 from duologue.session.updates import ErrorUpdate, RealtimeEvent
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
+    from duologue.client.endpoint import Endpoint, Spoken
+    from duologue.client.keys import Key
     from duologue.client.link import Connector
     from duologue.errors import DecodeError
     from duologue.protocol import beta, ga
-    from duologue.protocol.codec import Dialect
+    from duologue.protocol.codec import Dialect, Surface
+    from duologue.protocol.ga.translation import AnyTranslationClientEvent
     from duologue.protocol.model import Event, UnknownEvent
 
 __all__ = ["RealtimeAPI"]
@@ -31,27 +34,40 @@ class RealtimeAPI(RealtimeEventHandler):
 
     Iterating yields server events from the connection on; see `Reader` for the bounds. A frame that
     is no event goes to the callbacks of `ErrorUpdate`. The arguments are those of `RealtimeClient`;
-    with `dialect="beta"` its events are those of `duologue.protocol.beta`, both ways.
+    with `dialect="beta"` its events are those of `duologue.protocol.beta`, both ways, and on a
+    translation's endpoint those of `duologue.protocol.ga.translation`.
     """
 
     def __init__(
         self,
         *,
-        url: str = DEFAULT_URL,
-        api_key: str | None = None,
-        model: str = DEFAULT_MODEL,
+        endpoint: Endpoint | None = None,
+        url: str | None = None,
+        api_key: Key | None = None,
+        model: str | None = None,
         headers: Mapping[str, str] | None = None,
         connect_timeout: float = 10.0,
         connector: Connector | None = None,
-        dialect: Dialect = "ga",
+        dialect: Spoken | None = None,
     ) -> None:
         super().__init__()
-        if connector is None:
-            target = endpoint(url, api_key=api_key, model=model, headers=headers, dialect=dialect)
-            connector = websocket_connector(target, connect_timeout=connect_timeout)
-        self._connector: Final = connector
-        self._dialect: Final = words_of(dialect).dialect
-        self._link = Link(self, self._dialect)
+        self._target: Final = target(
+            connector,
+            endpoint,
+            url=url,
+            api_key=api_key,
+            model=model,
+            headers=headers,
+            dialect=dialect,
+            connect_timeout=connect_timeout,
+        )
+        self._timeout: Final = connect_timeout
+        self._dialect: Dialect | None = None
+        if self._target.dialect != "auto":
+            self._dialect = words_of(self._target.dialect).dialect
+        is_translation = self._target.kind == "translation"
+        self._surface: Final[Surface] = "translation" if is_translation else "realtime"
+        self._link = Link(self)
         self._reader: Reader[Event | UnknownEvent] = Reader()
         self._ending: Closed | ConnectionLost | None = None
 
@@ -67,13 +83,19 @@ class RealtimeAPI(RealtimeEventHandler):
             LocalProtocolError: If it is connected.
             HandshakeRefused: If the server answered with an HTTP error.
             ConnectionLost: If it could not be reached.
+            TimeoutError: If the provider of the token, or the frame that tells the dialect, took
+                longer than `connect_timeout`.
         """
         if self.is_connected:
             raise LocalProtocolError("it is connected already")
-        self._link, self._reader, self._ending = Link(self, self._dialect), Reader(), None
+        connector = self._target.connector
+        if self._dialect is None:
+            self._dialect, connector = await opened(connector, timeout=self._timeout)
+        link = Link(self, self._dialect, self._surface)
+        self._link, self._reader, self._ending = link, Reader(), None
         self._registry.open()
         try:
-            await self._link.open(self._connector)
+            await self._link.open(connector)
         except BaseException:
             await self.close()
             raise
@@ -96,7 +118,9 @@ class RealtimeAPI(RealtimeEventHandler):
     ) -> None:
         await self.close()
 
-    def send(self, event: ga.AnyClientEvent | beta.AnyClientEvent) -> None:
+    def send(
+        self, event: ga.AnyClientEvent | beta.AnyClientEvent | AnyTranslationClientEvent
+    ) -> None:
         """Send an event as it is.
 
         Raises:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Self, Unpack
 
 from duologue.client.config import SessionKeywords, session_config
 from duologue.client.context import CallContext, ToolContext
 from duologue.client.driver import Driver, Setup
-from duologue.client.endpoint import DEFAULT_MODEL, DEFAULT_URL, endpoint
-from duologue.client.link import websocket_connector
 from duologue.client.offering import Offering
+from duologue.client.target import opened, target
 from duologue.client.tools import Tools
 from duologue.client.words import words_of
-from duologue.errors import Closed, LocalProtocolError
+from duologue.errors import Closed, ConfigurationError, LocalProtocolError
 from duologue.protocol.ga import RealtimeSession, SessionCreatedEvent, TranscriptionSession
 from duologue.session.configuration import Configuration
 from duologue.session.retention import KEEP_RECENT, Retention
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from duologue.client.endpoint import Endpoint, Spoken
+    from duologue.client.keys import Key
     from duologue.client.link import Connector
     from duologue.client.reader import Reader
     from duologue.protocol import beta
@@ -68,15 +69,18 @@ class RealtimeClient(Offering):
     Everything runs on the event loop of `connect`, and none of it is safe for other threads.
 
     Args:
+        endpoint: Where to connect; what is not said here is OpenAI. The next four, and `dialect`,
+            say the usual of it without one.
         url: Where the server is; `?model=` is added unless it names a model, intent or call.
-        api_key: For OpenAI's hosts it comes from `OPENAI_API_KEY` when it is `None`; for others
-            the environment's key is never used.
+        api_key: The key, or a function that gives one at each connection; see `Endpoint`. For
+            OpenAI's hosts it comes from `OPENAI_API_KEY` when it is `None`.
         model: The model that answers.
         session: What to tell the session first; keywords are laid over it.
         headers: Added to the request.
         connect_timeout: Seconds for the connection, and as many for the session to begin.
         connector: Opens another transport than a WebSocket; `url` and what goes with it is unused.
-        dialect: What is spoken on the wire. On a beta connection `RealtimeEvent.event` is beta's,
+        dialect: What is spoken on the wire, GA by default; `auto`: what the first frame of the
+            first connection speaks. On a beta connection `RealtimeEvent.event` is beta's,
             callbacks may be registered under the names and classes of either dialect, and the
             session begins with the reference client's defaults, as if they had been named.
         retention: How much of the conversation is kept: by default the audio of the last 10
@@ -92,29 +96,41 @@ class RealtimeClient(Offering):
     def __init__(  # noqa: PLR0913  # by keyword only, and each with a default
         self,
         *,
-        url: str = DEFAULT_URL,
-        api_key: str | None = None,
-        model: str = DEFAULT_MODEL,
-        session: RealtimeSession | beta.SessionConfig | None = None,
+        endpoint: Endpoint | None = None,
+        url: str | None = None,
+        api_key: Key | None = None,
+        model: str | None = None,
+        session: RealtimeSession | TranscriptionSession | beta.SessionConfig | None = None,
         headers: Mapping[str, str] | None = None,
         connect_timeout: float = 10.0,
         connector: Connector | None = None,
-        dialect: Dialect = "ga",
+        dialect: Spoken | None = None,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
         **keywords: Unpack[SessionKeywords],
     ) -> None:
-        words = words_of(dialect)
-        start = words.start(session_config(session, keywords, dialect=dialect))
-        configuration = Configuration(start, is_full=dialect == "beta")
-        tools = Tools(self._context)
-        super().__init__(Setup(words, configuration, tools, retention, validate))
-        if connector is None:
-            target = endpoint(url, api_key=api_key, model=model, headers=headers, dialect=dialect)
-            connector = websocket_connector(target, connect_timeout=connect_timeout)
-        self._connector: Final = connector
+        there = target(
+            connector,
+            endpoint,
+            url=url,
+            api_key=api_key,
+            model=model,
+            headers=headers,
+            dialect=dialect,
+            connect_timeout=connect_timeout,
+        )
+        if there.kind == "translation":
+            raise ConfigurationError("a translation is no conversation: take RealtimeAPI for it")
+        self._is_detecting = there.dialect == "auto"
+        words = words_of("ga" if there.dialect == "auto" else there.dialect)
+        wanted = session_config(session, keywords, dialect=words.dialect)
+        self._transcribes = there.kind == "transcription"
+        is_full = words.dialect == "beta" and not self._transcribes
+        start = words.start(wanted) if is_full else wanted
+        configuration = Configuration(start, is_full=is_full)
+        super().__init__(Setup(words, configuration, Tools(self._context), retention, validate))
+        self._target: Final = there
         self._timeout: Final = connect_timeout
-        self._speaks_beta: Final = dialect == "beta"
 
     @property
     def is_connected(self) -> bool:
@@ -148,19 +164,25 @@ class RealtimeClient(Offering):
             LocalProtocolError: If one is open.
             HandshakeRefused: If the server answered with an HTTP error.
             ConnectionLost: If it could not be reached, or closed at once.
-            TimeoutError: If the session did not begin within `connect_timeout`.
+            TimeoutError: If the session did not begin within `connect_timeout`, or the provider of
+                the token took longer.
             ServerError: If the server refused the configuration.
         """
         if self._driver.is_connected:
             raise LocalProtocolError("a session is open already")
+        connector = self._target.connector
+        if self._is_detecting:
+            dialect, connector = await opened(connector, timeout=self._timeout)
+            self._is_detecting = False
+            self._speak(dialect)
         self._driver = driver = Driver(self._registry, self._setup, new_id=_ids())
         self._registry.open()
         try:
-            await driver.open(self._connector)
-            await self.wait_for_session_created(timeout=self._timeout)
+            await driver.open(connector)
+            if not self._target.is_sideband:
+                await self.wait_for_session_created(timeout=self._timeout)
             wanted = self._setup.configuration.wanted
-            is_for_words = isinstance(self.session, TranscriptionSession)
-            if wanted != RealtimeSession() and not (self._speaks_beta and is_for_words):
+            if wanted != RealtimeSession() and not self._asks_beta_for_words():
                 await self._configure(wanted)
         except BaseException:
             await driver.close()
@@ -215,6 +237,18 @@ class RealtimeClient(Offering):
 
     def _context(self, call: ToolCall) -> CallContext:
         return ToolContext(client=self, call_id=call.call_id, item=call.item)
+
+    def _speak(self, dialect: Dialect) -> None:
+        """Speak what was detected, and ask of the session what is asked in that dialect."""
+        words = words_of(dialect)
+        self._setup = replace(self._setup, words=words)
+        if dialect == "beta" and not self._transcribes:
+            self._setup.configuration.lay_under(words.start(None))
+
+    def _asks_beta_for_words(self) -> bool:
+        """Tell whether a beta session that was opened for transcription alone is asked for more."""
+        is_for_words = isinstance(self.session, TranscriptionSession)
+        return is_for_words and self._setup.configuration.is_full
 
     async def _configure(self, config: RealtimeSession) -> None:
         limit = asyncio.timeout(self._timeout)

@@ -17,8 +17,9 @@ from duologue.protocol.ga import (
     AudioPcmu,
     FunctionTool,
     RealtimeSession,
+    TranscriptionSession,
 )
-from duologue.protocol.model import UnsetType, replace
+from duologue.protocol.model import UNSET, UnsetType, replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
         VoiceId,
     )
 
-__all__ = ["SessionKeywords", "function_tool", "session_config"]
+__all__ = ["SessionKeywords", "function_tool", "session_config", "transcription_config"]
 
 
 class SessionKeywords(TypedDict, total=False):
@@ -98,7 +99,7 @@ _FORMATS: Final[Mapping[object, AudioFormat]] = {
 
 
 def session_config(
-    session: RealtimeSession | beta.SessionConfig | None,
+    session: RealtimeSession | TranscriptionSession | beta.SessionConfig | None,
     keywords: SessionKeywords,
     *,
     dialect: Dialect = "ga",
@@ -108,7 +109,9 @@ def session_config(
     Raises:
         ConfigurationError: If a keyword is unknown, or the dialect has no such thing.
     """
-    if session is not None and not isinstance(session, RealtimeSession):
+    if isinstance(session, TranscriptionSession):
+        session = RealtimeSession(audio=session.audio, include=session.include)
+    elif session is not None and not isinstance(session, RealtimeSession):
         from duologue.client.beta import session_in_ga  # noqa: PLC0415  # only where beta is spoken
 
         if dialect == "ga":
@@ -135,6 +138,19 @@ def session_config(
             audio = replace(audio, output=replace(_or_new(audio.output, AudioOutput()), **spoken))
         config = replace(config, audio=audio)
     return config
+
+
+def transcription_config(config: RealtimeSession) -> TranscriptionSession:
+    """Return a configuration as one of a session that transcribes.
+
+    Raises:
+        ConfigurationError: If it tells what such a session has not.
+    """
+    blank, rest = RealtimeSession(), replace(config, audio=UNSET, include=UNSET)
+    told = [name for name in rest.__struct_fields__ if getattr(rest, name) != getattr(blank, name)]
+    if told:
+        raise ConfigurationError(f"a transcription session has no {', '.join(told)}")
+    return TranscriptionSession(audio=config.audio, include=config.include)
 
 
 def function_tool(definition: FunctionTool | Mapping[str, Any]) -> FunctionTool:

@@ -1,77 +1,287 @@
-"""Where to connect, and with which key."""
+"""Where to connect: the server's address, the kind of session, the key, the dialect, the way."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, Self, TypedDict, Unpack
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from duologue.client.keys import environment_key, value_of
 from duologue.errors import ConfigurationError
+from duologue.transport.opening import WayOptions, open_websocket
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from duologue.protocol.codec import Dialect
+    from duologue.client.keys import Key, KeyPlace
+    from duologue.protocol.codec import Surface
+    from duologue.transport.base import Receiver, Transport
 
-__all__ = ["DEFAULT_MODEL", "DEFAULT_URL", "Endpoint", "endpoint"]
+__all__ = [
+    "DEFAULT_MODEL", "DEFAULT_TRANSLATOR", "DEFAULT_URL",
+    "Endpoint", "EndpointOptions", "Kind", "Spoken", "the_endpoint",
+]  # fmt: skip
 
 DEFAULT_URL: Final = "wss://api.openai.com/v1/realtime"
 DEFAULT_MODEL: Final = "gpt-realtime"
+DEFAULT_TRANSLATOR: Final = "gpt-realtime-translate"
+
+Kind = Literal["conversation", "transcription", "translation"]
+"""What a session is for."""
+
+Spoken = Literal["ga", "beta", "auto"]
+"""A dialect, or `auto`: the one of the server's first frame."""
 
 _CHOOSES_MODEL: Final = frozenset({"model", "intent", "call_id", "deployment"})
 """Query parameters that say what answers: a transcription session or a call has no `model`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A URL and the headers that go with it."""
+class EndpointOptions(WayOptions, total=False):
+    """How a server is reached, and what is shown to it beside the key."""
 
-    url: str
     headers: Mapping[str, str]
+    """Added to the request; an `Authorization` or `api-key` among them counts as the key."""
+    subprotocols: Sequence[str]
+    """Offered to the server."""
 
-    def __repr__(self) -> str:
-        return f"Endpoint(url={urlsplit(self.url).netloc!r})"  # never a header, never a query
 
+class Endpoint:
+    """A server's address and what goes with it, for any number of connections.
 
-def endpoint(
-    url: str,
-    *,
-    api_key: str | None,
-    model: str,
-    headers: Mapping[str, str] | None,
-    dialect: Dialect = "ga",
-) -> Endpoint:
-    """Return what to connect to; servers that speak both dialects take beta from a header.
+    Nothing of it prints the key: neither its `repr`, nor a log, nor an error.
 
-    The environment's `OPENAI_API_KEY` goes to OpenAI's hosts only: a key that is meant for another
-    server has to be passed.
+    Args:
+        url: A server with OpenAI's paths: `wss://host/v1/realtime`. What its query says about the
+            session holds: `model`, `intent`, `call_id`.
+        api_key: The key, an ephemeral key (`ek_…`), or a function that returns one, asynchronous or
+            not, called at each connection. For OpenAI's hosts `None` takes `OPENAI_API_KEY`; for
+            others the environment's key is never used.
+        key_in: Where the key is shown; `subprotocol` as browsers do, without headers.
+        model: The model that answers.
+        kind: A conversation, a transcription without a model that answers, or a translation.
+        call_id: `rtc_…`: join a call that runs over WebRTC or SIP (sideband).
+        dialect: What is spoken. `auto` finds out from the first frame, at the first connection.
+        options: See `EndpointOptions`.
 
     Raises:
-        ConfigurationError: If the URL is no WebSocket URL, or OpenAI's and there is no key.
+        ConfigurationError: If the URL is no WebSocket URL, the arguments do not go together, or
+            OpenAI's key is missing.
     """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        api_key: Key | None = None,
+        key_in: KeyPlace = "bearer",
+        model: str | None = None,
+        kind: Kind = "conversation",
+        call_id: str | None = None,
+        dialect: Spoken = "ga",
+        **options: Unpack[EndpointOptions],
+    ) -> None:
+        self.url: Final = _session_url(url, kind, model, call_id)
+        """The address with its query, and without a key of ours."""
+        self.dialect: Final[Spoken] = dialect
+        query = dict(parse_qsl(urlsplit(self.url).query))
+        self.is_sideband: Final = "call_id" in query
+        """Whether a call is joined: `session.created` does not come then."""
+        self.kind: Final[Kind] = _kind(self.url, query)
+        self._options: Final = options
+        self._key_in: Final[KeyPlace] = key_in
+        self._check()
+        is_authorized = any(n.lower() in {"authorization", "api-key"} for n in self._headers())
+        if api_key is None and not is_authorized:
+            api_key = environment_key(urlsplit(self.url).hostname or "")
+        self._key: Final = None if is_authorized else api_key or None
+
+    @classmethod
+    def azure(  # by keyword only, but for the resource
+        cls,
+        resource: str,
+        *,
+        deployment: str | None = None,
+        api_key: str | None = None,
+        token_provider: Key | None = None,
+        api_version: str | None = None,
+        kind: Kind = "conversation",
+        call_id: str | None = None,
+        dialect: Spoken | None = None,
+        **options: Unpack[EndpointOptions],
+    ) -> Self:
+        """Return a resource of Azure OpenAI.
+
+        Args:
+            resource: `https://my-resource.openai.azure.com`, as Azure's portal shows it.
+            deployment: The name of the model's deployment.
+            api_key: A key of the resource; `None` takes `AZURE_OPENAI_API_KEY`.
+            token_provider: Instead of a key: returns a token of Microsoft Entra ID, such as
+                `azure.identity.get_bearer_token_provider(...)` or its asynchronous twin.
+            api_version: A date, for the API of before GA, which speaks beta. `None` is GA.
+            kind: As of `Endpoint`.
+            call_id: As of `Endpoint`.
+            dialect: `None`: beta with an `api_version`, GA without.
+            options: See `EndpointOptions`.
+
+        Raises:
+            ConfigurationError: If there is neither key nor provider, or the arguments do not go
+                together.
+
+        Source: DIALECTS.md §2.
+        """
+        if api_version is not None and (kind == "translation" or call_id is not None):
+            raise ConfigurationError(
+                "a dated api_version has no translations or calls: leave it out"
+            )
+        token = token_provider or api_key or os.environ.get("AZURE_OPENAI_API_KEY")
+        if not token:
+            fix = "pass `api_key=` or `token_provider=`, or set AZURE_OPENAI_API_KEY"
+            raise ConfigurationError(f"Azure needs a key: {fix}")
+        base = _websocket_url(resource).rstrip("/")
+        url, model = f"{base}/openai/v1/realtime", deployment
+        if api_version is not None:
+            named = {"api-version": api_version, "deployment": deployment}
+            asked = {name: value for name, value in named.items() if value is not None}
+            url, model = f"{base}/openai/realtime?{urlencode(asked)}", None
+        return cls(
+            url,
+            api_key=token,
+            key_in="bearer" if token_provider else "api-key",
+            model=model,
+            kind=kind,
+            call_id=call_id,
+            dialect=dialect or ("ga" if api_version is None else "beta"),
+            **options,
+        )
+
+    @property
+    def surface(self) -> Surface:
+        """Which events are spoken: those of translations are their own."""
+        return "translation" if self.kind == "translation" else "realtime"
+
+    def __repr__(self) -> str:
+        netloc = urlsplit(self.url).netloc.rpartition("@")[2]
+        # Never a header, a query or a user: each may hold a key.
+        return f"Endpoint({netloc!r}, kind={self.kind!r}, dialect={self.dialect!r})"
+
+    async def open(self, receiver: Receiver, *, connect_timeout: float = 10.0) -> Transport:
+        """Connect; the receiver may be called before this returns.
+
+        Raises:
+            ConfigurationError: If the address or an option cannot be used.
+            MissingExtra: If a package is needed for the proxy or the transport.
+            HandshakeRefused: If the server answered with an HTTP error.
+            ConnectionLost: If it could not be reached.
+            TimeoutError: If the provider of the token took too long.
+        """
+        headers, subprotocols = await self.credentials(timeout=connect_timeout)
+        return await open_websocket(
+            self.url,
+            receiver,
+            self._options,
+            headers=headers,
+            subprotocols=subprotocols,
+            connect_timeout=connect_timeout,
+        )
+
+    async def credentials(self, *, timeout: float) -> tuple[dict[str, str], tuple[str, ...]]:  # noqa: ASYNC109  # of the provider
+        """Return the headers and subprotocols of the next connection, the key among them.
+
+        Raises:
+            ConfigurationError: If the provider of the token returns none.
+            TimeoutError: If it takes too long.
+        """
+        headers, offered = self._headers(), [*self._options.get("subprotocols", ())]
+        key = None if self._key is None else await value_of(self._key, timeout=timeout)
+        is_beta = self.dialect == "beta"
+        if self._key_in == "subprotocol":
+            beta = ["openai-beta.realtime-v1"] if is_beta else []
+            mine = [] if key is None else [f"openai-insecure-api-key.{key}"]
+            return headers, ("realtime", *mine, *beta, *offered)
+        if key is not None:
+            is_azure = self._key_in == "api-key"
+            headers["api-key" if is_azure else "Authorization"] = (
+                key if is_azure else f"Bearer {key}"
+            )
+        if is_beta and "openai-beta" not in {name.lower() for name in headers}:
+            headers["OpenAI-Beta"] = "realtime=v1"
+        return headers, tuple(offered)
+
+    def _headers(self) -> dict[str, str]:
+        return dict(self._options.get("headers") or {})
+
+    def _check(self) -> None:
+        """Refuse what does not go together."""
+        if self.kind == "translation" and self.dialect != "ga":
+            raise ConfigurationError("translation sessions speak GA only: leave `dialect` out")
+        if self.is_sideband and self.dialect == "auto":
+            why = "the first event of a call that is joined may be any"
+            raise ConfigurationError(f"{why}: say which dialect is spoken, 'ga' or 'beta'")
+
+
+def the_endpoint(endpoint: Endpoint | None, **told: Unpack[_Told]) -> Endpoint:
+    """Return the endpoint that is given, or the one that is told.
+
+    Raises:
+        ConfigurationError: If it is both, or as `Endpoint`.
+    """
+    named = {name: value for name, value in told.items() if value is not None}
+    if endpoint is not None:
+        if named:
+            raise ConfigurationError(f"give {', '.join(named)} to the endpoint, not beside it")
+        return endpoint
+    return Endpoint(
+        told.get("url") or DEFAULT_URL,
+        api_key=told.get("api_key"),
+        model=told.get("model"),
+        dialect=told.get("dialect") or "ga",
+        headers=told.get("headers") or {},
+    )
+
+
+class _Told(TypedDict):
+    url: str | None
+    api_key: Key | None
+    model: str | None
+    headers: Mapping[str, str] | None
+    dialect: Spoken | None
+
+
+def _session_url(url: str, kind: Kind, model: str | None, call_id: str | None) -> str:
+    """Return a URL that says what session is meant, by its path and query."""
     parts = urlsplit(url)
     if parts.scheme not in {"ws", "wss"}:
         raise ConfigurationError(f"the URL must begin with wss:// or ws://, not {parts.scheme!r}")
-    all_headers = dict(headers or {})
-    is_authorized = any(name.lower() in {"authorization", "api-key"} for name in all_headers)
-    if not is_authorized and (key := api_key or _environment_key(parts.hostname or "")):
-        all_headers["Authorization"] = f"Bearer {key}"
-    if dialect == "beta" and "openai-beta" not in {name.lower() for name in all_headers}:
-        all_headers["OpenAI-Beta"] = "realtime=v1"
+    if call_id is not None and (model is not None or kind != "conversation"):
+        raise ConfigurationError("a call has its session already: leave `model` and `kind` out")
+    if kind == "transcription" and model is not None:
+        fix = "name the one that transcribes in the configuration, leave `model` out"
+        raise ConfigurationError(f"nothing answers in a transcription session: {fix}")
+    path = parts.path
+    if kind == "translation" and not path.endswith("/translations"):
+        path = path.rstrip("/") + "/translations"
     query = parts.query
-    if not _CHOOSES_MODEL & {name for name, _ in parse_qsl(query, keep_blank_values=True)}:
-        query = "&".join(filter(None, [query, urlencode({"model": model})]))
-    return Endpoint(urlunsplit(parts._replace(query=query)), all_headers)
+    named = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
+    if call_id is not None:
+        asked = {"call_id": call_id}
+    elif kind == "transcription":
+        asked = {} if "intent" in named else {"intent": "transcription"}
+    else:
+        default = DEFAULT_TRANSLATOR if path.endswith("/translations") else DEFAULT_MODEL
+        asked = {} if _CHOOSES_MODEL & named else {"model": model or default}
+    query = "&".join(filter(None, [query, urlencode(asked)]))
+    return urlunsplit(parts._replace(path=path, query=query))
 
 
-def _environment_key(host: str) -> str | None:
-    if host != "openai.com" and not host.endswith(".openai.com"):
-        return None
-    key = os.environ.get("OPENAI_API_KEY")
-    if not key:
-        raise ConfigurationError(
-            f"{host} needs a key: pass `api_key=` or set the environment variable OPENAI_API_KEY; "
-            "without a key, run `duologue serve` and pass `url=` of that server"
-        )
-    return key
+def _kind(url: str, query: Mapping[str, str]) -> Kind:
+    """Return what a URL asks for; with a model GA opens a conversation whatever the intent."""
+    if urlsplit(url).path.endswith("/translations"):
+        return "translation"
+    if query.get("intent") == "transcription" and "model" not in query:
+        return "transcription"
+    return "conversation"
+
+
+def _websocket_url(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{ {'https': 'wss', 'http': 'ws'}.get(scheme, scheme) }://{rest}"

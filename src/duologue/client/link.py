@@ -12,28 +12,14 @@ from duologue.protocol import codec, mend
 from duologue.transport.base import Receiver, Transport
 
 if TYPE_CHECKING:
-    from duologue.client.endpoint import Endpoint
     from duologue.protocol.model import Event, UnknownEvent
 
-__all__ = ["Connector", "Link", "LinkOwner", "websocket_connector"]
+__all__ = ["Connector", "Link", "LinkOwner"]
 
 logger: Final = logging.getLogger("duologue.client")
 
 Connector = Callable[[Receiver], Awaitable[Transport]]
 """Opens a transport that pushes to the given receiver."""
-
-
-def websocket_connector(endpoint: Endpoint, *, connect_timeout: float) -> Connector:
-    """Return a connector that opens a WebSocket."""
-
-    async def connect(receiver: Receiver) -> Transport:
-        from duologue.transport.websocket import connect_websocket  # noqa: PLC0415  # 30 ms
-
-        return await connect_websocket(
-            endpoint.url, receiver, headers=endpoint.headers, connect_timeout=connect_timeout
-        )
-
-    return connect
 
 
 class LinkOwner(Protocol):
@@ -52,9 +38,14 @@ class LinkOwner(Protocol):
 class Link:
     """One connection that carries events. The log shows their types and sizes, never contents."""
 
-    def __init__(self, owner: LinkOwner, dialect: codec.Dialect = "ga") -> None:
+    def __init__(
+        self,
+        owner: LinkOwner,
+        dialect: codec.Dialect = "ga",
+        surface: codec.Surface = "realtime",
+    ) -> None:
         self._owner = owner
-        self._read: Final = partial(mend.read, dialect=dialect)
+        self._read: Final = partial(mend.read, dialect=dialect, surface=surface)
         self._transport: Transport | None = None
         self._is_over = False
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
-from duologue.client.config import SessionKeywords, session_config
+from duologue.client.config import SessionKeywords, session_config, transcription_config
 from duologue.client.driver import Driver, Setup
 from duologue.client.handlers import RealtimeEventHandler
 from duologue.client.handles import Pending, ResponseHandle
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         SessionUpdatedEvent,
         Tool,
         ToolChoice,
+        TranscriptionSession,
     )
 
 __all__ = ["ResponseKeywords", "Sending"]
@@ -80,9 +81,12 @@ class Sending(RealtimeEventHandler):
     when the session is closed or not open, and `ConnectionLost` when the connection has ended.
     """
 
+    _transcribes: bool
+    """Whether the session is for transcription alone, and configured as such."""
+
     def __init__(self, setup: Setup) -> None:
         super().__init__()
-        self._setup: Final = setup
+        self._setup = setup
         self._driver = Driver(self._registry, setup, new_id=lambda kind: kind)
 
     def send(self, event: ga.AnyClientEvent | beta.AnyClientEvent) -> None:
@@ -103,7 +107,7 @@ class Sending(RealtimeEventHandler):
 
     def update_session(
         self,
-        session: RealtimeSession | beta.SessionConfig | None = None,
+        session: RealtimeSession | TranscriptionSession | beta.SessionConfig | None = None,
         *,
         full: bool | None = None,
         **keywords: Unpack[SessionKeywords],
@@ -250,6 +254,8 @@ class Sending(RealtimeEventHandler):
         return self._tell(config, event_id)
 
     def _tell(self, config: Session, event_id: str | UnsetType = UNSET) -> Pending[Session]:
+        if self._transcribes and isinstance(config, RealtimeSession):
+            config = transcription_config(config)
         return self._command(SessionUpdateEvent(event_id=event_id, session=config), _session)
 
     def _command(self, event: KnownClientEvent, read: Callable[[Any], T]) -> Pending[T]:

@@ -78,4 +78,4 @@ def words_of(dialect: Dialect) -> Words:
         from duologue.client.beta import BetaWords  # noqa: PLC0415  # half of the import time
 
         return BetaWords()
-    raise ConfigurationError(f"there is no dialect {dialect!r}: take 'ga' or 'beta'")
+    raise ConfigurationError(f"there is no dialect {dialect!r}: take 'ga', 'beta' or 'auto'")

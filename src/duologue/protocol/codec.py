@@ -89,9 +89,9 @@ def _union(dialect: Dialect, direction: Direction, surface: Surface) -> Any:  # 
     return ga.KnownServerEvent if direction == "server" else ga.KnownClientEvent
 
 
-def union_of(dialect: Dialect) -> Any:  # noqa: ANN401  # a union is no type
+def union_of(dialect: Dialect, surface: Surface = "realtime") -> Any:  # noqa: ANN401  # a union is no type
     """Return the server events that a dialect knows."""
-    return _union(dialect, "server", "realtime")
+    return _union(dialect, "server", surface)
 
 
 @cache

@@ -18,7 +18,7 @@ from duologue.protocol._depth import check_depth
 from duologue.protocol.model import Event, UnknownEvent
 
 if TYPE_CHECKING:
-    from duologue.protocol.codec import Dialect
+    from duologue.protocol.codec import Dialect, Surface
     from duologue.protocol.model import Json
 
 __all__ = ["read"]
@@ -39,7 +39,9 @@ _LEFT_OUT_OF: Final[dict[str, dict[str, Json]]] = {"input_audio_buffer.committed
 """The same for one type of event: a commit is done, whatever message it became."""
 
 
-def read(frame: bytes, *, dialect: Dialect = "ga") -> Event | UnknownEvent:
+def read(
+    frame: bytes, *, dialect: Dialect = "ga", surface: Surface = "realtime"
+) -> Event | UnknownEvent:
     """Return the server event of a frame, mended if that is what it takes.
 
     What `codec.decode` takes is returned as it is. Else required fields that say little become
@@ -51,25 +53,25 @@ def read(frame: bytes, *, dialect: Dialect = "ga") -> Event | UnknownEvent:
         DecodeError: If the frame is no event at all.
     """
     try:
-        event = codec.decode(frame, dialect=dialect)
+        event = codec.decode(frame, dialect=dialect, surface=surface)
     except DecodeError:
-        mended = _mend(frame, dialect)
+        mended = _mend(frame, dialect, surface)
         if mended is None:
             raise
         return mended
     if isinstance(event, UnknownEvent) and event.reason is not None:
-        return _mend(frame, dialect) or event
+        return _mend(frame, dialect, surface) or event
     return event
 
 
-def _mend(frame: bytes, dialect: Dialect) -> Event | None:
+def _mend(frame: bytes, dialect: Dialect, surface: Surface) -> Event | None:
     from duologue.protocol._lenient import lift, tags  # noqa: PLC0415  # rare, slow to import
 
     try:
         check_depth(frame)
         body: Json = json.loads(frame)  # takes half a character, which msgspec does not
         kind = body.get("type") if isinstance(body, dict) else None
-        struct = tags(codec.union_of(dialect)).get(kind) if isinstance(kind, str) else None
+        struct = tags(codec.union_of(dialect, surface)).get(kind) if isinstance(kind, str) else None
         if struct is None:
             return None
         left_out = _LEFT_OUT | _LEFT_OUT_OF.get(str(kind), {})

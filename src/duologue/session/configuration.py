@@ -6,7 +6,7 @@ taken back, so that the next full update does not repeat it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -37,7 +37,7 @@ class Configuration:
     """
 
     def __init__(self, start: RealtimeSession | None, *, is_full: bool = False) -> None:
-        self.is_full: Final = is_full
+        self.is_full = is_full
         self._settled: RealtimeSession = start or RealtimeSession()
         self._changes: dict[str, RealtimeSession] = {}
         self._added: dict[str, FunctionTool] = {}
@@ -46,6 +46,11 @@ class Configuration:
     def wanted(self) -> RealtimeSession:
         """Everything that is wanted; what was never said is unset."""
         return self._with_added(self._by_hand())
+
+    def lay_under(self, start: RealtimeSession) -> None:
+        """Want this, too, where nothing else was said, and say all that is wanted from now on."""
+        self.is_full = True
+        self._settled = merged(start, self._settled)
 
     def update(self, change: RealtimeSession, *, is_full: bool | None = None) -> RealtimeSession:
         """Return what to send for a change: all that is wanted then, or the change alone.

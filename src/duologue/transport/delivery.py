@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 __all__ = ["Delivery", "broken_rule", "closed_by_peer", "cut", "receiver_failed"]
 
 CLOSE_DIALECT_REFUSED: Final = 4000
+_REFUSED: Final = "beta_api_shape_disabled"
+"""OpenAI's reason; with another one 4000 refuses something else."""
 
 
 def closed_by_peer(code: int, reason: str) -> ConnectionLost:
     """Return what a CLOSE from the peer, unasked, means to us."""
-    if code == CLOSE_DIALECT_REFUSED:
+    if code == CLOSE_DIALECT_REFUSED and (not reason or _REFUSED in reason):
         return DialectRefused(reason or "the server does not speak this dialect", code=code)
     return ConnectionLost(reason or "the server closed the session", code=code)
 

@@ -1,0 +1,61 @@
+"""Keys and tokens: asked for at each connection, shown in nothing that prints."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from duologue.errors import ConfigurationError
+
+__all__ = ["Key", "KeyPlace", "environment_key", "value_of"]
+
+Key = str | Callable[[], str | Awaitable[str]]
+"""A key, or who gives one: a function, asynchronous or not, that is called at each connection."""
+
+KeyPlace = Literal["bearer", "api-key", "subprotocol"]
+"""Where it is shown: `Authorization: Bearer`, Azure's header, or as browsers must, which cannot set
+headers on a socket."""
+
+
+async def value_of(key: Key, *, timeout: float) -> str:  # noqa: ASYNC109  # its own text
+    """Return the key that holds now; a function that is not asynchronous runs in a thread.
+
+    Raises:
+        ConfigurationError: If its provider returns none.
+        TimeoutError: If the provider takes too long.
+    """
+    if isinstance(key, str):
+        return key
+    limit = asyncio.timeout(timeout)
+    try:
+        async with limit:
+            is_async = inspect.iscoroutinefunction(key)
+            given = key() if is_async else await asyncio.to_thread(key)
+            value: object = await given if inspect.isawaitable(given) else given
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise TimeoutError(f"the provider of the token took more than {timeout:g} s") from None
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError("the provider of the token returned none: it must return a str")
+    return value
+
+
+def environment_key(host: str) -> str | None:
+    """Return the environment's key for OpenAI's hosts; other servers have to be given theirs.
+
+    Raises:
+        ConfigurationError: If the host is OpenAI's and there is none.
+    """
+    if host != "openai.com" and not host.endswith(".openai.com"):
+        return None
+    key = os.environ.get("OPENAI_API_KEY")
+    if not key:
+        raise ConfigurationError(
+            f"{host} needs a key: pass `api_key=` or set the environment variable OPENAI_API_KEY; "
+            "without a key, run `duologue serve` and pass `url=` of that server"
+        )
+    return key

@@ -1,0 +1,310 @@
+"""Where a client can connect, and what it is told where it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import ssl
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+from tests.client.client_doubles import SESSION, MemoryServer
+from websockets.asyncio.server import ServerConnection, serve
+
+from duologue import (
+    ConfigurationError,
+    ConnectionLost,
+    DialectRefused,
+    HandshakeRefused,
+    MissingExtra,
+    RealtimeAPI,
+    RealtimeClient,
+    RealtimeEvent,
+)
+from duologue.client.endpoint import Endpoint
+from duologue.protocol import beta, ga
+from duologue.protocol.ga import translation
+from duologue.server import LocalServer
+from duologue.server.engine.scripted import ScriptedTranscriber
+from duologue.transport.proxies import proxy_for
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+KEY = "sk-secret-of-mine-0123"
+SPEECH = b"\x00\x30" * 12_000 + bytes(24_000)
+
+pytestmark = pytest.mark.asyncio
+
+
+def azure(server: LocalServer, **options: Any) -> Endpoint:
+    resource = server.url.removesuffix("/v1/realtime").replace("ws://", "http://")
+    return Endpoint.azure(resource, deployment="gpt-realtime", **options)
+
+
+@contextlib.asynccontextmanager
+async def socket_server(*frames: dict[str, Any]) -> AsyncGenerator[tuple[str, list[str]]]:
+    """A server that says these frames, answers updates, and tells what paths it was asked for."""
+    paths: list[str] = []
+
+    async def handle(socket: ServerConnection) -> None:
+        assert socket.request is not None
+        paths.append(socket.request.path)
+        for frame in frames:
+            await socket.send(json.dumps(frame))
+        async for text in socket:
+            event = json.loads(text)
+            if event["type"] == "session.update":
+                answer = {"type": "session.updated", "event_id": "e", "session": event["session"]}
+                await socket.send(json.dumps(answer))
+
+    async with serve(handle, "127.0.0.1", 0) as server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/realtime", paths
+
+
+# Azure, keys.
+
+
+@pytest.mark.parametrize("api_version", [None, "2025-04-01-preview"])
+async def test_azure_answers_in_the_dialect_of_its_version(api_version: str | None) -> None:
+    async with LocalServer(api_key=KEY) as server:
+        client = RealtimeClient(endpoint=azure(server, api_key=KEY, api_version=api_version))
+        told: list[type] = []
+        client.on(RealtimeEvent, lambda update: told.append(type(update.event)))
+        async with client:
+            await client.send_user_message_content("Hello")
+    assert told[0] is (ga.SessionCreatedEvent if api_version is None else beta.SessionCreatedEvent)
+
+
+async def test_a_provider_gives_each_connection_its_token() -> None:
+    tokens = iter(["an-old-token-0123", KEY])
+    async with LocalServer(api_key=KEY) as server:
+        client = RealtimeClient(endpoint=azure(server, token_provider=lambda: next(tokens)))
+        with pytest.raises(HandshakeRefused):
+            await client.connect()
+        async with client:
+            assert client.is_connected
+
+
+@pytest.mark.parametrize("dialect", ["ga", "beta"])
+async def test_a_key_among_the_subprotocols_opens_the_door(dialect: Any) -> None:
+    async with LocalServer(api_key=KEY) as server:
+        endpoint = Endpoint(server.url, api_key=KEY, key_in="subprotocol", dialect=dialect)
+        async with RealtimeClient(endpoint=endpoint) as client:
+            await client.send_user_message_content("Hello")
+
+
+@pytest.mark.parametrize("transport", ["picows", "websockets"])
+@pytest.mark.parametrize("key_in", ["bearer", "api-key", "subprotocol"])
+async def test_a_key_is_in_no_log_and_no_error(
+    caplog: pytest.LogCaptureFixture, key_in: Any, transport: Any
+) -> None:
+    caplog.set_level(1)
+    async with LocalServer(api_key="another-key") as server:
+        endpoint = Endpoint(server.url, api_key=KEY, key_in=key_in, transport=transport)
+        client = RealtimeClient(endpoint=endpoint)
+        with pytest.raises(HandshakeRefused) as caught:
+            await client.connect()
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert KEY not in f"{error!r} {error}"
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    ours = [r for r in caplog.records if not r.name.startswith(("uvicorn", "websockets.server"))]
+    assert not any(KEY in record.getMessage() for record in ours)
+
+
+# Kinds of sessions.
+
+
+@pytest.mark.parametrize("dialect", ["ga", "beta"])
+async def test_a_transcription_session_is_configured_as_one(dialect: Any) -> None:
+    async with LocalServer(stt=ScriptedTranscriber(["What time is it?"])) as server:
+        endpoint = Endpoint(server.url, kind="transcription", dialect=dialect)
+        client = RealtimeClient(
+            endpoint=endpoint, input_audio_transcription=ga.AudioTranscription(model="whisper-1")
+        )
+        async with client:
+            assert isinstance(client.session, ga.TranscriptionSession)
+            heard = "conversation.item.input_audio_transcription.completed"
+            hearing = asyncio.ensure_future(client.wait_for_next(heard, timeout=5))
+            client.append_input_audio(SPEECH)
+            await hearing
+            assert client.conversation.items[-1].formatted.transcript == "What time is it?"
+            session = await client.update_session(turn_detection=None)
+            assert isinstance(session, ga.TranscriptionSession)
+
+
+async def test_a_transcription_session_answers_nothing() -> None:
+    async with LocalServer() as server:
+        endpoint = Endpoint(server.url, kind="transcription")
+        with pytest.raises(ConfigurationError, match="no instructions, tools"):
+            await RealtimeClient(endpoint=endpoint, instructions="Be brief", tools=[]).connect()
+        session = ga.TranscriptionSession(include=["item.input_audio_transcription.logprobs"])
+        async with RealtimeClient(endpoint=endpoint, session=session) as client:
+            assert isinstance(client.session, ga.TranscriptionSession)
+
+
+async def test_a_translation_has_its_own_events() -> None:
+    async with LocalServer() as server, RealtimeAPI(
+        endpoint=Endpoint(server.url, kind="translation")
+    ) as api:  # fmt: skip
+        events = aiter(api)
+        created = await anext(events)
+        assert isinstance(created, translation.RealtimeTranslationSessionCreatedEvent)
+        spanish = translation.TranslationOutput(language="es")
+        config = translation.TranslationSessionConfig(
+            audio=translation.TranslationAudio(output=spanish)
+        )
+        api.send(translation.RealtimeTranslationSessionUpdateEvent(session=config))
+        updated = await anext(events)
+        assert isinstance(updated, translation.RealtimeTranslationSessionUpdatedEvent)
+        assert updated.session.audio.output == spanish
+
+
+async def test_a_call_is_joined_without_waiting_for_a_session_to_begin() -> None:
+    async with socket_server() as (url, paths):
+        async with RealtimeClient(endpoint=Endpoint(url, call_id="rtc_1")) as client:
+            assert client.session is None
+            session = await client.update_session(instructions="Be brief")
+            assert isinstance(session, ga.RealtimeSession)
+        async with RealtimeClient(url=f"{url}?call_id=rtc_2", instructions="x") as client:
+            assert isinstance(client.session, ga.RealtimeSession)
+    assert paths == ["/v1/realtime?call_id=rtc_1", "/v1/realtime?call_id=rtc_2"]
+
+
+async def test_an_unknown_call_is_refused() -> None:
+    async with LocalServer() as server:
+        with pytest.raises(HandshakeRefused) as caught:
+            await RealtimeClient(endpoint=Endpoint(server.url, call_id="rtc_1")).connect()
+    assert caught.value.status == 404
+    assert "call_id_not_found" in caught.value.body
+
+
+# Dialects.
+
+
+@pytest.mark.parametrize("spoken", ["ga", "beta"])
+async def test_the_first_frame_tells_the_dialect(spoken: Any) -> None:
+    async with LocalServer(dialect=spoken) as server:
+        client = RealtimeClient(
+            url=server.url, dialect="auto", instructions="Be brief", output_modalities=["text"]
+        )
+        told: list[type] = []
+        client.on(RealtimeEvent, lambda update: told.append(type(update.event)))
+        for _ in range(2):
+            async with client:
+                response = client.send_user_message_content("Hello")
+                await response
+                assert response.text
+        module = beta if spoken == "beta" else ga
+        assert told.count(module.SessionCreatedEvent) == told.count(module.SessionUpdateEvent) == 2
+        async with RealtimeAPI(url=server.url, dialect="auto") as api:
+            assert isinstance(await anext(aiter(api)), module.SessionCreatedEvent)
+
+
+async def test_a_server_that_says_nothing_has_no_dialect() -> None:
+    for refuse, error in ((False, TimeoutError), (True, ConnectionLost)):
+        server = MemoryServer(greets=False)
+        client = RealtimeClient(connector=server.connect, dialect="auto", connect_timeout=0.05)
+        connecting = asyncio.ensure_future(client.connect())
+        await asyncio.sleep(0)
+        if refuse:
+            server.end.cut()
+        with pytest.raises(error):
+            await connecting
+        await asyncio.wait_for(server.is_closed.wait(), 5)
+
+
+async def test_a_refused_dialect_says_what_to_do() -> None:
+    async with LocalServer(refuses_beta=True) as server:
+        client = RealtimeClient(url=server.url, dialect="beta")
+        with pytest.raises(DialectRefused, match="GA only, leave `dialect='beta'` out"):
+            await client.connect()
+
+
+async def test_4000_for_another_reason_is_no_refused_dialect() -> None:
+    async with LocalServer() as server:
+        url = f"{server.url}?intent=transcription&model=whisper-1"
+        with pytest.raises(ConnectionLost, match="invalid_model") as caught:
+            await RealtimeClient(url=url, dialect="beta").connect()
+    assert not isinstance(caught.value, DialectRefused)
+
+
+# The way.
+
+
+async def test_tls_trusts_whom_its_context_trusts() -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    created = {"type": "session.created", "event_id": "e", "session": SESSION}
+
+    async def handle(socket: ServerConnection) -> None:
+        await socket.send(json.dumps(created))
+        await socket.wait_closed()
+
+    async with serve(handle, "127.0.0.1", 0, ssl=context) as server:
+        url = f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for transport in ("picows", "websockets"):
+            way: Any = {"transport": transport}
+            async with RealtimeClient(endpoint=Endpoint(url, ssl_context=trusting, **way)):
+                pass
+            with pytest.raises(ConnectionLost, match="not trusted"):
+                await RealtimeClient(endpoint=Endpoint(url, **way)).connect()
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in ("all", "http", "https", "ws", "wss", "no"):
+        monkeypatch.delenv(f"{name}_proxy", raising=False)
+        monkeypatch.delenv(f"{name.upper()}_PROXY", raising=False)
+    return monkeypatch
+
+
+async def test_the_environment_names_the_proxy(no_proxies: pytest.MonkeyPatch) -> None:
+    assert proxy_for("wss://api.openai.com/v1/realtime") is None
+    no_proxies.setenv("HTTPS_PROXY", "http://secure:1")
+    no_proxies.setenv("http_proxy", "http://plain:1")
+    no_proxies.setenv("NO_PROXY", "inside.example")
+    assert proxy_for("wss://api.openai.com/v1/realtime") == "http://secure:1"
+    assert proxy_for("ws://api.example:8080") == "http://plain:1"
+    assert proxy_for("wss://host.inside.example") is None
+    for host in ("127.0.0.1:1", "[::1]:1", "localhost:1", "my.localhost"):
+        assert proxy_for(f"ws://{host}") is None
+    no_proxies.setenv("all_proxy", "socks5h://all:1")
+    assert proxy_for("wss://api.openai.com") == "socks5h://all:1"
+
+
+async def test_a_proxy_takes_the_other_library(no_proxies: pytest.MonkeyPatch) -> None:
+    no_proxies.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    with pytest.raises(ConnectionLost, match=r"through the proxy http://127\.0\.0\.1:1"):
+        await RealtimeAPI(url="ws://10.0.0.1").connect()
+    with pytest.raises(ConnectionLost, match=r"through the proxy http://127\.0\.0\.1:2"):
+        await RealtimeAPI(endpoint=Endpoint("ws://10.0.0.1", proxy="http://127.0.0.1:2")).connect()
+    for proxy in (None, "http://127.0.0.1:2"):
+        endpoint = Endpoint("ws://127.0.0.1:1", proxy=proxy, transport="picows")
+        error = ConnectionLost if proxy is None else ConfigurationError
+        with pytest.raises(error, match="refused" if proxy is None else "'websockets'"):
+            await RealtimeAPI(endpoint=endpoint).connect()
+
+
+async def test_compression_takes_the_other_library() -> None:
+    async with LocalServer() as server:
+        endpoint = Endpoint(server.url, compression="deflate")
+        async with RealtimeClient(endpoint=endpoint) as client:
+            await client.send_user_message_content("Hello")
+
+
+async def test_without_its_package_the_other_transport_names_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in [n for n in sys.modules if n.split(".")[0] == "websockets"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "websockets", None)
+    monkeypatch.delitem(sys.modules, "duologue.transport.websockets", raising=False)
+    with pytest.raises(MissingExtra, match=r"duologue\[proxy\]"):
+        await RealtimeAPI(endpoint=Endpoint("ws://h", transport="websockets")).connect()
