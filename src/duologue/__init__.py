@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Final
 from duologue._version import __version__
 
 if TYPE_CHECKING:
+    from duologue._local import local
     from duologue.client.api import RealtimeAPI
     from duologue.client.client import RealtimeClient
     from duologue.client.context import ToolContext
+    from duologue.client.endpoint import Endpoint
     from duologue.client.handlers import RealtimeEventHandler
     from duologue.client.handles import Pending, ResponseHandle
+    from duologue.client.rest import RealtimeRest
     from duologue.errors import (
         Closed,
         ConfigurationError,
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
         MissingExtra,
         ModelUnavailable,
         RemoteProtocolError,
+        RequestRefused,
         ResponseFailed,
         ServerError,
         ToolFailed,
@@ -57,6 +61,7 @@ __all__ = [
     "Delta",
     "DialectRefused",
     "DuologueError",
+    "Endpoint",
     "ErrorUpdate",
     "FormattedItem",
     "FormattedProperty",
@@ -75,7 +80,9 @@ __all__ = [
     "RealtimeConversation",
     "RealtimeEvent",
     "RealtimeEventHandler",
+    "RealtimeRest",
     "RemoteProtocolError",
+    "RequestRefused",
     "ResponseFailed",
     "ResponseHandle",
     "Retention",
@@ -84,14 +91,18 @@ __all__ = [
     "ToolFailed",
     "Update",
     "__version__",
+    "local",
 ]
 
 _MODULES: Final = {
     "duologue.client.api": ("RealtimeAPI",),
     "duologue.client.client": ("RealtimeClient",),
     "duologue.client.context": ("ToolContext",),
+    "duologue.client.endpoint": ("Endpoint",),
     "duologue.client.handlers": ("RealtimeEventHandler",),
     "duologue.client.handles": ("Pending", "ResponseHandle"),
+    "duologue.client.rest": ("RealtimeRest",),
+    "duologue._local": ("local",),
     "duologue.session.conversation": ("RealtimeConversation",),
     "duologue.session.formatted": ("FormattedItem", "FormattedProperty", "FormattedTool"),
     "duologue.session.retention": ("Retention",),

@@ -9,6 +9,7 @@
     ├── RemoteProtocolError    the peer broke the WebSocket or Realtime protocol
     │   └── DecodeError        ... with a frame that is no event at all
     ├── ServerError            the API answered with an `error` event
+    │   └── RequestRefused     ... a request beside the socket with an HTTP error
     ├── ResponseFailed         a response ended as `failed`
     ├── ToolFailed             a tool of yours did not answer the model's call
     ├── EngineFailed           a stage of a server's engine could not do its work
@@ -37,6 +38,7 @@ __all__ = [
     "MissingExtra",
     "ModelUnavailable",
     "RemoteProtocolError",
+    "RequestRefused",
     "ResponseFailed",
     "ServerError",
     "ToolFailed",
@@ -135,6 +137,26 @@ class ServerError(DuologueError):
         details = {"code": self.code, "param": self.param, "event_id": self.event_id}
         told = ", ".join(f"{name}={value}" for name, value in details.items() if value)
         return f"{self.message} ({told})" if told else self.message
+
+
+class RequestRefused(ServerError):
+    """The server answered a request beside the socket with an HTTP error."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        type: str = "",  # noqa: A002  # the wire's own word
+        code: str | None = None,
+        param: str | None = None,
+    ) -> None:
+        super().__init__(message, type=type, code=code, param=param)
+        self.status = status
+        """The HTTP status."""
+
+    def __str__(self) -> str:
+        return f"the server refused the request with HTTP {self.status}: {super().__str__()}"
 
 
 class ResponseFailed(DuologueError):

@@ -109,14 +109,7 @@ def session_config(
     Raises:
         ConfigurationError: If a keyword is unknown, or the dialect has no such thing.
     """
-    if isinstance(session, TranscriptionSession):
-        session = RealtimeSession(audio=session.audio, include=session.include)
-    elif session is not None and not isinstance(session, RealtimeSession):
-        from duologue.client.beta import session_in_ga  # noqa: PLC0415  # only where beta is spoken
-
-        if dialect == "ga":
-            _refuse_temperature(session.temperature)
-        session = session_in_ga(session)
+    session = _of_a_conversation(session, dialect)
     if not keywords:
         return session
     told = _renamed(keywords, dialect)
@@ -138,6 +131,21 @@ def session_config(
             audio = replace(audio, output=replace(_or_new(audio.output, AudioOutput()), **spoken))
         config = replace(config, audio=audio)
     return config
+
+
+def _of_a_conversation(
+    session: RealtimeSession | TranscriptionSession | beta.SessionConfig | None, dialect: Dialect
+) -> RealtimeSession | None:
+    """Return a configuration in the words that all are kept in."""
+    if session is None or isinstance(session, RealtimeSession):
+        return session
+    if isinstance(session, TranscriptionSession):
+        return RealtimeSession(audio=session.audio, include=session.include)
+    from duologue.client.beta import session_in_ga  # noqa: PLC0415  # only where beta is spoken
+
+    if dialect == "ga":
+        _refuse_temperature(session.temperature)
+    return session_in_ga(session)
 
 
 def transcription_config(config: RealtimeSession) -> TranscriptionSession:

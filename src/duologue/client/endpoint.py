@@ -191,21 +191,48 @@ class Endpoint:
             ConfigurationError: If the provider of the token returns none.
             TimeoutError: If it takes too long.
         """
-        headers, offered = self._headers(), [*self._options.get("subprotocols", ())]
-        key = None if self._key is None else await value_of(self._key, timeout=timeout)
-        is_beta = self.dialect == "beta"
+        headers, offered = self._headers(), tuple(self._options.get("subprotocols", ()))
+        key, is_beta = await self._current_key(timeout), self.dialect == "beta"
         if self._key_in == "subprotocol":
             beta = ["openai-beta.realtime-v1"] if is_beta else []
-            mine = [] if key is None else [f"openai-insecure-api-key.{key}"]
-            return headers, ("realtime", *mine, *beta, *offered)
-        if key is not None:
-            is_azure = self._key_in == "api-key"
-            headers["api-key" if is_azure else "Authorization"] = (
-                key if is_azure else f"Bearer {key}"
-            )
-        if is_beta and "openai-beta" not in {name.lower() for name in headers}:
-            headers["OpenAI-Beta"] = "realtime=v1"
-        return headers, tuple(offered)
+            shown = [] if key is None else [f"openai-insecure-api-key.{key}"]
+            return headers, ("realtime", *shown, *beta, *offered)
+        return headers | self._key_header(key) | self._dialect_header(), offered
+
+    async def rest_headers(self, *, timeout: float) -> dict[str, str]:  # noqa: ASYNC109  # as above
+        """Return the headers of a request beside the socket; see `credentials`."""
+        key = await self._current_key(timeout)
+        return self._headers() | self._key_header(key) | self._dialect_header()
+
+    @property
+    def rest_url(self) -> str:
+        """Where requests beside the socket go: `https://host/v1/realtime`.
+
+        Raises:
+            ConfigurationError: If the address is of Azure's dated API, which has none of them.
+        """
+        parts = urlsplit(self.url)
+        if "api-version" in parts.query:
+            raise ConfigurationError("Azure answers requests in GA only: leave `api_version` out")
+        scheme = "https" if parts.scheme == "wss" else "http"
+        return f"{scheme}://{parts.netloc}{parts.path.removesuffix('/translations').rstrip('/')}"
+
+    @property
+    def way(self) -> WayOptions:
+        """How the server is reached."""
+        return self._options
+
+    async def _current_key(self, timeout: float) -> str | None:  # noqa: ASYNC109  # as above
+        return None if self._key is None else await value_of(self._key, timeout=timeout)
+
+    def _key_header(self, key: str | None) -> dict[str, str]:
+        if key is None:
+            return {}
+        return {"api-key": key} if self._key_in == "api-key" else {"Authorization": f"Bearer {key}"}
+
+    def _dialect_header(self) -> dict[str, str]:
+        is_told = "openai-beta" in {name.lower() for name in self._headers()}
+        return {"OpenAI-Beta": "realtime=v1"} if self.dialect == "beta" and not is_told else {}
 
     def _headers(self) -> dict[str, str]:
         return dict(self._options.get("headers") or {})

@@ -8,20 +8,22 @@ their events, or a required field of an item, and cut a character into two delta
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from duologue.errors import DecodeError
 from duologue.protocol import codec
 from duologue.protocol._depth import check_depth
-from duologue.protocol.model import Event, UnknownEvent
+from duologue.protocol.model import Event, Model, UnknownEvent
 
 if TYPE_CHECKING:
     from duologue.protocol.codec import Dialect, Surface
     from duologue.protocol.model import Json
 
-__all__ = ["read"]
+__all__ = ["read", "read_model"]
+
+M = TypeVar("M", bound=Model)
 
 _LEFT_OUT: Final[dict[str, Json]] = {
     "event_id": "",
@@ -62,6 +64,26 @@ def read(
     if isinstance(event, UnknownEvent) and event.reason is not None:
         return _mend(frame, dialect, surface) or event
     return event
+
+
+def read_model(body: bytes, kind: type[M]) -> M:
+    """Return what the JSON body of an answer beside the socket says; unknown fields are kept.
+
+    Raises:
+        DecodeError: If it is no such thing.
+    """
+    from duologue.protocol._lenient import explain, lift  # noqa: PLC0415  # rare, slow to import
+
+    try:
+        check_depth(body)
+        lifted = lift(msgspec.json.decode(body), kind)
+        return msgspec.json.decode(msgspec.json.encode(lifted), type=kind)
+    except msgspec.ValidationError as error:
+        reason, path = explain(error)
+        where = f" at {path}" if path else ""
+        raise DecodeError(f"the answer does not fit{where}: {reason}") from error
+    except (ValueError, RecursionError) as error:
+        raise DecodeError("the answer is not JSON") from error
 
 
 def _mend(frame: bytes, dialect: Dialect, surface: Surface) -> Event | None:

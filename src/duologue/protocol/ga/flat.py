@@ -82,13 +82,20 @@ class ExpiresAfter(Model, frozen=True, kw_only=True):
     """10 to 7200 from the anchor; 600 when unset."""
 
 
-class ClientSecret(Model, frozen=True, kw_only=True):
-    """A key for a browser, bound to one configuration: a secret."""
+class Secret(Model, frozen=True, kw_only=True):
+    """A key for a browser; its `repr` does not show it."""
 
     value: str
-    """`ek_…`"""
+    """`ek_…`: a secret."""
     expires_at: int
-    """Unix seconds, about a minute ahead."""
+    """Unix seconds."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(value=[removed], expires_at={self.expires_at})"
+
+
+class ClientSecret(Secret, frozen=True, kw_only=True):
+    """A key for a browser, bound to one configuration; it ends about a minute ahead."""
 
 
 class FlatTranscriptionSecret(Model, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ Source: Realtime API reference, client secrets, calls, webhooks (GA).
 
 from __future__ import annotations
 
-from duologue.protocol.ga.flat import ExpiresAfter
+from duologue.protocol.ga.flat import ExpiresAfter, Secret
 from duologue.protocol.ga.session import RealtimeSession, Session
 from duologue.protocol.ga.translation import TranslationSession, TranslationSessionParams
 from duologue.protocol.model import UNSET, Model, UnsetType
@@ -43,13 +43,9 @@ class ClientSecretCreateParams(Model, frozen=True, kw_only=True):
     """The configuration that the key is bound to."""
 
 
-class ClientSecretCreateResponse(Model, frozen=True, kw_only=True):
+class ClientSecretCreateResponse(Secret, frozen=True, kw_only=True):
     """The key; opens any number of sessions until it expires, and ends none then."""
 
-    value: str
-    """`ek_…`: a secret."""
-    expires_at: int
-    """Unix seconds."""
     session: Session
 
 
@@ -60,13 +56,9 @@ class TranslationClientSecretCreateParams(Model, frozen=True, kw_only=True):
     expires_after: ExpiresAfter | UnsetType = UNSET
 
 
-class TranslationClientSecretCreateResponse(Model, frozen=True, kw_only=True):
+class TranslationClientSecretCreateResponse(Secret, frozen=True, kw_only=True):
     """The key."""
 
-    value: str
-    """`ek_…`: a secret."""
-    expires_at: int
-    """Unix seconds."""
     session: TranslationSession
 
 

@@ -1,0 +1,235 @@
+"""Requests beside the socket, to the embedded server and to one that tells what it was asked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from duologue import (
+    ConfigurationError,
+    ConnectionLost,
+    DecodeError,
+    Endpoint,
+    HandshakeRefused,
+    MissingExtra,
+    RealtimeClient,
+    RealtimeRest,
+    RemoteProtocolError,
+    RequestRefused,
+)
+from duologue.protocol import beta, ga
+from duologue.protocol.ga.translation import TranslationSessionParams
+from duologue.server import LocalServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+KEY = "sk-secret-of-mine-0123"
+CALL = "/v1/realtime/calls"
+
+pytestmark = pytest.mark.asyncio
+
+
+@dataclass
+class Desk:
+    """Answers every request alike, and keeps what came."""
+
+    url: str = ""
+    answer: bytes = b""
+    asked: list[tuple[str, dict[str, str], bytes]] = field(
+        default_factory=list[tuple[str, dict[str, str], bytes]]
+    )
+    served: list[asyncio.Task[None] | None] = field(default_factory=list[Any])
+
+    def says(self, status: str, body: bytes = b"", *headers: str) -> None:
+        lines = (f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", "")
+        self.answer = "\r\n".join(lines).encode() + body
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.served.append(asyncio.current_task())
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                pairs = (line.partition(": ") for line in lines if line)
+                headers = {name.lower(): value for name, _, value in pairs}
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                self.asked.append((head.split()[1], headers, body))
+                writer.write(self.answer)
+        writer.close()
+
+
+@contextlib.asynccontextmanager
+async def a_desk() -> AsyncGenerator[Desk]:
+    desk = Desk()
+    server = await asyncio.start_server(desk.serve, "127.0.0.1", 0)
+    async with server:
+        desk.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/realtime"
+        yield desk
+        await asyncio.gather(*filter(None, desk.served))
+
+
+# Keys for browsers, from the embedded server.
+
+
+async def test_a_client_secret_opens_a_session_with_its_configuration() -> None:
+    async with (
+        LocalServer(api_key=KEY) as server,
+        RealtimeRest(url=server.url, api_key=KEY) as rest,
+    ):
+        session = ga.RealtimeSession(instructions="Speak like a pirate")
+        secret = await rest.create_client_secret(session, seconds=60)
+        assert secret.value not in repr(secret)
+        async with RealtimeClient(url=server.url, api_key=secret.value) as client:
+            assert isinstance(client.session, ga.RealtimeSession)
+            assert client.session.instructions == "Speak like a pirate"
+        plain = await rest.create_client_secret()
+        assert plain.expires_at > secret.expires_at
+        assert isinstance(plain.session, ga.RealtimeSession)
+
+
+async def test_a_secret_for_translations_opens_one() -> None:
+    async with LocalServer() as server, RealtimeRest(url=server.url) as rest:
+        asked = TranslationSessionParams(model="gpt-realtime-translate")
+        secret = await rest.create_translation_client_secret(asked)
+        assert secret.session.type == "translation"
+        endpoint = Endpoint(server.url, kind="translation", api_key=secret.value)
+        async with RealtimeRest(endpoint=endpoint) as with_secret:
+            with pytest.raises(RequestRefused):
+                await with_secret.create_client_secret(ga.UnknownSession(raw={"type": "odd"}))
+
+
+async def test_beta_has_sessions_with_keys() -> None:
+    async with LocalServer() as server, RealtimeRest(url=server.url) as rest:
+        created = await rest.create_session(beta.SessionConfig(voice="verse"))
+        assert created.voice == "verse"
+        secret = created.client_secret.value
+        assert secret not in repr(created)
+        async with RealtimeClient(url=server.url, api_key=secret, dialect="beta"):
+            pass
+        words = await rest.create_transcription_session()
+        assert words.client_secret is not None
+        assert (await rest.create_session()).id
+
+
+# Calls.
+
+
+async def test_a_call_is_opened_by_its_offer() -> None:
+    async with a_desk() as desk, RealtimeRest(url=desk.url, api_key=KEY) as rest:
+        desk.says("201 Created", b"v=0 answer", "Location: /v1/realtime/calls/rtc_1")
+        call = await rest.create_call("v=0 offer")
+        assert (call.call_id, call.sdp) == ("rtc_1", "v=0 answer")
+        await rest.create_call("v=0 offer", ga.RealtimeSession(model="gpt-realtime"))
+    (path, headers, body), (_, with_session, form) = desk.asked
+    assert (path, body, headers["content-type"]) == (CALL, b"v=0 offer", "application/sdp")
+    assert headers["authorization"] == f"Bearer {KEY}"
+    kind = f"Content-Type: {with_session['content-type']}\r\n\r\n".encode()
+    parts: Any = message_from_bytes(kind + form).get_payload()
+    told = [(part.get_param("name", header="content-disposition"), part) for part in parts]
+    assert [name for name, _ in told] == ["sdp", "session"]
+    assert [part.get_content_type() for part in parts] == ["application/sdp", "application/json"]
+    assert json.loads(parts[1].get_payload()) == {"type": "realtime", "model": "gpt-realtime"}
+
+
+async def test_a_phone_call_is_accepted_rejected_passed_on_and_ended() -> None:
+    async with a_desk() as desk, RealtimeRest(url=desk.url) as rest:
+        desk.says("200 OK")
+        await rest.accept_call("rtc_1", ga.RealtimeSession(instructions="Be brief"))
+        await rest.reject_call("rtc_1")
+        await rest.reject_call("rtc_1", status_code=486)
+        await rest.refer_call("rtc_1", "tel:+15550100")
+        await rest.hang_up_call("../odd")
+    assert [(path, json.loads(body or b"null")) for path, _, body in desk.asked] == [
+        (f"{CALL}/rtc_1/accept", {"type": "realtime", "instructions": "Be brief"}),
+        (f"{CALL}/rtc_1/reject", {}),
+        (f"{CALL}/rtc_1/reject", {"status_code": 486}),
+        (f"{CALL}/rtc_1/refer", {"target_uri": "tel:+15550100"}),
+        (f"{CALL}/..%2Fodd/hangup", None),
+    ]
+
+
+async def test_azure_is_asked_at_its_own_paths_with_its_own_header() -> None:
+    async with a_desk() as desk:
+        desk.says("200 OK")
+        resource = desk.url.replace("ws://", "http://").removesuffix("/v1/realtime")
+        endpoint = Endpoint.azure(resource, deployment="d", api_key=KEY)
+        async with RealtimeRest(endpoint=endpoint) as rest:
+            await rest.hang_up_call("rtc_1")
+        [(path, headers, _)] = desk.asked
+        assert (path, headers["api-key"]) == ("/openai/v1/realtime/calls/rtc_1/hangup", KEY)
+        dated = Endpoint.azure(resource, api_key=KEY, api_version="2025-04-01-preview")
+        with pytest.raises(ConfigurationError, match="api_version"):
+            RealtimeRest(endpoint=dated)
+
+
+# What goes wrong.
+
+
+async def test_a_refusal_tells_what_the_server_says_and_no_key() -> None:
+    async with a_desk() as desk, RealtimeRest(url=desk.url, api_key=KEY) as rest:
+        error = {"message": f"No {KEY}", "type": "invalid_request_error", "code": "c", "param": "p"}
+        desk.says("401 Unauthorized", json.dumps({"error": error}).encode())
+        with pytest.raises(RequestRefused) as caught:
+            await rest.create_client_secret()
+        refused = caught.value
+        assert (refused.status, refused.code, refused.param) == (401, "c", "p")
+        assert str(refused) == (
+            "the server refused the request with HTTP 401: No [removed] (code=c, param=p)"
+        )
+        desk.says("502 Bad Gateway", b"<html>full</html>")
+        with pytest.raises(RequestRefused, match="<html>full") as caught:
+            await rest.hang_up_call("rtc_1")
+        desk.says("500 Oops", b"")
+        with pytest.raises(RequestRefused, match="no reason given"):
+            await rest.hang_up_call("rtc_1")
+
+
+async def test_the_embedded_server_names_the_parameter() -> None:
+    async with LocalServer() as server, RealtimeRest(url=server.url) as rest:
+        with pytest.raises(RequestRefused, match="seconds") as caught:
+            await rest.create_client_secret(seconds=1)
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"value": 1}'])
+async def test_an_answer_that_is_none_is_told(body: bytes) -> None:
+    async with a_desk() as desk, RealtimeRest(url=desk.url) as rest:
+        desk.says("200 OK", body)
+        with pytest.raises(DecodeError, match="the answer"):
+            await rest.create_client_secret()
+
+
+async def test_an_answer_without_end_is_cut() -> None:
+    async with a_desk() as desk, RealtimeRest(url=desk.url) as rest:
+        desk.says("200 OK", b" " * (1 << 21))
+        with pytest.raises(RemoteProtocolError, match="more than"):
+            await rest.create_client_secret()
+
+
+async def test_nobody_there_and_nobody_answering_are_told_apart() -> None:
+    with pytest.raises(ConnectionLost, match="cannot reach http://127"):
+        async with RealtimeRest(url="ws://127.0.0.1:1/v1/realtime") as rest:
+            await rest.create_client_secret()
+    async with a_desk() as desk, RealtimeRest(url=desk.url, timeout=0.05) as rest:
+        with pytest.raises(TimeoutError, match=r"client_secrets did not answer within 0\.05 s"):
+            await rest.create_client_secret()
+
+
+async def test_without_its_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "httpx2", None)
+    monkeypatch.delitem(sys.modules, "duologue.client.rest", raising=False)
+    with pytest.raises(MissingExtra, match=r"duologue\[rest\]"):
+        import duologue.client.rest  # noqa: F401, PLC0415  # the import is what is tested
+
+
+async def test_an_expired_secret_opens_nothing() -> None:
+    async with LocalServer(api_key=KEY) as server:
+        with pytest.raises(HandshakeRefused):
+            await RealtimeClient(url=server.url, api_key="ek_0123456789abcdef").connect()
