@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from duologue.client.endpoint import DEFAULT_MODEL, DEFAULT_URL
 from duologue.session.retention import KEEP_RECENT
 from duologue.sync._bridge import Bridge
 from duologue.sync._bridged import BridgedClient
@@ -16,11 +15,12 @@ if TYPE_CHECKING:
 
     from duologue.client.client import Statistics
     from duologue.client.config import SessionKeywords
+    from duologue.client.endpoint import Endpoint, Spoken
+    from duologue.client.keys import Key
     from duologue.client.link import Connector
     from duologue.client.sending import ResponseKeywords
     from duologue.client.tools import ToolHandler, ToolOptions
     from duologue.protocol import beta, ga
-    from duologue.protocol.codec import Dialect
     from duologue.protocol.formats import Format
     from duologue.protocol.ga import (
         ContentPart,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         RealtimeSession,
         ResponseCreateParams,
         Session,
+        TranscriptionSession,
     )
     from duologue.session.formatted import FormattedItem
     from duologue.session.requests import ResponseState
@@ -43,20 +44,22 @@ class ClientMethods:
     def __init__(
         self,
         *,
-        url: str = DEFAULT_URL,
-        api_key: str | None = None,
-        model: str = DEFAULT_MODEL,
-        session: RealtimeSession | beta.SessionConfig | None = None,
+        endpoint: Endpoint | None = None,
+        url: str | None = None,
+        api_key: Key | None = None,
+        model: str | None = None,
+        session: RealtimeSession | TranscriptionSession | beta.SessionConfig | None = None,
         headers: Mapping[str, str] | None = None,
         connect_timeout: float = 10.0,
         connector: Connector | None = None,
-        dialect: Dialect = "ga",
+        dialect: Spoken | None = None,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
         **keywords: Unpack[SessionKeywords],
     ) -> None:
         self._bridge: Final = Bridge()
         self._client: Final = BridgedClient(
+            endpoint=endpoint,
             url=url,
             api_key=api_key,
             model=model,
@@ -123,7 +126,7 @@ class ClientMethods:
 
     def update_session(
         self,
-        session: RealtimeSession | beta.SessionConfig | None = None,
+        session: RealtimeSession | TranscriptionSession | beta.SessionConfig | None = None,
         *,
         full: bool | None = None,
         **keywords: Unpack[SessionKeywords],
