@@ -14,12 +14,14 @@ __all__ = ["Delivery", "broken_rule", "closed_by_peer", "cut", "receiver_failed"
 
 CLOSE_DIALECT_REFUSED: Final = 4000
 _REFUSED: Final = "beta_api_shape_disabled"
-"""OpenAI's reason; with another one 4000 refuses something else."""
+"""OpenAI's code in the reason of that close; with another one it refuses something else."""
 
 
 def closed_by_peer(code: int, reason: str) -> ConnectionLost:
     """Return what a CLOSE from the peer, unasked, means to us."""
-    if code == CLOSE_DIALECT_REFUSED and (not reason or _REFUSED in reason):
+    kind, _, named = reason.partition(".")
+    is_of_another_kind = kind == "invalid_request_error" and named != _REFUSED
+    if code == CLOSE_DIALECT_REFUSED and not is_of_another_kind:
         return DialectRefused(reason or "the server does not speak this dialect", code=code)
     return ConnectionLost(reason or "the server closed the session", code=code)
 
