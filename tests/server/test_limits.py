@@ -104,3 +104,19 @@ async def test_a_connection_that_asks_for_nothing_is_cut(monkeypatch: pytest.Mon
         async with asyncio.timeout(5):
             assert await reader.read() == b""
         writer.close()
+
+
+@pytest.mark.asyncio
+async def test_a_connection_that_asks_once_and_then_dawdles_is_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("duologue.server.listening.REQUEST_SECONDS", 0.3)
+    async with LocalServer() as server:
+        host, _, port = server.url.removeprefix("ws://").partition("/")[0].partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert await reader.readuntil(b"}")
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        writer.close()

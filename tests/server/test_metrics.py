@@ -185,3 +185,10 @@ def test_a_record_with_an_exception_stays_one_line_of_json() -> None:
     line = JsonFormatter().format(record)
     assert "\n" not in line
     assert "ValueError: no" in json.loads(line)["exception"]
+
+
+def test_codes_that_clients_make_up_are_counted_as_one() -> None:
+    metrics = Metrics()
+    for code in (1000, 1012, 3000, 4000, 4999):
+        metrics.count_close(code)
+    assert metrics.closes == {"1000": 1, "1012": 1, "other": 3}

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from asyncio import Transport
     from collections.abc import AsyncGenerator, Generator
 
-    from h11 import Request
     from starlette.applications import Starlette
 
     from duologue.server.tls import Certificate
@@ -37,22 +36,28 @@ REQUEST_SECONDS = 10.0
 
 
 class _HttpProtocol(H11Protocol):
-    """Cuts a connection on which no request comes."""
+    """Cuts a connection on which no request comes, or no further one."""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
-        self._waiting = asyncio.get_running_loop().call_later(REQUEST_SECONDS, self._cut)
+        self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._waiting.cancel()
         super().connection_lost(exc)
 
-    def handle_websocket_upgrade(self, event: Request) -> None:
+    def on_response_complete(self) -> None:
         self._waiting.cancel()
-        super().handle_websocket_upgrade(event)
+        super().on_response_complete()
+        self._wait()
+
+    def _wait(self) -> None:
+        self._waiting = asyncio.get_running_loop().call_later(REQUEST_SECONDS, self._cut)
 
     def _cut(self) -> None:
-        if self.cycle is None:  # pyright: ignore[reportUnnecessaryComparison]  # before a request
+        if self.transport.get_protocol() is not self:
+            return  # it has become a WebSocket
+        if self.cycle is None or self.cycle.response_complete:  # pyright: ignore[reportUnnecessaryComparison]  # before a request
             self.transport.abort()
 
 

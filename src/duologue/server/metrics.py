@@ -45,7 +45,7 @@ class Metrics:
         self.sessions: Counter[str] = Counter()
         """Opened, by dialect."""
         self.closes: Counter[str] = Counter()
-        """Sessions that ended, by close code."""
+        """Sessions that ended, by close code; those of an application's own are `other`."""
         self.refusals: Counter[str] = Counter()
         """Clients that were not let in, by HTTP status."""
         self.events: dict[str, Counter[str]] = {"in": Counter(), "out": Counter()}
@@ -58,6 +58,10 @@ class Metrics:
         """By direction."""
         self.first_audio = Histogram(_FIRST_AUDIO_BOUNDS)
         """Seconds from the end of the user's speech, or `response.create`, to the first audio."""
+
+    def count_close(self, code: int) -> None:
+        """Count the end of a session; clients may make up any code from 3000 on."""
+        self.closes[str(code) if code < 3000 else "other"] += 1
 
     def count_error(self, code: str | None) -> None:
         """Count an `error` event."""

@@ -72,7 +72,7 @@ class SessionWatch:
         Args:
             code: With which the connection ended.
         """
-        self._metrics.closes[str(code)] += 1
+        self._metrics.count_close(code)
         logger.info(
             "session closed",
             extra={
