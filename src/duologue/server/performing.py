@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from duologue.errors import EngineFailed
 from duologue.server.answering import Speech, Words, answer
 from duologue.server.engine.stages import BrainRequest, Call, TokenCount
+from duologue.server.engine.streams import closing
 from duologue.server.session.commands import Cancel, Respond, Transcribe, Warm, Warn
 from duologue.server.session.usage import Tokens
 
@@ -68,14 +69,15 @@ class ConversationPerformer:
 
     async def _transcribe(self, asked: Transcribe) -> None:
         words: list[str] = []
-        stage = self._stages.transcriber
+        stream = self._stages.transcriber.transcribe(
+            asked.pcm, language=asked.language, prompt=asked.prompt
+        )
         try:
-            async for delta in stage.transcribe(
-                asked.pcm, language=asked.language, prompt=asked.prompt
-            ):
-                words.append(delta)
-                self._session.transcripts.delta(asked.item_id, delta)
-                self._connection.flush()
+            async with closing(stream) as deltas:
+                async for delta in deltas:
+                    words.append(delta)
+                    self._session.transcripts.delta(asked.item_id, delta)
+                    self._connection.flush()
         except Exception as error:  # noqa: BLE001  # an engine's fault ends this item's words only
             logger.warning("transcription failed: %s", error)
             code = error.code if isinstance(error, EngineFailed) else "transcription_failed"
