@@ -269,8 +269,11 @@ async def test_no_secret_reaches_the_log(caplog: pytest.LogCaptureFixture) -> No
             server.url, additional_headers={"Authorization": f"Bearer {value}"}
         ) as connection:
             await first(connection)
-    assert "session opened" in caplog.text
-    assert value not in caplog.text
+    # What the test's own client logs of its headers, if another test has made it talk, is its own.
+    servers = [record for record in caplog.records if record.name != "websockets.client"]
+    told = "\n".join(caplog.handler.format(record) for record in servers)
+    assert "session opened" in told
+    assert value not in told
 
 
 @pytest.mark.asyncio
