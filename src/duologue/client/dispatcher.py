@@ -22,7 +22,7 @@ class Dispatcher:
     def __init__(self) -> None:
         self._queue: Buffer[tuple[Callable[[Any], Any], object]] = Buffer(CAPACITY)
         self._task: asyncio.Task[None] | None = None
-        self.failures = 0
+        self.failures: int = 0
         """Callbacks that raised."""
 
     @property

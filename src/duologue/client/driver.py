@@ -80,7 +80,7 @@ class Driver:
         self.link: Final = Link(self, setup.words.dialect)
         self.ending: Closed | ConnectionLost | None = None
         """How the session ended."""
-        self.was_opened = False
+        self.was_opened: bool = False
         """Whether connecting was begun."""
         self._registry: Final = registry
         self._words: Final = setup.words

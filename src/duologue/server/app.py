@@ -59,7 +59,7 @@ _LETS_LOCAL_PAGES_READ: Final = Middleware(
     allow_headers=["*"],
 )
 
-logger = logging.getLogger("duologue.server")
+logger: logging.Logger = logging.getLogger("duologue.server")
 
 
 def create_app(

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AnyReceived", "AnySent", "Connection", "Core", "Observer", "Performer"]
 
-logger = logging.getLogger("duologue.server")
+logger: logging.Logger = logging.getLogger("duologue.server")
 
 SLOW_SECONDS = 10.0
 """How long a client may leave more than `ROOM_BYTES` unread, or anything before its close."""

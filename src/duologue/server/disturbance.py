@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Disturbance", "Disturbed"]
 
-logger = logging.getLogger("duologue.server")
+logger: logging.Logger = logging.getLogger("duologue.server")
 
 MAX_INJECTIONS: Final = 10_000
 """Faults remembered per session; older ones are forgotten."""
@@ -75,9 +75,9 @@ class Disturbance:
     def __init__(self, plan: Plan, now: Callable[[], float]) -> None:
         self.injections: deque[Injection] = deque(maxlen=MAX_INJECTIONS)
         """What happened so far."""
-        self.is_active = False
+        self.is_active: bool = False
         """Whether there were ever any faults: without, a connection need not ask."""
-        self.over = asyncio.Event()
+        self.over: asyncio.Event = asyncio.Event()
         """Set when the session is over."""
         self._plan = plan
         self._now = now

@@ -90,7 +90,7 @@ class Door:
         self._api_key = api_key
         self._limits = limits
         self._secrets = secrets
-        self.sessions = 0
+        self.sessions: int = 0
         """Sessions that are open now."""
 
     def admit(self, client: HTTPConnection, now: float) -> BoundSession | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Faults", "Sessions"]
 
-logger = logging.getLogger("duologue.server")
+logger: logging.Logger = logging.getLogger("duologue.server")
 
 Sessions = Literal["all", "next"]
 """Which sessions: those that are open and all that follow, or only the next connection."""

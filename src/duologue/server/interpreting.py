@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Interpreter"]
 
-logger = logging.getLogger("duologue.server")
+logger: logging.Logger = logging.getLogger("duologue.server")
 
 VOICE = "alloy"
 """A translation session names no voice."""

@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import time
-from typing import Final, TypeGuard
+from typing import TYPE_CHECKING, Final, TypeGuard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["JsonFormatter", "TextFormatter"]
 
@@ -31,7 +34,9 @@ class TextFormatter(logging.Formatter):
 class JsonFormatter(logging.Formatter):
     """Writes one JSON object a line: `time`, `level`, `message` and the record's own fields."""
 
-    converter = staticmethod(time.gmtime)
+    def __init__(self) -> None:
+        super().__init__()
+        self.converter: Callable[[float | None], time.struct_time] = time.gmtime
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as JSON."""

@@ -29,8 +29,8 @@ class Histogram:
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.bounds = bounds
         """Upper ends of the classes, rising; one more class is above all."""
-        self.counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
+        self.counts: list[int] = [0] * (len(bounds) + 1)
+        self.sum: float = 0.0
 
     def observe(self, value: float) -> None:
         """Count a value."""
@@ -56,7 +56,7 @@ class Metrics:
         """That ended, by status."""
         self.audio_ms: Counter[str] = Counter()
         """By direction."""
-        self.first_audio = Histogram(_FIRST_AUDIO_BOUNDS)
+        self.first_audio: Histogram = Histogram(_FIRST_AUDIO_BOUNDS)
         """Seconds from the end of the user's speech, or `response.create`, to the first audio."""
 
     def count_close(self, code: int) -> None:

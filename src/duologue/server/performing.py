@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ConversationPerformer"]
 
-logger = logging.getLogger("duologue.server")
+logger: logging.Logger = logging.getLogger("duologue.server")
 
 _WARMING = "warming"  # the job that is not named by an item or a response
 

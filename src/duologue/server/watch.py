@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SessionWatch"]
 
-logger = logging.getLogger("duologue.server")
+logger: logging.Logger = logging.getLogger("duologue.server")
 
 _FROM_CLIENTS: Final = frozenset(
     get_args(ga.KnownClientEvent) + get_args(translation.KnownTranslationClientEvent)

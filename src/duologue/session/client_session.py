@@ -110,7 +110,7 @@ class ClientSession:
         self.tools: Final = ToolCalls(tool_policy)
         self.session: Session | None = None
         """The configuration that holds, as the server last told it."""
-        self.detects_turns = True
+        self.detects_turns: bool = True
         """Whether the server finds out by itself when a turn ends; else the client commits."""
         self._growth: Final = self.conversation.growth
         self._outbox: list[AnyClientEvent] = []

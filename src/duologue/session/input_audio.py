@@ -53,7 +53,7 @@ class InputAudio:
         self._retention: Final = retention
         self.format: Format = PCM16
         """In which audio is appended from now on."""
-        self.sent_bytes = 0
+        self.sent_bytes: int = 0
         """What was appended since the session began."""
         self._sent_ms_before = 0.0
         self._format_since = 0

@@ -45,12 +45,12 @@ class ItemState:
         """`in_progress`, `completed`, `incomplete`, or what the server says."""
         self.response_id: str | None = None
         """The response that makes it, once that is told."""
-        self.is_mirrored = False
+        self.is_mirrored: bool = False
         """Whether the conversation holds it."""
-        self.has_ended = False
+        self.has_ended: bool = False
         """Whether `conversation.item.done` came; `response.output_item.done` is no news then."""
         arguments = wire.arguments if isinstance(wire, FunctionCall) else ""
-        self.journal = Journal(arguments=arguments, sample_bytes=sample_bytes)
+        self.journal: Journal = Journal(arguments=arguments, sample_bytes=sample_bytes)
         """What was said so far."""
         self._is_streamed = self._is_truncated = False
         self._read_content(wire)

@@ -89,7 +89,7 @@ class Journal:
         """What was added, in order."""
         self.parts: dict[int, Part] = {}
         self.sample_bytes: Final = sample_bytes
-        self.is_forgotten = False
+        self.is_forgotten: bool = False
         """Whether the audio was dropped to save memory."""
         self._starts: Final = {TEXT: text, TRANSCRIPT: transcript, ARGUMENTS: arguments}
         self._start_audio: Final = audio

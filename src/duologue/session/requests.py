@@ -93,13 +93,13 @@ class ResponseState:
         self, response_id: str, response: Response, *, is_out_of_band: bool, is_asked: bool
     ) -> None:
         self.id: Final = response_id
-        self.response = response
+        self.response: Response = response
         """What the server said last."""
         self.is_out_of_band: Final = is_out_of_band
         """Whether the conversation neither sees nor keeps it."""
         self.is_asked: Final = is_asked
         """Whether a request of ours made it; turn detection makes others."""
-        self.is_done = False
+        self.is_done: bool = False
         self.output: list[str] = []
         """Ids of its items, in the order in which they began."""
         self.items: list[ItemState] = []
@@ -134,9 +134,9 @@ class ResponseRequest:
         self.event: Final = event
         self.is_scheduled: Final = is_scheduled
         """Whether it waits its turn, and is sent again when the server was busy."""
-        self.is_unwanted = False
+        self.is_unwanted: bool = False
         """Whether it was cancelled before the server told its id."""
-        self.state = RequestState.QUEUED
+        self.state: RequestState = RequestState.QUEUED
         self.response: ResponseState | None = None
         """The server's response, once it began."""
         self.error: ServerError | ConnectionLost | Closed | RemoteProtocolError | None = None

@@ -47,9 +47,9 @@ class KeptAudio:
     __slots__ = ("_sizes", "limit", "size")
 
     def __init__(self, limit: int | None) -> None:
-        self.limit = limit
+        self.limit: int | None = limit
         """In bytes; `None`: without end."""
-        self.size = 0
+        self.size: int = 0
         """What the items have, in bytes."""
         self._sizes: dict[ItemState, int] = {}
 

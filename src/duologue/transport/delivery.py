@@ -55,7 +55,7 @@ class Delivery:
         self._ending: Closed | ConnectionLost | None = None
         self._lost: ConnectionLost | None = None
         self._is_reported = False
-        self.is_open = True
+        self.is_open: bool = True
         """Whether frames may still pass, either way."""
 
     def check_open(self) -> None:

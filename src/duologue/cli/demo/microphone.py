@@ -28,7 +28,7 @@ class Microphone:
         self._waiting = bytearray()
         self._ends: list[int] = []  # bytes of `_waiting` until each stretch of speech ends
         self._is_empty = asyncio.Event()
-        self.speech_ended_at = time.monotonic()
+        self.speech_ended_at: float = time.monotonic()
         """When the last stretch of speech ended."""
 
     async def run(self) -> None:

@@ -19,7 +19,7 @@ class Screen:
 
     def __init__(self, *, is_quiet: bool = False) -> None:
         self._is_quiet = is_quiet
-        self.is_gone = False
+        self.is_gone: bool = False
         """Whether nobody reads any more."""
         self._open: str | None = None  # the item whose words stand on the last line, unfinished
         self._shown: dict[str, int] = {}  # characters shown of each item

@@ -51,7 +51,7 @@ class Talk:
         self._user_speaks = False
         self.turns: list[Turn] = []
         self.errors: list[str] = []
-        self.events = 0
+        self.events: int = 0
         """Server events so far."""
         self._subscribe()
 

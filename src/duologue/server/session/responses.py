@@ -55,7 +55,7 @@ class Responses:
         self._meter = Meter()
         self.active_id: str | None = None
         """The running response of the conversation itself."""
-        self.have_spoken = False
+        self.have_spoken: bool = False
         """Whether any audio was made: the voice is fixed then."""
 
     def start(

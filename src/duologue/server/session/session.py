@@ -91,8 +91,8 @@ class ServerSession:
         self._leniency = Leniency(self._command, strict=strict)
         self._events: list[ga.KnownServerEvent] = []
         self._commands: list[Command] = []
-        self.conversation = Conversation(kept_audio or KeptAudio())
-        self.config = first_session(
+        self.conversation: Conversation = Conversation(kept_audio or KeptAudio())
+        self.config: ga.RealtimeSession = first_session(
             kind, asked, session_id=new_id("sess"), model=model, expires_at=expires_at
         )
         """What holds, kept as a conversation's whatever the kind."""
@@ -101,7 +101,7 @@ class ServerSession:
         self._rate_limits = RateLimits()
         self._speech_item_id: str | None = None
         self._owes_answer = False
-        self.responses = Responses(
+        self.responses: Responses = Responses(
             self.conversation,
             emit=self._emit,
             command=self._command,
@@ -110,7 +110,7 @@ class ServerSession:
         )
         """The responses being made; the engine hands its answers to it."""
         self._early = EarlyOutputs(self.responses.is_making_call)
-        self.transcripts = Transcripts(
+        self.transcripts: Transcripts = Transcripts(
             self.conversation,
             emit=self._emit,
             command=self._command,

@@ -122,7 +122,7 @@ class TranslationServerSession:
         self._translated: Translate | None = None
         self._is_closing = False
         self._needs_space = {"heard": False, "said": False}
-        self.config = TranslationSession(
+        self.config: TranslationSession = TranslationSession(
             type="translation",
             id=new_id("sess"),
             model=model if asked is None else asked.model,

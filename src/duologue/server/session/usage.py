@@ -105,7 +105,7 @@ class Output:
         self._limit = limit
         self._chars = 0
         self._audio_bytes = 0
-        self.is_full = False
+        self.is_full: bool = False
         """Whether anything had to be left out."""
 
     @property
