@@ -19,8 +19,8 @@ from duologue.transport.proxies import proxy_for
 
 try:
     import httpx2
-except ImportError as error:
-    raise MissingExtra("rest", "RealtimeRest") from error
+except ImportError as _error:
+    raise MissingExtra("rest", "RealtimeRest") from _error
 
 if TYPE_CHECKING:
     from types import TracebackType

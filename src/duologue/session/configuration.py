@@ -37,7 +37,7 @@ class Configuration:
     """
 
     def __init__(self, start: RealtimeSession | None, *, is_full: bool = False) -> None:
-        self.is_full = is_full
+        self.is_full: bool = is_full
         self._settled: RealtimeSession = start or RealtimeSession()
         self._changes: dict[str, RealtimeSession] = {}
         self._added: dict[str, FunctionTool] = {}

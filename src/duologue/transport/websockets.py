@@ -32,8 +32,8 @@ try:
     )
     from websockets.protocol import State
     from websockets.typing import Subprotocol
-except ImportError as error:
-    raise MissingExtra("proxy", "the transport 'websockets'") from error
+except ImportError as _error:
+    raise MissingExtra("proxy", "the transport 'websockets'") from _error
 
 if TYPE_CHECKING:
     import ssl
