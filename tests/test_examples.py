@@ -33,9 +33,10 @@ pytestmark = pytest.mark.asyncio
 
 
 @contextlib.asynccontextmanager
-async def running(server: LocalServer, name: str, *arguments: str) -> AsyncIterator[Process]:
+async def running(server: LocalServer | None, name: str, *arguments: str) -> AsyncIterator[Process]:
     """Run an example as a process; it must not be left over."""
-    command = [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments, "--url", server.url]
+    where = ["--url", server.url] if server else []
+    command = [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments, *where]
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
     try:
         yield process
@@ -45,7 +46,9 @@ async def running(server: LocalServer, name: str, *arguments: str) -> AsyncItera
         await process.communicate()
 
 
-async def run(server: LocalServer, name: str, *arguments: str, typed: str = "") -> tuple[str, str]:
+async def run(
+    server: LocalServer | None, name: str, *arguments: str, typed: str = ""
+) -> tuple[str, str]:
     """Return what an example writes on standard output and error until it ends well."""
     async with running(server, name, *arguments) as process:
         out, errors = await process.communicate(typed.encode())
@@ -141,7 +144,15 @@ async def test_a_question_is_asked_without_await() -> None:
         assert await run(server, "sync_ask.py", "Why?") == ("You said: Why?\n", "")
 
 
-@pytest.mark.parametrize("name", NAMES)
+async def test_a_deployment_of_azure_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "a-key")
+    async with LocalServer(api_key="a-key") as server:
+        resource = server.url.replace("ws:", "http:").removesuffix("/v1/realtime")
+        arguments = ["Why?", "--resource", resource, "--deployment", "mine"]
+        assert await run(None, "azure_ask.py", *arguments) == ("You said: Why?\n", "")
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"azure_ask.py"}))
 async def test_a_server_that_refuses_is_told_in_one_line(name: str, tmp_path: Path) -> None:
     arguments = {
         "push_to_talk.py": [str(AUDIO / "hello.wav"), str(tmp_path / "answer.wav")],
