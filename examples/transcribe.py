@@ -7,7 +7,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from duologue import DuologueError, RealtimeAPI
+from duologue import DuologueError, Endpoint, RealtimeAPI
 from duologue.audio.wav import read_wav
 from duologue.protocol.ga import (
     AudioConfig,
@@ -40,7 +40,7 @@ async def transcribe(url: str, recording: Path) -> None:
     """Print the words of a recording."""
     speech = read_wav(recording)
     # The bare connection will do: there is no conversation to mirror.
-    async with RealtimeAPI(url=f"{url}?intent=transcription") as api:
+    async with RealtimeAPI(endpoint=Endpoint(url, kind="transcription")) as api:
         api.send(SessionUpdateEvent(session=SESSION))
         for start in range(0, len(speech), HALF_A_SECOND):
             api.send(InputAudioBufferAppendEvent.of(speech[start : start + HALF_A_SECOND]))
