@@ -144,6 +144,18 @@ def test_a_server_that_is_not_there_is_one_clear_sentence() -> None:
     assert "refused" in said("demo", "--url", f"ws://127.0.0.1:{port}/v1/realtime")
 
 
+def test_the_demo_shows_the_key_that_a_server_demands(tmp_path: Path) -> None:
+    serve = [COMMAND[0], "-u", *COMMAND[1:], "serve", "--port", "0", "--api-key", "sesame"]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        url = next(word for line in server.stdout for word in line.split() if word[:5] == "ws://")
+        demo = ["demo", "--text", "Hi", "--out", tmp_path / "r.wav", "--url", url]
+        assert "DUOLOGUE_API_KEY" in said(*demo, OPENAI_API_KEY="sesame", DUOLOGUE_API_KEY="")
+        done = run(*demo, DUOLOGUE_API_KEY="sesame")
+        assert (done.returncode, done.stderr) == (0, "")
+        server.terminate()
+
+
 def test_a_missing_key_is_one_clear_sentence() -> None:
     sentence = said("demo", "--url", "wss://api.openai.com/v1/realtime", OPENAI_API_KEY="")
     assert "OPENAI_API_KEY" in sentence

@@ -18,7 +18,7 @@ from duologue.cli.demo.script import INSTRUCTIONS, scripted_stages
 from duologue.cli.demo.speech import Utterance, of_file, shipped
 from duologue.cli.demo.talk import Talk
 from duologue.cli.demo.tools import TOOLS
-from duologue.errors import ConfigurationError, DuologueError
+from duologue.errors import ConfigurationError, DuologueError, HandshakeRefused
 from duologue.protocol import ga
 
 if TYPE_CHECKING:
@@ -52,16 +52,23 @@ _PAUSE = bytes(24_000)  # half a second between the answers in the file
     help="Models on this machine, or a script.  [default: local if its models are here]",
 )
 @click.option("--url", metavar="WSS://…", help="Talk to this server instead of one of our own.")
+@click.option(
+    "--api-key",
+    envvar="DUOLOGUE_API_KEY",
+    show_envvar=True,
+    help="Key to show at --url. Without one, OpenAI alone is shown OPENAI_API_KEY.",
+)
 @click.option("--model", default="gpt-realtime", show_default=True, help="Model to ask for.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
 @click.option("--fast", is_flag=True, help="Do not wait for real time: speech is sent at once.")
-def demo(  # one argument per option
+def demo(  # noqa: PLR0913  # one argument per option
     *,
     wavs: tuple[Path, ...],
     texts: tuple[str, ...],
     out: Path,
     brain: str | None,
     url: str | None,
+    api_key: str | None,
     model: str,
     as_json: bool,
     fast: bool,
@@ -69,7 +76,7 @@ def demo(  # one argument per option
     """Hold a spoken conversation, and show it as it happens.
 
     Recorded speech goes in real time through the client, over a WebSocket, to a server that hears,
-    thinks and answers aloud: one inside this process, or any at --url (key from OPENAI_API_KEY).
+    thinks and answers aloud: one inside this process, or any at --url.
     """
     check_writable(out)
     utterances = [of_file(path) for path in wavs]
@@ -81,10 +88,23 @@ def demo(  # one argument per option
         raise ConfigurationError("--brain chooses our own server; leave it out with --url")
     try:
         talk = asyncio.run(
-            _hold(utterances, screen, brain=brain, url=url, model=model, is_fast=fast)
+            _hold(
+                utterances,
+                screen,
+                brain=brain,
+                url=url,
+                api_key=api_key,
+                model=model,
+                is_fast=fast,
+            )
         )
     except TimeoutError as error:
         raise DuologueError(f"{error}; is the server stuck?") from error
+    except HandshakeRefused as refused:
+        if refused.status != 401:
+            raise
+        fix = "choose it with --api-key or DUOLOGUE_API_KEY"
+        raise DuologueError(f"{refused}; {fix}") from refused
     now = time.monotonic()
     audio = _PAUSE.join(audio for turn in talk.turns if (audio := turn.audio(now)))
     if audio:
@@ -102,6 +122,7 @@ async def _hold(  # the options
     *,
     brain: str | None,
     url: str | None,
+    api_key: str | None,
     model: str,
     is_fast: bool,
 ) -> Talk:
@@ -114,6 +135,7 @@ async def _hold(  # the options
             screen.note(f"connecting to {url.partition('?')[0]}")
         client = RealtimeClient(
             url=url,
+            api_key=api_key,
             model=model,
             instructions=INSTRUCTIONS,
             tools=TOOLS,
