@@ -227,7 +227,7 @@ class HandshakeRefused(DuologueError):
         hints = {
             401: "the API key is missing or wrong",
             403: "this key may not open this session",
-            404: "no Realtime endpoint answers at this URL",
+            404: "no Realtime endpoint answers at this URL; most end in /v1/realtime",
             429: "too many sessions or requests; try again later",
             503: "the server is full or shutting down; try again later",
         }

@@ -266,6 +266,7 @@ async def test_a_wrong_path_is_not_found() -> None:
         with pytest.raises(InvalidStatus) as refused:
             await connect(server.url + "s")
     assert refused.value.response.status_code == 404
+    assert b"connect a WebSocket to /v1/realtime" in (refused.value.response.body or b"")
 
 
 @pytest.mark.asyncio

@@ -278,7 +278,10 @@ def _session_url(url: str, kind: Kind, model: str | None, call_id: str | None) -
     """Return a URL that says what session is meant, by its path and query."""
     parts = urlsplit(url)
     if parts.scheme not in {"ws", "wss"}:
-        raise ConfigurationError(f"the URL must begin with wss:// or ws://, not {parts.scheme!r}")
+        raise ConfigurationError(
+            f"the URL must begin with wss:// or ws://, not {parts.scheme!r};"
+            " most read wss://host/v1/realtime"
+        )
     if call_id is not None and (model is not None or kind != "conversation"):
         raise ConfigurationError("a call has its session already: leave `model` and `kind` out")
     if kind == "transcription" and model is not None:

@@ -61,6 +61,8 @@ _LETS_LOCAL_PAGES_READ: Final = Middleware(
 
 logger: logging.Logger = logging.getLogger("duologue.server")
 
+_NOTHING_HERE: Final = "Nothing answers here; connect a WebSocket to /v1/realtime."
+
 
 def create_app(
     engine: Engine,
@@ -301,13 +303,16 @@ async def _answer_denied(_request: Request, denied: Exception) -> Response:
 async def _answer_http(_request: Request, error: Exception) -> Response:
     """Say what Starlette refuses (404, 405) in the shape of OpenAI's errors."""
     assert isinstance(error, HTTPException), "registered for no other"  # noqa: S101  # narrows
-    response = Denied(error.status_code, None, f"{error.detail}.").response()
+    told = f"{error.detail}."
+    if error.status_code == 404:
+        told = _NOTHING_HERE
+    response = Denied(error.status_code, None, told).response()
     response.headers.update(error.headers or {})
     return response
 
 
 async def _refuse_path(socket: WebSocket) -> None:
-    denied = Denied(404, "not_found", "Nothing is served here; use /v1/realtime.")
+    denied = Denied(404, "not_found", _NOTHING_HERE)
     await socket.send_denial_response(denied.response())
 
 

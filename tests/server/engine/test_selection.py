@@ -239,8 +239,9 @@ async def test_the_end_of_a_turn_is_judged_by_words_where_words_are_heard(
     [
         (
             {"brain": "telepathy:"},
-            "no engine answers to 'telepathy:'; use scripted:, local:, http:",
+            "'telepathy:' names no engine; use scripted:, local:, http:",
         ),
+        ({"brain": "support.toml"}, "'support.toml' names no engine; use scripted:support.toml$"),
         ({"brain": "python:json"}, "write python:module:attribute"),
         ({"brain": "python:no_such_module:x"}, "cannot be imported: No module named"),
         ({"brain": "python:json:nothing"}, "is not there: .*json.* has no 'nothing'"),

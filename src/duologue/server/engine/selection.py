@@ -112,7 +112,8 @@ def _parsed(uri: str) -> tuple[str, str]:
     if family not in _FAMILIES:
         *others, last = (f"{name}:" for name in _FAMILIES)
         known = f"{', '.join(others)} or {last}"
-        raise ConfigurationError(f"no engine answers to '{family}:'; use {known}")
+        meant = f"scripted:{uri}" if uri.endswith((".toml", ".py")) else known
+        raise ConfigurationError(f"{uri!r} names no engine; use {meant}")
     return family, rest
 
 

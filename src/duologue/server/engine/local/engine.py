@@ -60,8 +60,9 @@ async def load_stages(names: Mapping[str, str | None]) -> LocalStages:
     if failures:
         for part in loaded:
             await part.close()
-        if isinstance(failures[0], ModuleNotFoundError):
-            raise MissingExtra("local", "The local engine") from failures[0]
+        for failure in failures:  # first of all, lest a model is fetched in vain
+            if isinstance(failure, ModuleNotFoundError):
+                raise MissingExtra("local", "The local engine") from failure
         raise failures[0]
     parts: StageParts = {}
     labels: dict[str, str] = {}
@@ -143,8 +144,7 @@ def _brain_file(name: str | None) -> Path:
         return Path(name).expanduser()
     name = name or models.default_brain()
     if name is None:
-        fix = f"duologue models fetch {models.BRAINS[0]}"
-        raise ModelUnavailable(f"no language model is here; fetch one with: {fix}")
+        raise ModelUnavailable("no language model is here; get it with: duologue models fetch")
     return next(models.require(name).glob("*.gguf"))
 
 
