@@ -24,3 +24,9 @@ def test_every_command_that_is_named_exists() -> None:
     for name in named:
         command = [sys.executable, "-m", "duologue.cli", name, "--help"]
         assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_no_page_holds_the_marks_of_a_merge() -> None:
+    pages = [README, *README.parent.glob("docs/**/*.md")]
+    marked = re.compile(r"^(<{7} |={7}$|>{7} )", re.MULTILINE)
+    assert [page.name for page in pages if marked.search(page.read_text())] == []

@@ -21,6 +21,9 @@ _COMMANDS: Final = {
 }
 
 
+_SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
 class _LazyGroup(click.Group):
     """Imports a command when it is asked for: help and errors stay quick."""
 
@@ -36,7 +39,7 @@ class _LazyGroup(click.Group):
         return command
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_LazyGroup, context_settings=_SETTINGS)
 @click.version_option(__version__, "-V", "--version", message="duologue %(version)s")
 def duologue() -> None:
     """Speak the OpenAI Realtime protocol, with a server of your own or with OpenAI's.

@@ -43,6 +43,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--api-key",
     envvar="DUOLOGUE_API_KEY",
+    show_envvar=True,
     help="Key that clients must show; needed when others can reach the server.",
 )
 @click.option(
@@ -74,7 +75,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
     "faults",
     multiple=True,
     metavar="FAULT",
-    help="Let something go wrong, as written below; may be repeated.",
+    help="Let something go wrong, as written above; may be repeated.",
 )
 @click.option(
     "--seed",
@@ -141,7 +142,7 @@ def serve(  # noqa: PLR0913  # one argument per option
     \b
     Any client works with it unchanged, GA or beta, for example:
       duologue serve --brain local
-      export OPENAI_BASE_URL=http://127.0.0.1:8080/v1
+      export OPENAI_BASE_URL=http://127.0.0.1:8080/v1   (other SDKs: docs/compatibility.md)
 
     \b
     A FAULT is written KIND[=VALUE][@EVENT][#NTH][:CHANCE][,FIELD=VALUE]...
@@ -157,7 +158,7 @@ def serve(  # noqa: PLR0913  # one argument per option
       expire,after=30                            session_expired after 30 s, close 1001
       refuse=429,retry_after=5,connection=1      refuse the first to connect
     EVENT is a type or a pattern of types, in GA names. FIELDs of each KIND are: after (seconds),
-    times, connection, and those of the Python class; see the page on faults.
+    times, connection, and those of the Python class; see docs/server/faults.md.
     """
     from duologue.cli.serving import Plan, serve_until_stopped  # noqa: PLC0415  # needs an extra
     from duologue.server import Limits  # noqa: PLC0415  # as above

@@ -130,7 +130,7 @@ def _announce(
     click.echo(f"  {stages}")
     click.echo(f"  {listener.url}?model=gpt-realtime")
     scheme = parts.scheme.replace("ws", "http")
-    click.echo(f"  export OPENAI_BASE_URL={scheme}://{parts.netloc}/v1")
+    click.echo(f"  export OPENAI_BASE_URL={scheme}://{parts.netloc}/v1  # Python's GA SDK")
     if api_key is None:
         click.echo("  export OPENAI_API_KEY=none  # any key will do")
     else:
