@@ -14,13 +14,26 @@ if TYPE_CHECKING:
     from duologue.server.app import create_app
     from duologue.server.embedded import LocalServer
     from duologue.server.engine.selection import open_engine
+    from duologue.server.injection import Faults
     from duologue.server.limits import Limits
     from duologue.server.listening import Listener
     from duologue.server.observed import ObservedSession
+    from duologue.server.tls import Certificate
 
-__all__ = ["Limits", "Listener", "LocalServer", "ObservedSession", "create_app", "open_engine"]
+__all__ = [
+    "Certificate",
+    "Faults",
+    "Limits",
+    "Listener",
+    "LocalServer",
+    "ObservedSession",
+    "create_app",
+    "open_engine",
+]
 
 _PLACES = {
+    "Certificate": "tls",
+    "Faults": "injection",
     "Limits": "limits",
     "Listener": "listening",
     "LocalServer": "embedded",
