@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from duologue import __version__
+from duologue.cli.demo.command import own_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -220,3 +221,22 @@ def test_a_server_killed_in_the_middle_of_a_turn_is_one_clear_sentence(tmp_path:
             assert client.wait(timeout=5) == 2
             assert client.stderr is not None
             assert client.stderr.read().startswith("Error: the connection")
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("ws://localhost:8080/v1/realtime", "sesame"),
+        ("wss://[::1]:8443/v1/realtime", "sesame"),
+        ("wss://api.openai.com/v1/realtime", None),
+        ("ws://localhost.evil.example/v1/realtime", None),
+        ("ws://127.0.0.1@evil.example/v1/realtime", None),
+        ("ws://localhost:80@evil.example/v1/realtime", None),
+        (None, None),
+    ],
+)
+def test_the_key_of_our_own_server_is_shown_to_this_machine_alone(
+    url: str | None, key: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUOLOGUE_API_KEY", "sesame")
+    assert own_key(url) == key

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
 import time
 from contextlib import AsyncExitStack
 from importlib.util import find_spec
@@ -54,9 +56,8 @@ _PAUSE = bytes(24_000)  # half a second between the answers in the file
 @click.option("--url", metavar="WSS://…", help="Talk to this server instead of one of our own.")
 @click.option(
     "--api-key",
-    envvar="DUOLOGUE_API_KEY",
-    show_envvar=True,
-    help="Key to show at --url. Without one, OpenAI alone is shown OPENAI_API_KEY.",
+    help="Key to show at --url. Without one, OpenAI alone is shown OPENAI_API_KEY, and this machine"
+    " alone DUOLOGUE_API_KEY.",
 )
 @click.option("--model", default="gpt-realtime", show_default=True, help="Model to ask for.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
@@ -93,7 +94,7 @@ def demo(  # noqa: PLR0913  # one argument per option
                 screen,
                 brain=brain,
                 url=url,
-                api_key=api_key,
+                api_key=api_key or own_key(url),
                 model=model,
                 is_fast=fast,
             )
@@ -103,7 +104,7 @@ def demo(  # noqa: PLR0913  # one argument per option
     except HandshakeRefused as refused:
         if refused.status != 401:
             raise
-        fix = "choose it with --api-key or DUOLOGUE_API_KEY"
+        fix = "give it with --api-key, or on this machine by DUOLOGUE_API_KEY"
         raise DuologueError(f"{refused}; {fix}") from refused
     now = time.monotonic()
     audio = _PAUSE.join(audio for turn in talk.turns if (audio := turn.audio(now)))
@@ -114,6 +115,12 @@ def demo(  # noqa: PLR0913  # one argument per option
         click.echo(json.dumps({"turns": turns, "events": talk.events, "errors": talk.errors}))
     else:
         _summarise(talk, screen, out if audio else None)
+
+
+def own_key(url: str | None) -> str | None:
+    """Return the key of a server of ours, which is for no other machine to see."""
+    is_here = re.match(r"wss?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/|\?|$)", url or "")
+    return os.environ.get("DUOLOGUE_API_KEY") if is_here else None
 
 
 async def _hold(  # the options
