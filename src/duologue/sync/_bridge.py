@@ -19,6 +19,9 @@ __all__ = ["Bridge", "serving"]
 
 T = TypeVar("T")
 
+WAKE_SECONDS: Final = 0.5
+"""How long a thread sleeps at a time: a Ctrl-C that comes as it falls asleep wakes nobody."""
+
 
 class Bridge:
     """Runs what it is given on its loop, one step after the other.
@@ -88,6 +91,8 @@ class Bridge:
         if future is None:
             return _stepped(coroutine)
         try:
+            while not future.done():
+                concurrent.futures.wait((future,), WAKE_SECONDS)
             return future.result()
         except concurrent.futures.CancelledError:
             raise Closed("the session was closed") from None
