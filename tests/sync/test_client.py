@@ -392,6 +392,8 @@ import asyncio, os, signal
 from duologue.server import LocalServer
 from duologue.sync import RealtimeClient, serving
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who started us may ignore it
+
 async def interrupt(receiver):
     os.kill(os.getpid(), signal.SIGINT)
     await asyncio.Event().wait()

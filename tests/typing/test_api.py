@@ -54,7 +54,7 @@ def test_a_checker_reports_the_mistakes_and_nothing_else(checker: str) -> None:
 def test_every_public_type_is_written_down() -> None:
     """Checkers infer differently: what is not annotated is another type for each of them."""
     command = [str(SCRIPTS / "basedpyright"), "--verifytypes", "duologue", "--ignoreexternal"]
-    command += ["--pythonpath", sys.executable]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    path = os.pathsep.join([str(SCRIPTS), os.environ["PATH"]])  # it asks the first `python`
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PATH": path}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert "Type completeness score: 100%" in done.stdout, done.stdout
