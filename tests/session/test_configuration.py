@@ -87,3 +87,11 @@ def test_a_tool_needs_a_name_of_its_own() -> None:
     config.remove("f")
     with pytest.raises(ConfigurationError, match="there are: none"):
         config.remove("f")
+
+
+def test_what_is_laid_under_gives_way_and_is_said_with_every_update() -> None:
+    """As a beta session gets the reference client's defaults."""
+    config = Configuration(RealtimeSession(instructions="mine"))
+    config.lay_under(RealtimeSession(instructions="default", max_output_tokens=100))
+    assert config.wanted == RealtimeSession(instructions="mine", max_output_tokens=100)
+    assert config.update(speaking("ash")) == merged(config.wanted, speaking("ash"))

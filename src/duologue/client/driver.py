@@ -19,8 +19,9 @@ from duologue.client.tools import ToolRunner
 from duologue.errors import Closed, ConnectionLost, RemoteProtocolError, ServerError
 from duologue.protocol import codec
 from duologue.protocol.ga import InputAudioBufferAppendEvent, SessionUpdateEvent
-from duologue.session.client_session import ClientSession, is_benign
+from duologue.session.client_session import ClientSession
 from duologue.session.commands import CommandState
+from duologue.session.refusals import is_benign
 from duologue.session.requests import RequestState, ResponseRequest, response_failed
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ConversationUpdated, ErrorUpdate, RealtimeEvent, Update

@@ -173,7 +173,7 @@ class RealtimeRest:
     ) -> SessionCreateResponse:
         """Return a session and its ephemeral key, in beta."""
         from duologue.protocol.beta import SessionConfig  # noqa: PLC0415  # rare
-        from duologue.protocol.beta.rest import SessionCreateResponse  # noqa: PLC0415
+        from duologue.protocol.beta.rest import SessionCreateResponse  # noqa: PLC0415  # rare
 
         return await self._ask("/sessions", session or SessionConfig(), SessionCreateResponse)
 

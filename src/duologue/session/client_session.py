@@ -13,8 +13,6 @@ from duologue.errors import (
     ConnectionLost,
     DecodeError,
     LocalProtocolError,
-    RemoteProtocolError,
-    ServerError,
 )
 from duologue.protocol.formats import Format, format_named
 from duologue.protocol.ga import (
@@ -42,6 +40,7 @@ from duologue.protocol.model import UNSET, UnknownEvent, UnsetType, replace
 from duologue.session.commands import Command, Commands
 from duologue.session.conversation import ROOT, RealtimeConversation
 from duologue.session.input_audio import InputAudio
+from duologue.session.refusals import check_valid, is_benign, misfit, server_error
 from duologue.session.requests import RequestState, response_failed
 from duologue.session.responses import Responses
 from duologue.session.retention import KEEP_RECENT, Retention
@@ -63,14 +62,7 @@ if TYPE_CHECKING:
     from duologue.session.requests import ResponseRequest
     from duologue.session.updates import Update
 
-__all__ = ["ClientSession", "is_benign"]
-
-BENIGN_CODES: Final = frozenset({"response_cancel_not_active", "input_audio_buffer_commit_empty"})
-"""Errors that tell of a race which does no harm.
-
-The response ended before the cancel came; the server had committed the audio already. Some servers
-tell it as the error's type.
-"""
+__all__ = ["ClientSession"]
 
 SentEvent = TypeVar("SentEvent", bound="KnownClientEvent")
 
@@ -133,7 +125,7 @@ class ClientSession:
         For who shows another event, of which this one is the meaning.
         """
         if isinstance(event, UnknownEvent):
-            return _misfit(event)
+            return misfit(event)
         unwanted = self.responses.receive(event)
         if unwanted is not None:
             self._cancel(unwanted)
@@ -268,7 +260,7 @@ class ClientSession:
     def _check(self, event: AnyClientEvent) -> None:
         self._check_open()
         if self._validates:
-            _check_valid(event)
+            check_valid(event)
 
     def _identified(self, event: SentEvent) -> tuple[str, SentEvent]:
         """Return an event with an id that no open command has."""
@@ -349,14 +341,7 @@ class ClientSession:
             self.conversation.output_format = format_out
 
     def _on_error(self, event: RealtimeErrorEvent) -> list[Update]:
-        told = event.error
-        error = ServerError(
-            told.message,
-            type=told.type,
-            code=told.code or None,
-            param=told.param or None,
-            event_id=told.event_id or None,
-        )
+        error = server_error(event)
         cause = error.event_id or self._cause_of(error.code or error.type) or ""
         self.input_audio.refuse_commit(cause)
         is_bound = self.responses.refuse(cause, error) or self.commands.fail(cause, error)
@@ -369,32 +354,10 @@ class ClientSession:
         return self.commands.refused_by(code)
 
 
-def is_benign(error: Exception | None) -> bool:
-    """Tell whether an error does no harm, so that only who awaits its command hears of it."""
-    return isinstance(error, ServerError) and bool(BENIGN_CODES & {error.code, error.type})
-
-
 def _is_at_front(answered: Command | None) -> bool:
     """Tell whether an answer is to an item that was sent to the front of the conversation."""
     command = None if answered is None else answered.event
     return isinstance(command, ConversationItemCreateEvent) and command.previous_item_id == ROOT
-
-
-def _check_valid(event: AnyClientEvent) -> None:
-    from duologue.protocol.validate import validate  # noqa: PLC0415  # who asks for it pays for it
-
-    problems = validate(event)
-    if problems:
-        told = "; ".join(f"{problem.message} Fix: {problem.fix}." for problem in problems)
-        raise LocalProtocolError(told)
-
-
-def _misfit(event: UnknownEvent) -> list[Update]:
-    """Report an event of a known type that does not fit it; one of an unknown type is no fault."""
-    if event.reason is None:
-        return []
-    where = f" at {event.path}" if event.path else ""
-    return [ErrorUpdate(RemoteProtocolError(f"bad {event.type}{where}: {event.reason}"))]
 
 
 def _format(told: AudioFormat | UnsetType) -> Format | None:
