@@ -23,6 +23,8 @@ class Format:
     """Samples per second."""
     sample_bytes: int
     """Bytes per sample."""
+    silence: bytes
+    """One sample of it."""
 
     @property
     def bytes_per_ms(self) -> int:
@@ -42,11 +44,11 @@ class Format:
         return size_bytes // self.sample_bytes
 
 
-PCM16: Final = Format("audio/pcm", "pcm16", 24_000, 2)
+PCM16: Final = Format("audio/pcm", "pcm16", 24_000, 2, b"\0\0")
 """16-bit little-endian PCM at 24 kHz: the default."""
-G711_ULAW: Final = Format("audio/pcmu", "g711_ulaw", 8_000, 1)
+G711_ULAW: Final = Format("audio/pcmu", "g711_ulaw", 8_000, 1, b"\xff")
 """G.711 µ-law, as North American telephones use it."""
-G711_ALAW: Final = Format("audio/pcma", "g711_alaw", 8_000, 1)
+G711_ALAW: Final = Format("audio/pcma", "g711_alaw", 8_000, 1, b"\xd5")
 """G.711 A-law, as other telephones use it."""
 
 _BY_NAME: Final = {
