@@ -178,10 +178,20 @@ class Sending(RealtimeEventHandler):
     def truncate_item(
         self, item_id: str, audio_end_ms: int, content_index: int = 0
     ) -> Pending[None]:
-        """Cut what the assistant said to what was heard of it; its transcript goes."""
+        """Cut what the assistant said to what was heard of it; its transcript goes.
+
+        Never more is asked for than was received, where the conversation has the audio: the server
+        would refuse it. Nothing is sent of an item that has ended and was heard to its end.
+        """
+        received_ms = self._received_ms(item_id)
+        is_whole = received_ms is not None and audio_end_ms >= received_ms
         event = ConversationItemTruncateEvent(
-            item_id=item_id, content_index=content_index, audio_end_ms=audio_end_ms
+            item_id=item_id,
+            content_index=content_index,
+            audio_end_ms=audio_end_ms if received_ms is None else min(audio_end_ms, received_ms),
         )
+        if is_whole and self._driver.core.conversation.item(item_id).status != "in_progress":
+            return self._unneeded(event)
         return self._command(event, _nothing)
 
     def create_response(
@@ -217,7 +227,7 @@ class Sending(RealtimeEventHandler):
         Args:
             response_id: Which response.
             item_id: What is being played: an item of the assistant, which is cut to what was heard
-                of it. One without audio is not.
+                of it as `truncate_item` does. One without audio is not.
             heard_samples: How much of that item was heard.
 
         Raises:
@@ -239,6 +249,17 @@ class Sending(RealtimeEventHandler):
         spoken = (index for index, part in enumerate(item.content) if isinstance(part, OutputAudio))
         return next(spoken, None)
 
+    def _received_ms(self, item_id: str) -> int | None:
+        """Return how much an item of the assistant says, as far as the conversation has its audio.
+
+        It has none when that is forgotten, or goes another way: by WebRTC or telephone.
+        """
+        conversation = self._driver.core.conversation
+        item = conversation.item(item_id) if item_id in conversation else None
+        if item is None or item.role != "assistant" or not item.formatted.audio_bytes:
+            return None
+        return conversation.output_format.ms(item.formatted.audio_bytes)
+
     def _update(self, change: RealtimeSession, *, full: bool | None = None) -> Pending[Session]:
         """Want a change, and send it if there is a session."""
         configuration = self._setup.configuration
@@ -257,6 +278,12 @@ class Sending(RealtimeEventHandler):
         if self._transcribes and isinstance(config, RealtimeSession):
             config = transcription_config(config)
         return self._command(SessionUpdateEvent(event_id=event_id, session=config), _session)
+
+    def _unneeded(self, event: ConversationItemTruncateEvent) -> Pending[None]:
+        """Return what is done already: there is nothing to send."""
+        self._driver.check_open()
+        command = Command(self._driver.core.new_id("event"), event, CommandState.ANSWERED)
+        return Pending(command, self._driver.waiters, _nothing)
 
     def _command(self, event: KnownClientEvent, read: Callable[[Any], T]) -> Pending[T]:
         core = self._driver.core

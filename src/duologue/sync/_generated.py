@@ -197,7 +197,11 @@ class ClientMethods:
     def truncate_item(
         self, item_id: str, audio_end_ms: int, content_index: int = 0
     ) -> Pending[None]:
-        """Cut what the assistant said to what was heard of it; its transcript goes."""
+        """Cut what the assistant said to what was heard of it; its transcript goes.
+
+        Never more is asked for than was received, where the conversation has the audio: the server
+        would refuse it. Nothing is sent of an item that has ended and was heard to its end.
+        """
         return Pending(
             self._bridge,
             self._bridge.call(
@@ -235,7 +239,7 @@ class ClientMethods:
         Args:
             response_id: Which response.
             item_id: What is being played: an item of the assistant, which is cut to what was heard
-                of it. One without audio is not.
+                of it as `truncate_item` does. One without audio is not.
             heard_samples: How much of that item was heard.
 
         Raises:

@@ -1,0 +1,86 @@
+"""What was said is cut to what was heard of it, and never asked to be longer than it is."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.client.client_doubles import MemoryServer, client_of
+
+from duologue import Closed, RealtimeClient, Retention
+from duologue.protocol import ga
+from duologue.server import LocalServer
+
+if TYPE_CHECKING:
+    from duologue.server import ObservedSession
+
+pytestmark = pytest.mark.asyncio
+
+TRUNCATE = "conversation.item.truncate"
+
+
+async def said(client: RealtimeClient, words: str = "Hello") -> tuple[str, int]:
+    """Let the assistant say something; return the item, and how many milliseconds it lasts."""
+    handle = client.send_user_message_content(words)
+    await handle
+    item = client.conversation.items[-1]
+    return item.id, client.conversation.output_format.ms(item.formatted.audio_bytes)
+
+
+def truncations(session: ObservedSession) -> list[int]:
+    asked = [
+        each for each in session.received if isinstance(each, ga.ConversationItemTruncateEvent)
+    ]
+    return [each.audio_end_ms for each in asked]
+
+
+@pytest.mark.parametrize("format_", ["pcm16", "g711_ulaw"])
+async def test_what_was_heard_to_its_end_is_not_truncated(format_: str) -> None:
+    async with (
+        LocalServer() as server,
+        RealtimeClient(url=server.url, output_audio_format=format_) as client,
+    ):
+        item_id, length_ms = await said(client)
+        rate_hz = client.conversation.output_format.rate_hz
+        for end_ms in (length_ms, length_ms + 5000):
+            pending = client.truncate_item(item_id, end_ms)
+            assert pending.is_done
+            assert await pending is None
+            client.cancel_response(item_id=item_id, heard_samples=end_ms * rate_hz // 1000)
+        assert client.conversation.item(item_id).formatted.transcript == "You said: Hello"
+        await client.truncate_item(item_id, length_ms - 1)
+        [session] = server.sessions
+        assert truncations(session) == [length_ms - 1]
+    with pytest.raises(Closed):
+        client.truncate_item(item_id, length_ms)
+
+
+async def test_what_is_still_being_said_is_cut_to_what_was_received() -> None:
+    server = MemoryServer()
+    async with client_of(server) as client:
+        server.begin()
+        server.say("")
+        about = {"response_id": "resp_1", "item_id": "item_a", "output_index": 0}
+        audio = base64.b64encode(bytes(4800)).decode()
+        server.send("response.output_audio.delta", **about, content_index=0, delta=audio)
+        await client.wait_for_next("response.output_audio.delta")
+        client.truncate_item("item_a", 5000)
+        client.cancel_response(item_id="item_a", heard_samples=99_999)
+        event = await server.got(TRUNCATE, 2)
+        assert [each["audio_end_ms"] for each in server.received if each["type"] == TRUNCATE] == [
+            100,
+            100,
+        ]
+        assert event["content_index"] == 0
+
+
+async def test_what_the_mirror_has_no_audio_of_is_cut_as_asked() -> None:
+    async with (
+        LocalServer() as server,
+        RealtimeClient(url=server.url, retention=Retention(audio_minutes=0)) as client,
+    ):
+        item_id, _ = await said(client)
+        await client.truncate_item(item_id, 40)
+        [session] = server.sessions
+        assert truncations(session) == [40]
