@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     )
     from duologue.session.conversation import RealtimeConversation
     from duologue.session.formatted import FormattedItem, FormattedProperty, FormattedTool
+    from duologue.session.playback import PlaybackCut, PlaybackLedger
     from duologue.session.retention import Retention
     from duologue.session.updates import (
         ConversationUpdated,
@@ -75,6 +76,8 @@ __all__ = [
     "MissingExtra",
     "ModelUnavailable",
     "Pending",
+    "PlaybackCut",
+    "PlaybackLedger",
     "RealtimeAPI",
     "RealtimeClient",
     "RealtimeConversation",
@@ -105,6 +108,7 @@ _MODULES: Final = {
     "duologue._local": ("local",),
     "duologue.session.conversation": ("RealtimeConversation",),
     "duologue.session.formatted": ("FormattedItem", "FormattedProperty", "FormattedTool"),
+    "duologue.session.playback": ("PlaybackCut", "PlaybackLedger"),
     "duologue.session.retention": ("Retention",),
     "duologue.session.updates": (
         "ConversationUpdated",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.client.client_doubles import MemoryServer, client_of
 
-from duologue import Closed, RealtimeClient, Retention
+from duologue import Closed, PlaybackCut, RealtimeClient, Retention
 from duologue.protocol import ga
 from duologue.server import LocalServer
 
@@ -48,6 +48,7 @@ async def test_what_was_heard_to_its_end_is_not_truncated(format_: str) -> None:
             assert pending.is_done
             assert await pending is None
             client.cancel_response(item_id=item_id, heard_samples=end_ms * rate_hz // 1000)
+        client.truncate_items([PlaybackCut(item_id, 0, length_ms * rate_hz // 1000, length_ms)])
         assert client.conversation.item(item_id).formatted.transcript == "You said: Hello"
         await client.truncate_item(item_id, length_ms - 1)
         [session] = server.sessions
@@ -84,3 +85,35 @@ async def test_what_the_mirror_has_no_audio_of_is_cut_as_asked() -> None:
         await client.truncate_item(item_id, 40)
         [session] = server.sessions
         assert truncations(session) == [40]
+
+
+async def test_items_are_truncated_deleted_or_left_alone() -> None:
+    async with LocalServer() as server, RealtimeClient(url=server.url) as client:
+        (begun, _), (unheard, _) = await said(client), await said(client)
+        client.truncate_items(
+            [
+                PlaybackCut("item_nobody", 0, 0, 0),
+                PlaybackCut(begun, 0, 1234, 51),
+                PlaybackCut(unheard, 0, 23, 0),
+            ]
+        )
+        [session] = server.sessions
+        await session.wait_for("conversation.item.deleted")
+        assert begun in client.conversation
+        assert unheard not in client.conversation
+        assert truncations(session) == [51]
+        assert [event for event in session.sent if event.type == "error"] == []
+
+
+async def test_an_item_that_is_written_too_is_truncated_rather_than_deleted() -> None:
+    server = MemoryServer()
+    async with client_of(server) as client:
+        server.begin()
+        server.say("See the page.")
+        about = {"response_id": "resp_1", "item_id": "item_a", "output_index": 0}
+        part = {"type": "audio", "transcript": ""}
+        server.send("response.content_part.added", **about, content_index=1, part=part)
+        await client.wait_for_next("response.content_part.added")
+        client.truncate_items([PlaybackCut("item_a", 1, 0, 0)])
+        event = await server.got(TRUNCATE)
+        assert (event["content_index"], event["audio_end_ms"]) == (1, 0)

@@ -39,9 +39,8 @@ def done(item: dict[str, Any]) -> AnyServerEvent:
 def part_event(
     kind: str, item_id: str = "item_a", response_id: str = "resp_1", **fields: object
 ) -> AnyServerEvent:
-    return server(
-        kind, item_id=item_id, response_id=response_id, output_index=0, content_index=0, **fields
-    )
+    about: dict[str, object] = {"item_id": item_id, "response_id": response_id}
+    return server(kind, **about | {"output_index": 0, "content_index": 0} | fields)
 
 
 def output_item(stage: str, item: dict[str, Any], response_id: str = "resp_1") -> AnyServerEvent:

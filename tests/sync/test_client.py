@@ -246,6 +246,7 @@ def test_what_is_sent_without_an_answer_is_sent_in_order() -> None:
         client.send(ga.InputAudioBufferClearEvent())
         client.commit_input_audio()
         client.truncate_item("item_a", 100)
+        client.truncate_items([])
         client.retrieve_item("item_a")
         client.cancel_response()
         client.approve_mcp_call("mcpr_1")

@@ -18,6 +18,7 @@ from duologue import (
     Interrupted,
     ItemAppended,
     ItemCompleted,
+    PlaybackLedger,
     RealtimeAPI,
     RealtimeClient,
     RealtimeEvent,
@@ -80,6 +81,11 @@ async def send(client: RealtimeClient) -> None:
     client.append_input_audio("AAAA")  # wrong: bytes, not base64
     client.truncate_item("item_1", 1200)
     client.truncate_item("item_1", "1200")  # wrong: a number
+    ledger = PlaybackLedger()
+    client.on(ConversationUpdated, ledger.receive)
+    assert_type(ledger.take(480), bytes)
+    client.truncate_items(ledger.interrupt(unheard=240))
+    client.truncate_items(ledger)  # wrong: what it returns from `interrupt`
     client.send(ga.ResponseCreateEvent())
     client.send(beta.ResponseCreateEvent())
     client.send(ga.ResponseCreatedEvent)  # wrong: an event of the server, and not even one

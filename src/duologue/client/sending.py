@@ -30,7 +30,7 @@ from duologue.session.commands import Command, CommandState
 from duologue.session.wire import id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from duologue.protocol import beta, ga
     from duologue.protocol.ga import (
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         ToolChoice,
         TranscriptionSession,
     )
+    from duologue.session.playback import PlaybackCut
 
 __all__ = ["ResponseKeywords", "Sending"]
 
@@ -193,6 +194,23 @@ class Sending(RealtimeEventHandler):
         if is_whole and self._driver.core.conversation.item(item_id).status != "in_progress":
             return self._unneeded(event)
         return self._command(event, _nothing)
+
+    def truncate_items(self, cuts: Iterable[PlaybackCut]) -> None:
+        """Tell the server what was not heard: what `PlaybackLedger.interrupt` returned.
+
+        What was begun is truncated. What nobody heard is deleted, unless it is also written: the
+        server refuses to truncate what has no audio yet. What the conversation does not hold is
+        left alone.
+        """
+        conversation = self._driver.core.conversation
+        for cut in cuts:
+            if cut.item_id not in conversation:
+                continue
+            parts = conversation.item(cut.item_id).content
+            if cut.audio_end_ms or not all(isinstance(part, OutputAudio) for part in parts):
+                self.truncate_item(cut.item_id, cut.audio_end_ms, cut.content_index)
+            else:
+                self.delete_item(cut.item_id)
 
     def create_response(
         self, params: ResponseCreateParams | None = None, **keywords: Unpack[ResponseKeywords]

@@ -10,7 +10,7 @@ from duologue.sync._bridged import BridgedClient
 from duologue.sync.handles import Pending, ResponseHandle
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any, Unpack
 
     from duologue.client.client import Statistics
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         TranscriptionSession,
     )
     from duologue.session.formatted import FormattedItem
+    from duologue.session.playback import PlaybackCut
     from duologue.session.requests import ResponseState
     from duologue.session.retention import Retention
 
@@ -208,6 +209,15 @@ class ClientMethods:
                 lambda: self._client.truncate_item(item_id, audio_end_ms, content_index)
             ),
         )
+
+    def truncate_items(self, cuts: Iterable[PlaybackCut]) -> None:
+        """Tell the server what was not heard: what `PlaybackLedger.interrupt` returned.
+
+        What was begun is truncated. What nobody heard is deleted, unless it is also written: the
+        server refuses to truncate what has no audio yet. What the conversation does not hold is
+        left alone.
+        """
+        self._bridge.call(lambda: self._client.truncate_items(cuts))
 
     def create_response(
         self, params: ResponseCreateParams | None = None, **keywords: Unpack[ResponseKeywords]
