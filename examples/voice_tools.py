@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections import deque
 
 from duologue import (
     ConversationUpdated,
@@ -17,53 +16,27 @@ from duologue import (
     ErrorUpdate,
     Interrupted,
     ItemCompleted,
+    PlaybackLedger,
     RealtimeClient,
 )
 from duologue.protocol.ga import ServerVad
 
-CHUNK_MS = 20
-CHUNK_BYTES = CHUNK_MS * 48
+CHUNK_SAMPLES = 480  # 20 ms
+MICROPHONE_BYTES = 4800  # 100 ms
 
 
-class Speaker:
-    """Plays in real time, though speech comes faster: so it knows what was heard."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[tuple[str, bytes]] = deque()
-        self._item_id = ""
-        self._heard_ms = 0
-
-    def add(self, item_id: str, speech: bytes) -> None:
-        """Play it when all before has been played."""
-        for start in range(0, len(speech), CHUNK_BYTES):
-            self._waiting.append((item_id, speech[start : start + CHUNK_BYTES]))
-
-    def stop(self) -> tuple[str, int] | None:
-        """Fall silent; return what was cut, and after how many milliseconds."""
-        if not self._waiting:
-            return None
-        item_id, _ = self._waiting[0]
-        self._waiting.clear()
-        return item_id, self._heard_ms if item_id == self._item_id else 0
-
-    async def play(self) -> None:
-        """Play without end; silence keeps the loudspeaker from running dry."""
-        loop = asyncio.get_running_loop()
-        due = loop.time()
-        while True:
-            chunk = bytes(CHUNK_BYTES)
-            if self._waiting:
-                item_id, chunk = self._waiting.popleft()
-                if item_id != self._item_id:
-                    self._item_id, self._heard_ms = item_id, 0
-                self._heard_ms += len(chunk) // 48
-            sys.stdout.buffer.write(chunk)
-            sys.stdout.buffer.flush()
-            due += CHUNK_MS / 1000
-            await asyncio.sleep(due - loop.time())
+async def play(ledger: PlaybackLedger) -> None:
+    """Play without end; silence keeps the loudspeaker from running dry."""
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    while True:
+        sys.stdout.buffer.write(ledger.take(CHUNK_SAMPLES))
+        sys.stdout.buffer.flush()
+        due += CHUNK_SAMPLES / 24_000
+        await asyncio.sleep(due - loop.time())
 
 
-def assistant(url: str, speaker: Speaker) -> RealtimeClient:
+def assistant(url: str, ledger: PlaybackLedger) -> RealtimeClient:
     """Return a client that knows its tools, and what to do with what comes."""
     client = RealtimeClient(
         url=url,
@@ -80,16 +53,12 @@ def assistant(url: str, speaker: Speaker) -> RealtimeClient:
         """
         return {"city": city, "sky": "sunny", "celsius": 21}  # ask a real service here
 
-    @client.on(ConversationUpdated)
-    def play(update: ConversationUpdated) -> None:
-        if update.delta and update.delta.audio and update.item.role == "assistant":
-            speaker.add(update.item.id, update.delta.audio)
+    client.on(ConversationUpdated, ledger.receive)
 
     @client.on(Interrupted)
     def stop(_: Interrupted) -> None:
         # The server has stopped its response, but what was heard of it only we can know.
-        if cut := speaker.stop():
-            client.truncate_item(*cut)
+        client.truncate_items(ledger.interrupt())
 
     @client.on(ItemCompleted)
     def show(update: ItemCompleted) -> None:
@@ -108,10 +77,10 @@ def assistant(url: str, speaker: Speaker) -> RealtimeClient:
 
 async def talk(url: str) -> None:
     """Hold a conversation until the microphone is switched off."""
-    speaker = Speaker()
-    async with assistant(url, speaker) as client, asyncio.TaskGroup() as tasks:
-        player = tasks.create_task(speaker.play())
-        while heard := await asyncio.to_thread(sys.stdin.buffer.read, 5 * CHUNK_BYTES):
+    ledger = PlaybackLedger()
+    async with assistant(url, ledger) as client, asyncio.TaskGroup() as tasks:
+        player = tasks.create_task(play(ledger))
+        while heard := await asyncio.to_thread(sys.stdin.buffer.read, MICROPHONE_BYTES):
             client.append_input_audio(heard)
         player.cancel()
 
