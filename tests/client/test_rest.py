@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import sys
+import traceback
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from typing import TYPE_CHECKING, Any
@@ -189,6 +190,15 @@ async def test_a_refusal_tells_what_the_server_says_and_no_key() -> None:
         desk.says("500 Oops", b"")
         with pytest.raises(RequestRefused, match="no reason given"):
             await rest.hang_up_call("rtc_1")
+
+
+@pytest.mark.parametrize("slip", ["\n", "\r\nX: y", "“"])
+async def test_a_key_with_a_slip_in_it_is_refused_and_not_shown(slip: str) -> None:
+    """As read from a file, with its line end, or copied from a document."""
+    async with RealtimeRest(url="ws://127.0.0.1:9/v1/realtime", api_key=KEY + slip) as rest:
+        with pytest.raises(ConfigurationError, match="header 'Authorization'") as caught:
+            await rest.create_client_secret()
+    assert KEY not in "".join(traceback.format_exception(caught.value))
 
 
 async def test_the_embedded_server_names_the_parameter() -> None:

@@ -38,8 +38,12 @@ def test_a_url_that_cannot_be_is_refused_without_telling_secrets(url: str) -> No
 
 
 @pytest.mark.parametrize(
-    "header", [("X-A", "1\r\nHost: evil"), ("X-A", "\0"), ("X A", "1"), ("X-A:", "1"), ("", "1")]
-)
+    "header",
+    [
+        ("X-A", "1\r\nHost: evil"), ("X-A", "\0"), ("X-A", "“1”"), ("X-A", "é"),
+        ("X A", "1"), ("X-A:", "1"), ("", "1"),
+    ],
+)  # fmt: skip
 def test_a_header_cannot_break_out_of_its_line(header: tuple[str, str]) -> None:
     with pytest.raises(ConfigurationError, match="header"):
         check_headers(dict([header]), [])
@@ -52,7 +56,7 @@ def test_a_subprotocol_is_a_token(name: str) -> None:
 
 
 def test_headers_and_subprotocols_become_the_request() -> None:
-    assert check_headers({"A": "b\tc é"}, []) == {"A": "b\tc é"}
+    assert check_headers({"A": "b\tc d"}, []) == {"A": "b\tc d"}
     assert check_headers({"A": "b"}, ["x", "y"]) == {"A": "b", "Sec-WebSocket-Protocol": "x, y"}
 
 

@@ -14,7 +14,7 @@ from duologue.errors import ConnectionLost, MissingExtra, RemoteProtocolError, R
 from duologue.protocol import codec, mend
 from duologue.protocol.ga import rest as ga_rest
 from duologue.protocol.model import UNSET, Model, UnsetType
-from duologue.transport.handshake import MAX_BODY_CHARS, secrets_in
+from duologue.transport.handshake import MAX_BODY_CHARS, check_headers, secrets_in
 from duologue.transport.proxies import proxy_for
 
 try:
@@ -207,6 +207,7 @@ class RealtimeRest:
             RequestRefused: If its status is no success.
         """
         keys = await self._endpoint.rest_headers(timeout=self._timeout)
+        check_headers(keys, ())  # httpx2 would quote a key that is none
         url = self._base + path
         limit = asyncio.timeout(self._timeout)
         try:

@@ -42,7 +42,7 @@ MAX_BODY_CHARS: Final = 1000
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})\b")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_UNSAFE_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_UNSAFE_VALUE: Final = re.compile(r"[^\t\x20-\x7e]")  # RFC 9110 section 5.5
 _UNSAFE_URL: Final = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -78,11 +78,13 @@ def check_headers(headers: Mapping[str, str], subprotocols: Sequence[str]) -> di
     """Return all headers of the request that are the caller's.
 
     Raises:
-        ConfigurationError: If one would break out of its line; picows joins them unchecked.
+        ConfigurationError: If one would break out of its line, or is not ASCII: picows joins them
+            unchecked, other libraries quote them in their errors.
     """
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name) or _UNSAFE_VALUE.search(value):
-            raise ConfigurationError(f"the header {name!r} has a bad name, or control characters")
+            fix = "take line ends and what is not ASCII out of it"
+            raise ConfigurationError(f"the header {name!r} has a bad name or value: {fix}")
     if not all(_TOKEN.fullmatch(name) for name in subprotocols):
         raise ConfigurationError("a subprotocol holds characters that HTTP does not allow there")
     offer = {"Sec-WebSocket-Protocol": ", ".join(subprotocols)} if subprotocols else {}
