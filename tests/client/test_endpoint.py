@@ -96,6 +96,14 @@ async def test_azure_has_addresses_of_its_own(
     ("asked", "fix"),
     [
         ({"url": "https://api.openai.com"}, "wss://"),
+        ({"url": "ws://[::1"}, "cannot be parsed"),
+        ({"url": "ws://h:99999"}, "cannot be parsed"),
+        ({"url": f"ws://me:{KEY}@h"}, "no user, password"),
+        ({"heders": {}}, "no 'heders'"),
+        ({"kind": "chat"}, "kind is one of 'conversation'"),
+        ({"key_in": "query"}, "key_in is one of 'bearer'"),
+        ({"transport": "pycows"}, "transport is one of 'auto'"),
+        ({"compression": "gzip"}, "compression is one of 'deflate'"),
         ({"call_id": "rtc_1", "model": "m"}, "leave `model`"),
         ({"call_id": "rtc_1", "dialect": "auto"}, "say which dialect"),
         ({"kind": "transcription", "model": "m"}, "leave `model` out"),
@@ -104,8 +112,20 @@ async def test_azure_has_addresses_of_its_own(
 )
 async def test_what_does_not_go_together_names_the_fix(asked: dict[str, Any], fix: str) -> None:
     wanted: Any = {"url": "ws://h", **asked}
-    with pytest.raises(ConfigurationError, match=fix):
+    with pytest.raises(ConfigurationError, match=fix) as caught:
         Endpoint(**wanted)
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["", "/", "/openai/v1", "/openai/v1/", "/openai/v1/realtime"])
+async def test_a_resource_of_azure_is_taken_as_its_portal_shows_it(path: str) -> None:
+    endpoint = Endpoint.azure(AZURE.rstrip("/") + path, deployment="d", api_key=KEY)
+    assert endpoint.url == "wss://mine.openai.azure.com/openai/v1/realtime?model=d"
+
+
+async def test_a_resource_of_azure_is_no_bare_name() -> None:
+    with pytest.raises(ConfigurationError, match=r"https://mine\.openai\.azure\.com"):
+        Endpoint.azure("mine", deployment="d", api_key=KEY)
 
 
 async def test_azure_of_a_date_knows_neither_calls_nor_translations() -> None:
@@ -118,6 +138,8 @@ async def test_azure_of_a_date_knows_neither_calls_nor_translations() -> None:
 async def test_a_client_takes_an_endpoint_or_what_would_be_in_it() -> None:
     with pytest.raises(ConfigurationError, match="give url, model to the endpoint"):
         RealtimeClient(endpoint=Endpoint("ws://h"), url="ws://h", model="m")
+    with pytest.raises(ConfigurationError, match="wss://"):
+        RealtimeClient(url="", api_key=KEY)  # an empty setting is not OpenAI
     with pytest.raises(ConfigurationError, match="RealtimeAPI"):
         RealtimeClient(endpoint=Endpoint("ws://h", kind="translation"))
 

@@ -250,7 +250,7 @@ async def test_a_name_that_cannot_be_one_is_a_loss(connect: Connect) -> None:
 
 @pytest.mark.asyncio
 async def test_a_url_of_another_scheme_is_a_configuration_error(connect: Connect) -> None:
-    with pytest.raises(ConfigurationError, match="must start with ws:// or wss://"):
+    with pytest.raises(ConfigurationError, match="must begin with wss:// or ws://"):
         await connect("https://example.com", Recorder())
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final, Literal, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Final, Literal, Self, TypedDict, Unpack, get_args
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from duologue.client.keys import environment_key, value_of
+from duologue.client.keys import KeyPlace, environment_key, value_of
 from duologue.errors import ConfigurationError
-from duologue.transport.opening import WayOptions, open_websocket
+from duologue.transport.handshake import check_url
+from duologue.transport.opening import Library, WayOptions, open_websocket
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from duologue.client.keys import Key, KeyPlace
+    from duologue.client.keys import Key
     from duologue.protocol.codec import Surface
     from duologue.transport.base import Receiver, Transport
 
@@ -64,8 +65,8 @@ class Endpoint:
         options: See `EndpointOptions`.
 
     Raises:
-        ConfigurationError: If the URL is no WebSocket URL, the arguments do not go together, or
-            OpenAI's key is missing.
+        ConfigurationError: If the URL is no WebSocket URL, an option is unknown, the arguments do
+            not go together, or OpenAI's key is missing.
     """
 
     def __init__(
@@ -80,6 +81,8 @@ class Endpoint:
         dialect: Spoken = "ga",
         **options: Unpack[EndpointOptions],
     ) -> None:
+        _check_known("kind", kind, get_args(Kind))
+        _check_known("key_in", key_in, get_args(KeyPlace))
         self.url: Final = _session_url(url, kind, model, call_id)
         """The address with its query, and without a key of ours."""
         self.dialect: Final[Spoken] = dialect
@@ -137,7 +140,7 @@ class Endpoint:
         if not token:
             fix = "pass `api_key=` or `token_provider=`, or set AZURE_OPENAI_API_KEY"
             raise ConfigurationError(f"Azure needs a key: {fix}")
-        base = _websocket_url(resource).rstrip("/")
+        base = _resource_url(resource)
         url, model = f"{base}/openai/v1/realtime", deployment
         if api_version is not None:
             named = {"api-version": api_version, "deployment": deployment}
@@ -238,7 +241,12 @@ class Endpoint:
         return dict(self._options.get("headers") or {})
 
     def _check(self) -> None:
-        """Refuse what does not go together."""
+        """Refuse what does not exist, or does not go together."""
+        unknown = self._options.keys() - EndpointOptions.__annotations__.keys()
+        if unknown:
+            raise ConfigurationError(f"an endpoint has no {', '.join(sorted(map(repr, unknown)))}")
+        _check_known("transport", self._options.get("transport", "auto"), get_args(Library))
+        _check_known("compression", self._options.get("compression"), ("deflate", None))
         if self.kind == "translation" and self.dialect != "ga":
             raise ConfigurationError("translation sessions speak GA only: leave `dialect` out")
         if self.is_sideband and self.dialect == "auto":
@@ -258,7 +266,7 @@ def the_endpoint(endpoint: Endpoint | None, **told: Unpack[_Told]) -> Endpoint:
             raise ConfigurationError(f"give {', '.join(named)} to the endpoint, not beside it")
         return endpoint
     return Endpoint(
-        told.get("url") or DEFAULT_URL,
+        DEFAULT_URL if told["url"] is None else told["url"],
         api_key=told.get("api_key"),
         model=told.get("model"),
         dialect=told.get("dialect") or "ga",
@@ -274,14 +282,16 @@ class _Told(TypedDict):
     dialect: Spoken | None
 
 
+def _check_known(what: str, given: object, known: Collection[object]) -> None:
+    if given not in known:
+        names = ", ".join(map(repr, known))
+        raise ConfigurationError(f"{what} is one of {names}, not {given!r}")
+
+
 def _session_url(url: str, kind: Kind, model: str | None, call_id: str | None) -> str:
     """Return a URL that says what session is meant, by its path and query."""
+    check_url(url)
     parts = urlsplit(url)
-    if parts.scheme not in {"ws", "wss"}:
-        raise ConfigurationError(
-            f"the URL must begin with wss:// or ws://, not {parts.scheme!r};"
-            " most read wss://host/v1/realtime"
-        )
     if call_id is not None and (model is not None or kind != "conversation"):
         raise ConfigurationError("a call has its session already: leave `model` and `kind` out")
     if kind == "transcription" and model is not None:
@@ -312,6 +322,11 @@ def _kind(url: str, query: Mapping[str, str]) -> Kind:
     return "conversation"
 
 
-def _websocket_url(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{ {'https': 'wss', 'http': 'ws'}.get(scheme, scheme) }://{rest}"
+def _resource_url(resource: str) -> str:
+    """Return the address of a resource of Azure, which its portal shows with and without a path."""
+    scheme, separator, rest = resource.strip().partition("://")
+    if not separator:
+        fix = f"https://{resource.partition('.')[0]}.openai.azure.com"
+        raise ConfigurationError(f"a resource is its address: {fix}, not {resource!r}")
+    base = rest.rstrip("/").removesuffix("/realtime").removesuffix("/openai/v1")
+    return f"{ {'https': 'wss', 'http': 'ws'}.get(scheme, scheme) }://{base}"

@@ -58,7 +58,8 @@ def check_url(url: str) -> str:
     except ValueError as error:
         raise ConfigurationError("the URL of the server cannot be parsed") from error
     if parts.scheme not in {"ws", "wss"}:
-        raise ConfigurationError(f"the URL must start with ws:// or wss://, not as {shown!r}")
+        fix = "most read wss://host/v1/realtime"
+        raise ConfigurationError(f"the URL must begin with wss:// or ws://, not {shown!r}; {fix}")
     if not parts.hostname or _UNSAFE_URL.search(url):
         raise ConfigurationError(f"the URL names no host, or holds white space: {shown!r}")
     if "@" in parts.netloc or parts.fragment:
