@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from duologue import (
+    Closed,
     ConfigurationError,
     ConnectionLost,
     DecodeError,
@@ -199,6 +200,28 @@ async def test_a_key_with_a_slip_in_it_is_refused_and_not_shown(slip: str) -> No
         with pytest.raises(ConfigurationError, match="header 'Authorization'") as caught:
             await rest.create_client_secret()
     assert KEY not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("scheme", ["gopher://", "socks4://", ""])
+async def test_a_proxy_that_requests_cannot_take_is_told_without_its_password(scheme: str) -> None:
+    endpoint = Endpoint("ws://10.0.0.1/v1/realtime", proxy=f"{scheme}me:{KEY}@proxy:1")
+    with pytest.raises(ConfigurationError, match="proxy") as caught:
+        RealtimeRest(endpoint=endpoint)
+    assert KEY not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_a_socks_proxy_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    endpoint = Endpoint("ws://10.0.0.1/v1/realtime", proxy="socks5h://proxy:1")
+    with pytest.raises(ConfigurationError, match="socksio"):
+        RealtimeRest(endpoint=endpoint)
+
+
+async def test_nothing_is_asked_after_the_end() -> None:
+    async with RealtimeRest(url="ws://127.0.0.1:9/v1/realtime") as rest:
+        pass
+    with pytest.raises(Closed, match="async with"):
+        await rest.create_client_secret()
 
 
 async def test_the_embedded_server_names_the_parameter() -> None:

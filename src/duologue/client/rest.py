@@ -10,12 +10,19 @@ from urllib.parse import quote
 import msgspec
 
 from duologue.client.endpoint import the_endpoint
-from duologue.errors import ConnectionLost, MissingExtra, RemoteProtocolError, RequestRefused
+from duologue.errors import (
+    Closed,
+    ConfigurationError,
+    ConnectionLost,
+    MissingExtra,
+    RemoteProtocolError,
+    RequestRefused,
+)
 from duologue.protocol import codec, mend
 from duologue.protocol.ga import rest as ga_rest
 from duologue.protocol.model import UNSET, Model, UnsetType
 from duologue.transport.handshake import MAX_BODY_CHARS, check_headers, secrets_in
-from duologue.transport.proxies import proxy_for
+from duologue.transport.proxies import proxy_for, shown_proxy
 
 try:
     import httpx2
@@ -23,6 +30,7 @@ except ImportError as _error:
     raise MissingExtra("rest", "RealtimeRest") from _error
 
 if TYPE_CHECKING:
+    import ssl
     from types import TracebackType
 
     from duologue.client.endpoint import Endpoint
@@ -54,8 +62,8 @@ class RealtimeRest:
     """Asks a server for what goes beside its sessions; any number of requests at a time.
 
     Each takes the provider's key anew, and raises `RequestRefused` if the server refuses it,
-    `ConnectionLost` if it cannot be reached, `RemoteProtocolError` if its answer is none, and
-    `TimeoutError` if it takes longer than `timeout`.
+    `ConnectionLost` if it cannot be reached, `RemoteProtocolError` if its answer is none,
+    `TimeoutError` if it takes longer than `timeout`, and `Closed` after `close`.
 
         async with RealtimeRest() as rest:
             secret = await rest.create_client_secret(RealtimeSession(instructions="Be brief."))
@@ -85,12 +93,8 @@ class RealtimeRest:
         self._base: Final = self._endpoint.rest_url
         self._timeout: Final = timeout
         way = self._endpoint.way
-        self._client: Final = httpx2.AsyncClient(
-            verify=way.get("ssl_context") or True,
-            proxy=way["proxy"] if "proxy" in way else proxy_for(self._endpoint.url),
-            trust_env=False,  # as above: this machine is never reached by a proxy
-            timeout=None,  # `_send` bounds all of it
-        )
+        proxy = way["proxy"] if "proxy" in way else proxy_for(self._endpoint.url)
+        self._client: Final = _client(way.get("ssl_context"), proxy or None)
 
     async def __aenter__(self) -> Self:
         return self
@@ -204,8 +208,11 @@ class RealtimeRest:
         """Post a request; return the answer and its body.
 
         Raises:
+            Closed: If `close` was called.
             RequestRefused: If its status is no success.
         """
+        if self._client.is_closed:
+            raise Closed("the requests' client is closed: ask inside its `async with`")
         keys = await self._endpoint.rest_headers(timeout=self._timeout)
         check_headers(keys, ())  # httpx2 would quote a key that is none
         url = self._base + path
@@ -228,6 +235,23 @@ class RealtimeRest:
         if not answer.is_success:
             raise _refusal(answer.status_code, body, secrets_in("", keys.values()))
         return answer, body
+
+
+def _client(ssl_context: ssl.SSLContext | None, proxy: str | None) -> httpx2.AsyncClient:
+    shown = None if proxy is None else shown_proxy(proxy)
+    try:
+        return httpx2.AsyncClient(
+            verify=ssl_context or True,
+            proxy=proxy,
+            trust_env=False,  # it was asked already: this machine is never reached by a proxy
+            timeout=None,  # `_send` bounds all of it
+        )
+    except ImportError as error:
+        fix = "install the package socksio, or take an http:// proxy"
+        raise ConfigurationError(f"requests cannot go through {shown}: {fix}") from error
+    except ValueError:  # its text holds the password
+        fix = "write http://host:port, or socks5h://"
+        raise ConfigurationError(f"the proxy {shown} cannot be used: {fix}") from None
 
 
 def _json(model: Model) -> dict[str, Any]:

@@ -7,7 +7,9 @@ import sys
 from typing import Final
 from urllib.parse import urlsplit
 
-__all__ = ["proxy_for"]
+from duologue.errors import ConfigurationError
+
+__all__ = ["proxy_for", "shown_proxy"]
 
 _SYSTEM_HAS_SETTINGS: Final = sys.platform in {"darwin", "win32"}
 """Where proxies may be set otherwise than by variables."""
@@ -31,6 +33,23 @@ def proxy_for(url: str) -> str | None:
     proxies = getproxies()
     names = ("wss", "all", "https") if parts.scheme == "wss" else ("ws", "all", "http")
     return next((proxies[name] for name in names if proxies.get(name)), None)
+
+
+def shown_proxy(proxy: str) -> str:
+    """Return a proxy as errors may show it: without user and password.
+
+    Raises:
+        ConfigurationError: If it is no URL of a host.
+    """
+    fix = "write http://host:port, or socks5h://"
+    try:
+        parts = urlsplit(proxy)
+        port = "" if parts.port is None else f":{parts.port}"
+    except ValueError:  # its text may hold the password
+        raise ConfigurationError(f"the URL of the proxy cannot be parsed: {fix}") from None
+    if not parts.hostname:
+        raise ConfigurationError(f"the URL of the proxy names no host: {fix}")
+    return f"{parts.scheme}://{parts.hostname}{port}"
 
 
 def _is_this_machine(host: str) -> bool:

@@ -10,7 +10,6 @@ import logging
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
-from urllib.parse import urlsplit
 
 from duologue.errors import ConfigurationError, ConnectionLost, MissingExtra
 
@@ -18,6 +17,7 @@ from .base import MAX_UNSENT_BYTES
 from .delivery import Delivery, broken_rule, closed_by_peer, cut, receiver_failed
 from .handshake import check_headers, check_url, refused, secrets_in, unreachable
 from .messages import close_reason
+from .proxies import shown_proxy
 
 try:
     from websockets.asyncio.client import ClientConnection, connect
@@ -103,7 +103,8 @@ async def connect_websockets(  # noqa: PLR0913  # all but two are options with a
         HandshakeRefused: If the server answered with an HTTP status other than 101.
         ConnectionLost: If it could not be reached, was too slow, or broke the protocol.
     """
-    shown = check_url(url) + ("" if proxy is None else f" through the proxy {_host(proxy)}")
+    way = "" if proxy is None else f" through the proxy {shown_proxy(proxy)}"
+    shown = check_url(url) + way
     check_headers(headers or {}, subprotocols)
     transport = _LibraryTransport(
         receiver,
@@ -147,7 +148,7 @@ def _failure(
             return refused(error.response.status_code, bytes(error.response.body or b""), secrets)
         case InvalidProxy():
             fix = "write http://host:port, or socks5h://"
-            return ConfigurationError(f"the proxy {_host(proxy)} cannot be used: {fix}")
+            return ConfigurationError(f"the proxy {shown_proxy(proxy or '')} cannot be used: {fix}")
         case ImportError():
             return MissingExtra("proxy", "a SOCKS proxy")
         case NegotiationError():
@@ -162,16 +163,6 @@ def _failure(
         case _:
             lost = unreachable(shown, error)
     return lost
-
-
-def _host(proxy: str | None) -> str:
-    """Return a proxy as errors may show it: without user and password."""
-    try:
-        parts = urlsplit(proxy or "")
-        port = "" if parts.port is None else f":{parts.port}"
-    except ValueError:
-        return "of this address"
-    return f"{parts.scheme}://{parts.hostname}{port}"
 
 
 class _Connect(connect):
