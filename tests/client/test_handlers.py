@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -139,6 +140,77 @@ async def test_what_a_callback_raises_reaches_the_loop_and_the_session_lives() -
         await client.create_response()
         assert told == [failure, failure]
         assert client.statistics().failed_calls == 2
+
+
+async def test_a_callback_that_awaited_something_cancelled_is_not_the_last_one() -> None:
+    loop = asyncio.get_running_loop()
+    told: list[Any] = []
+    loop.set_exception_handler(lambda _, context: told.append(type(context["exception"])))
+    cancelled = loop.create_future()
+    cancelled.cancel()
+    called = asyncio.Event()
+    server = MemoryServer()
+    server.replies("Hi")
+    async with client_of(server) as client:
+
+        async def wait_for_it(_: object) -> None:
+            await cancelled
+
+        async def note(_: object) -> None:
+            called.set()
+
+        client.on("response.created", lambda _: cancelled.result())
+        client.on("response.done", wait_for_it)
+        client.on("response.done", note)
+        await client.create_response()
+        await asyncio.wait_for(called.wait(), 5)
+        called.clear()
+        await client.create_response()
+        await asyncio.wait_for(called.wait(), 5)
+        assert client.statistics().failed_calls == 4
+    assert told == [asyncio.CancelledError] * 4
+
+
+async def test_a_coroutine_that_a_callback_returns_is_awaited() -> None:
+    server = MemoryServer()
+    server.replies("Hi")
+    called = asyncio.Event()
+    async with client_of(server) as client:
+
+        async def note(response_id: object) -> None:
+            assert response_id == "resp_1"
+            called.set()
+
+        client.on(ga.ResponseDoneEvent, lambda event: note(event.response.id))
+        await client.create_response()
+        await asyncio.wait_for(called.wait(), 5)
+
+
+async def test_a_callback_that_cannot_be_cancelled_is_told_and_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("duologue.client.tasks.PATIENCE", 0.01)
+    loop = asyncio.get_running_loop()
+    told: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: told.append(context))
+    server = MemoryServer()
+    server.replies("Hi")
+    begun, over = asyncio.Event(), asyncio.Event()
+    async with client_of(server) as client:
+
+        async def hold_on(_: object) -> None:
+            begun.set()
+            while not over.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await over.wait()
+
+        client.on("response.done", hold_on)
+        await client.create_response()
+        await asyncio.wait_for(begun.wait(), 5)
+    [context] = told
+    assert "callbacks goes on although it was cancelled" in context["message"]
+    over.set()
+    await context["task"]
 
 
 async def test_a_callback_that_closes_the_session_does_not_wait_for_itself() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from duologue.client.buffer import CAPACITY, Buffer
+from duologue.client.tasks import cancel_all
 from duologue.session.updates import RealtimeEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
 __all__ = ["Dispatcher"]
 
@@ -31,11 +33,14 @@ class Dispatcher:
         return self._queue.dropped
 
     def run(self, callback: Callable[[Any], object], value: object) -> None:
-        """Call a synchronous callback."""
+        """Call a synchronous callback; a coroutine that it returns is awaited as if it were one."""
         try:
-            callback(value)
-        except Exception as error:  # noqa: BLE001  # an application's fault must not end its session
+            result = callback(value)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # an application's fault must not end its session
             self._report(callback, error)
+            return
+        if result is not None and inspect.iscoroutine(result):  # of a lambda
+            self.put(_finished, result)
 
     def put(self, callback: Callable[[Any], Any], value: object) -> None:
         """Queue the call of an asynchronous callback."""
@@ -47,24 +52,36 @@ class Dispatcher:
         """Make no more calls; the one under way is cancelled, unless it is what calls this."""
         self._queue.clear()
         task, self._task = self._task, None
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()
-            await asyncio.wait([task])
+        if task is not None:
+            await cancel_all([task])
 
     async def _work(self) -> None:
         task = asyncio.current_task()
-        while self._queue and self._task is task:
-            callback, value = self._queue.take()
-            try:
-                await callback(value)
-            except Exception as error:  # noqa: BLE001  # as in `run`
-                self._report(callback, error)
-        if self._task is task:
-            self._task = None
+        try:
+            while self._queue and self._task is task:
+                await self._call(*self._queue.take())
+        finally:
+            if self._task is task:
+                self._task = None
 
-    def _report(self, callback: Callable[[Any], object], error: Exception) -> None:
+    async def _call(self, callback: Callable[[Any], Any], value: object) -> None:
+        try:
+            await callback(value)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            self._report(callback, error)  # of something that the callback awaited
+        except Exception as error:  # noqa: BLE001  # as in `run`
+            self._report(callback, error)
+
+    def _report(self, callback: Callable[[Any], object], error: BaseException) -> None:
         self.failures += 1
         name = getattr(callback, "__qualname__", type(callback).__qualname__)
         asyncio.get_running_loop().call_exception_handler(
             {"message": f"the callback {name} raised", "exception": error}
         )
+
+
+async def _finished(begun: Coroutine[Any, Any, object]) -> None:
+    await begun
