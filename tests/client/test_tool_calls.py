@@ -161,6 +161,26 @@ async def run_out() -> None:
     raise TimeoutError
 
 
+class Outcome(BaseException):
+    """As pytest and other frameworks have them."""
+
+
+async def stray() -> None:
+    raise Outcome("no Exception")
+
+
+def stray_in_a_thread() -> None:
+    raise Outcome("no Exception")
+
+
+def exhausted() -> None:
+    next(iter(()))
+
+
+def lose_file() -> None:
+    raise OSError("there is no \udcff")
+
+
 def broken() -> object:
     return object()
 
@@ -176,6 +196,9 @@ async def count(number: int) -> int:
         (never, "{}", "it took longer than 0.01 s"),
         (give_up, "{}", "it was cancelled"),
         (run_out, "{}", "TimeoutError"),
+        (stray, "{}", "no Exception"),
+        (stray_in_a_thread, "{}", "no Exception"),
+        (exhausted, "{}", "it raised StopIteration"),
         (broken, "{}", "object is nothing that JSON can say"),
         (count, '{"number":"one"}', "Expected `int`, got `str` - at `$.number`"),
         (count, "{", "Input data was truncated"),
@@ -211,6 +234,9 @@ async def test_half_a_surrogate_pair_can_be_told() -> None:
     async with LocalServer(caller(Call("do", "{}"))) as server, talking(server) as client:
         client.tool(name="do")(lambda: "\ud83d!")
         assert await ask(client) == "?!"
+    async with LocalServer(caller(Call("do", "{}"))) as server, talking(server) as client:
+        client.tool(name="do")(lose_file)
+        assert await ask(client) == '{"error":"there is no ?"}'
 
 
 async def test_a_partial_of_a_coroutine_function_and_a_callable_object_are_tools() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 import msgspec
 
 from duologue.client.functions import ToolFunction, written
+from duologue.client.tasks import cancel_all
 from duologue.errors import ConfigurationError, ToolFailed
 from duologue.session.tools import ToolCall, ToolPolicy
 
@@ -127,7 +128,9 @@ class Tools:
             if task is None or task.cancelling():
                 raise
             raise ToolFailed(call.name, call.call_id, "it was cancelled") from None
-        except Exception as error:  # the model can mend what it did wrong
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # the model can mend what it did wrong, and waits for it
             reason = str(error) or type(error).__name__
             raise ToolFailed(call.name, call.call_id, reason) from error
 
@@ -164,17 +167,13 @@ class ToolRunner:
 
     async def stop(self) -> None:
         """Cancel what still runs, and wait until it has ended."""
-        tasks = {task for task in self._tasks.values() if task is not asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await cancel_all(self._tasks.values())
 
     async def _run(self, call: ToolCall) -> None:
         try:
             output, error = await self._tools.run(call), None
         except ToolFailed as failed:
-            output, error = written({"error": failed.reason}), failed
+            output, error = written({"error": written(failed.reason)}), failed
         self._answer(call, output, error)
 
 
@@ -184,5 +183,13 @@ async def _called(function: Callable[..., Any], *values: object, **keywords: obj
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called):
         result: object = await function(*values, **keywords)
         return result
-    result = await asyncio.to_thread(function, *values, **keywords)
+    result = await asyncio.to_thread(_in_thread, function, *values, **keywords)
     return await result if inspect.isawaitable(result) else result
+
+
+def _in_thread(function: Callable[..., Any], *values: object, **keywords: object) -> object:
+    try:
+        result: object = function(*values, **keywords)
+    except StopIteration as error:  # no future takes it: who waits would never hear of it
+        raise RuntimeError("it raised StopIteration") from error
+    return result
