@@ -114,8 +114,12 @@ def test_a_tool_that_does_not_respond_is_followed_by_nothing_unless_another_does
 
 
 @pytest.mark.parametrize(
-    "choice", ["required", {"type": "function", "name": "f"}, {"type": "mcp", "server_label": "m"}]
-)
+    "choice",
+    [
+        "required", {"type": "function", "name": "f"}, {"type": "mcp", "server_label": "m"},
+        {"type": "function", "name": "f", "novel": 1}, {"type": "novel", "of": {}},
+    ],
+)  # fmt: skip
 def test_a_forced_choice_is_not_forced_upon_the_next_response(choice: object) -> None:
     core = new_core(tool_choice=choice)
     calls(core, call())

@@ -91,7 +91,7 @@ _INPUT_FIELDS: Final = {
     "input_audio_format": "format",
 }
 _OUTPUT_FIELDS: Final = {"voice": "voice", "speed": "speed", "output_audio_format": "format"}
-_FORMATS: Final[Mapping[object, AudioFormat]] = {
+_FORMATS: Final[Mapping[str, AudioFormat]] = {
     "pcm16": AudioPcm(rate=24_000),
     "g711_ulaw": AudioPcmu(),
     "g711_alaw": AudioPcma(),
@@ -185,10 +185,11 @@ def _renamed(keywords: SessionKeywords, dialect: Dialect) -> dict[str, object]:
     if "max_response_output_tokens" in told:
         told["max_output_tokens"] = told.pop("max_response_output_tokens")
     for name in told.keys() & {"input_audio_format", "output_audio_format"}:
-        if told[name] not in _FORMATS:
+        wanted = told[name]
+        if not isinstance(wanted, str) or wanted not in _FORMATS:
             known = ", ".join(map(repr, _FORMATS))
-            raise ConfigurationError(f"{name} is one of {known}, not {told[name]!r}")
-        told[name] = _FORMATS[told[name]]
+            raise ConfigurationError(f"{name} is one of {known}, not {wanted!r}")
+        told[name] = _FORMATS[wanted]
     if "temperature" in told:
         if dialect == "ga":
             _refuse_temperature(told["temperature"])

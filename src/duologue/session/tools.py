@@ -65,6 +65,9 @@ INTERRUPTED: Final = '{"error":"cancelled: the user interrupted"}'
 _CUT: Final = frozenset({"cancelled", "failed"})
 """How a response ends whose calls are answered, but not taken up again: the user interrupted."""
 
+_FREE: Final = (UNSET, ToolChoiceMode.AUTO, ToolChoiceMode.NONE)
+"""Choices that force no call."""
+
 OnInterrupt = Literal["finish", "cancel"]
 """What becomes of a call that still runs when the user speaks over it, or its response is cut."""
 
@@ -271,6 +274,6 @@ def next_response(session: Session | None) -> ResponseCreateEvent:
     without end.
     """
     choice = session.tool_choice if isinstance(session, RealtimeSession) else UNSET
-    if choice in {UNSET, ToolChoiceMode.AUTO, ToolChoiceMode.NONE}:
+    if any(choice == free for free in _FREE):  # not by hash: the server's may hold what has none
         return ResponseCreateEvent()
     return ResponseCreateEvent(response=ResponseCreateParams(tool_choice=ToolChoiceMode.AUTO))
