@@ -279,6 +279,19 @@ def test_answers_that_are_faster_than_the_response_wait_for_it() -> None:
     assert sent(core) == ["response.create"]
 
 
+def test_a_call_that_only_the_end_of_its_response_tells_of_is_run_once() -> None:
+    core = new_core()
+    feed(core, response("created"), output_item("done", call("c1")))
+    feed(core, response("done", output=[call("c1"), message("m"), call("c2")]))
+    assert [each.call_id for each in core.tools.take_new()] == ["c1", "c2"]
+    core.answer_call("c1", "1", 1.0)
+    core.answer_call("c2", "2", 1.0)
+    assert sent(core) == ["1", "2", "response.create"]
+    feed(core, response("done", output=[call("c2")]))
+    feed(core, response("done", "resp_2", status="cancelled", output=[call("c3")]))
+    assert core.tools.take_new() == []
+
+
 def test_calls_that_the_application_declared_by_hand_are_left_to_it() -> None:
     core = ClientSession(
         new_id=lambda kind: kind, runs_tool=lambda _name, is_declared: not is_declared

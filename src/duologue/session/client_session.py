@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         AudioFormat,
         KnownClientEvent,
         KnownServerEvent,
+        Response,
         Session,
     )
     from duologue.session.requests import ResponseRequest
@@ -146,12 +147,13 @@ class ClientSession:
                 state = self.conversation.find(id_of(event.item) or "", event.response_id)
                 if state is not None:
                     self.responses.take_item(event, state)
-            case ResponseOutputItemDoneEvent():
-                self._on_output_item_done(event)
+            case ResponseOutputItemDoneEvent(item=FunctionCall() as call):
+                self._on_call(call, event.response_id)
             case SessionCreatedEvent() | SessionUpdatedEvent():
                 self.session = event.session
                 self._apply(event.session)
             case ResponseDoneEvent():
+                self._on_calls_of(event.response)
                 if self.responses.is_unasked_failure(event.response):
                     return [ErrorUpdate(response_failed(event.response))]
             case RealtimeErrorEvent():
@@ -280,14 +282,21 @@ class ClientSession:
         named = UNSET if response is None else response.id
         self._outbox.append(ResponseCancelEvent(event_id=self.new_id("event"), response_id=named))
 
-    def _on_output_item_done(self, event: ResponseOutputItemDoneEvent) -> None:
-        if not isinstance(event.item, FunctionCall) or self.responses.is_apart(event.response_id):
+    def _on_calls_of(self, response: Response) -> None:
+        """Run what nothing was told of until its response ended."""
+        if (response.status or "completed") == "completed":
+            for item in response.output or []:
+                if isinstance(item, FunctionCall):
+                    self._on_call(item, response.id or "")
+
+    def _on_call(self, call: FunctionCall, response_id: str) -> None:
+        if self.responses.is_apart(response_id):
             return
         told = self.session.tools if isinstance(self.session, RealtimeSession) else UNSET
         tools = [] if isinstance(told, UnsetType) else told
         names = {tool.name for tool in tools if isinstance(tool, FunctionTool)}
-        if self._runs_tool(event.item.name, event.item.name in names):
-            self.tools.add(event)
+        if self._runs_tool(call.name, call.name in names):
+            self.tools.add(call, response_id)
 
     def _answer_calls(self, now: float) -> None:
         """Send what the tools told, and ask for the next response if it is due."""

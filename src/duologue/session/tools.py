@@ -1,6 +1,7 @@
 """Calls of the application's tools: each is run once and answered once, then one response follows.
 
-A call is whole when its output item is done; it may be answered before its response ends. The next
+A call is whole when its output item is done, or by its response's end at the latest (some servers
+tell of it there alone); it may be answered before its response ends. The next
 response is due when the response has ended and every call that it made is answered: a response for
 each answer would be refused, for the first would still be in progress. It is not asked for while
 the user speaks: the response to the user's turn takes the answers up, too.
@@ -38,12 +39,7 @@ from duologue.session.bounded import remember
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from duologue.protocol.ga import (
-        KnownServerEvent,
-        Response,
-        ResponseOutputItemDoneEvent,
-        Session,
-    )
+    from duologue.protocol.ga import KnownServerEvent, Response, Session
 
 __all__ = ["OnInterrupt", "ToolCall", "ToolCalls", "ToolPolicy", "next_response"]
 
@@ -163,14 +159,13 @@ class ToolCalls:
             self._is_due = False
         return is_due
 
-    def add(self, event: ResponseOutputItemDoneEvent) -> None:
-        """Take an output item that ended, and run it if it is a whole call, unless it was."""
-        item = event.item
-        if not isinstance(item, FunctionCall) or not isinstance(item.call_id, str):
+    def add(self, item: FunctionCall, response_id: str) -> None:
+        """Take a call that a response made, and run it if it is whole, unless it was."""
+        call_id = item.call_id
+        if not isinstance(call_id, str) or call_id in self._calls:
             return
-        if item.status not in {"completed", UNSET} or item.call_id in self._calls:
+        if item.status not in {"completed", UNSET}:
             return
-        call_id, response_id = item.call_id, event.response_id
         call = _Call(item.name, response_id, self._policy_of(item.name))
         remember(self._calls, call_id, call, MAX_CALLS)
         round_ = self._rounds.get(response_id)
