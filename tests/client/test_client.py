@@ -79,6 +79,47 @@ async def test_a_configuration_that_is_not_answered_fails_the_connecting() -> No
         await client_of(server, instructions="x", connect_timeout=0.05).connect()
 
 
+async def test_a_change_that_cannot_be_sent_is_not_wanted_later() -> None:
+    server = MemoryServer()
+    client = client_of(server, validate=True)
+    async with client:
+        with pytest.raises(LocalProtocolError, match="max_output_tokens"):
+            client.update_session(max_output_tokens=9999)
+    async with client:
+        assert server.received == []
+
+
+async def test_a_change_that_no_answer_came_to_is_told_the_next_session() -> None:
+    server = MemoryServer()
+    answer = server.answers.pop("session.update")
+    client = client_of(server)
+    async with client:
+        change = client.update_session(instructions="Be brief.")
+        await server.got("session.update")
+        server.end.cut()
+        with pytest.raises(ConnectionLost):
+            await change
+    server.answers["session.update"] = answer
+    async with client:
+        assert client.session == ga.RealtimeSession(instructions="Be brief.")
+
+
+async def test_what_cannot_be_written_is_refused_and_nothing_waits_for_its_answer() -> None:
+    server = MemoryServer()
+    server.replies("Hi")
+    async with client_of(server) as client:
+        tools: Any = [object()]
+        for change in ({"instructions": "\ud800"}, {"tools": tools}):
+            told: Any = change
+            with pytest.raises(LocalProtocolError, match=r"session\.update cannot be written"):
+                client.update_session(**told)
+            with pytest.raises(LocalProtocolError, match=r"response\.create cannot be written"):
+                client.create_response(**told)
+        async with asyncio.timeout(5):
+            await client.update_session(instructions="Be brief.")
+            await client.create_response()
+
+
 async def test_connecting_twice_is_an_error() -> None:
     async with client_of(MemoryServer()) as client:
         with pytest.raises(LocalProtocolError):

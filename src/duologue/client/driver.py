@@ -16,11 +16,16 @@ from duologue.client.handles import Waiters
 from duologue.client.link import Link
 from duologue.client.reader import Reader
 from duologue.client.tools import ToolRunner
-from duologue.errors import Closed, ConnectionLost, RemoteProtocolError, ServerError
+from duologue.errors import (
+    Closed,
+    ConnectionLost,
+    LocalProtocolError,
+    RemoteProtocolError,
+    ServerError,
+)
 from duologue.protocol import codec
 from duologue.protocol.ga import InputAudioBufferAppendEvent, SessionUpdateEvent
 from duologue.session.client_session import ClientSession
-from duologue.session.commands import CommandState
 from duologue.session.refusals import is_benign
 from duologue.session.requests import RequestState, ResponseRequest, response_failed
 from duologue.session.retention import KEEP_RECENT, Retention
@@ -115,13 +120,13 @@ class Driver:
             ConnectionLost: If the connection has ended.
         """
         self.check_open()
-        self.core.send(self._words.meant(event), self._now())
+        self.core.send(self._meant(event), self._now())
         self._send_waiting()
 
     def request_response(self, event: ResponseCreateEvent) -> ResponseRequest:
         """Ask for a response when it is its turn; see `send`."""
         self.check_open()
-        request = self.core.request_response(self._words.meant(event))
+        request = self.core.request_response(self._meant(event))
         self._send_waiting()
         return request
 
@@ -195,6 +200,18 @@ class Driver:
         if not self.link.is_open and self.core.session is None:
             raise Closed("the session is not open: use `async with`, or await `connect()`")
 
+    def _meant(self, event: Event | UnknownEvent) -> Any:  # noqa: ANN401  # as `Words.meant`
+        """Return an event in GA, if it can be written: what is noted must be answered."""
+        meaning = self._words.meant(event)
+        if type(meaning) is InputAudioBufferAppendEvent:  # not worth it: nothing answers
+            return meaning
+        try:
+            codec.encode(self._words.spoken(meaning))
+        except (TypeError, ValueError, RecursionError) as error:
+            text = f"{event.type} cannot be written as JSON: {error}"
+            raise LocalProtocolError(text) from error
+        return meaning
+
     def _step(self, updates: list[Update]) -> None:
         settled = self._take_settled()
         if settled:
@@ -248,7 +265,7 @@ class Driver:
         commands = self.core.take_commands()
         for command in commands:
             if isinstance(command.event, SessionUpdateEvent):
-                is_refused = command.state is CommandState.FAILED
+                is_refused = isinstance(command.error, ServerError)  # else `connect` tells it again
                 self._configuration.settle(command.event_id, is_refused=is_refused)
         return [*commands, *self.core.take_requests()]
 

@@ -97,7 +97,7 @@ class Sending(RealtimeEventHandler):
 
         Raises:
             LocalProtocolError: If a command with the same `event_id` awaits its answer, or the
-                event cannot be said in beta.
+                event cannot be said in beta or written as JSON.
         """
         self._driver.send(event)
 
@@ -290,7 +290,11 @@ class Sending(RealtimeEventHandler):
             event = SessionUpdateEvent(event_id=event_id, session=config)
             unsent = Command(event_id, event, CommandState.FAILED, error=Closed(text))
             return Pending(unsent, self._driver.waiters, _session)
-        return self._tell(config, event_id)
+        try:
+            return self._tell(config, event_id)
+        except BaseException:  # it was not sent, and is not to be sent again
+            configuration.settle(event_id, is_refused=True)
+            raise
 
     def _tell(self, config: Session, event_id: str | UnsetType = UNSET) -> Pending[Session]:
         if self._transcribes and isinstance(config, RealtimeSession):

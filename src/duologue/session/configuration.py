@@ -1,7 +1,8 @@
 """What the application wants of its sessions, change by change.
 
-It outlives each of them: `connect` sends what was wanted last. A change that the server refuses is
-taken back, so that the next full update does not repeat it.
+It outlives each of them: `connect` sends what was wanted last, also what a lost connection left
+without an answer. A change that the server refuses is taken back, so that the next full update does
+not repeat it.
 """
 
 from __future__ import annotations

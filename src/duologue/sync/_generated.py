@@ -117,7 +117,7 @@ class ClientMethods:
 
         Raises:
             LocalProtocolError: If a command with the same `event_id` awaits its answer, or the
-                event cannot be said in beta.
+                event cannot be said in beta or written as JSON.
         """
         self._bridge.call(lambda: self._client.send(event))
 
