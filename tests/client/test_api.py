@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.client.client_doubles import SESSION, MemoryServer
@@ -22,6 +22,8 @@ from duologue.protocol import ga
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from duologue.transport import Receiver, Transport
 
 pytestmark = pytest.mark.asyncio
 
@@ -43,6 +45,36 @@ async def test_events_go_both_ways_and_nothing_is_added() -> None:
     with pytest.raises(Closed):
         api.send(ga.ResponseCancelEvent())
     assert [event async for event in api] == []
+
+
+async def test_before_the_connection_there_is_nothing_to_iterate_over() -> None:
+    server = MemoryServer()
+    api = RealtimeAPI(connector=server.connect)
+    with pytest.raises(Closed, match="never connected"):
+        aiter(api)
+
+
+@pytest.mark.parametrize("dialect", ["ga", "auto"])
+async def test_closing_ends_a_connecting_that_is_under_way(dialect: Any) -> None:
+    server = MemoryServer()
+    answers = asyncio.Event()
+
+    async def connect(receiver: Receiver) -> Transport:
+        await answers.wait()
+        return await server.connect(receiver)
+
+    api = RealtimeAPI(connector=connect, dialect=dialect)
+    connecting = asyncio.ensure_future(api.connect())
+    await asyncio.sleep(0)
+    with pytest.raises(LocalProtocolError, match="being connected"):
+        await api.connect()
+    await api.close()
+    answers.set()
+    with pytest.raises(Closed):
+        await connecting
+    await asyncio.wait_for(server.is_closed.wait(), 5)
+    async with api:
+        assert isinstance(await anext(aiter(api)), ga.SessionCreatedEvent)
 
 
 async def test_a_lost_connection_ends_the_iteration_with_an_error() -> None:

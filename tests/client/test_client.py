@@ -14,7 +14,9 @@ from duologue import (
     ConversationUpdated,
     DecodeError,
     ErrorUpdate,
+    ItemAppended,
     LocalProtocolError,
+    RealtimeClient,
     RealtimeEvent,
     ResponseFailed,
     ServerError,
@@ -25,6 +27,7 @@ from duologue.session.requests import RequestState
 
 if TYPE_CHECKING:
     from duologue import Update
+    from duologue.transport import Receiver, Transport
 
 pytestmark = pytest.mark.asyncio
 
@@ -124,6 +127,86 @@ async def test_connecting_twice_is_an_error() -> None:
     async with client_of(MemoryServer()) as client:
         with pytest.raises(LocalProtocolError):
             await client.connect()
+    async with client:
+        pass
+    first, second = await asyncio.gather(client.connect(), client.connect(), return_exceptions=True)
+    assert first is None
+    assert isinstance(second, LocalProtocolError)
+    await client.close()
+
+
+@pytest.mark.parametrize("dialect", ["ga", "auto"])
+async def test_closing_ends_a_connecting_that_is_under_way(dialect: Any) -> None:
+    server = MemoryServer()
+    answers = asyncio.Event()
+
+    async def connect(receiver: Receiver) -> Transport:
+        await answers.wait()
+        return await server.connect(receiver)
+
+    client = RealtimeClient(connector=connect, dialect=dialect)
+    connecting = asyncio.ensure_future(client.connect())
+    await asyncio.sleep(0)
+    await client.close()
+    answers.set()
+    with pytest.raises(Closed):
+        await connecting
+    await asyncio.wait_for(server.is_closed.wait(), 5)
+    with pytest.raises(Closed):
+        await client.wait_for_next(ItemAppended)
+    async with client:
+        assert client.is_connected
+
+
+async def test_a_closing_that_is_given_up_leaves_no_connection() -> None:
+    server = MemoryServer()
+    client = client_of(server)
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    @client.tool
+    async def linger() -> None:
+        begun.set()
+        try:
+            await over.wait()
+        finally:
+            await over.wait()
+
+    await client.connect()
+    server.begin()
+    server.call("linger")
+    await asyncio.wait_for(begun.wait(), 5)
+    closing = asyncio.ensure_future(client.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    await asyncio.wait_for(server.is_closed.wait(), 5)
+    over.set()
+    await client.close()
+
+
+async def test_tools_of_a_lost_session_end_before_the_next_one() -> None:
+    server = MemoryServer()
+    client = client_of(server)
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    @client.tool
+    async def hang() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    async with client:
+        server.begin()
+        server.call("hang")
+        await asyncio.wait_for(begun.wait(), 5)
+        server.end.cut()
+        with pytest.raises(ConnectionLost):
+            await client.wait_for_next(ItemAppended)
+        await client.connect()
+        assert cancelled.is_set()
 
 
 async def test_a_client_connects_again_with_an_empty_conversation() -> None:

@@ -68,8 +68,9 @@ class RealtimeAPI(RealtimeEventHandler):
         is_translation = self._target.kind == "translation"
         self._surface: Final[Surface] = "translation" if is_translation else "realtime"
         self._link = Link(self)
-        self._reader: Reader[Event | UnknownEvent] = Reader()
+        self._reader: Reader[Event | UnknownEvent] | None = None
         self._ending: Closed | ConnectionLost | None = None
+        self._is_connecting = False
 
     @property
     def is_connected(self) -> bool:
@@ -80,31 +81,45 @@ class RealtimeAPI(RealtimeEventHandler):
         """Connect, and return as soon as events can be sent.
 
         Raises:
-            LocalProtocolError: If it is connected.
+            LocalProtocolError: If it is connected, or being connected.
+            Closed: If `close` was called meanwhile.
             HandshakeRefused: If the server answered with an HTTP error.
             ConnectionLost: If it could not be reached.
             TimeoutError: If the provider of the token, or the frame that tells the dialect, took
                 longer than `connect_timeout`.
         """
-        if self.is_connected:
-            raise LocalProtocolError("it is connected already")
-        connector = self._target.connector
-        if self._dialect is None:
-            self._dialect, connector = await opened(connector, timeout=self._timeout)
-        link = Link(self, self._dialect, self._surface)
-        self._link, self._reader, self._ending = link, Reader(), None
-        self._registry.open()
+        if self._is_connecting or self.is_connected:
+            raise LocalProtocolError("it is connected already, or being connected")
+        self._is_connecting = True
         try:
-            await self._link.open(connector)
+            await self._link.close()  # nothing of another connection comes from now on
+            await self._connect()
         except BaseException:
             await self.close()
             raise
+        finally:
+            self._is_connecting = False
+
+    async def _connect(self) -> None:
+        self._reader, self._ending = Reader(), None
+        self._registry.open()
+        connector = self._target.connector
+        if self._dialect is None:
+            self._dialect, connector = await opened(connector, timeout=self._timeout)
+        self._link = Link(self, self._dialect, self._surface)
+        await self._link.open(connector)
+        self._check_open()
 
     async def close(self) -> None:
-        """Close the connection and wait until it is gone; harmless to repeat."""
+        """Close the connection and wait until it is gone; harmless to repeat.
+
+        A `connect` that is under way raises `Closed`.
+        """
         self.on_end(None)
-        await self._link.close()
-        await self._registry.dispatcher.stop()
+        try:
+            await self._link.close()
+        finally:
+            await self._registry.dispatcher.stop()
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -127,21 +142,22 @@ class RealtimeAPI(RealtimeEventHandler):
             Closed: If the connection was closed, or is not open.
             ConnectionLost: If it has ended.
         """
-        if self._ending is not None:
-            raise self._ending.with_traceback(None)
-        self._registry.tell(RealtimeEvent("client", event, self._now()))
+        self._check_open()
         self._link.send(event)
+        self._registry.tell(RealtimeEvent("client", event, self._now()))
 
     async def drain(self) -> None:
         """Wait while more is queued than the server takes."""
         await self._link.drain()
 
     def __aiter__(self) -> Reader[Event | UnknownEvent]:
+        if self._reader is None:
+            raise Closed("it was never connected: use `async with` or `await connect()`")
         return aiter(self._reader)
 
     def on_event(self, event: Event | UnknownEvent) -> None:
         """Take an event of the connection."""
-        if self._ending is None:
+        if self._ending is None and self._reader is not None:
             self._reader.put(event)
             self._registry.tell(RealtimeEvent("server", event, self._now()))
             self._reader.wake()
@@ -155,7 +171,12 @@ class RealtimeAPI(RealtimeEventHandler):
         if self._ending is None:
             self._ending = error or Closed("the connection was closed")
             self._registry.end(self._ending)
-            self._reader.end(error)
+            if self._reader is not None:
+                self._reader.end(error)
+
+    def _check_open(self) -> None:
+        if self._ending is not None:
+            raise self._ending.with_traceback(None)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -129,6 +129,7 @@ class RealtimeClient(Offering):
         start = words.start(wanted) if is_full else wanted
         configuration = Configuration(start, is_full=is_full)
         super().__init__(Setup(words, configuration, Tools(self._context), retention, validate))
+        self._is_connecting = False
         self._target: Final = there
         self._timeout: Final = connect_timeout
 
@@ -158,44 +159,37 @@ class RealtimeClient(Offering):
         return self._driver.core.input_audio.format
 
     async def connect(self) -> None:
-        """Open a session, with an empty conversation.
+        """Open a session, with an empty conversation; tools of one that was lost are cancelled.
 
         Raises:
-            LocalProtocolError: If one is open.
+            LocalProtocolError: If one is open, or being opened.
+            Closed: If `close` was called meanwhile.
             HandshakeRefused: If the server answered with an HTTP error.
             ConnectionLost: If it could not be reached, or closed at once.
             TimeoutError: If the session did not begin within `connect_timeout`, or the provider of
                 the token took longer.
             ServerError: If the server refused the configuration.
         """
-        if self._driver.is_connected:
-            raise LocalProtocolError("a session is open already")
-        connector = self._target.connector
-        if self._is_detecting:
-            dialect, connector = await opened(connector, timeout=self._timeout)
-            self._is_detecting = False
-            self._speak(dialect)
-        self._driver = driver = Driver(self._registry, self._setup, new_id=_ids())
-        self._registry.open()
+        if self._is_connecting or self._driver.is_connected:
+            raise LocalProtocolError("a session is open already, or being opened")
+        self._is_connecting = True
         try:
-            await driver.open(connector)
-            if not self._target.is_sideband:
-                await self.wait_for_session_created(timeout=self._timeout)
-            wanted = self._setup.configuration.wanted
-            if wanted != RealtimeSession() and not self._asks_beta_for_words():
-                await self._configure(wanted)
-        except BaseException:
-            await driver.close()
-            raise
+            await self._connect()
+        finally:
+            self._is_connecting = False
 
     async def close(self) -> None:
-        """Close the session and wait until it is gone; harmless to repeat."""
+        """Close the session and wait until it is gone; harmless to repeat.
+
+        A `connect` that is under way raises `Closed`.
+        """
         await self._driver.close()
 
     async def disconnect(self) -> None:
         """Close the session, and empty the conversation as the reference client does."""
         await self.close()
-        self._driver = Driver(self._registry, self._setup, new_id=_ids())
+        if not self._is_connecting:
+            self._driver = self._new_driver()
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -234,6 +228,34 @@ class RealtimeClient(Offering):
         """Return the state of the client's queues."""
         reader, dispatcher = self._driver.reader, self._registry.dispatcher
         return Statistics(len(reader), reader.dropped, dispatcher.dropped, dispatcher.failures)
+
+    async def _connect(self) -> None:
+        connector = self._target.connector
+        old, self._driver = self._driver, self._new_driver()
+        begun = self._driver
+        await old.stop_tools()
+        if self._is_detecting:
+            dialect, connector = await opened(connector, timeout=self._timeout)
+            self._is_detecting = False
+            self._speak(dialect)
+            self._driver = self._new_driver()
+        driver = self._driver
+        self._registry.open()
+        try:
+            if begun.ending is not None:  # closed meanwhile
+                driver.on_end(None)
+            await driver.open(connector)
+            if not self._target.is_sideband:
+                await self.wait_for_session_created(timeout=self._timeout)
+            wanted = self._setup.configuration.wanted
+            if wanted != RealtimeSession() and not self._asks_beta_for_words():
+                await self._configure(wanted)
+        except BaseException:
+            await driver.close()
+            raise
+
+    def _new_driver(self) -> Driver:
+        return Driver(self._registry, self._setup, new_id=_ids())
 
     def _context(self, call: ToolCall) -> CallContext:
         return ToolContext(client=self, call_id=call.call_id, item=call.item)

@@ -105,10 +105,16 @@ class Driver:
         return self.link.is_open and self.ending is None
 
     async def open(self, connector: Connector) -> None:
-        """Connect; the session may have begun when this returns."""
+        """Connect; the session may have begun when this returns.
+
+        Raises:
+            Closed: If it was closed meanwhile.
+            ConnectionLost: If the connection has ended already.
+        """
         self.was_opened = True
         self._tools.open()
         await self.link.open(connector)
+        self.check_open()
         self._send_waiting()
 
     def send(self, event: Event | UnknownEvent) -> None:
@@ -189,9 +195,17 @@ class Driver:
     async def close(self) -> None:
         """Close the session and wait until it is gone; harmless to repeat."""
         self.on_end(None)
+        try:
+            await self._tools.stop()
+        finally:  # cancelled: the connection is not left open
+            try:
+                await self.link.close()
+            finally:
+                await self._registry.dispatcher.stop()
+
+    async def stop_tools(self) -> None:
+        """Cancel the calls that run, and wait until they have ended."""
         await self._tools.stop()
-        await self.link.close()
-        await self._registry.dispatcher.stop()
 
     def check_open(self) -> None:
         """Raise how the session ended, if it has."""
