@@ -374,6 +374,28 @@ def test_a_coroutine_function_as_a_tool_is_told_not_to_block() -> None:
         assert "take a function without `async`" in told(client)
 
 
+def test_a_coroutine_function_as_a_tool_does_not_end_the_session_under_itself() -> None:
+    with talking(call_once("leave")) as client:
+
+        @client.tool(name="leave")
+        async def leave() -> None:
+            client.close()
+
+        assert "take a function without `async`" in told(client)
+        assert client.is_connected
+
+
+def test_what_is_done_can_be_read_when_the_session_is_over() -> None:
+    with talking() as client:
+        response = client.send_user_message_content("Hello there")
+        change = client.update_session(instructions="Be kind.")
+        response.result(5)
+        change.result(5)
+    assert response.result().status == response.result(5).status == "completed"
+    assert change.result(5) == change.result()
+    assert "".join(delta.text or "" for delta in response) == response.text
+
+
 def test_the_context_of_the_other_client_is_refused() -> None:
     def hear(context: duologue.ToolContext) -> None: ...
 

@@ -9,6 +9,7 @@ import contextvars
 import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from duologue.client.tasks import cancel_all
 from duologue.errors import Closed, LocalProtocolError
 
 if TYPE_CHECKING:
@@ -41,13 +42,14 @@ class Bridge:
         with self._lock:
             if self._loop is not None:
                 return False
-            started: concurrent.futures.Future[asyncio.AbstractEventLoop]
-            started = concurrent.futures.Future()
-            self._thread = threading.Thread(
-                target=_serve, args=(started,), name="duologue", daemon=True
-            )
-            self._thread.start()
-            self._loop = started.result()
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=_serve, args=(loop,), name="duologue", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the system has no thread left
+                loop.close()
+                raise
+            self._loop, self._thread = loop, thread
             self._callbacks = concurrent.futures.ThreadPoolExecutor(1, "duologue callbacks")
             return True
 
@@ -134,27 +136,21 @@ async def _left(context: AbstractAsyncContextManager[T]) -> None:
     await context.__aexit__(None, None, None)
 
 
-def _serve(started: concurrent.futures.Future[asyncio.AbstractEventLoop]) -> None:
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
     """Run a loop until it is stopped."""
-    loop = asyncio.new_event_loop()
     threads = concurrent.futures.ThreadPoolExecutor(thread_name_prefix="duologue tools")
     loop.set_default_executor(threads)
     try:
-        started.set_result(loop)
         loop.run_forever()
-        loop.run_until_complete(_cancelled())
+        loop.run_until_complete(_all_cancelled())
         loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
         threads.shutdown(wait=False, cancel_futures=True)  # a tool may run on: see `ToolOptions`
         loop.close()
 
 
-async def _cancelled() -> None:
-    """Cancel every other task, and wait until they have ended."""
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+async def _all_cancelled() -> None:
+    await cancel_all(asyncio.all_tasks())
 
 
 def _stepped(coroutine: Coroutine[Any, Any, T]) -> T:

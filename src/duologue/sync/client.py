@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
-from duologue.errors import Closed
+from duologue.errors import Closed, LocalProtocolError
 from duologue.sync._bridged import Threaded
 from duologue.sync._generated import ClientMethods
 from duologue.sync.conversation import RealtimeConversation
@@ -174,10 +174,14 @@ class RealtimeClient(ClientMethods):
     def _end(self, closing: Coroutine[Any, Any, None]) -> None:
         try:
             self._bridge.run(closing)
+        except LocalProtocolError:  # the loop cannot wait for its own end
+            raise
         except Closed:  # by another thread
             pass
-        finally:
+        except BaseException:
             self._bridge.stop()
+            raise
+        self._bridge.stop()
 
 
 async def _next(updates: AsyncIterator[Update]) -> Update | None:

@@ -49,7 +49,7 @@ class Pending(Generic[T]):
             RemoteProtocolError: If the server answered a thousand later commands, but not this.
             TimeoutError: If it takes too long; the command stands, and may be waited for again.
         """
-        return self._bridge.run(_awaited(self._pending, timeout))
+        return self._bridge.run(_awaited(self._pending, None if self.is_done else timeout))
 
 
 class ResponseHandle:
@@ -130,7 +130,7 @@ class ResponseHandle:
             TimeoutError: If it takes more than `timeout` seconds; it goes on, and may be waited for
                 again.
         """
-        return self._bridge.run(_awaited(self._handle, timeout))
+        return self._bridge.run(_awaited(self._handle, None if self.is_done else timeout))
 
     def __iter__(self) -> Iterator[Delta]:
         """Yield what it says, from its beginning, as deltas of text, transcript, audio, arguments.
@@ -150,6 +150,8 @@ async def _next(deltas: AsyncIterator[Delta]) -> Delta | None:
 
 
 async def _awaited(handle: Awaitable[T], timeout: float | None) -> T:  # noqa: ASYNC109  # its own text
+    if timeout is None:
+        return await handle
     limit = asyncio.timeout(timeout)
     try:
         async with limit:
