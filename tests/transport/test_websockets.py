@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trustme
-from tests.transport.transport_doubles import Peer, Recorder, raw_server
+from tests.transport.transport_doubles import PING, Peer, Recorder, frame, raw_server
 from websockets.asyncio.server import ServerConnection, serve
 
 from duologue.errors import ConfigurationError, ConnectionLost, HandshakeRefused, MissingExtra
@@ -188,6 +188,30 @@ async def test_a_subprotocol_that_was_not_offered_is_refused() -> None:
     async with raw_server(lambda peer: peer.accept("Sec-WebSocket-Protocol: other")) as server:
         with pytest.raises(ConnectionLost, match="not offered"):
             await connect_websockets(server.url, Recorder(), subprotocols=["mine"])
+
+
+async def test_a_server_that_pings_and_does_not_read_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its pings would fill our memory with pongs."""
+    monkeypatch.setattr("duologue.transport.websockets.MAX_UNSENT_BYTES", 1 << 16)
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        assert isinstance(peer.writer.transport, asyncio.ReadTransport)
+        peer.writer.transport.pause_reading()
+        pings = frame(PING, b"p" * 125) * 1000
+        with contextlib.suppress(ConnectionError):
+            while True:
+                peer.writer.write(pings)
+                await peer.writer.drain()
+
+    got = Recorder()
+    async with raw_server(script) as server:
+        transport = await connect_websockets(server.url, got)
+        lost = await got.loss()
+        assert (lost.code, lost.reason) == (1006, "the server does not read what is sent")
+        await transport.close()
 
 
 async def test_the_library_logs_nothing_of_ours(caplog: pytest.LogCaptureFixture) -> None:

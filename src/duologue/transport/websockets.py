@@ -173,7 +173,11 @@ class _Connect(connect):
 
 
 class _Connection(ClientConnection):
-    """Hangs up when both CLOSE frames are exchanged; the library waits for the server to do so."""
+    """Hangs up when both CLOSE frames are exchanged; the library waits for the server to do so.
+
+    And when the answers to pings pile up: the library gives one to each, whether they are read or
+    not.
+    """
 
     def __init__(self, owner: _LibraryTransport, /, *args: Any, **options: Any) -> None:  # noqa: ANN401  # handed through
         super().__init__(*args, **options)
@@ -186,6 +190,8 @@ class _Connection(ClientConnection):
             self._owner.limit_closing()
             if self.protocol.close_rcvd is not None:
                 self.transport.close()
+        elif self.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            self._owner.give_up()
 
 
 class _LibraryTransport:
@@ -223,9 +229,7 @@ class _LibraryTransport:
         """Queue one message as text; see `Transport.send`."""
         self._delivery.check_open()
         if self._unsent_bytes > MAX_UNSENT_BYTES:
-            # `on_close` follows from `_run`: it is never called from inside `send`.
-            self._delivery.end(ConnectionLost("the server does not read what is sent", code=1006))
-            self._abort()
+            self.give_up()
             self._delivery.check_open()
         self._outbox.append(frame)
         self._unsent_bytes += len(frame)
@@ -243,6 +247,12 @@ class _LibraryTransport:
         if self._delivery.end(None):
             self._close_soon(code, reason)
         await self._gone.wait()
+
+    def give_up(self) -> None:
+        """Cut the connection to a server that does not read."""
+        # `on_close` follows from `_run`: it is never called from inside `send`.
+        self._delivery.end(ConnectionLost("the server does not read what is sent", code=1006))
+        self._abort()
 
     def limit_closing(self) -> None:
         """Cut the connection if its closing takes too long."""
