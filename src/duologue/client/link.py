@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from duologue.errors import Closed, ConnectionLost, DecodeError
@@ -45,7 +44,7 @@ class Link:
         surface: codec.Surface = "realtime",
     ) -> None:
         self._owner = owner
-        self._read: Final = partial(mend.read, dialect=dialect, surface=surface)
+        self._read: Final = mend.reader(dialect, surface)
         self._transport: Transport | None = None
         self._is_over = False
 

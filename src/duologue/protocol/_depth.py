@@ -11,10 +11,13 @@ from typing import Final
 
 from duologue.errors import DecodeError
 
-__all__ = ["MAX_DEPTH", "check_depth"]
+__all__ = ["MAX_DEPTH", "SHALLOW_BYTES", "check_depth"]
 
 MAX_DEPTH: Final = 200
 """Levels of objects and arrays; JSON Schemas of functions have a dozen."""
+
+SHALLOW_BYTES: Final = 2 * MAX_DEPTH
+"""A frame of no more than this cannot be too deep: each level is two brackets."""
 
 _TOKENS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{\]}]', re.DOTALL)
 """Strings, closed or not, and brackets. Possessive: a string is passed once, whatever is in it."""
@@ -26,7 +29,7 @@ def check_depth(frame: bytes) -> None:
     Raises:
         DecodeError: If it is.
     """
-    if len(frame) > 2 * MAX_DEPTH and _is_too_deep(frame):
+    if len(frame) > SHALLOW_BYTES and _is_too_deep(frame):
         raise DecodeError(f"the frame is nested more than {MAX_DEPTH} levels deep")
 
 

@@ -8,6 +8,7 @@ is no event at all. An event that nobody changed is written as the very bytes th
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Final, Literal, cast, overload
 
@@ -16,8 +17,8 @@ from pybase64 import b64encode
 
 from duologue.errors import ConfigurationError, DecodeError
 from duologue.protocol import ga
-from duologue.protocol._depth import check_depth
-from duologue.protocol._splice import WORTHWHILE_BYTES, splice
+from duologue.protocol._depth import SHALLOW_BYTES, check_depth
+from duologue.protocol._splice import WORTHWHILE_BYTES, splicer
 from duologue.protocol.model import (
     EXTRA_KEY,
     UNKNOWN_TAG,
@@ -43,8 +44,10 @@ __all__ = [
     "Surface",
     "append_frame",
     "decode",
+    "decode_leniently",
     "encode",
     "encode_model",
+    "reader",
 ]
 
 Dialect = Literal["ga", "beta"]
@@ -55,6 +58,9 @@ Direction = Literal["client", "server"]
 
 Surface = Literal["realtime", "transcription", "translation"]
 """What the connection is for; the first two share their events, the last exists in GA only."""
+
+Otherwise = Callable[[bytes, Dialect, Direction, Surface], Event | UnknownEvent]
+"""What takes a frame that the first pass refused."""
 
 MAX_FRAME_BYTES: Final = 64 << 20
 """Longer frames are refused; the API itself stops at 15 MiB of audio."""
@@ -195,26 +201,49 @@ def decode(
         ConfigurationError: If `surface` does not exist in `dialect`.
         DecodeError: If the frame is no JSON object with a `type`, or is too deep or too large.
     """
-    if not isinstance(frame, bytes):
-        frame = _own(frame)
-    size = len(frame)
-    if size > MAX_FRAME_BYTES:
-        reason = f"the frame has {len(frame)} bytes, more than {MAX_FRAME_BYTES}"
-        raise DecodeError(reason, excerpt=_excerpt(frame, 0))
-    decoder = _decoder(dialect, direction, surface)
-    try:
-        event = None
-        if size > WORTHWHILE_BYTES:
-            event = splice(frame, direction, decoder)
-        if event is None:
-            event = decoder.decode(frame)
-            if _can_nest(type(event)):
-                check_depth(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        check_depth(frame)
-        return _decode_leniently(frame, dialect, direction, surface)
-    vars(event)["raw"] = frame
-    return event
+    read = reader(dialect, direction, surface)
+    return read(frame if isinstance(frame, bytes) else _own(frame))
+
+
+@cache
+def reader(
+    dialect: Dialect = "ga",
+    direction: Direction = "server",
+    surface: Surface = "realtime",
+    otherwise: Otherwise | None = None,
+) -> Callable[[bytes], Event | UnknownEvent]:
+    """Return `decode` with its choices made, for who decodes one frame after the other.
+
+    Args:
+        dialect: See `decode`, and the next two.
+        direction: See above.
+        surface: See above.
+        otherwise: Decodes the frames that do not fit the types exactly.
+
+    Raises:
+        ConfigurationError: If `surface` does not exist in `dialect`.
+    """
+    second = otherwise or decode_leniently
+    decode_exactly = _decoder(dialect, direction, surface).decode
+    splice = splicer(direction, decode_exactly)
+
+    def read(frame: bytes) -> Event | UnknownEvent:
+        size = len(frame)
+        if size > MAX_FRAME_BYTES:
+            reason = f"the frame has {size} bytes, more than {MAX_FRAME_BYTES}"
+            raise DecodeError(reason, excerpt=_excerpt(frame, 0))
+        try:
+            event = splice(frame) if size > WORTHWHILE_BYTES else None
+            if event is None:
+                event = decode_exactly(frame)
+                if size > SHALLOW_BYTES and _can_nest(event.__class__):
+                    check_depth(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return second(frame, dialect, direction, surface)
+        vars(event)["raw"] = frame
+        return event
+
+    return read
 
 
 @cache
@@ -291,11 +320,13 @@ def _own(frame: bytearray | memoryview | str) -> bytes:
         raise DecodeError("the frame is not valid Unicode", position=error.start) from None
 
 
-def _decode_leniently(
+def decode_leniently(
     frame: bytes, dialect: Dialect, direction: Direction, surface: Surface
 ) -> Event | UnknownEvent:
+    """Return the event of a frame that does not fit the types exactly; see `decode`."""
     from duologue.protocol._lenient import explain, lift, tags  # noqa: PLC0415  # rare, slow to import
 
+    check_depth(frame)
     head = _read_head(frame)
     struct = tags(_union(dialect, direction, surface)).get(head.type)
     if struct is None:

@@ -18,10 +18,12 @@ from duologue.protocol._depth import check_depth
 from duologue.protocol.model import Event, Model, UnknownEvent
 
 if TYPE_CHECKING:
-    from duologue.protocol.codec import Dialect, Surface
+    from collections.abc import Callable
+
+    from duologue.protocol.codec import Dialect, Direction, Surface
     from duologue.protocol.model import Json
 
-__all__ = ["read", "read_model"]
+__all__ = ["read_model", "reader"]
 
 M = TypeVar("M", bound=Model)
 
@@ -41,21 +43,24 @@ _LEFT_OUT_OF: Final[dict[str, dict[str, Json]]] = {"input_audio_buffer.committed
 """The same for one type of event: a commit is done, whatever message it became."""
 
 
-def read(
-    frame: bytes, *, dialect: Dialect = "ga", surface: Surface = "realtime"
-) -> Event | UnknownEvent:
-    """Return the server event of a frame, mended if that is what it takes.
+def reader(
+    dialect: Dialect = "ga", surface: Surface = "realtime"
+) -> Callable[[bytes], Event | UnknownEvent]:
+    """Return a function that reads the server events of frames, mended if that is what it takes.
 
     What `codec.decode` takes is returned as it is. Else required fields that say little become
     empty, an item that does not fit its type becomes the `UnknownItem` that it would be without
     one, and half a character stays half. What cannot be mended stays an `UnknownEvent`. The event's
-    `raw` is the frame as it came.
-
-    Raises:
-        DecodeError: If the frame is no event at all.
+    `raw` is the frame as it came. A frame that is no event at all is a `DecodeError`.
     """
+    return codec.reader(dialect, "server", surface, _decode)
+
+
+def _decode(
+    frame: bytes, dialect: Dialect, direction: Direction, surface: Surface
+) -> Event | UnknownEvent:
     try:
-        event = codec.decode(frame, dialect=dialect, surface=surface)
+        event = codec.decode_leniently(frame, dialect, direction, surface)
     except DecodeError:
         mended = _mend(frame, dialect, surface)
         if mended is None:
