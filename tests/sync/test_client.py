@@ -62,7 +62,7 @@ def test_every_name_of_the_asynchronous_client_is_there_with_the_same_arguments(
 
 
 def test_the_conversation_has_what_an_application_reads() -> None:
-    internal = {"find", "growth", "receive"}
+    internal = {"HANDLERS", "find", "growth", "receive"}
     assert public(duologue.sync.RealtimeConversation) == (
         public(duologue.RealtimeConversation) - internal
     )

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, get_args
 
 from duologue.errors import (
     Closed,
@@ -14,7 +14,6 @@ from duologue.errors import (
     DecodeError,
     LocalProtocolError,
 )
-from duologue.protocol.formats import Format, format_named
 from duologue.protocol.ga import (
     ConversationItemCreateEvent,
     FunctionCall,
@@ -22,6 +21,7 @@ from duologue.protocol.ga import (
     InputAudioBufferAppendEvent,
     InputAudioBufferClearEvent,
     InputAudioBufferCommitEvent,
+    KnownServerEvent,
     RealtimeErrorEvent,
     RealtimeSession,
     ResponseCancelEvent,
@@ -37,8 +37,8 @@ from duologue.protocol.ga import (
     TranscriptionSession,
 )
 from duologue.protocol.model import UNSET, UnknownEvent, UnsetType, replace
-from duologue.session.commands import Command, Commands
-from duologue.session.conversation import ROOT, RealtimeConversation
+from duologue.session.commands import COMMAND_OF, Command, Commands
+from duologue.session.conversation import RealtimeConversation
 from duologue.session.input_audio import InputAudio
 from duologue.session.refusals import check_valid, is_benign, misfit, server_error
 from duologue.session.requests import RequestState, response_failed
@@ -46,22 +46,20 @@ from duologue.session.responses import Responses
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.tools import ToolCalls, ToolPolicy, next_response
 from duologue.session.updates import ErrorUpdate, RealtimeEvent
-from duologue.session.wire import id_of
+from duologue.session.wire import format_of, id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from duologue.protocol.ga import (
         AnyClientEvent,
         AnyServerEvent,
-        AudioFormat,
         KnownClientEvent,
-        KnownServerEvent,
         Response,
         Session,
     )
     from duologue.session.requests import ResponseRequest
-    from duologue.session.updates import Update
+    from duologue.session.updates import ConversationUpdated, Update
 
 __all__ = ["ClientSession"]
 
@@ -105,7 +103,12 @@ class ClientSession:
         """The configuration that holds, as the server last told it."""
         self.detects_turns: bool = True
         """Whether the server finds out by itself when a turn ends; else the client commits."""
-        self._growth: Final = self.conversation.growth
+        self.light: Final[Mapping[type, Callable[[Any], ConversationUpdated | None]]] = {
+            **dict.fromkeys(_UNHEEDED, _nothing),
+            **self.conversation.growth,
+        }
+        """The events that neither answer nor ask for anything, nearly all that come; what each of
+        them tells beside itself."""
         self._outbox: list[AnyClientEvent] = []
         self._is_over = False
         self._answers_turns = True
@@ -113,9 +116,9 @@ class ClientSession:
 
     def receive(self, event: AnyServerEvent, now: float) -> list[Update]:
         """Take a server event; return what it means to the application, in order."""
-        grow = self._growth.get(type(event))
-        if grow is not None:  # nearly every event
-            update = grow(event)
+        take_light = self.light.get(type(event))
+        if take_light is not None:
+            update = take_light(event)
             shown = RealtimeEvent("server", event, now)
             return [shown] if update is None else [update, shown]
         return [*self.take(event, now), RealtimeEvent("server", event, now)]
@@ -132,35 +135,16 @@ class ClientSession:
             self._cancel(unwanted)
         self.input_audio.receive(event)
         answered = self.commands.receive(event)
-        updates = self.conversation.receive(event, at_front=_is_at_front(answered))
-        more = self._on(event)
+        updates = self.conversation.receive(
+            event, at_front=answered is not None and answered.is_to_front
+        )
+        handler = self.HANDLERS.get(type(event))
+        more = None if handler is None else handler(self, event)
         if not self.responses.begins_apart(event):
             self.tools.receive(event, now, answers_turns=self._answers_turns)
         self._answer_calls(now)
         self._send_due()
         return updates if more is None else more
-
-    def _on(self, event: KnownServerEvent) -> list[Update] | None:
-        """Do what an event means beside the conversation; return what is told instead of it."""
-        match event:
-            case ResponseOutputItemAddedEvent():
-                state = self.conversation.find(id_of(event.item) or "", event.response_id)
-                if state is not None:
-                    self.responses.take_item(event, state)
-            case ResponseOutputItemDoneEvent(item=FunctionCall() as call):
-                self._on_call(call, event.response_id)
-            case SessionCreatedEvent() | SessionUpdatedEvent():
-                self.session = event.session
-                self._apply(event.session)
-            case ResponseDoneEvent():
-                self._on_calls_of(event.response)
-                if self.responses.is_unasked_failure(event.response):
-                    return [ErrorUpdate(response_failed(event.response))]
-            case RealtimeErrorEvent():
-                return self._on_error(event)
-            case _:
-                pass
-        return None
 
     def send(self, event: AnyClientEvent, now: float) -> None:
         """Take an event of the application, to be sent next; it gets an `event_id` if it has none.
@@ -223,6 +207,11 @@ class ClientSession:
         self._check_open()
         self.input_audio.append(audio)
 
+    @property
+    def wants_to_send(self) -> bool:
+        """Whether there are events to send."""
+        return bool(self._outbox)
+
     def events_to_send(self) -> list[AnyClientEvent]:
         """Return what is to be sent now, and forget it."""
         outbox, self._outbox = self._outbox, []
@@ -275,12 +264,26 @@ class ClientSession:
         return event_id, event
 
     def _send_due(self) -> None:
-        self._outbox += [request.event for request in self.responses.take_due()]
+        for request in self.responses.take_due():
+            self._outbox.append(request.event)
 
     def _cancel(self, request: ResponseRequest) -> None:
         response = request.response
         named = UNSET if response is None else response.id
         self._outbox.append(ResponseCancelEvent(event_id=self.new_id("event"), response_id=named))
+
+    def _on_session(self, event: SessionCreatedEvent | SessionUpdatedEvent) -> None:
+        self.session = event.session
+        self._apply(event.session)
+
+    def _on_output_item_added(self, event: ResponseOutputItemAddedEvent) -> None:
+        state = self.conversation.find(id_of(event.item) or "", event.response_id)
+        if state is not None:
+            self.responses.take_item(event, state)
+
+    def _on_output_item_done(self, event: ResponseOutputItemDoneEvent) -> None:
+        if isinstance(event.item, FunctionCall):
+            self._on_call(event.item, event.response_id)
 
     def _on_calls_of(self, response: Response) -> None:
         """Run what nothing was told of until its response ended."""
@@ -344,10 +347,16 @@ class ClientSession:
                 isinstance(detection, ServerVad | SemanticVad)
                 and detection.create_response is False
             )
-        if audio_in and (format_in := _format(audio_in.format)):
+        if audio_in and (format_in := format_of(audio_in.format)):
             self.input_audio.set_format(format_in)
-        if audio_out and (format_out := _format(audio_out.format)):
+        if audio_out and (format_out := format_of(audio_out.format)):
             self.conversation.output_format = format_out
+
+    def _on_response_done(self, event: ResponseDoneEvent) -> list[Update] | None:
+        self._on_calls_of(event.response)
+        if self.responses.is_unasked_failure(event.response):
+            return [ErrorUpdate(response_failed(event.response))]
+        return None
 
     def _on_error(self, event: RealtimeErrorEvent) -> list[Update]:
         error = server_error(event)
@@ -362,13 +371,27 @@ class ClientSession:
             return self.responses.oldest_waiting()
         return self.commands.refused_by(code)
 
+    HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any], list[Update] | None]]] = {
+        SessionCreatedEvent: _on_session,
+        SessionUpdatedEvent: _on_session,
+        ResponseOutputItemAddedEvent: _on_output_item_added,
+        ResponseOutputItemDoneEvent: _on_output_item_done,
+        ResponseDoneEvent: _on_response_done,
+        RealtimeErrorEvent: _on_error,
+    }
+    """What events mean beside the conversation; what is returned is told instead of its news."""
 
-def _is_at_front(answered: Command | None) -> bool:
-    """Tell whether an answer is to an item that was sent to the front of the conversation."""
-    command = None if answered is None else answered.event
-    return isinstance(command, ConversationItemCreateEvent) and command.previous_item_id == ROOT
+
+_HEEDED: Final = frozenset[type]().union(
+    ClientSession.HANDLERS,
+    Responses.HANDLERS,
+    InputAudio.HANDLERS,
+    COMMAND_OF,
+    RealtimeConversation.HANDLERS,
+    ToolCalls.HANDLERS,
+)
+_UNHEEDED: Final[frozenset[type]] = frozenset(get_args(KnownServerEvent)) - _HEEDED
 
 
-def _format(told: AudioFormat | UnsetType) -> Format | None:
-    tag = None if isinstance(told, UnsetType) else told.__struct_config__.tag
-    return format_named(tag) if isinstance(tag, str) else None
+def _nothing(_: object) -> None:
+    """Do with an event what nobody heeds."""

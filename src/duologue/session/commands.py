@@ -42,7 +42,10 @@ if TYPE_CHECKING:
     from duologue.protocol.ga import ContentPart, Item
     from duologue.protocol.model import Event
 
-__all__ = ["ANSWERS", "Command", "CommandState", "Commands"]
+__all__ = ["ANSWERS", "COMMAND_OF", "ROOT", "Command", "CommandState", "Commands"]
+
+ROOT: Final = "root"
+"""The `previous_item_id` of a client that means the front."""
 
 MAX_PENDING: Final = 1024
 """Commands that may await an answer: more means that the server never answers."""
@@ -58,9 +61,10 @@ ANSWERS: Final[Mapping[type, tuple[type, ...]]] = {
 }
 """Which event answers which; `response.create` has its own machine in `responses`."""
 
-_COMMAND_OF: Final[Mapping[type, type]] = {
+COMMAND_OF: Final[Mapping[type, type]] = {
     answer: command for command, row in ANSWERS.items() for answer in row
 }
+"""The same the other way round."""
 
 REFUSED_BY_CODE: Final[Mapping[str, type]] = {
     "input_audio_buffer_commit_empty": InputAudioBufferCommitEvent,
@@ -88,6 +92,12 @@ class Command:
     """The server's event, when it answered."""
     error: ServerError | ConnectionLost | Closed | RemoteProtocolError | None = None
     """Why there is no answer, when it failed."""
+
+    @property
+    def is_to_front(self) -> bool:
+        """Whether it puts an item to the front of the conversation."""
+        event = self.event
+        return isinstance(event, ConversationItemCreateEvent) and event.previous_item_id == ROOT
 
 
 class Commands:
@@ -121,7 +131,7 @@ class Commands:
 
     def receive(self, event: Event) -> Command | None:
         """Settle the command that a server event answers, and return it."""
-        kind = _COMMAND_OF.get(type(event))
+        kind = COMMAND_OF.get(type(event))
         if kind is None:
             return None
         for command in self._pending.values():

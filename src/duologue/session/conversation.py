@@ -31,7 +31,9 @@ from duologue.protocol.ga import (
     ResponseTextDeltaEvent,
 )
 from duologue.session.bounded import EarlyWords, remember
+from duologue.session.commands import ROOT
 from duologue.session.items import ItemState
+from duologue.session.journal import ARGUMENTS, AUDIO, TEXT, TRANSCRIPT
 from duologue.session.retention import KEEP_RECENT, KeptAudio, Retention
 from duologue.session.updates import (
     ConversationUpdated,
@@ -49,13 +51,10 @@ if TYPE_CHECKING:
     from duologue.protocol.model import Event
     from duologue.session.formatted import FormattedItem
 
-__all__ = ["ROOT", "RealtimeConversation"]
+__all__ = ["RealtimeConversation"]
 
 MAX_APART: Final = 256
 """Items kept apart: the open responses of a session have a handful."""
-
-ROOT: Final = "root"
-"""The `previous_item_id` of a client that means the front."""
 
 
 class RealtimeConversation:
@@ -146,13 +145,16 @@ class RealtimeConversation:
         if grow is not None:
             update = grow(event)
             return [] if update is None else [update]
-        if isinstance(event, ConversationItemAdded | ConversationItemCreatedEvent):
-            return self._on_added(event, at_front=at_front)
-        handler = self._HANDLERS.get(type(event))
+        if at_front and isinstance(event, ConversationItemAdded | ConversationItemCreatedEvent):
+            return self._on_added(event, at_front=True)
+        handler = self.HANDLERS.get(type(event))
         return [] if handler is None else handler(self, event)
 
     def _on_added(
-        self, event: ConversationItemAdded | ConversationItemCreatedEvent, *, at_front: bool
+        self,
+        event: ConversationItemAdded | ConversationItemCreatedEvent,
+        *,
+        at_front: bool = False,
     ) -> list[Update]:
         item_id = id_of(event.item)
         if item_id is None:
@@ -259,10 +261,8 @@ class RealtimeConversation:
         state = self.find(event.item_id, event.response_id)
         if state is None:
             return None
-        state.add_text(event.content_index, event.delta)
-        if not state.is_mirrored:
-            return None
-        return ConversationUpdated(state.snapshot(), Delta(event.delta))
+        item = state.grow(TEXT, event.content_index, event.delta)
+        return ConversationUpdated(item, Delta(event.delta)) if state.is_mirrored else None
 
     def _on_transcript(
         self, event: ResponseAudioTranscriptDeltaEvent
@@ -270,21 +270,18 @@ class RealtimeConversation:
         state = self.find(event.item_id, event.response_id)
         if state is None:
             return None
-        state.add_transcript(event.content_index, event.delta)
-        if not state.is_mirrored:
-            return None
-        return ConversationUpdated(state.snapshot(), Delta(None, event.delta))
+        item = state.grow(TRANSCRIPT, event.content_index, event.delta)
+        return ConversationUpdated(item, Delta(None, event.delta)) if state.is_mirrored else None
 
     def _on_audio(self, event: ResponseAudioDeltaEvent) -> ConversationUpdated | None:
         state = self.find(event.item_id, event.response_id)
         if state is None:
             return None
         self._spoken.add(state, len(event.delta) - 2)  # without its quotes
-        position = state.add_audio(event.content_index, event)
-        if not state.is_mirrored:
-            return None
-        delta = Delta(None, None, None, event, state.journal, position)
-        return ConversationUpdated(state.snapshot(), delta)
+        item = state.grow(AUDIO, event.content_index, event.delta)
+        journal = state.journal
+        delta = Delta(None, None, None, event.delta, journal, len(journal.entries) - 1)
+        return ConversationUpdated(item, delta) if state.is_mirrored else None
 
     def _on_arguments(
         self, event: ResponseFunctionCallArgumentsDeltaEvent
@@ -292,10 +289,9 @@ class RealtimeConversation:
         state = self.find(event.item_id, event.response_id)
         if state is None:
             return None
-        state.add_arguments(event.delta)
-        if not state.is_mirrored:
-            return None
-        return ConversationUpdated(state.snapshot(), Delta(None, None, event.delta))
+        item = state.grow(ARGUMENTS, 0, event.delta)
+        delta = Delta(None, None, event.delta)
+        return ConversationUpdated(item, delta) if state.is_mirrored else None
 
     def _on_heard(
         self, event: ConversationItemInputAudioTranscriptionCompletedEvent
@@ -339,7 +335,9 @@ class RealtimeConversation:
     def _on_speech_started(self, event: InputAudioBufferSpeechStartedEvent) -> list[Update]:
         return [Interrupted(event.item_id, event.audio_start_ms)]
 
-    _HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any], list[Update]]]] = {
+    HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any], list[Update]]]] = {
+        ConversationItemAdded: _on_added,
+        ConversationItemCreatedEvent: _on_added,
         ConversationItemDone: _on_item_done,
         ConversationItemTruncatedEvent: _on_truncated,
         ConversationItemDeletedEvent: _on_deleted,
@@ -350,6 +348,7 @@ class RealtimeConversation:
         ResponseOutputItemDoneEvent: _on_output_item_done,
         ResponseContentPartAddedEvent: _on_part_added,
     }
+    """What is done with the events that `receive` heeds, beside those of `growth`."""
 
 
 def _encoded(size: int | None) -> int | None:

@@ -105,7 +105,7 @@ class InputAudio:
 
     def receive(self, event: Event) -> None:
         """Take a server event."""
-        handler = self._HANDLERS.get(type(event))
+        handler = self.HANDLERS.get(type(event))
         if handler is not None:
             handler(self, event)
 
@@ -158,8 +158,9 @@ class InputAudio:
             old = bisect_right(self._starts, self.sent_bytes - kept_bytes) - 1
             del self._starts[:old], self._chunks[:old]
 
-    _HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
+    HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
         InputAudioBufferSpeechStartedEvent: _on_started,
         InputAudioBufferSpeechStoppedEvent: _on_stopped,
         InputAudioBufferCommittedEvent: _on_committed,
     }
+    """What is done with the events that `receive` heeds."""

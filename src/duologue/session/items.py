@@ -11,16 +11,19 @@ from duologue.protocol.ga import (
     Message,
     OutputAudio,
     OutputText,
-    ResponseAudioDeltaEvent,
 )
 from duologue.session.formatted import FormattedItem
-from duologue.session.journal import ARGUMENTS, AUDIO, TEXT, TRANSCRIPT, Journal, Part
+from duologue.session.journal import ARGUMENTS, AUDIO, TEXT, TRANSCRIPT, Entry, Journal, Part
 from duologue.session.wire import first_status, last_status
 
 if TYPE_CHECKING:
     from duologue.protocol.ga import ContentPart, Item
+    from duologue.protocol.model import Raw
 
 __all__ = ["ItemState"]
+
+_EMPTY_TEXT: Final = OutputText(text="")
+_EMPTY_SPEECH: Final = OutputAudio(transcript="")
 
 
 class ItemState:
@@ -60,33 +63,14 @@ class ItemState:
         """Whether the item is whole."""
         return self.status == "completed"
 
-    def add_text(self, index: int, text: str) -> None:
-        """Take a text delta."""
+    def grow(self, kind: int, index: int, chunk: Raw | str) -> FormattedItem:
+        """Take a delta of a kind, audio without decoding it; return the item with it."""
         journal = self.journal
-        if index not in journal.parts:
-            journal.add_part(index, OutputText(text=""), "")
-        journal.entries.append((TEXT, index, text))
-
-    def add_transcript(self, index: int, transcript: str) -> None:
-        """Take a delta of what the assistant says."""
-        journal = self.journal
-        if index not in journal.parts:
-            journal.add_part(index, OutputAudio(transcript=""), "")
-        journal.entries.append((TRANSCRIPT, index, transcript))
-
-    def add_audio(self, index: int, event: ResponseAudioDeltaEvent) -> int:
-        """Take an audio delta, without decoding it; return its place in the journal."""
-        journal = self.journal
-        if index not in journal.parts:
-            journal.add_part(index, OutputAudio(transcript=""), "")
+        if index not in journal.parts and kind != ARGUMENTS:
+            journal.add_part(index, _EMPTY_TEXT if kind == TEXT else _EMPTY_SPEECH, "")
         entries = journal.entries
-        position = len(entries)
-        entries.append((AUDIO, index, event.delta))
-        return position
-
-    def add_arguments(self, arguments: str) -> None:
-        """Take a delta of a call's arguments."""
-        self.journal.entries.append((ARGUMENTS, 0, arguments))
+        entries.append(Entry(kind, index, chunk))
+        return FormattedItem(self.id, self.wire, self.status, journal, len(entries))
 
     def add_part(self, index: int, part: ContentPart) -> None:
         """Take the announcement of a part, unless deltas were faster."""
@@ -96,7 +80,7 @@ class ItemState:
     def hear(self, index: int, words: str, *, is_final: bool) -> None:
         """Take words of the user's transcript, or all of it."""
         if not is_final:
-            self.journal.entries.append((TRANSCRIPT, index, words))
+            self.journal.entries.append(Entry(TRANSCRIPT, index, words))
             return
         self._fold(transcript=words or " ")
         part = self.journal.parts.get(index)
@@ -147,7 +131,7 @@ class ItemState:
 
     def _has_streamed(self) -> bool:
         streamed = {TEXT, TRANSCRIPT, AUDIO}
-        return self._is_streamed or any(kind in streamed for kind, _, _ in self.journal.entries)
+        return self._is_streamed or any(entry.kind in streamed for entry in self.journal.entries)
 
     def _read_content(self, wire: Item) -> bool:
         """Take over the parts of a whole message that say more than what was streamed."""

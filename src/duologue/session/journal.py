@@ -10,20 +10,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from msgspec import Struct
+
 from duologue.errors import DecodeError
 from duologue.protocol.ga import (
     InputAudio,
     InputText,
     OutputAudio,
     OutputText,
-    ResponseAudioDeltaEvent,
 )
 from duologue.protocol.model import Raw, read_audio, replace
 
 if TYPE_CHECKING:
     from duologue.protocol.ga import ContentPart
 
-__all__ = ["ARGUMENTS", "AUDIO", "PART", "TEXT", "TRANSCRIPT", "Journal", "Part", "Sound"]
+__all__ = ["ARGUMENTS", "AUDIO", "PART", "TEXT", "TRANSCRIPT", "Entry", "Journal", "Part", "Sound"]
 
 TEXT: Final = 0
 TRANSCRIPT: Final = 1
@@ -33,14 +34,18 @@ PART: Final = 4
 """Kinds of entry; the last marks that a part began. Numbers, because they are compared often."""
 
 
-Sound: TypeAlias = ResponseAudioDeltaEvent | Raw | bytes
+Sound: TypeAlias = Raw | bytes
 """Audio, decoded or as it came."""
 
-Entry: TypeAlias = tuple[int, int, Raw | bytes | str | None]
-"""Kind, index of the content part, and what was added; audio is decoded when it is first read.
 
-Nothing in it is for the garbage collector to follow: thousands of them would slow it down.
-"""
+class Entry(Struct, frozen=True, gc=False):
+    """A delta. The garbage collector need not follow it: thousands would slow it down."""
+
+    kind: int
+    index: int
+    """Of the content part."""
+    chunk: Raw | bytes | str | None
+    """What was added; audio is decoded when it is first read."""
 
 
 class Part(NamedTuple):
@@ -100,7 +105,7 @@ class Journal:
 
     def add_part(self, index: int, base: ContentPart, words: str | None) -> None:
         """Note that a part began."""
-        self.entries.append((PART, index, None))
+        self.entries.append(Entry(PART, index, None))
         self.parts[index] = Part(base, words, len(self.entries))
 
     def words(self, kind: int, length: int) -> str:
@@ -143,12 +148,14 @@ class Journal:
         if self.is_forgotten:
             return 0
         known, size = self._measured
-        if known > length:
-            return len(self._start_audio) + sum(
-                len(self._chunk(at)) for at in self._sounding(0, length)
-            )
-        size += sum(len(self._chunk(at)) for at in self._sounding(known, length))
-        self._measured = (length, size)
+        is_older = known > length
+        if is_older:
+            known, size = 0, len(self._start_audio)
+        for at in range(known, length):
+            if self.entries[at].kind == AUDIO:
+                size += len(self._chunk(at))
+        if not is_older:
+            self._measured = (length, size)
         return size
 
     def samples_of(self, position: int, sound: Sound) -> bytes:
@@ -157,11 +164,16 @@ class Journal:
         Raises:
             DecodeError: If it is not base64.
         """
-        added = _decoded(sound)
-        kind, index, chunk = self.entries[position]
-        if isinstance(chunk, Raw):
-            self.entries[position] = (kind, index, added)
-        split = self.audio_bytes(position) % self.sample_bytes
+        entry = self.entries[position]
+        added = entry.chunk
+        if type(added) is not bytes or not added:  # empty: forgotten, or not base64
+            added = read_audio(sound) if type(sound) is Raw else sound
+            if type(entry.chunk) is Raw:
+                self.entries[position] = Entry(AUDIO, entry.index, added)
+        before = self.audio_bytes(position)
+        if self._measured[0] == position:  # as is usual: each delta is read when it comes
+            self._measured = (position + 1, before + len(added))
+        split = before % self.sample_bytes
         if not split and not len(added) % self.sample_bytes:
             return added
         whole = self._before(position, split) + added
@@ -173,7 +185,7 @@ class Journal:
         self._audio = (0, b"")
         length = len(self.entries)
         for at in self._sounding(self._forgotten, length):
-            self.entries[at] = (AUDIO, self.entries[at][1], b"")
+            self.entries[at] = Entry(AUDIO, self.entries[at].index, b"")
         self._forgotten = length
 
     def folded(self, *, audio: bytes | None = None, **words: str | None) -> Journal:
@@ -195,18 +207,18 @@ class Journal:
 
     def _sounding(self, start: int, end: int) -> list[int]:
         """Return where audio stands within a stretch of the journal."""
-        return [at for at in range(start, end) if self.entries[at][0] == AUDIO]
+        return [at for at in range(start, end) if self.entries[at].kind == AUDIO]
 
     def _chunk(self, at: int) -> bytes:
         """Return the audio of an entry; what is not base64 counts as none."""
-        _, index, chunk = self.entries[at]
-        if not isinstance(chunk, Raw):
-            return chunk if isinstance(chunk, bytes) else b""
+        entry = self.entries[at]
+        if not isinstance(entry.chunk, Raw):
+            return entry.chunk if isinstance(entry.chunk, bytes) else b""
         try:
-            audio = read_audio(chunk)
+            audio = read_audio(entry.chunk)
         except DecodeError:
             audio = b""
-        self.entries[at] = (AUDIO, index, audio)
+        self.entries[at] = Entry(AUDIO, entry.index, audio)
         return audio
 
     def _before(self, position: int, count: int) -> bytes:
@@ -215,7 +227,7 @@ class Journal:
         for at in range(position - 1, -1, -1):
             if len(tail) >= count:
                 break
-            if self.entries[at][0] == AUDIO:
+            if self.entries[at].kind == AUDIO:
                 tail = self._chunk(at) + tail
         else:
             tail = self._start_audio + tail
@@ -240,21 +252,15 @@ class Journal:
         if is_older:
             known, whole = since, start
         chunks = [
-            chunk
-            for kind_, index_, chunk in self.entries[known:length]
-            if kind_ == kind and index in {-1, index_} and isinstance(chunk, str)
+            entry.chunk
+            for entry in self.entries[known:length]
+            if entry.kind == kind and index in {-1, entry.index} and isinstance(entry.chunk, str)
         ]
         if chunks:
             whole = _paired("".join([whole, *chunks]))
         if not is_older:
             self._joined[kind, index] = (length, whole)
         return whole
-
-
-def _decoded(sound: Sound) -> bytes:
-    if isinstance(sound, Raw):
-        return read_audio(sound)
-    return sound if isinstance(sound, bytes) else sound.audio_data
 
 
 def _paired(text: str) -> str:

@@ -13,7 +13,7 @@ conversation. The guess can be wrong once, in the race above; the refusal names 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from duologue.errors import LocalProtocolError
 from duologue.protocol.ga import (
@@ -27,7 +27,7 @@ from duologue.session.requests import RequestInput, RequestState, ResponseReques
 from duologue.session.wire import id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from duologue.errors import Closed, ConnectionLost, ServerError
     from duologue.protocol.ga import Response, ResponseCreateEvent
@@ -190,11 +190,8 @@ class Responses:
 
     def receive(self, event: Event) -> ResponseRequest | None:
         """Take a server event; return the request that it began although nobody wants it."""
-        if isinstance(event, ResponseCreatedEvent):
-            return self._on_created(event.response)
-        if isinstance(event, ResponseDoneEvent):
-            self._on_done(event.response)
-        return None
+        handler = self.HANDLERS.get(type(event))
+        return None if handler is None else handler(self, event)
 
     def take_item(self, event: ResponseOutputItemAddedEvent, state: ItemState) -> None:
         """Note an item that a response began."""
@@ -221,8 +218,8 @@ class Responses:
         if self._queue and not self._is_busy():
             self._send(self._queue.popleft())
 
-    def _on_created(self, told: Response) -> ResponseRequest | None:
-        state = self._begin(told)
+    def _on_created(self, event: ResponseCreatedEvent) -> ResponseRequest | None:
+        state = self._begin(event.response)
         begun = (r for r in self._open.values() if r.response is state and state is not None)
         request = next(begun, None)
         if request is None or not request.is_unwanted:
@@ -258,7 +255,8 @@ class Responses:
         exact = (r for r in same if r.is_out_of_band is is_apart)
         return next(exact, same[0] if same else None)
 
-    def _on_done(self, told: Response) -> None:
+    def _on_done(self, event: ResponseDoneEvent) -> None:
+        told = event.response
         state = self._known.get(told.id or "") or self._begin(told)
         if state is None:
             return
@@ -275,3 +273,9 @@ class Responses:
         if request.advance(cause):
             del self._open[request.event_id]
             self._settled.append(request)
+
+    HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any], ResponseRequest | None]]] = {
+        ResponseCreatedEvent: _on_created,
+        ResponseDoneEvent: _on_done,
+    }
+    """What is done with the events that `receive` heeds."""

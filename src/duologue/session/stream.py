@@ -77,7 +77,8 @@ def _advance(place: _Place, journal: Journal) -> list[Delta]:
 
 
 def _delta(journal: Journal, position: int) -> Delta | None:
-    kind, _, added = journal.entries[position]
+    entry = journal.entries[position]
+    kind, added = entry.kind, entry.chunk
     if added is None:  # a part began
         return None
     if isinstance(added, str):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from duologue.protocol.ga import (
     ConversationItemAdded,
@@ -37,9 +37,9 @@ from duologue.protocol.model import UNSET
 from duologue.session.bounded import remember
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from duologue.protocol.ga import KnownServerEvent, Response, Session
+    from duologue.protocol.ga import KnownServerEvent, Session
 
 __all__ = ["OnInterrupt", "ToolCall", "ToolCalls", "ToolPolicy", "next_response"]
 
@@ -196,35 +196,42 @@ class ToolCalls:
             now: Monotonic seconds.
             answers_turns: Whether the server itself begins a response when the user has spoken.
         """
-        match event:
-            case InputAudioBufferSpeechStartedEvent():
-                self._is_users_turn, self.deadline = True, None
-                for call_id in [i for i, c in self._calls.items() if c.state is _State.RUNNING]:
-                    self._give_up(call_id)
-            case InputAudioBufferCommittedEvent() if self._is_users_turn and answers_turns:
-                self.deadline = now + PATIENCE
-            case InputAudioBufferCommittedEvent() | InputAudioBufferClearedEvent():
-                self.expire()
-            case ConversationItemAdded(item=FunctionCallOutput(call_id=call_id)):
-                self._unseen.pop(call_id, None)
-            case ResponseCreatedEvent() if self._is_users_turn:
-                self._is_due = self._is_due and bool(self._unseen)
-                self.expire()
-            case ResponseDoneEvent():
-                self._end(event.response)
-            case _:
-                pass
+        if answers_turns and self._is_users_turn and type(event) is InputAudioBufferCommittedEvent:
+            self.deadline = now + PATIENCE
+            return
+        handler = self.HANDLERS.get(type(event))
+        if handler is not None:
+            handler(self, event)
 
     def expire(self) -> None:
         """Wait no more for the server's response to the user."""
         self._is_users_turn, self.deadline = False, None
 
-    def _end(self, response: Response) -> None:
-        response_id = response.id or ""
+    def _on_speech_started(self, _: InputAudioBufferSpeechStartedEvent) -> None:
+        self._is_users_turn, self.deadline = True, None
+        for call_id in [i for i, c in self._calls.items() if c.state is _State.RUNNING]:
+            self._give_up(call_id)
+
+    def _on_turn_ended(
+        self, _: InputAudioBufferCommittedEvent | InputAudioBufferClearedEvent
+    ) -> None:
+        self.expire()
+
+    def _on_item_added(self, event: ConversationItemAdded) -> None:
+        if isinstance(event.item, FunctionCallOutput):
+            self._unseen.pop(event.item.call_id, None)
+
+    def _on_response_created(self, _: ResponseCreatedEvent) -> None:
+        if self._is_users_turn:
+            self._is_due = self._is_due and bool(self._unseen)
+            self.expire()
+
+    def _on_response_done(self, event: ResponseDoneEvent) -> None:
+        response_id = event.response.id or ""
         round_ = self._rounds.get(response_id)
         if round_ is None:
             return
-        round_.ended_as = response.status or "completed"
+        round_.ended_as = event.response.status or "completed"
         if round_.ended_as == "cancelled":
             for call_id in list(round_.unanswered):
                 self._give_up(call_id)
@@ -260,6 +267,16 @@ class ToolCalls:
         del self._rounds[response_id]
         if round_.wants_response and round_.ended_as not in _CUT:
             self._is_due = True
+
+    HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
+        InputAudioBufferSpeechStartedEvent: _on_speech_started,
+        InputAudioBufferCommittedEvent: _on_turn_ended,
+        InputAudioBufferClearedEvent: _on_turn_ended,
+        ConversationItemAdded: _on_item_added,
+        ResponseCreatedEvent: _on_response_created,
+        ResponseDoneEvent: _on_response_done,
+    }
+    """What is done with the events that `receive` heeds."""
 
 
 def next_response(session: Session | None) -> ResponseCreateEvent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from duologue.protocol.formats import format_named
 from duologue.protocol.ga import (
     FunctionCall,
     FunctionCallOutput,
@@ -13,11 +14,13 @@ from duologue.protocol.ga import (
     UnknownItem,
     UnknownPart,
 )
+from duologue.protocol.model import UnsetType
 
 if TYPE_CHECKING:
-    from duologue.protocol.ga import ContentPart, Item, Part
+    from duologue.protocol.formats import Format
+    from duologue.protocol.ga import AudioFormat, ContentPart, Item, Part
 
-__all__ = ["content_part", "first_status", "id_of", "last_status", "type_of"]
+__all__ = ["content_part", "first_status", "format_of", "id_of", "last_status", "type_of"]
 
 _FINAL: Final = frozenset({"completed", "incomplete"})
 
@@ -25,6 +28,12 @@ _FINAL: Final = frozenset({"completed", "incomplete"})
 def id_of(item: Item) -> str | None:
     """Return the id of an item, if it has one."""
     return item.id if isinstance(item.id, str) else None
+
+
+def format_of(told: AudioFormat | UnsetType) -> Format | None:
+    """Return the format that a configuration names, if it names one."""
+    tag = None if isinstance(told, UnsetType) else told.__struct_config__.tag
+    return format_named(tag) if isinstance(tag, str) else None
 
 
 def type_of(wire: Item) -> str | None:
