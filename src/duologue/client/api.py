@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from duologue.client.handlers import RealtimeEventHandler
 from duologue.client.link import Link
+from duologue.client.news import News
 from duologue.client.reader import Reader
 from duologue.client.target import opened, target
 from duologue.client.words import words_of
@@ -68,6 +69,7 @@ class RealtimeAPI(RealtimeEventHandler):
         is_translation = self._target.kind == "translation"
         self._surface: Final[Surface] = "translation" if is_translation else "realtime"
         self._link = Link(self)
+        self._news: Final = News()
         self._reader: Reader[Event | UnknownEvent] | None = None
         self._ending: Closed | ConnectionLost | None = None
         self._is_connecting = False
@@ -101,7 +103,7 @@ class RealtimeAPI(RealtimeEventHandler):
             self._is_connecting = False
 
     async def _connect(self) -> None:
-        self._reader, self._ending = Reader(), None
+        self._reader, self._ending = Reader(self._news), None
         self._registry.open()
         connector = self._target.connector
         if self._dialect is None:
@@ -144,7 +146,7 @@ class RealtimeAPI(RealtimeEventHandler):
         """
         self._check_open()
         self._link.send(event)
-        self._registry.tell(RealtimeEvent("client", event, self._now()))
+        self._registry.tell([RealtimeEvent("client", event, self._now())])
 
     async def drain(self) -> None:
         """Wait while more is queued than the server takes."""
@@ -159,12 +161,12 @@ class RealtimeAPI(RealtimeEventHandler):
         """Take an event of the connection."""
         if self._ending is None and self._reader is not None:
             self._reader.put(event)
-            self._registry.tell(RealtimeEvent("server", event, self._now()))
-            self._reader.wake()
+            self._registry.tell([RealtimeEvent("server", event, self._now())])
+            self._news.tell()
 
     def on_undecodable(self, error: DecodeError) -> None:
         """Take the news of a frame that is no event."""
-        self._registry.tell(ErrorUpdate(error))
+        self._registry.tell([ErrorUpdate(error)])
 
     def on_end(self, error: ConnectionLost | None) -> None:
         """Take the end of the connection."""

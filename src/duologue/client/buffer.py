@@ -9,8 +9,11 @@ __all__ = ["BACKLOG", "CAPACITY", "Buffer"]
 
 T = TypeVar("T")
 
-BACKLOG: Final = 256
-"""Entries of each lane that wait for a reader who has not begun: a few seconds of a session."""
+BACKLOG: Final = 32
+"""Entries of each lane that wait for a reader who has not begun: how a session opens.
+
+No more: who never reads pays for each entry with what it drives out of the processor's caches.
+"""
 
 CAPACITY: Final = 8192
 """Entries of each lane that wait for a reader who has: minutes of speech in 200 ms deltas."""
@@ -46,10 +49,15 @@ class Buffer(Generic[T]):
         if capacity > (first.maxlen or 0):
             self._lanes = deque(first, capacity), deque(second, capacity)
 
-    def put(self, entry: T, *, is_repeat: bool = False) -> None:
-        """Add an entry."""
-        self._lanes[is_repeat].append((self._put, entry))
-        self._put += 1
+    def put(self, entry: T | None, repeat: T | None = None) -> None:
+        """Add an entry, and one that repeats it or others."""
+        entries, repeats = self._lanes
+        if entry is not None:
+            entries.append((self._put, entry))
+            self._put += 1
+        if repeat is not None:
+            repeats.append((self._put, repeat))
+            self._put += 1
 
     def take(self) -> T:
         """Return the oldest entry, and forget it; there must be one."""

@@ -62,7 +62,7 @@ class RealtimeClient(Offering):
     `async with` connects, waits for `session.created`, sends the session keywords if there are any
     and waits until they hold. Iterating yields every `Update` from the connection on, ends when the
     session is closed, and raises `ConnectionLost` when the connection ends unasked. Until the first
-    iteration the last 256 updates wait, later up to 8192, and as many raw events beside them; the
+    iteration the last 32 updates wait, later up to 8192, and as many raw events beside them; the
     oldest are dropped then, and counted in `statistics()`. One task may iterate at a time; a loop
     that was left can be taken up again.
 

@@ -44,7 +44,11 @@ class Dispatcher:
 
     def put(self, callback: Callable[[Any], Any], value: object) -> None:
         """Queue the call of an asynchronous callback."""
-        self._queue.put((callback, value), is_repeat=isinstance(value, RealtimeEvent))
+        call = callback, value
+        if isinstance(value, RealtimeEvent):
+            self._queue.put(None, call)
+        else:
+            self._queue.put(call)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._work(), name="callbacks")
 

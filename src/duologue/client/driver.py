@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Driver", "Setup"]
 
-Growth = Mapping[type, Callable[[Any], ConversationUpdated | None]]
+Light = Mapping[type, Callable[[Any], ConversationUpdated | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,8 @@ class Driver:
             tool_policy=setup.tools.policy,
         )
         self.waiters: Final = Waiters()
-        self.reader: Final[Reader[Update]] = Reader()
+        self._news: Final = self.waiters.news
+        self.reader: Final[Reader[Update]] = Reader(self.waiters.news)
         self.link: Final = Link(self, setup.words.dialect)
         self.ending: Closed | ConnectionLost | None = None
         """How the session ended."""
@@ -93,11 +94,10 @@ class Driver:
         self._translates: Final = setup.words.dialect != "ga"
         self._configuration: Final = setup.configuration
         self._tools: Final = ToolRunner(setup.tools, self._answer)
-        growth = self.core.conversation.growth
-        self._growth: Final[Growth] = {} if self._translates else growth
+        self._light: Final[Light] = {} if self._translates else self.core.light
         self._is_sending = False
         self._timer: asyncio.TimerHandle | None = None
-        self._clock: Callable[[], float] | None = None
+        self._now: Callable[[], float] = float  # zero, until there is an event loop with a clock
 
     @property
     def is_connected(self) -> bool:
@@ -112,6 +112,7 @@ class Driver:
             ConnectionLost: If the connection has ended already.
         """
         self.was_opened = True
+        self._now = asyncio.get_running_loop().time
         self._tools.open()
         await self.link.open(connector)
         self.check_open()
@@ -156,18 +157,25 @@ class Driver:
         self.core.append_audio(data, now)
         self._show(RealtimeEvent("client", event, now))
         self.link.send_frame(codec.append_frame(data, event_id), event.type)
-        self.reader.wake()
+        self._news.tell()
 
     def on_event(self, event: Any) -> None:  # noqa: ANN401  # of either dialect
         """Take a server event, in the words of the connection."""
-        now = self._now()
-        grow = self._growth.get(event.__class__)
-        if grow is not None and self.ending is None:  # nearly every event: as `_step`, but at once
-            self._tell_growth(grow(event), RealtimeEvent("server", event, now))
+        take_light = self._light.get(event.__class__)
+        if take_light is None or self.ending is not None:
+            self._on_heavy(event, self._now())
             return
+        # Nearly every event: nothing is settled or sent by it, so it needs no step.
+        update, shown = take_light(event), RealtimeEvent("server", event, self._now())
+        self.reader.put(update, shown)
+        self._registry.tell((shown,) if update is None else (update, shown))
+        if self._news.waiting:
+            self._news.tell()
+
+    def _on_heavy(self, event: Any, now: float) -> None:  # noqa: ANN401  # as `on_event`
         meanings = self._words.heard(event) if self._translates else ()
         if self.ending is not None:  # it was under way: shown, but it changes nothing
-            self._registry.tell(RealtimeEvent("server", event, now, meanings))
+            self._registry.tell([RealtimeEvent("server", event, now, meanings)])
             return
         if not meanings:
             self._step(self.core.receive(event, now))
@@ -237,37 +245,26 @@ class Driver:
             self._tools.start(call)
         for call_id in self.core.tools.take_given_up():
             self._tools.cancel(call_id)
-        with contextlib.suppress(Closed, ConnectionLost):  # told by `on_end`
-            self._send_waiting()
+        if self.core.wants_to_send:
+            with contextlib.suppress(Closed, ConnectionLost):  # told by `on_end`
+                self._send_waiting()
         self._set_timer()
-
-    def _tell_growth(self, update: ConversationUpdated | None, shown: RealtimeEvent) -> None:
-        """Hand out what a delta means: nothing is settled or sent by it."""
-        put, tell = self.reader.put, self._registry.tell
-        if update is not None:
-            put(update)
-        put(shown, is_repeat=True)
-        if update is not None:
-            tell(update)
-        tell(shown)
-        self.waiters.pulse()
-        self.reader.wake()
 
     def _tell(self, updates: list[Update]) -> None:
         """Hand out updates: to callbacks first, then to whoever iterates."""
-        put, tell = self.reader.put, self._registry.tell
         for update in updates:
-            put(update, is_repeat=type(update) is RealtimeEvent)
-        for update in updates:
-            tell(update)
-        self.waiters.pulse()
-        self.reader.wake()
+            if type(update) is RealtimeEvent:
+                self.reader.put(None, update)
+            else:
+                self.reader.put(update)
+        self._registry.tell(updates)
+        self._news.tell()
 
     def _settle(self) -> None:
         """Let those go on who wait for what has ended, with nothing to tell but that."""
         for record in self._take_settled():
             self.waiters.settle(record)
-        self.waiters.pulse()
+        self._news.tell()
 
     def _answer(self, call: ToolCall, output: str, error: ToolFailed | None) -> None:
         """Send what a tool returned; tell the application if it failed."""
@@ -308,11 +305,11 @@ class Driver:
                     self.link.send(spoken)
         finally:
             self._is_sending = False
-        self.reader.wake()
+        self._news.tell()
 
     def _show(self, update: RealtimeEvent) -> None:
-        self.reader.put(update, is_repeat=True)
-        self._registry.tell(update)
+        self.reader.put(None, update)
+        self._registry.tell([update])
 
     def _set_timer(self) -> None:
         if self._timer is not None:
@@ -325,9 +322,3 @@ class Driver:
     def _on_deadline(self) -> None:
         self._timer = None
         self._step(self.core.handle_deadline(self._now()))
-
-    def _now(self) -> float:
-        clock = self._clock
-        if clock is None:
-            clock = self._clock = asyncio.get_running_loop().time
-        return clock()

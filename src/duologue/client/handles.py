@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from duologue.client.news import News
 from duologue.protocol.ga import Response
 from duologue.session.commands import Command, CommandState
 from duologue.session.requests import RequestState, ResponseRequest, response_failed
@@ -31,7 +32,8 @@ class Waiters:
 
     def __init__(self) -> None:
         self._futures: dict[Command | ResponseRequest, set[asyncio.Future[None]]] = {}
-        self._streams: set[asyncio.Future[None]] = set()
+        self.news: Final = News()
+        """Who waits for something to read."""
 
     def is_awaited(self, record: Command | ResponseRequest) -> bool:
         """Tell whether somebody waits for this."""
@@ -52,21 +54,6 @@ class Waiters:
     def settle(self, record: Command | ResponseRequest) -> None:
         """Let those go on who wait for a record that has ended."""
         for future in self._futures.get(record, ()):
-            if not future.done():
-                future.set_result(None)
-
-    async def wait_for_news(self) -> None:
-        """Wait until something has come, whatever it is."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._streams.add(future)
-        try:
-            await future
-        finally:
-            self._streams.discard(future)
-
-    def pulse(self) -> None:
-        """Let those go on who wait for news."""
-        for future in self._streams:
             if not future.done():
                 future.set_result(None)
 
@@ -202,7 +189,7 @@ class ResponseHandle:
                 continue
             if self.is_done:
                 return
-            await self._waiters.wait_for_news()
+            await self._waiters.news.wait()
 
     def __await__(self) -> Generator[Any, None, Response]:
         """Wait for the end: completed, incomplete or cancelled, see the `status` of what returns.

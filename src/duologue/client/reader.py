@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from duologue.client.buffer import CAPACITY, Buffer
 from duologue.errors import LocalProtocolError
+
+if TYPE_CHECKING:
+    from duologue.client.news import News
 
 __all__ = ["Reader"]
 
@@ -20,13 +22,14 @@ class Reader(Generic[T]):
     was left can be taken up again. See `Buffer` for what happens to a reader that is too slow.
     """
 
-    __slots__ = ("_buffer", "_ending", "_is_over", "_waiter", "put")
+    __slots__ = ("_buffer", "_ending", "_is_over", "_is_read", "_news", "put")
 
-    def __init__(self) -> None:
+    def __init__(self, news: News) -> None:
         self._buffer: Buffer[T] = Buffer()
         self.put: Final = self._buffer.put
-        """Adds an entry, without waking who waits."""
-        self._waiter: asyncio.Future[None] | None = None
+        """Adds what the news will be about."""
+        self._news: Final = news
+        self._is_read = False
         self._ending: Exception | None = None
         self._is_over = False
 
@@ -38,16 +41,10 @@ class Reader(Generic[T]):
         """Entries that were not taken in time."""
         return self._buffer.dropped
 
-    def wake(self) -> None:
-        """Let who waits go on, after everything that comes first was done."""
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
     def end(self, ending: Exception | None) -> None:
         """End the stream after what is buffered: by this error, or normally."""
         self._is_over, self._ending = True, ending
-        self.wake()
+        self._news.tell()
 
     def __aiter__(self) -> Reader[T]:
         self._buffer.widen(CAPACITY)
@@ -64,11 +61,11 @@ class Reader(Generic[T]):
                 if self._ending is not None:
                     raise self._ending.with_traceback(None)
                 raise StopAsyncIteration
-            if self._waiter is not None:
+            if self._is_read:
                 raise LocalProtocolError("another task iterates over this stream already")
-            self._waiter = asyncio.get_running_loop().create_future()
+            self._is_read = True
             try:
-                await self._waiter
+                await self._news.wait()
             finally:
-                self._waiter = None
+                self._is_read = False
         return self._buffer.take()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -56,26 +56,26 @@ class Registry:
     """Keeps callbacks and futures over all sessions of a client, and calls them."""
 
     def __init__(self) -> None:
-        self._entries: dict[Key, list[_Entry]] = {}
-        self._awaited: dict[tuple[type, str], tuple[Key, ...]] = {}
+        self._entries: dict[Key, tuple[_Entry, ...]] = {}
+        self._awaited: dict[str, dict[type, tuple[Key, ...]]] = {"client": {}, "server": {}}
+        """The keys that somebody waits for, by source and class of event; found when one comes."""
         self._futures: set[asyncio.Future[object]] = set()
         self._ending: Exception | None = Closed("the session is not open")
         self.dispatcher: Final = Dispatcher()
+        self._run: Final = self.dispatcher.run
 
     def add(self, key: Key, callback: Callback, *, is_once: bool = False) -> None:
         """Register a callback; whether it is asynchronous is decided here, once."""
         called = type(callback).__call__
         is_async = inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(called)
-        self._awaited.clear()
-        self._entries.setdefault(_known(key), []).append(_Entry(callback, is_async, is_once))
+        entry = _Entry(callback, is_async, is_once)
+        self._put(_known(key), (*self._entries.get(_known(key), ()), entry))
 
     def remove(self, key: Key, callback: Callback | None = None) -> None:
         """Forget a callback, or all of a key."""
-        entries = self._entries.pop(_known(key), [])
-        kept = [] if callback is None else [e for e in entries if e.callback != callback]
-        if kept:
-            self._entries[_known(key)] = kept
-        self._awaited.clear()
+        entries = self._entries.get(_known(key), ())
+        kept = () if callback is None else (e for e in entries if e.callback != callback)
+        self._put(_known(key), tuple(kept))
 
     async def wait(self, key: Key, timeout: float | None) -> object:  # noqa: ASYNC109  # its own text
         """Wait for the next value of a key; see `RealtimeEventHandler.wait_for_next`."""
@@ -113,41 +113,56 @@ class Registry:
             if not future.done():
                 future.set_exception(ending.with_traceback(None))
 
-    def tell(self, update: Update) -> None:
-        """Call who waits for an update, and for the wire event in it."""
+    def tell(self, updates: Iterable[Update]) -> None:
+        """Call who waits for updates, and for the wire events in them."""
         entries = self._entries
-        if not entries:
-            return
-        kind = type(update)
-        if kind in entries:
-            self._call(kind, update)
-        if isinstance(update, RealtimeEvent):
-            event, source = update.event, update.source
-            about = type(event), source
-            keys = self._awaited.get(about)
-            if keys is None:
-                possible = [*_keys_of(event, source), f"{source}.*"]
-                keys = tuple(key for key in possible if key in entries)
-                if not isinstance(event, UnknownEvent):  # whose type is not that of its class
-                    self._awaited[about] = keys
-            for key in keys:
-                self._call(key, event)
-            for meaning in update.meanings:
-                is_named_alike = meaning.type == event.type  # but of another class
-                for key in _keys_of(meaning, source)[: 1 if is_named_alike else None]:
-                    self._call(key, meaning)
+        for update in updates if entries else ():
+            if type(update) in entries:
+                self._call(type(update), update)
+            if type(update) is RealtimeEvent:
+                event = update.event
+                keys = self._awaited[update.source].get(type(event))
+                if keys is None:
+                    keys = self._find_keys(event, update.source)
+                for key in keys:
+                    self._call(key, event)
+                if update.meanings:
+                    self._tell_meanings(update)
+
+    def _find_keys(self, event: Event | UnknownEvent, source: str) -> tuple[Key, ...]:
+        possible = [*_keys_of(event, source), f"{source}.*"]
+        keys = tuple(key for key in possible if key in self._entries)
+        if not isinstance(event, UnknownEvent):  # whose type is not that of its class
+            self._awaited[source][type(event)] = keys
+        return keys
+
+    def _tell_meanings(self, update: RealtimeEvent) -> None:
+        for meaning in update.meanings:
+            is_named_alike = meaning.type == update.event.type  # but of another class
+            for key in _keys_of(meaning, update.source)[: 1 if is_named_alike else None]:
+                self._call(key, meaning)
 
     def _call(self, key: Key, value: object) -> None:
-        for entry in list(self._entries.get(key, ())):
-            if entry.is_once:
-                entries = self._entries.get(key, [])
-                if entry not in entries:
-                    continue  # another callback took it off
-                entries.remove(entry)
+        for entry in self._entries.get(key, ()):
+            if entry.is_once and not self._take_off(key, entry):
+                continue  # another callback took it off
             if entry.is_async:
                 self.dispatcher.put(entry.callback, value)
             else:
-                self.dispatcher.run(entry.callback, value)
+                self._run(entry.callback, value)
+
+    def _take_off(self, key: Key, entry: _Entry) -> bool:
+        entries = self._entries.get(key, ())
+        self._put(key, tuple(e for e in entries if e is not entry))
+        return entry in entries
+
+    def _put(self, key: Key, entries: tuple[_Entry, ...]) -> None:
+        if entries:
+            self._entries[key] = entries
+        else:
+            self._entries.pop(key, None)
+        for keys in self._awaited.values():
+            keys.clear()
 
 
 def _keys_of(event: Event | UnknownEvent, source: str) -> list[Key]:
