@@ -92,6 +92,12 @@ async def test_a_change_that_cannot_be_sent_is_not_wanted_later() -> None:
         assert server.received == []
 
 
+async def test_a_dictionary_is_no_configuration_of_audio() -> None:
+    audio: Any = {"input": {"turn_detection": None}}
+    with pytest.raises(ConfigurationError, match="AudioConfig"):
+        client_of(MemoryServer(), audio=audio)
+
+
 async def test_a_change_that_no_answer_came_to_is_told_the_next_session() -> None:
     server = MemoryServer()
     answer = server.answers.pop("session.update")

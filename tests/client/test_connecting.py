@@ -141,10 +141,18 @@ async def test_a_transcription_session_answers_nothing() -> None:
     async with LocalServer() as server:
         endpoint = Endpoint(server.url, kind="transcription")
         with pytest.raises(ConfigurationError, match="no instructions, tools"):
-            await RealtimeClient(endpoint=endpoint, instructions="Be brief", tools=[]).connect()
+            RealtimeClient(endpoint=endpoint, instructions="Be brief", tools=[])
         session = ga.TranscriptionSession(include=["item.input_audio_transcription.logprobs"])
-        async with RealtimeClient(endpoint=endpoint, session=session) as client:
-            assert isinstance(client.session, ga.TranscriptionSession)
+        client = RealtimeClient(endpoint=endpoint, session=session)
+        for _ in range(2):  # before the session, and after what was refused in it
+            with pytest.raises(ConfigurationError, match="no instructions"):
+                client.update_session(instructions="Be brief")
+            with pytest.raises(ConfigurationError, match="no tools"):
+                client.add_tool({"name": "weather"}, lambda _: "sunny")
+            async with client:
+                assert isinstance(client.session, ga.TranscriptionSession)
+                with pytest.raises(ConfigurationError, match="no tools"):
+                    client.add_tool({"name": "weather"}, lambda _: "sunny")
 
 
 async def test_a_translation_has_its_own_events() -> None:

@@ -130,6 +130,7 @@ class RealtimeClient(Offering):
         configuration = Configuration(start, is_full=is_full)
         super().__init__(Setup(words, configuration, Tools(self._context), retention, validate))
         self._is_connecting = False
+        self._of_its_kind(configuration.wanted)
         self._target: Final = there
         self._timeout: Final = connect_timeout
 

@@ -122,6 +122,8 @@ def session_config(
         value = told.get(name)
         if isinstance(value, tuple):
             told[name] = list(value)  # pyright: ignore[reportUnknownArgumentType]  # of whatever
+    if isinstance(told.get("audio"), Mapping):
+        raise ConfigurationError("audio is an AudioConfig of duologue.protocol.ga, not a dict")
     config = replace(session or RealtimeSession(), **told)
     if heard or spoken:
         audio = _or_new(config.audio, AudioConfig())

@@ -140,5 +140,11 @@ class Offering(Sending):
 
     def _offer(self, definition: FunctionTool, tool: Tool) -> Pending[Session]:
         change = self._setup.configuration.add(definition)
-        self._setup.tools.handlers[str(definition.name)] = tool
-        return self._update(change)
+        name = str(definition.name)
+        self._setup.tools.handlers[name] = tool
+        try:
+            return self._update(change)
+        except BaseException:  # the session can have none
+            self._setup.configuration.remove(name)
+            del self._setup.tools.handlers[name]
+            raise

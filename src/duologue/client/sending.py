@@ -125,8 +125,8 @@ class Sending(RealtimeEventHandler):
             keywords: The same, laid over `session`.
 
         Raises:
-            ConfigurationError: If nothing is told, a keyword is unknown, or a tool has the name of
-                one that `add_tool` added.
+            ConfigurationError: If nothing is told, a keyword is unknown, a session that transcribes
+                has no such thing, or a tool has the name of one that `add_tool` added.
         """
         config = session_config(session, keywords, dialect=self._setup.words.dialect)
         if config is None:
@@ -281,7 +281,7 @@ class Sending(RealtimeEventHandler):
     def _update(self, change: RealtimeSession, *, full: bool | None = None) -> Pending[Session]:
         """Want a change, and send it if there is a session."""
         configuration = self._setup.configuration
-        config = configuration.update(change, is_full=full)
+        config = self._of_its_kind(configuration.update(change, is_full=full))
         event_id = self._driver.core.new_id("event")
         configuration.note(event_id, change)
         if not self._driver.is_connected:
@@ -297,9 +297,18 @@ class Sending(RealtimeEventHandler):
             raise
 
     def _tell(self, config: Session, event_id: str | UnsetType = UNSET) -> Pending[Session]:
+        event = SessionUpdateEvent(event_id=event_id, session=self._of_its_kind(config))
+        return self._command(event, _session)
+
+    def _of_its_kind(self, config: Session) -> Session:
+        """Return a configuration as one of the kind that the session is.
+
+        Raises:
+            ConfigurationError: If such a session has not what it tells.
+        """
         if self._transcribes and isinstance(config, RealtimeSession):
-            config = transcription_config(config)
-        return self._command(SessionUpdateEvent(event_id=event_id, session=config), _session)
+            return transcription_config(config)
+        return config
 
     def _unneeded(self, event: ConversationItemTruncateEvent) -> Pending[None]:
         """Return what is done already: there is nothing to send."""

@@ -144,8 +144,8 @@ class ClientMethods:
             keywords: The same, laid over `session`.
 
         Raises:
-            ConfigurationError: If nothing is told, a keyword is unknown, or a tool has the name of
-                one that `add_tool` added.
+            ConfigurationError: If nothing is told, a keyword is unknown, a session that transcribes
+                has no such thing, or a tool has the name of one that `add_tool` added.
         """
         return Pending(
             self._bridge,
