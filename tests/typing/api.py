@@ -7,11 +7,13 @@ keyword where those of a function are unpacked from a `TypedDict`; it does check
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import assert_never, assert_type
 
 from duologue import (
     ConversationUpdated,
     Delta,
+    Endpoint,
     ErrorUpdate,
     FormattedItem,
     FormattedTool,
@@ -22,6 +24,7 @@ from duologue import (
     RealtimeAPI,
     RealtimeClient,
     RealtimeEvent,
+    RealtimeRest,
     RemoteProtocolError,
     ResponseFailed,
     Retention,
@@ -29,6 +32,7 @@ from duologue import (
     ToolContext,
     ToolFailed,
     Update,
+    local,
     sync,
 )
 from duologue.protocol import beta, codec, ga
@@ -56,6 +60,52 @@ def make_clients() -> None:
     RealtimeClient(turn_detection="server_vad")  # wrong: a struct
     RealtimeClient(dialect="alpha")  # wrong: no such dialect
     RealtimeClient(output_modalities=["text"], speed="fast")  # wrong: a number
+
+
+# An endpoint says where they connect; a client in this process needs none.
+
+
+def name_endpoints(token: Callable[[], Awaitable[str]]) -> None:
+    mine = Endpoint("wss://host/v1/realtime", api_key=token, key_in="subprotocol", proxy=None)
+    assert_type(mine, Endpoint)
+    assert_type(mine.url, str)
+    assert_type(Endpoint.azure("https://mine.example", token_provider=lambda: "token"), Endpoint)
+    RealtimeClient(endpoint=mine)
+    RealtimeAPI(endpoint=Endpoint(kind="translation"))
+    sync.RealtimeClient(endpoint=Endpoint(call_id="rtc_1"))
+    Endpoint(key_in="query")  # wrong: no such place
+    Endpoint(kind="chat")  # wrong: no such kind
+    Endpoint(transport="pycows")  # wrong: no such library
+    Endpoint(prox=None)  # wrong (not ty): misspelled
+    Endpoint(api_key=b"key")  # wrong: a text, or what gives one
+    Endpoint.azure(deployment="gpt-realtime")  # wrong: of which resource
+    RealtimeClient(endpoint="wss://host/v1/realtime")  # wrong: an `Endpoint`, or `url=`
+    mine.url = ""  # wrong: read only
+
+
+async def talk_to_oneself() -> None:
+    async with local("scripted:", voice="marin", turn_detection=None) as client:
+        assert_type(client, RealtimeClient)
+    with local() as client:  # wrong: with `async`
+        pass
+    local(vioce="marin")  # wrong (not ty): misspelled
+    local(brain=3)  # wrong: no brain
+
+
+async def ask_beside_the_socket(session: ga.RealtimeSession) -> None:
+    async with RealtimeRest(url="wss://host/v1/realtime", api_key="key") as rest:
+        assert_type(rest, RealtimeRest)
+        secret = await rest.create_client_secret(session, seconds=60)
+        assert_type(secret.value, str)
+        call = await rest.create_call("v=0", session)
+        assert_type(call.call_id, str)
+        assert_type(await rest.accept_call("rtc_1", session), None)
+        await rest.reject_call("rtc_1", status_code=486)
+        await rest.accept_call("rtc_1")  # wrong: without its configuration
+        await rest.create_client_secret(session, 60)  # wrong: by keyword
+        await rest.refer_call("rtc_1", 112)  # wrong: a text
+        secret.value.decode()  # wrong: a text
+    RealtimeRest(endpoint=Endpoint(), model="m")  # wrong: the endpoint's
 
 
 # What is awaited has the answer's type.
