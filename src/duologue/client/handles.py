@@ -59,7 +59,11 @@ class Waiters:
 
 
 class Pending(Generic[T]):
-    """A command that was sent. Await it for the server's answer."""
+    """A command that was sent. Await it for the server's answer.
+
+    Awaiting has no limit but the connection's end: the server may be busy for long. Put an
+    `asyncio.timeout` around it where there is one; that ends the waiting alone, the command stands.
+    """
 
     __slots__ = ("_command", "_read", "_waiters")
 
@@ -101,6 +105,7 @@ class ResponseHandle:
     """A response that was asked for.
 
     Await it for its end, iterate over what it says as it comes, read what it has said at any time.
+    As with `Pending`, a limit of time is the caller's.
     """
 
     __slots__ = ("_cancel", "_request", "_waiters")
