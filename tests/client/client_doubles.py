@@ -88,9 +88,9 @@ class MemoryServer:
                 "response.output_text.delta", **about, item_id=item_id, content_index=0, delta=word
             )
 
-    def call(self, name: str, response_id: str = "resp_1") -> None:
+    def call(self, name: str, call_id: str = "call_1", response_id: str = "resp_1") -> None:
         """Let a response call a tool."""
-        item = {"id": "item_c", "type": "function_call", "name": name, "call_id": "call_1"}
+        item = {"id": "item_c", "type": "function_call", "name": name, "call_id": call_id}
         item |= {"arguments": "{}", "status": "completed"}
         self.send("response.output_item.done", response_id=response_id, output_index=0, item=item)
 

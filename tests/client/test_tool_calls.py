@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import sys
 import threading
 from contextvars import ContextVar
 from functools import partial
@@ -120,6 +122,64 @@ async def test_functions_run_in_threads_with_the_variables_of_who_connected() ->
             return f"{user.get()} {is_elsewhere}"
 
         assert await ask(client) == "Ann True"
+
+
+async def test_functions_that_hang_hold_no_other_up() -> None:
+    server = MemoryServer()
+    client = client_of(server)
+    over = threading.Event()
+    client.tool(name="hang", timeout=0.01)(over.wait)
+    client.tool(name="add")(lambda: "two")
+    async with client:
+        server.begin()
+        for number in range(40):
+            server.call("hang", f"call_{number}")
+        server.call("add", "call_add")
+        await server.got("conversation.item.create", 41)
+    over.set()
+    answers = [event["item"] for event in server.received if "item" in event]
+    assert [item["output"] for item in answers if item["call_id"] == "call_add"] == ["two"]
+
+
+async def test_too_many_functions_that_hang_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("duologue.client.threads._free", threading.BoundedSemaphore(1))
+    server = MemoryServer()
+    client = client_of(server)
+    over = threading.Event()
+    client.tool(name="hang")(over.wait)
+    async with client:
+        server.begin()
+        server.call("hang", "call_1")
+        server.call("hang", "call_2")
+        answer = await server.got("conversation.item.create")
+        over.set()
+    assert answer["item"]["call_id"] == "call_2"
+    assert "run in threads already" in answer["item"]["output"]
+
+
+async def test_a_program_ends_although_a_function_hangs() -> None:
+    """The event loop waits for its own threads without end."""
+    program = """
+import asyncio, threading
+from tests.client.client_doubles import MemoryServer, client_of
+
+async def main():
+    server = MemoryServer()
+    client = client_of(server)
+    client.tool(name="hang", timeout=0.01)(threading.Event().wait)
+    async with client:
+        server.begin()
+        server.call("hang")
+        await server.got("conversation.item.create")
+
+asyncio.run(main())
+"""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+    try:
+        assert await asyncio.wait_for(process.wait(), 15) == 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
 
 
 async def test_a_tool_that_asks_for_it_gets_its_call_which_the_model_does_not_see() -> None:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
+from duologue.client.threads import in_thread
 from duologue.errors import ConfigurationError
 
 __all__ = ["Key", "KeyPlace", "environment_key", "value_of"]
@@ -33,7 +34,7 @@ async def value_of(key: Key, *, timeout: float) -> str:  # noqa: ASYNC109  # its
     try:
         async with limit:
             is_async = inspect.iscoroutinefunction(key)
-            given = key() if is_async else await asyncio.to_thread(key)
+            given = key() if is_async else await in_thread(key)
             value: object = await given if inspect.isawaitable(given) else given
     except TimeoutError:
         if not limit.expired():

@@ -7,12 +7,14 @@ import contextvars
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 import msgspec
 
 from duologue.client.functions import ToolFunction, written
 from duologue.client.tasks import cancel_all
+from duologue.client.threads import in_thread
 from duologue.errors import ConfigurationError, ToolFailed
 from duologue.session.tools import ToolCall, ToolPolicy
 
@@ -183,13 +185,5 @@ async def _called(function: Callable[..., Any], *values: object, **keywords: obj
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called):
         result: object = await function(*values, **keywords)
         return result
-    result = await asyncio.to_thread(_in_thread, function, *values, **keywords)
+    result = await in_thread(partial(function, *values, **keywords))
     return await result if inspect.isawaitable(result) else result
-
-
-def _in_thread(function: Callable[..., Any], *values: object, **keywords: object) -> object:
-    try:
-        result: object = function(*values, **keywords)
-    except StopIteration as error:  # no future takes it: who waits would never hear of it
-        raise RuntimeError("it raised StopIteration") from error
-    return result

@@ -138,14 +138,14 @@ async def _left(context: AbstractAsyncContextManager[T]) -> None:
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
     """Run a loop until it is stopped."""
-    threads = concurrent.futures.ThreadPoolExecutor(thread_name_prefix="duologue tools")
+    threads = concurrent.futures.ThreadPoolExecutor(thread_name_prefix="duologue names")
     loop.set_default_executor(threads)
     try:
         loop.run_forever()
         loop.run_until_complete(_all_cancelled())
         loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
-        threads.shutdown(wait=False, cancel_futures=True)  # a tool may run on: see `ToolOptions`
+        threads.shutdown(wait=False, cancel_futures=True)  # a name may still be looked up
         loop.close()
 
 
