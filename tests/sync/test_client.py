@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from duologue import (
     Closed,
     ConfigurationError,
     ConnectionLost,
+    DuologueError,
     ErrorUpdate,
     HandshakeRefused,
     ItemCompleted,
@@ -222,6 +224,22 @@ def test_who_waits_when_another_thread_closes_hears_of_it() -> None:
         assert all(event.wait(5) for event in begun)
         list(threads.map(lambda _: client.close(), range(2)))
         assert [each.result(5) for each in waits] == ["Closed"] * 3
+
+
+def test_threads_may_connect_and_close_as_they_please() -> None:
+    with serving(LocalServer()) as server:
+        client = RealtimeClient(url=server.url)
+
+        def come_and_go(number: int) -> None:
+            for _ in range(15):
+                with contextlib.suppress(DuologueError):
+                    (client.connect if number % 2 else client.close)()
+                    client.statistics()
+
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(come_and_go, range(8)))
+        client.close()
+        assert not client.is_connected
 
 
 def test_what_takes_too_long_is_a_time_out_and_can_be_waited_for_again() -> None:

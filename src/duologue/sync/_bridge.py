@@ -32,49 +32,54 @@ class Bridge:
     """
 
     def __init__(self) -> None:
-        self._lock: Final = threading.Lock()
+        self._lock: Final = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._callbacks: concurrent.futures.Executor | None = None
 
-    def start(self) -> bool:
-        """Start the thread; return whether it was stopped."""
-        with self._lock:
-            if self._loop is not None:
-                return False
-            loop = asyncio.new_event_loop()
-            thread = threading.Thread(target=_serve, args=(loop,), name="duologue", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # the system has no thread left
-                loop.close()
-                raise
-            self._loop, self._thread = loop, thread
-            self._callbacks = concurrent.futures.ThreadPoolExecutor(1, "duologue callbacks")
-            return True
+    def start(self, coroutine: Coroutine[Any, Any, T], *, is_idle: Callable[[], bool]) -> T:
+        """Start the thread, if it is stopped, and `run`; when that fails, `stop` if it is idle.
 
-    def stop(self) -> None:
+        Args:
+            coroutine: What to run.
+            is_idle: Asked on the loop.
+        """
+        self._check_may_wait(coroutine)
+        with self._lock:  # nobody stops it before the coroutine is there
+            if self._loop is None:
+                self._start()
+            future = self._submitted(coroutine)
+        try:
+            return _waited(future)
+        except Exception:
+            self.stop(is_idle=is_idle)
+            raise
+        except BaseException:  # Ctrl-C
+            self.stop()
+            raise
+
+    def stop(self, *, is_idle: Callable[[], bool] = lambda: True) -> None:
         """Cancel what still runs, and end the thread; harmless to repeat.
 
         Who waits for a call hears `Closed`.
+
+        Args:
+            is_idle: Asked on the loop, after all that is to run there already; if it says no,
+                nothing is done.
         """
-        with self._lock:
-            loop, self._loop = self._loop, None
-            if loop is not None:
-                loop.call_soon_threadsafe(loop.stop)
-            thread, callbacks = self._thread, self._callbacks
-        if thread is not None:
-            thread.join()
-        if callbacks is not None:
-            callbacks.shutdown(wait=False)  # it may be a callback that ends all this
+        with self._lock:  # what comes meanwhile waits until all is over
+            if self._loop is None or not _waited(self._submitted(_stepping(is_idle))):
+                return
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop = None
+            if self._thread is not None:
+                self._thread.join()
+            if self._callbacks is not None:
+                self._callbacks.shutdown(wait=False)  # it may be a callback that ends all this
 
     def call(self, function: Callable[[], T]) -> T:
         """Return what a function returns on the loop; see `run`."""
-
-        async def step() -> T:
-            return function()
-
-        return self.run(step())
+        return self.run(_stepping(function))
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Return what a coroutine returns on the loop.
@@ -83,24 +88,12 @@ class Bridge:
             Closed: If the session is closed meanwhile.
             LocalProtocolError: If the loop itself would have to wait for it.
         """
+        self._check_may_wait(coroutine)
         with self._lock:
-            if threading.current_thread() is self._thread:
-                coroutine.close()
-                text = "a blocking call on the client's own loop: take a function without `async`"
-                raise LocalProtocolError(text)
-            loop = self._loop
-            future = None if loop is None else asyncio.run_coroutine_threadsafe(coroutine, loop)
-        if future is None:
-            return _stepped(coroutine)
-        try:
-            while not future.done():
-                concurrent.futures.wait((future,), WAKE_SECONDS)
-            return future.result()
-        except concurrent.futures.CancelledError:
-            raise Closed("the session was closed") from None
-        except BaseException:  # Ctrl-C: nobody waits any more
-            future.cancel()
-            raise
+            if self._loop is None:
+                return _stepped(coroutine)
+            future = self._submitted(coroutine)
+        return _waited(future)
 
     async def call_back(self, callback: Callable[[Any], object], value: object) -> None:
         """Make a call on the thread of the callbacks, from the loop."""
@@ -108,6 +101,28 @@ class Bridge:
         await asyncio.get_running_loop().run_in_executor(
             self._callbacks, lambda: variables.run(callback, value)
         )
+
+    def _start(self) -> None:
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=_serve, args=(loop,), name="duologue", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no thread left
+            loop.close()
+            raise
+        self._loop, self._thread = loop, thread
+        self._callbacks = concurrent.futures.ThreadPoolExecutor(1, "duologue callbacks")
+
+    def _check_may_wait(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            text = "a blocking call on the client's own loop: take a function without `async`"
+            raise LocalProtocolError(text)
+
+    def _submitted(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        if self._loop is None:
+            raise AssertionError("nothing can be run without a loop")
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
 
 @contextlib.contextmanager
@@ -117,9 +132,8 @@ def serving(context: AbstractAsyncContextManager[T]) -> Generator[T]:
     with serving(LocalServer()) as server, RealtimeClient(url=server.url) as client: ...
     """
     bridge = Bridge()
-    bridge.start()
     try:
-        entered = bridge.run(_entered(context))
+        entered = bridge.start(_entered(context), is_idle=lambda: True)
         try:
             yield entered
         finally:
@@ -147,6 +161,23 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     finally:
         threads.shutdown(wait=False, cancel_futures=True)  # a name may still be looked up
         loop.close()
+
+
+async def _stepping(function: Callable[[], T]) -> T:
+    return function()
+
+
+def _waited(future: concurrent.futures.Future[T]) -> T:
+    """Return what comes of a coroutine on the loop."""
+    try:
+        while not future.done():
+            concurrent.futures.wait((future,), WAKE_SECONDS)
+        return future.result()
+    except concurrent.futures.CancelledError:
+        raise Closed("the session was closed") from None
+    except BaseException:  # Ctrl-C: nobody waits any more
+        future.cancel()
+        raise
 
 
 async def _all_cancelled() -> None:

@@ -36,6 +36,20 @@ class BridgedClient(client.RealtimeClient):
     face: RealtimeClient
     """The blocking client."""
 
+    _closings: int = 0
+
+    def is_idle(self) -> bool:
+        """Tell whether there is no session, nor about to be one, nor one that is being closed."""
+        return not (self._is_connecting or self.is_connected or self._closings)
+
+    async def close(self) -> None:
+        """Close the session; see the asynchronous client."""
+        self._closings += 1
+        try:
+            await super().close()
+        finally:
+            self._closings -= 1
+
     def add_callback(self, key: Key, callback: Callback, *, is_once: bool = False) -> None:
         """Register a callback: `on` and `on_next` without their overloads."""
         self._registry.add(key, callback, is_once=is_once)

@@ -46,13 +46,7 @@ class RealtimeClient(ClientMethods):
     def connect(self) -> None:
         """Open a session, with an empty conversation. See `duologue.RealtimeClient.connect`."""
         self._client.face = self
-        was_stopped = self._bridge.start()
-        try:
-            self._bridge.run(self._client.connect())
-        except BaseException:
-            if was_stopped:
-                self._bridge.stop()
-            raise
+        self._bridge.start(self._client.connect(), is_idle=self._client.is_idle)
 
     def close(self) -> None:
         """Close the session and wait until it is gone; harmless to repeat, and from any thread."""
@@ -181,7 +175,7 @@ class RealtimeClient(ClientMethods):
         except BaseException:
             self._bridge.stop()
             raise
-        self._bridge.stop()
+        self._bridge.stop(is_idle=self._client.is_idle)  # another thread may have connected
 
 
 async def _next(updates: AsyncIterator[Update]) -> Update | None:
