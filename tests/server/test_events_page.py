@@ -12,7 +12,7 @@ from tests.server.session.conftest import Harness
 
 from duologue.protocol import beta, codec, ga
 from duologue.protocol.translate import to_beta, to_ga
-from duologue.server.session.commands import Transcribe
+from duologue.server.session.engine_work import Transcribe
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "server" / "events.md").read_text()

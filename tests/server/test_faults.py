@@ -361,7 +361,7 @@ async def test_however_much_goes_wrong_nothing_is_left_running(seed: int) -> Non
 async def test_a_line_that_is_too_slow_for_the_answer_holds_its_making_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("duologue.server.mailbox.ROOM_BYTES", 20_000)
+    monkeypatch.setattr("duologue.server.send_queue.ROOM_BYTES", 20_000)
     async with (
         LocalServer(faults=[SlowNetwork(200_000)]) as server,
         connect(server.url) as connection,

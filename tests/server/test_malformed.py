@@ -24,9 +24,9 @@ from duologue.errors import DecodeError
 from duologue.protocol import ga
 from duologue.protocol.formats import PCM16
 from duologue.server import LocalServer
-from duologue.server.session.commands import Respond, Transcribe
-from duologue.server.session.kinds import Kind
+from duologue.server.session.engine_work import Respond, Transcribe
 from duologue.server.session.session import ServerSession
+from duologue.server.session.session_type import Kind
 from duologue.server.session.usage import Tokens
 from duologue.server.wire import BetaWire, GaWire, RefusedEvent
 

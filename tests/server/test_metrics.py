@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from duologue.server import Limits, LocalServer
-from duologue.server.logs import JsonFormatter, TextFormatter
+from duologue.server.log_format import JsonFormatter, TextFormatter
 from duologue.server.metrics import Histogram, Metrics
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from duologue.protocol import codec, ga
-from duologue.server.session.commands import Command, Respond, Transcribe
+from duologue.server.session.engine_work import Command, Respond, Transcribe
 from duologue.server.session.session import ServerSession
 from duologue.session.client_session import ClientSession
 

@@ -197,7 +197,7 @@ def _tls(
 
 
 def _start_log(log_format: str, level: int) -> None:
-    from duologue.server.logs import JsonFormatter, TextFormatter  # noqa: PLC0415  # starts quicker
+    from duologue.server.log_format import JsonFormatter, TextFormatter  # noqa: PLC0415  # starts quicker
 
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())

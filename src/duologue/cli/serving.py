@@ -18,7 +18,7 @@ import click
 from platformdirs import user_state_path
 
 from duologue.server import Listener, create_app, open_engine
-from duologue.server.door import demand_key
+from duologue.server.auth import demand_key
 from duologue.server.faults import parse_fault
 from duologue.server.injection import Faults
 from duologue.server.tls import self_signed

@@ -12,12 +12,12 @@ from duologue.errors import MissingExtra
 
 if TYPE_CHECKING:
     from duologue.server.app import create_app
-    from duologue.server.embedded import LocalServer
     from duologue.server.engine.selection import open_engine
     from duologue.server.injection import Faults
     from duologue.server.limits import Limits
     from duologue.server.listening import Listener
-    from duologue.server.observed import ObservedSession
+    from duologue.server.local_server import LocalServer
+    from duologue.server.session_record import ObservedSession
     from duologue.server.tls import Certificate
 
 __all__ = [
@@ -36,8 +36,8 @@ _PLACES = {
     "Faults": "injection",
     "Limits": "limits",
     "Listener": "listening",
-    "LocalServer": "embedded",
-    "ObservedSession": "observed",
+    "LocalServer": "local_server",
+    "ObservedSession": "session_record",
     "create_app": "app",
     "open_engine": "engine.selection",
 }

@@ -12,7 +12,7 @@ from duologue.server.engine.streams import closing
 
 if TYPE_CHECKING:
     from duologue.server.engine.stages import Brain, Synthesizer
-    from duologue.server.session.commands import Respond
+    from duologue.server.session.engine_work import Respond
 
 __all__ = ["Answer", "Speech", "Words", "answer"]
 

@@ -19,22 +19,22 @@ from starlette.websockets import WebSocketDisconnect
 
 from duologue.protocol import codec, ga
 from duologue.protocol.ga.translation import TranslationSession
+from duologue.server.auth import Denied, Door, offered_subprotocols
+from duologue.server.client_secret_routes import ClientSecretDesk
 from duologue.server.client_secrets import ClientSecrets
 from duologue.server.connection import Connection
-from duologue.server.door import Denied, Door, offered_subprotocols
+from duologue.server.conversation_runner import ConversationPerformer
+from duologue.server.handshake import PATHS, Dismissed, Opening, read_opening
+from duologue.server.ids import new_id, unix_seconds
 from duologue.server.injection import Faults
-from duologue.server.interpreting import Interpreter
 from duologue.server.limits import Limits
 from duologue.server.metrics import CONTENT_TYPE, Metrics
-from duologue.server.opening import PATHS, Dismissed, Opening, read_opening
-from duologue.server.performing import ConversationPerformer
-from duologue.server.rest import ClientSecretDesk
 from duologue.server.session.kept_audio import KeptAudio
-from duologue.server.session.kinds import Kind, kind_of
 from duologue.server.session.session import ServerSession
+from duologue.server.session.session_type import Kind, kind_of
 from duologue.server.session.translation import DEFAULT_TRANSLATOR, TranslationServerSession
-from duologue.server.stamps import new_id, unix_seconds
-from duologue.server.watch import SessionWatch
+from duologue.server.telemetry import SessionWatch
+from duologue.server.translation_runner import Interpreter
 from duologue.server.wire import BetaWire, GaWire, TranslationWire
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from duologue.protocol.codec import Dialect
     from duologue.server.client_secrets import BoundSession
     from duologue.server.connection import Observer
-    from duologue.server.disturbance import Disturbance
     from duologue.server.engine.stages import Engine
+    from duologue.server.fault_injection import Disturbance
 
 __all__ = ["create_app"]
 

@@ -19,16 +19,16 @@ from starlette.websockets import WebSocketDisconnect
 from duologue.errors import DecodeError
 from duologue.protocol import ga
 from duologue.protocol.ga import translation
-from duologue.server.mailbox import Mailbox
 from duologue.server.pacing import Pace
-from duologue.server.session.refusal import Refusal
+from duologue.server.send_queue import Mailbox
+from duologue.server.session.validation import Refusal
 from duologue.server.wire import RefusedEvent
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
     from duologue.protocol.model import Event, UnsetType
-    from duologue.server.disturbance import Disturbance
+    from duologue.server.fault_injection import Disturbance
     from duologue.server.faults import SendError
     from duologue.server.limits import Limits
     from duologue.server.wire import Wire

@@ -9,8 +9,8 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from duologue.server.disturbance import Disturbance
-from duologue.server.door import Denied
+from duologue.server.auth import Denied
+from duologue.server.fault_injection import Disturbance
 from duologue.server.faults.kinds import RefuseHandshake
 from duologue.server.faults.plan import Handshakes, Plan
 

@@ -11,7 +11,7 @@ from duologue.protocol import beta, codec, ga
 from duologue.protocol.model import UNSET, replace
 from duologue.protocol.translate import to_beta, to_ga
 from duologue.protocol.validate import validate
-from duologue.server.session.refusal import Refusal
+from duologue.server.session.validation import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

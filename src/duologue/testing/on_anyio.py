@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from duologue.client.client import RealtimeClient
-    from duologue.server.embedded import LocalServer
+    from duologue.server.local_server import LocalServer
 
 __all__: list[str] = []
 

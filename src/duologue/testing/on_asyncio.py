@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pytest
 
     from duologue.client.client import RealtimeClient
-    from duologue.server.embedded import LocalServer
+    from duologue.server.local_server import LocalServer
 
 __all__: list[str] = []
 

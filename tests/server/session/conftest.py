@@ -10,11 +10,11 @@ import pytest
 
 from duologue.protocol import codec, ga
 from duologue.protocol.formats import PCM16
-from duologue.server.session.commands import Command
-from duologue.server.session.hearing import JudgeWords, Score
+from duologue.server.session.audio_input import JudgeWords, Score
+from duologue.server.session.engine_work import Command
 from duologue.server.session.kept_audio import KeptAudio
-from duologue.server.session.kinds import Kind
 from duologue.server.session.session import ServerSession
+from duologue.server.session.session_type import Kind
 
 
 def loud(frame: bytes) -> float:

@@ -15,7 +15,7 @@ from duologue.audio.streams import encoder
 from duologue.protocol import ga
 from duologue.protocol.formats import G711_ALAW, G711_ULAW, PCM16, Format
 from duologue.server.engine.scripted import EnergyVad
-from duologue.server.session.commands import Respond, Transcribe
+from duologue.server.session.engine_work import Respond, Transcribe
 from duologue.server.session.usage import NO_TOKENS
 
 FORMATS = pytest.mark.parametrize("format_", [G711_ULAW, G711_ALAW], ids=["ulaw", "alaw"])

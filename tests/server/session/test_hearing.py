@@ -12,8 +12,8 @@ from tests.server.session.conftest import Harness, loud
 from duologue.protocol import ga
 from duologue.protocol.formats import PCM16
 from duologue.server.engine.scripted import EnergyVad
-from duologue.server.session.commands import Cancel, Respond, Transcribe
-from duologue.server.session.hearing import FRAME_MS
+from duologue.server.session.audio_input import FRAME_MS
+from duologue.server.session.engine_work import Cancel, Respond, Transcribe
 from duologue.server.session.usage import Tokens
 
 AUDIO = Path(__file__).parents[2] / "data" / "audio"

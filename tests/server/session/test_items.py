@@ -10,7 +10,7 @@ from tests.server.session.conftest import Harness
 
 from duologue.protocol import ga
 from duologue.server.session import conversation
-from duologue.server.session.commands import Respond, Transcribe
+from duologue.server.session.engine_work import Respond, Transcribe
 from duologue.server.session.kept_audio import KeptAudio
 from duologue.server.session.usage import NO_TOKENS
 

@@ -6,7 +6,7 @@ import pytest
 from tests.server.session.conftest import Harness
 
 from duologue.protocol import ga
-from duologue.server.session.commands import Respond, Warn
+from duologue.server.session.engine_work import Respond, Warn
 
 SESSION = {"type": "session.update"}
 RESPONSE = {"type": "response.create"}

@@ -13,7 +13,7 @@ from tests.server.session.conftest import Harness
 
 from duologue.protocol import ga
 from duologue.protocol.formats import PCM16
-from duologue.server.session.commands import Cancel, Respond, Transcribe
+from duologue.server.session.engine_work import Cancel, Respond, Transcribe
 from duologue.server.session.usage import Tokens
 from duologue.server.wire import BetaWire, GaWire
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from duologue.protocol import ga
-from duologue.server.session.commands import Respond
+from duologue.server.session.engine_work import Respond
 from duologue.server.session.rate_limits import REQUESTS_PER_MINUTE, TOKENS_PER_MINUTE
 from duologue.server.session.usage import Tokens
 

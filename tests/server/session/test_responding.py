@@ -11,8 +11,8 @@ from tests.server.session.conftest import Harness
 
 from duologue.protocol import codec, ga
 from duologue.protocol.formats import PCM16
-from duologue.server.session.commands import Cancel, Respond, Transcribe
-from duologue.server.session.early import MAX_WAITING
+from duologue.server.session.deferred import MAX_WAITING
+from duologue.server.session.engine_work import Cancel, Respond, Transcribe
 from duologue.server.session.usage import Tokens
 
 ALOUD = {"output_modalities": ["audio"]}

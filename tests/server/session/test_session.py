@@ -9,7 +9,7 @@ from tests.server.session.conftest import Harness
 
 from duologue.protocol import codec, ga
 from duologue.protocol.formats import PCM16
-from duologue.server.session.commands import Cancel, Respond, Transcribe
+from duologue.server.session.engine_work import Cancel, Respond, Transcribe
 from duologue.server.session.usage import Tokens
 
 SPOKEN_REPLY = [
@@ -523,7 +523,9 @@ def test_a_conversation_holds_so_many_bytes_and_takes_more_when_some_are_deleted
 def test_speech_that_a_slow_engine_cannot_follow_is_refused(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("duologue.server.session.transcripts.MAX_WAITING_BYTES", PCM16.bytes(1000))
+    monkeypatch.setattr(
+        "duologue.server.session.transcription.MAX_WAITING_BYTES", PCM16.bytes(1000)
+    )
     harness.configure(audio={"input": {"turn_detection": None}})
     harness.say(900)
     harness.send({"type": "input_audio_buffer.commit"})

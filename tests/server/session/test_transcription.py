@@ -9,8 +9,8 @@ import pytest
 from tests.server.session.conftest import Harness
 
 from duologue.protocol import codec, ga
-from duologue.server.session.commands import Respond, Transcribe, Warm
-from duologue.server.session.kinds import Kind
+from duologue.server.session.engine_work import Respond, Transcribe, Warm
+from duologue.server.session.session_type import Kind
 
 WORDS = {"audio": {"input": {"transcription": {"model": "whisper-1"}}}}
 TURN = [

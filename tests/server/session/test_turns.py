@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duologue.protocol import ga
-from duologue.server.session.hearing import Hearing
-from duologue.server.session.turns import (
+from duologue.server.session.audio_input import Hearing
+from duologue.server.session.turn_detection import (
     SpeechPaused,
     SpeechResumed,
     SpeechStarted,

@@ -1,7 +1,7 @@
 """Faults to inject into sessions: what may go wrong, when, and how it is written on a command line.
 
 Everything here is pure: `plan` decides from an event's type, counters, dice and `now`; `line` says
-when what is on a connection arrives. The edge (`server/disturbance.py`) carries it out.
+when what is on a connection arrives. The edge (`server/fault_injection.py`) carries it out.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from duologue.errors import MissingExtra
 from duologue.protocol import ga
 from duologue.protocol.formats import G711_ALAW, G711_ULAW, PCM16, Format
 from duologue.protocol.model import UNSET, UnsetType
-from duologue.server.session.refusal import Refusal
+from duologue.server.session.validation import Refusal
 
 __all__ = ["check_format", "format_of", "input_of", "output_of"]
 

@@ -20,7 +20,7 @@ from duologue.protocol.ga import (
 )
 from duologue.protocol.model import UNSET, Model
 from duologue.server.session.audio_formats import check_format, input_of, output_of
-from duologue.server.session.refusal import Refusal
+from duologue.server.session.validation import Refusal
 
 __all__ = [
     "DEFAULT_INSTRUCTIONS",

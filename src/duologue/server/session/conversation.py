@@ -18,7 +18,7 @@ from duologue.protocol.ga import (
     OutputText,
 )
 from duologue.protocol.model import replace
-from duologue.server.session.refusal import Refusal
+from duologue.server.session.validation import Refusal
 
 if TYPE_CHECKING:
     from duologue.server.session.kept_audio import KeptAudio

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from duologue.protocol.formats import PCM16
-from duologue.server.session.refusal import Refusal
+from duologue.server.session.validation import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

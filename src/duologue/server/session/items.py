@@ -11,7 +11,7 @@ from pybase64 import b64decode, b64encode
 from duologue.audio.streams import decoder, encoder
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, Unknown, replace
-from duologue.server.session.refusal import Refusal
+from duologue.server.session.validation import Refusal
 
 if TYPE_CHECKING:
     from duologue.protocol.formats import Format

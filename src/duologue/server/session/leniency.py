@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, replace
-from duologue.server.session.commands import Command, Warn
+from duologue.server.session.engine_work import Command, Warn
 
 __all__ = ["Leniency"]
 

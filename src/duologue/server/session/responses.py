@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from duologue.protocol import ga
-from duologue.server.session.commands import Cancel, Command, Respond
-from duologue.server.session.plan import plan_response
-from duologue.server.session.refusal import Refusal
+from duologue.server.session.engine_work import Cancel, Command, Respond
+from duologue.server.session.response_config import plan_response
+from duologue.server.session.response_writer import ResponseWriter
 from duologue.server.session.usage import NO_TOKENS, Meter, Tokens
-from duologue.server.session.writing import ResponseWriter
+from duologue.server.session.validation import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,33 +17,33 @@ from typing import Any, ClassVar, Final
 from duologue.errors import DecodeError
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnsetType
-from duologue.server.session.commands import Command, Warm, Warn
+from duologue.server.session.audio_input import Hearing, JudgeWords, Score
 from duologue.server.session.config import updated_session
 from duologue.server.session.conversation import Conversation
-from duologue.server.session.early import EarlyOutputs
-from duologue.server.session.hearing import Hearing, JudgeWords, Score
-from duologue.server.session.idle import IdleTimer
+from duologue.server.session.deferred import EarlyOutputs
+from duologue.server.session.engine_work import Command, Warm, Warn
+from duologue.server.session.idle_timeout import IdleTimer
+from duologue.server.session.item_events import Placing
 from duologue.server.session.kept_audio import KeptAudio
-from duologue.server.session.kinds import (
+from duologue.server.session.leniency import Leniency
+from duologue.server.session.mcp import mcp_labels, unlisted
+from duologue.server.session.rate_limits import RateLimits
+from duologue.server.session.responses import Responses
+from duologue.server.session.session_type import (
     Kind,
     asked_change,
     first_session,
     refuse_responses,
     shown_session,
 )
-from duologue.server.session.leniency import Leniency
-from duologue.server.session.mcp import mcp_labels, unlisted
-from duologue.server.session.placing import Placing
-from duologue.server.session.rate_limits import RateLimits
-from duologue.server.session.refusal import Refusal, audio_fault, checked
-from duologue.server.session.responses import Responses
-from duologue.server.session.transcripts import Transcripts
-from duologue.server.session.turns import (
+from duologue.server.session.transcription import Transcripts
+from duologue.server.session.turn_detection import (
     SpeechPaused,
     SpeechResumed,
     SpeechStarted,
     SpeechStopped,
 )
+from duologue.server.session.validation import Refusal, audio_fault, checked
 
 __all__ = ["ServerSession"]
 

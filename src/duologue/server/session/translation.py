@@ -36,10 +36,10 @@ from duologue.protocol.ga.translation import (
     TranslationTranscription,
 )
 from duologue.protocol.model import UNSET, UnsetType, audio_field, replace
+from duologue.server.session.audio_input import Hearing, Score
 from duologue.server.session.config import merge
-from duologue.server.session.hearing import Hearing, Score
-from duologue.server.session.refusal import Refusal, audio_fault, checked_translation
-from duologue.server.session.turns import SpeechStarted, SpeechStopped
+from duologue.server.session.turn_detection import SpeechStarted, SpeechStopped
+from duologue.server.session.validation import Refusal, audio_fault, checked_translation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

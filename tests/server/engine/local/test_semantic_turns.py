@@ -8,7 +8,7 @@ import pytest
 from tests.server.session.conftest import Harness
 
 from duologue.protocol import ga
-from duologue.server.session.commands import Transcribe
+from duologue.server.session.engine_work import Transcribe
 
 if TYPE_CHECKING:
     from tests.server.engine.local.conftest import Speech

@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from duologue.server.door import Denied
+from duologue.server.auth import Denied
 from duologue.server.session.config import DEFAULT_MODEL
-from duologue.server.session.kinds import Kind
+from duologue.server.session.session_type import Kind
 from duologue.server.session.translation import DEFAULT_TRANSLATOR
 
 if TYPE_CHECKING:

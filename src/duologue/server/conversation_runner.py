@@ -10,14 +10,14 @@ from duologue.errors import EngineFailed
 from duologue.server.answering import Speech, Words, answer
 from duologue.server.engine.stages import BrainRequest, Call, TokenCount
 from duologue.server.engine.streams import closing
-from duologue.server.session.commands import Cancel, Respond, Transcribe, Warm, Warn
+from duologue.server.session.engine_work import Cancel, Respond, Transcribe, Warm, Warn
 from duologue.server.session.usage import Tokens
 
 if TYPE_CHECKING:
     from duologue.protocol import ga
     from duologue.server.connection import Connection
     from duologue.server.engine.stages import Stages
-    from duologue.server.session.commands import Command
+    from duologue.server.session.engine_work import Command
     from duologue.server.session.session import ServerSession
 
 __all__ = ["ConversationPerformer"]

@@ -15,7 +15,7 @@ from typing import Final
 
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET
-from duologue.server.session.refusal import Refusal
+from duologue.server.session.validation import Refusal
 
 __all__ = ["EarlyOutputs"]
 

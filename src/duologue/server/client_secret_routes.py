@@ -26,17 +26,17 @@ from duologue.protocol.ga import rest, translation
 from duologue.protocol.model import UNSET, Model, UnsetType
 from duologue.protocol.translate import to_beta, to_ga
 from duologue.protocol.validate import read_body
-from duologue.server.door import Denied
+from duologue.server.auth import Denied
+from duologue.server.ids import new_id, unix_seconds
 from duologue.server.session.config import DEFAULT_MODEL, opened_session
-from duologue.server.session.refusal import Refusal
-from duologue.server.stamps import new_id, unix_seconds
+from duologue.server.session.validation import Refusal
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from duologue.protocol.codec import Dialect
+    from duologue.server.auth import Door
     from duologue.server.client_secrets import BoundSession, ClientSecrets
-    from duologue.server.door import Door
     from duologue.server.limits import Limits
 
 __all__ = ["ClientSecretDesk"]

@@ -15,7 +15,7 @@ from duologue.protocol.model import UNSET
 from duologue.server.faults.kinds import Act, Close, Expire, SendError, Stall
 from duologue.server.faults.line import Line
 from duologue.server.faults.target import target
-from duologue.server.mailbox import Mailbox
+from duologue.server.send_queue import Mailbox
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Sequence

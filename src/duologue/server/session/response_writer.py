@@ -20,7 +20,7 @@ from duologue.server.session.conversation import Conversation, StoredItem
 from duologue.server.session.usage import NOTHING_READ, Output, Tokens, usage_of
 
 if TYPE_CHECKING:
-    from duologue.server.session.plan import ResponsePlan
+    from duologue.server.session.response_config import ResponsePlan
 
 __all__ = ["ResponseWriter"]
 

@@ -13,7 +13,7 @@ from duologue.protocol.ga.translation import TranslationSession
 from duologue.protocol.model import UNSET, replace
 from duologue.server.session.audio_formats import input_of
 from duologue.server.session.config import DEFAULT_MODEL, merge, opened_session
-from duologue.server.session.refusal import Refusal
+from duologue.server.session.validation import Refusal
 
 __all__ = ["Kind", "asked_change", "first_session", "kind_of", "refuse_responses", "shown_session"]
 

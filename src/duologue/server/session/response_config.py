@@ -10,7 +10,7 @@ from duologue.protocol.model import UNSET, UnsetType, replace
 from duologue.server.session.audio_formats import check_format, format_of, input_of, output_of
 from duologue.server.session.conversation import StoredItem
 from duologue.server.session.items import prepared
-from duologue.server.session.refusal import Refusal
+from duologue.server.session.validation import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from duologue.server.door import Denied
-from duologue.server.opening import Dismissed, Opening, read_opening
-from duologue.server.session.kinds import Kind
+from duologue.server.auth import Denied
+from duologue.server.handshake import Dismissed, Opening, read_opening
+from duologue.server.session.session_type import Kind
 
 if TYPE_CHECKING:
     from duologue.protocol.codec import Dialect

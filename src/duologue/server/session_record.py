@@ -18,7 +18,7 @@ from duologue.server.faults import Close
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from duologue.server.disturbance import Disturbance
+    from duologue.server.fault_injection import Disturbance
     from duologue.server.faults import Fault
     from duologue.server.faults.plan import Injection
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 from duologue.protocol import ga
 from duologue.protocol.formats import PCM16
 from duologue.protocol.model import UNSET
-from duologue.server.session.commands import Cancel, Command, Transcribe
 from duologue.server.session.conversation import set_transcript
-from duologue.server.session.refusal import Refusal
+from duologue.server.session.engine_work import Cancel, Command, Transcribe
+from duologue.server.session.validation import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ from duologue.server.session.items import prepared, with_audio
 
 if TYPE_CHECKING:
     from duologue.server.session.conversation import Conversation
-    from duologue.server.session.transcripts import Transcripts
+    from duologue.server.session.transcription import Transcripts
 
 __all__ = ["Placing"]
 

@@ -11,8 +11,14 @@ from duologue.protocol import ga
 from duologue.protocol.formats import PCM16
 from duologue.server.session.audio_formats import format_of, input_of
 from duologue.server.session.input_audio import MIN_COMMIT_MS, InputBuffer
-from duologue.server.session.refusal import Refusal
-from duologue.server.session.turns import WORDLESS, SpeechStopped, TurnChange, TurnFinder, rule_of
+from duologue.server.session.turn_detection import (
+    WORDLESS,
+    SpeechStopped,
+    TurnChange,
+    TurnFinder,
+    rule_of,
+)
+from duologue.server.session.validation import Refusal
 
 __all__ = ["FRAME_MS", "Hearing", "JudgeWords", "Score", "Silence"]
 
