@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from duologue.server.auth import Denied
-from duologue.server.handshake import Dismissed, Opening, read_opening
-from duologue.server.session.session_type import Kind
+from duologue.server.auth import HttpRejection
+from duologue.server.handshake import SessionRejected, SessionRequest, read_session_request
+from duologue.server.session.session_type import SessionType
 
 if TYPE_CHECKING:
     from duologue.protocol.codec import Dialect
@@ -22,16 +22,18 @@ def opened(
     headers: dict[str, str] | None = None,
     offers: list[str] | None = None,
     dialect: Dialect | None = None,
-    bound: Kind | None = None,
+    bound: SessionType | None = None,
     **query: str,
-) -> Opening:
+) -> SessionRequest:
     query = {name.replace("api_version", "api-version"): value for name, value in query.items()}
-    return read_opening(path, query, headers or {}, offers or [], dialect=dialect, bound=bound)
+    return read_session_request(
+        path, query, headers or {}, offers or [], dialect=dialect, bound=bound
+    )
 
 
 @pytest.mark.parametrize("path", ["/v1/realtime", "/openai/v1/realtime"])
 def test_a_client_that_says_no_more_holds_a_conversation_in_ga(path: str) -> None:
-    assert opened(path) == Opening(Kind.CONVERSATION, "ga", "gpt-realtime")
+    assert opened(path) == SessionRequest(SessionType.CONVERSATION, "ga", "gpt-realtime")
     assert opened(path, model="gpt-realtime-2").model == "gpt-realtime-2"
 
 
@@ -44,7 +46,7 @@ def test_the_header_the_subprotocol_and_the_path_each_mean_beta() -> None:
 
 def test_dated_previews_of_azure_are_beta_and_name_a_deployment() -> None:
     azure = opened("/openai/realtime", api_version="2025-04-01-preview", deployment="mine")
-    assert azure == Opening(Kind.CONVERSATION, "beta", "mine")
+    assert azure == SessionRequest(SessionType.CONVERSATION, "beta", "mine")
     assert opened("/openai/realtime", deployment="mine").dialect == "beta"
 
 
@@ -60,46 +62,52 @@ def test_the_flag_overrules_what_the_client_shows() -> None:
 @pytest.mark.parametrize("headers", [{}, BETA_HEADER])
 def test_the_intent_asks_for_transcription(headers: dict[str, str]) -> None:
     asked = opened(headers=headers, intent="transcription")
-    assert (asked.kind, asked.model) == (Kind.TRANSCRIPTION, None)
+    assert (asked.kind, asked.model) == (SessionType.TRANSCRIPTION, None)
     assert opened(headers=headers, intent="transcription", model="") == asked
 
 
 def test_a_deployment_is_the_model_that_transcribes() -> None:
     asked = opened("/openai/realtime", intent="transcription", deployment="my-whisper")
-    assert asked == Opening(Kind.TRANSCRIPTION, "beta", "my-whisper")
+    assert asked == SessionRequest(SessionType.TRANSCRIPTION, "beta", "my-whisper")
 
 
 def test_in_ga_a_model_in_the_url_makes_a_conversation_whatever_the_intent() -> None:
-    assert opened(intent="transcription", model="gpt-realtime").kind is Kind.CONVERSATION
+    assert opened(intent="transcription", model="gpt-realtime").kind is SessionType.CONVERSATION
 
 
 def test_in_beta_a_model_in_the_url_of_a_transcription_is_refused() -> None:
-    with pytest.raises(Dismissed) as dismissed:
+    with pytest.raises(SessionRejected) as dismissed:
         opened(headers=BETA_HEADER, intent="transcription", model="whisper-1")
     assert dismissed.value.code == "invalid_model"
 
 
 def test_translation_has_a_path_of_its_own_and_speaks_ga_alone() -> None:
     asked = opened("/v1/realtime/translations", headers=BETA_HEADER, dialect="beta")
-    assert asked == Opening(Kind.TRANSLATION, "ga", "gpt-realtime-translate")
+    assert asked == SessionRequest(SessionType.TRANSLATION, "ga", "gpt-realtime-translate")
 
 
 def test_there_are_no_calls_to_join() -> None:
-    with pytest.raises(Denied) as denied:
+    with pytest.raises(HttpRejection) as denied:
         opened(call_id="rtc_1")
     assert (denied.value.status, denied.value.code) == (404, "call_id_not_found")
 
 
 def test_a_client_secret_says_what_its_session_is_for() -> None:
-    assert opened(bound=Kind.TRANSCRIPTION).kind is Kind.TRANSCRIPTION
-    assert opened(bound=Kind.CONVERSATION, intent="transcription").kind is Kind.CONVERSATION
+    assert opened(bound=SessionType.TRANSCRIPTION).kind is SessionType.TRANSCRIPTION
+    assert (
+        opened(bound=SessionType.CONVERSATION, intent="transcription").kind
+        is SessionType.CONVERSATION
+    )
 
 
 @pytest.mark.parametrize(
     ("path", "bound"),
-    [("/v1/realtime", Kind.TRANSLATION), ("/v1/realtime/translations", Kind.CONVERSATION)],
+    [
+        ("/v1/realtime", SessionType.TRANSLATION),
+        ("/v1/realtime/translations", SessionType.CONVERSATION),
+    ],
 )
-def test_a_client_secret_of_another_path_opens_nothing(path: str, bound: Kind) -> None:
-    with pytest.raises(Denied) as denied:
+def test_a_client_secret_of_another_path_opens_nothing(path: str, bound: SessionType) -> None:
+    with pytest.raises(HttpRejection) as denied:
         opened(path, bound=bound)
     assert (denied.value.status, denied.value.code) == (403, "invalid_client_secret")

@@ -26,7 +26,7 @@ from duologue.protocol.formats import PCM16
 from duologue.server import LocalServer
 from duologue.server.session.engine_work import Respond, Transcribe
 from duologue.server.session.session import ServerSession
-from duologue.server.session.session_type import Kind
+from duologue.server.session.session_type import SessionType
 from duologue.server.session.usage import Tokens
 from duologue.server.wire import BetaWire, GaWire, RefusedEvent
 
@@ -86,7 +86,7 @@ class Wired:
     def __init__(self, example: Example) -> None:
         counts: defaultdict[str, Iterator[int]] = defaultdict(lambda: itertools.count(1))
         is_transcription = "transcription" in example.id
-        self._kind = Kind.TRANSCRIPTION if is_transcription else Kind.CONVERSATION
+        self._kind = SessionType.TRANSCRIPTION if is_transcription else SessionType.CONVERSATION
         self.wire = BetaWire() if example.dialect == "beta" else GaWire()
         self.session = ServerSession(
             model=None if is_transcription else "gpt-realtime",
@@ -147,7 +147,7 @@ class Wired:
         self.settle()
         self.session.receive(ga.InputAudioBufferAppendEvent.of(bytes(PCM16.bytes(200))))
         heard = {event["type"] for event in self.send({"type": "input_audio_buffer.commit"})}
-        if self._kind is Kind.TRANSCRIPTION:
+        if self._kind is SessionType.TRANSCRIPTION:
             return "input_audio_buffer.committed" in heard
         self.send({"type": "response.create"})
         told = {event["type"] for event in self.settle()}

@@ -18,7 +18,7 @@ import click
 from platformdirs import user_state_path
 
 from duologue.server import Listener, create_app, open_engine
-from duologue.server.auth import demand_key
+from duologue.server.auth import require_key
 from duologue.server.faults import parse_fault
 from duologue.server.injection import Faults
 from duologue.server.tls import self_signed
@@ -69,7 +69,7 @@ async def serve_until_stopped(plan: Plan) -> None:
         ConfigurationError: If something that was asked for cannot be.
     """
     faults = Faults(map(parse_fault, plan.faults), seed=plan.seed)
-    demand_key(plan.host, plan.api_key)
+    require_key(plan.host, plan.api_key)
     began = time.monotonic()
     async with AsyncExitStack() as stack:
         # A taken port is told before models are loaded.

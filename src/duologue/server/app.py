@@ -19,22 +19,22 @@ from starlette.websockets import WebSocketDisconnect
 
 from duologue.protocol import codec, ga
 from duologue.protocol.ga.translation import TranslationSession
-from duologue.server.auth import Denied, Door, offered_subprotocols
-from duologue.server.client_secret_routes import ClientSecretDesk
+from duologue.server.auth import AccessPolicy, HttpRejection, offered_subprotocols
+from duologue.server.client_secret_routes import ClientSecretRoutes
 from duologue.server.client_secrets import ClientSecrets
 from duologue.server.connection import Connection
-from duologue.server.conversation_runner import ConversationPerformer
-from duologue.server.handshake import PATHS, Dismissed, Opening, read_opening
+from duologue.server.conversation_runner import ConversationRunner
+from duologue.server.handshake import PATHS, SessionRejected, SessionRequest, read_session_request
 from duologue.server.ids import new_id, unix_seconds
 from duologue.server.injection import Faults
 from duologue.server.limits import Limits
 from duologue.server.metrics import CONTENT_TYPE, Metrics
-from duologue.server.session.kept_audio import KeptAudio
+from duologue.server.session.kept_audio import AudioStore
 from duologue.server.session.session import ServerSession
-from duologue.server.session.session_type import Kind, kind_of
+from duologue.server.session.session_type import SessionType, session_type_of
 from duologue.server.session.translation import DEFAULT_TRANSLATOR, TranslationServerSession
-from duologue.server.telemetry import SessionWatch
-from duologue.server.translation_runner import Interpreter
+from duologue.server.telemetry import SessionTelemetry
+from duologue.server.translation_runner import TranslationRunner
 from duologue.server.wire import BetaWire, GaWire, TranslationWire
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from duologue.server.client_secrets import BoundSession
     from duologue.server.connection import Observer
     from duologue.server.engine.stages import Engine
-    from duologue.server.fault_injection import Disturbance
+    from duologue.server.fault_injection import FaultInjector
 
 __all__ = ["create_app"]
 
@@ -73,7 +73,7 @@ def create_app(
     refuses_beta: bool = False,
     strict: bool = False,
     faults: Faults | None = None,
-    open_observer: Callable[[Disturbance], Observer] | None = None,
+    open_observer: Callable[[FaultInjector], Observer] | None = None,
 ) -> Starlette:
     """Return the application that serves the Realtime protocol.
 
@@ -92,8 +92,8 @@ def create_app(
     """
     limits = limits or Limits()
     secrets = ClientSecrets()
-    door = Door(api_key, limits, secrets)
-    house = _House(
+    door = AccessPolicy(api_key, limits, secrets)
+    house = RealtimeEndpoint(
         engine,
         door,
         limits,
@@ -108,25 +108,25 @@ def create_app(
         routes=[
             *sockets,
             WebSocketRoute("/{path:path}", _refuse_path),
-            *ClientSecretDesk(door, secrets, limits).routes(),
+            *ClientSecretRoutes(door, secrets, limits).routes(),
             Route("/healthz", house.health),
             Route("/metrics", house.metrics),
         ],
         middleware=[_LETS_LOCAL_PAGES_READ],
-        exception_handlers={Denied: _answer_denied, HTTPException: _answer_http},
+        exception_handlers={HttpRejection: _answer_denied, HTTPException: _answer_http},
     )
 
 
-class _House:
+class RealtimeEndpoint:
     """Answers at each path."""
 
     def __init__(
         self,
         engine: Engine,
-        door: Door,
+        door: AccessPolicy,
         limits: Limits,
         faults: Faults,
-        open_observer: Callable[[Disturbance], Observer] | None,
+        open_observer: Callable[[FaultInjector], Observer] | None,
         *,
         dialect: Dialect | None,
         refuses_beta: bool,
@@ -139,7 +139,7 @@ class _House:
         self._open_observer = open_observer
         self._dialect: Dialect | None = dialect
         self._refuses_beta = refuses_beta
-        self._kept_audio = KeptAudio()
+        self._kept_audio = AudioStore()
         self._metrics = Metrics()
         self._strict = strict
 
@@ -161,7 +161,7 @@ class _House:
             bound = self._door.admit(socket, time.monotonic())
             with self._door.seat(), self._faults.disturbing() as disturbance:
                 await self._let_in(path, socket, bound, disturbance)
-        except Denied as denied:
+        except HttpRejection as denied:
             self._metrics.refusals[str(denied.status)] += 1
             logger.info(
                 "client refused",
@@ -170,12 +170,12 @@ class _House:
             await socket.send_denial_response(denied.response())
 
     async def _let_in(
-        self, path: str, socket: WebSocket, bound: BoundSession | None, disturbance: Disturbance
+        self, path: str, socket: WebSocket, bound: BoundSession | None, disturbance: FaultInjector
     ) -> None:
         offered = offered_subprotocols(socket)
         try:
             asked = self._read(path, socket, offered, bound)
-        except Dismissed as dismissed:
+        except SessionRejected as dismissed:
             await _accept(socket, offered)
             await _dismiss(socket, dismissed)
         else:
@@ -184,34 +184,34 @@ class _House:
 
     def _read(
         self, path: str, socket: WebSocket, offered: list[str], bound: BoundSession | None
-    ) -> Opening:
-        asked = read_opening(
+    ) -> SessionRequest:
+        asked = read_session_request(
             path,
             socket.query_params,
             socket.headers,
             offered,
             dialect=self._dialect,
-            bound=None if bound is None else kind_of(bound),
+            bound=None if bound is None else session_type_of(bound),
         )
         if asked.dialect == "beta" and self._refuses_beta:
             message = "The Realtime Beta API is no longer supported. Drop the beta header."
-            raise Dismissed("beta_api_shape_disabled", message)
+            raise SessionRejected("beta_api_shape_disabled", message)
         return asked
 
     async def _serve(
         self,
         socket: WebSocket,
-        asked: Opening,
+        asked: SessionRequest,
         bound: BoundSession | None,
-        disturbance: Disturbance,
+        disturbance: FaultInjector,
     ) -> None:
-        watch = SessionWatch(
+        watch = SessionTelemetry(
             self._metrics, time.monotonic, dialect=asked.dialect, client=_address(socket)
         )
         code = 1011
         try:
-            visit = _Visit(socket, asked, disturbance, self._observers(watch, disturbance))
-            if isinstance(bound, TranslationSession) or asked.kind is Kind.TRANSLATION:
+            visit = AcceptedClient(socket, asked, disturbance, self._observers(watch, disturbance))
+            if isinstance(bound, TranslationSession) or asked.kind is SessionType.TRANSLATION:
                 code = await self._interpret(visit, bound)
             else:
                 code = await self._converse(visit, bound)
@@ -221,12 +221,12 @@ class _House:
         finally:
             watch.closed(code)
 
-    def _observers(self, watch: SessionWatch, disturbance: Disturbance) -> list[Observer]:
+    def _observers(self, watch: SessionTelemetry, disturbance: FaultInjector) -> list[Observer]:
         opened = () if self._open_observer is None else (self._open_observer(disturbance),)
         return [watch.observe, *opened]
 
     async def _converse(
-        self, visit: _Visit, bound: ga.RealtimeSession | ga.TranscriptionSession | None
+        self, visit: AcceptedClient, bound: ga.RealtimeSession | ga.TranscriptionSession | None
     ) -> int:
         """Hold a conversation or transcribe, and return the code of the connection's close."""
         stages = self._engine.session()
@@ -238,7 +238,7 @@ class _House:
             expires_at=unix_seconds() + int(self._limits.session_seconds),
             judge_words=None if stages.turn_detector is None else stages.turn_detector.score,
             transcribes_early=self._engine.transcribes_early,
-            kept_audio=self._kept_audio,
+            audio_store=self._kept_audio,
             asked=bound,
             strict=self._strict,
         )
@@ -251,11 +251,11 @@ class _House:
             observers=visit.observers,
         )
         try:
-            return await connection.run(ConversationPerformer(session, stages, connection))
+            return await connection.run(ConversationRunner(session, stages, connection))
         finally:
             session.conversation.close()
 
-    async def _interpret(self, visit: _Visit, bound: BoundSession | None) -> int:
+    async def _interpret(self, visit: AcceptedClient, bound: BoundSession | None) -> int:
         """Translate, and return the code of the connection's close."""
         stages = self._engine.session()
         session = TranslationServerSession(
@@ -273,16 +273,16 @@ class _House:
             limits=self._limits,
             observers=visit.observers,
         )
-        return await connection.run(Interpreter(session, stages, connection))
+        return await connection.run(TranslationRunner(session, stages, connection))
 
 
 @dataclass(frozen=True, slots=True)
-class _Visit:
+class AcceptedClient:
     """A client that was let in."""
 
     socket: WebSocket
-    asked: Opening
-    disturbance: Disturbance
+    asked: SessionRequest
+    disturbance: FaultInjector
     observers: Sequence[Observer]
 
 
@@ -296,7 +296,7 @@ async def _close_after_fault(socket: WebSocket) -> None:
 
 
 async def _answer_denied(_request: Request, denied: Exception) -> Response:
-    assert isinstance(denied, Denied), "registered for no other"  # noqa: S101  # narrows
+    assert isinstance(denied, HttpRejection), "registered for no other"  # noqa: S101  # narrows
     return denied.response()
 
 
@@ -306,13 +306,13 @@ async def _answer_http(_request: Request, error: Exception) -> Response:
     told = f"{error.detail}."
     if error.status_code == 404:
         told = _NOTHING_HERE
-    response = Denied(error.status_code, None, told).response()
+    response = HttpRejection(error.status_code, None, told).response()
     response.headers.update(error.headers or {})
     return response
 
 
 async def _refuse_path(socket: WebSocket) -> None:
-    denied = Denied(404, "not_found", _NOTHING_HERE)
+    denied = HttpRejection(404, "not_found", _NOTHING_HERE)
     await socket.send_denial_response(denied.response())
 
 
@@ -320,7 +320,7 @@ async def _accept(socket: WebSocket, offered: list[str]) -> None:
     await socket.accept(subprotocol="realtime" if "realtime" in offered else None)
 
 
-async def _dismiss(socket: WebSocket, dismissed: Dismissed) -> None:
+async def _dismiss(socket: WebSocket, dismissed: SessionRejected) -> None:
     """Tell a client why it cannot be served, as OpenAI does: by an `error`, then close 4000."""
     error = ga.RealtimeError(
         type="invalid_request_error", code=dismissed.code, message=dismissed.message

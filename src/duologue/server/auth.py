@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from duologue.server.client_secrets import BoundSession, ClientSecrets
     from duologue.server.limits import Limits
 
-__all__ = ["Denied", "Door", "demand_key", "offered_subprotocols"]
+__all__ = ["AccessPolicy", "HttpRejection", "offered_subprotocols", "require_key"]
 
 _KEY_OFFER: Final = "openai-insecure-api-key."
 """Browsers cannot set headers on a socket: their key comes as a subprotocol."""
 
 
-class Denied(Exception):
+class HttpRejection(Exception):
     """A request that is refused before there is a session, with an HTTP status."""
 
     def __init__(
@@ -61,7 +61,7 @@ class Denied(Exception):
         return JSONResponse({"error": error}, status_code=self.status, headers=headers)
 
 
-def demand_key(host: str, api_key: str | None) -> None:
+def require_key(host: str, api_key: str | None) -> None:
     """Refuse to listen where others can reach the server without a key.
 
     Raises:
@@ -74,7 +74,7 @@ def demand_key(host: str, api_key: str | None) -> None:
         )
 
 
-class Door:
+class AccessPolicy:
     """Lets clients in, or says why not."""
 
     def __init__(self, api_key: str | None, limits: Limits, secrets: ClientSecrets) -> None:
@@ -100,14 +100,16 @@ class Door:
             What the secret is bound to.
 
         Raises:
-            Denied: If it may not enter.
+            HttpRejection: If it may not enter.
         """
         for shown in _shown(client):
             if not shown.startswith(PREFIX):
                 continue
             if (bound := self._secrets.find(shown, now)) is not None:
                 return bound
-            raise Denied(401, "invalid_api_key", "The client secret has expired, or is none.")
+            raise HttpRejection(
+                401, "invalid_api_key", "The client secret has expired, or is none."
+            )
         self.admit_owner(client)
         return None
 
@@ -115,22 +117,22 @@ class Door:
         """Let a client in that is where it should be and shows the key itself.
 
         Raises:
-            Denied: If it may not enter.
+            HttpRejection: If it may not enter.
         """
         self._check_place(client)
         if self._api_key is not None and not _shows(self._api_key, client):
-            raise Denied(401, "invalid_api_key", "Incorrect API key provided.")
+            raise HttpRejection(401, "invalid_api_key", "Incorrect API key provided.")
 
     @contextlib.contextmanager
     def seat(self) -> Generator[None]:
         """Take one of the sessions that the server may hold.
 
         Raises:
-            Denied: If it holds all of them already.
+            HttpRejection: If it holds all of them already.
         """
         if self.sessions >= self._limits.sessions:
             message = f"The server holds {self._limits.sessions} sessions already; try again later."
-            raise Denied(503, "server_full", message)
+            raise HttpRejection(503, "server_full", message)
         self.sessions += 1
         try:
             yield
@@ -141,13 +143,13 @@ class Door:
         host = client.headers.get("host", "")
         if self._api_key is None and not _is_own_name(host):
             message = "Without a key this server answers to localhost only; give it an --api-key."
-            raise Denied(403, "invalid_host", message)
+            raise HttpRejection(403, "invalid_host", message)
         origin = client.headers.get("origin")
         if origin is None:
             return
         is_same_host = self._api_key is not None and _netloc(origin) == host
         if not (is_same_host or _is_loopback(_hostname(origin))):
-            raise Denied(403, "invalid_origin", "Pages of this origin may not connect.")
+            raise HttpRejection(403, "invalid_origin", "Pages of this origin may not connect.")
 
 
 def offered_subprotocols(client: HTTPConnection) -> list[str]:

@@ -26,20 +26,20 @@ from duologue.protocol.ga import rest, translation
 from duologue.protocol.model import UNSET, Model, UnsetType
 from duologue.protocol.translate import to_beta, to_ga
 from duologue.protocol.validate import read_body
-from duologue.server.auth import Denied
+from duologue.server.auth import HttpRejection
 from duologue.server.ids import new_id, unix_seconds
 from duologue.server.session.config import DEFAULT_MODEL, opened_session
-from duologue.server.session.validation import Refusal
+from duologue.server.session.validation import InvalidRequest
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from duologue.protocol.codec import Dialect
-    from duologue.server.auth import Door
+    from duologue.server.auth import AccessPolicy
     from duologue.server.client_secrets import BoundSession, ClientSecrets
     from duologue.server.limits import Limits
 
-__all__ = ["ClientSecretDesk"]
+__all__ = ["ClientSecretRoutes"]
 
 MAX_BODY_BYTES: Final = 1 << 20
 """Instructions and tools of a session are some kilobytes."""
@@ -53,10 +53,10 @@ BETA_SECONDS: Final = 60
 M = TypeVar("M", bound=Model)
 
 
-class ClientSecretDesk:
+class ClientSecretRoutes:
     """Gives client secrets to who shows the key."""
 
-    def __init__(self, door: Door, secrets: ClientSecrets, limits: Limits) -> None:
+    def __init__(self, door: AccessPolicy, secrets: ClientSecrets, limits: Limits) -> None:
         self._door = door
         self._secrets = secrets
         self._limits = limits
@@ -138,22 +138,24 @@ class ClientSecretDesk:
         """Return what an owner's request asks for.
 
         Raises:
-            Denied: If it is none, or asks for what cannot be.
+            HttpRejection: If it is none, or asks for what cannot be.
         """
         self._door.admit_owner(request)
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
-            raise Denied(415, None, "Send JSON, with the header 'Content-Type: application/json'.")
+            raise HttpRejection(
+                415, None, "Send JSON, with the header 'Content-Type: application/json'."
+            )
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 model = read_body(await _body(request) or b"{}", kind, dialect)
         except TimeoutError as error:
-            raise Denied(408, None, "The body took too long to come.") from error
+            raise HttpRejection(408, None, "The body took too long to come.") from error
         except DecodeError as error:
-            raise Denied(400, None, f"We could not parse the JSON body: {error}.") from error
+            raise HttpRejection(400, None, f"We could not parse the JSON body: {error}.") from error
         if isinstance(model, list):
             problem = model[0]
-            raise Denied(400, problem.code, problem.message, problem.path)
+            raise HttpRejection(400, problem.code, problem.message, problem.path)
         return model
 
     def _opened(
@@ -175,8 +177,8 @@ class ClientSecretDesk:
                 model=DEFAULT_MODEL,
                 expires_at=expires_at,
             )
-        except Refusal as refusal:
-            raise Denied(400, refusal.code, refusal.message, refusal.param) from refusal
+        except InvalidRequest as refusal:
+            raise HttpRejection(400, refusal.code, refusal.message, refusal.param) from refusal
 
     def _ends_at(self) -> int:
         return unix_seconds() + int(self._limits.session_seconds)
@@ -184,7 +186,9 @@ class ClientSecretDesk:
     def _issue(self, session: BoundSession, seconds: int) -> tuple[str, int]:
         value = self._secrets.issue(session, seconds=seconds, now=time.monotonic())
         if value is None:
-            raise Denied(429, "rate_limit_exceeded", "Too many client secrets are valid already.")
+            raise HttpRejection(
+                429, "rate_limit_exceeded", "Too many client secrets are valid already."
+            )
         return value, unix_seconds() + seconds
 
 
@@ -197,7 +201,7 @@ async def _body(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
-            raise Denied(413, None, f"The body has more than {MAX_BODY_BYTES} bytes.")
+            raise HttpRejection(413, None, f"The body has more than {MAX_BODY_BYTES} bytes.")
     return bytes(body)
 
 

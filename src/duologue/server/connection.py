@@ -19,16 +19,16 @@ from starlette.websockets import WebSocketDisconnect
 from duologue.errors import DecodeError
 from duologue.protocol import ga
 from duologue.protocol.ga import translation
-from duologue.server.pacing import Pace
-from duologue.server.send_queue import Mailbox
-from duologue.server.session.validation import Refusal
+from duologue.server.pacing import RateLimiter
+from duologue.server.send_queue import SendQueue
+from duologue.server.session.validation import InvalidRequest
 from duologue.server.wire import RefusedEvent
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
     from duologue.protocol.model import Event, UnsetType
-    from duologue.server.fault_injection import Disturbance
+    from duologue.server.fault_injection import FaultInjector
     from duologue.server.faults import SendError
     from duologue.server.limits import Limits
     from duologue.server.wire import Wire
@@ -48,7 +48,7 @@ ABNORMAL_CLOSURE = 1006
 BREAK_EXTENSION = "duologue.break"
 """What the listener offers beside ASGI: `break`, a function that breaks the TCP connection."""
 
-_TOO_FAST: Final = Refusal(
+_TOO_FAST: Final = InvalidRequest(
     "rate_limit_exceeded",
     "You send faster than this server takes it: wait, or send less. The event was not carried out.",
     type="rate_limit_error",
@@ -79,7 +79,7 @@ class Core(Protocol[Received_contra, Sent_co, Command_co]):
         """Carry out a client event, or answer it with one `error`."""
         ...
 
-    def refuse(self, refusal: Refusal, event_id: str | UnsetType) -> None:
+    def refuse(self, refusal: InvalidRequest, event_id: str | UnsetType) -> None:
         """Answer an event that the edge refuses."""
         ...
 
@@ -124,7 +124,7 @@ class Connection(Generic[Received, Sent, Command]):
         socket: WebSocket,
         session: Core[Received, Sent, Command],
         wire: Wire[Received, Sent],
-        disturbance: Disturbance,
+        disturbance: FaultInjector,
         *,
         limits: Limits,
         observers: Sequence[Callable[[Received | Sent], None]] = (),
@@ -134,11 +134,11 @@ class Connection(Generic[Received, Sent, Command]):
         self._wire = wire
         self._limits = limits
         self._observers = observers
-        self._outbox: Mailbox[str] = Mailbox()
+        self._outbox: SendQueue[str] = SendQueue()
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._disturbance = disturbance
         self._clock = asyncio.get_running_loop().time
-        self._pace = Pace(limits, self._clock())
+        self._pace = RateLimiter(limits, self._clock())
         self._active_at = self._clock()
         self._deadline: float | None = None
         self._deadline_moved = asyncio.Event()
@@ -236,7 +236,7 @@ class Connection(Generic[Received, Sent, Command]):
 
     def answer_error(self, error: SendError, event_id: str | UnsetType) -> None:
         """Send an `error` event at once, about an event of the client's if there is one."""
-        self._session.refuse(Refusal(error.code, error.message, type=error.type), event_id)
+        self._session.refuse(InvalidRequest(error.code, error.message, type=error.type), event_id)
         self._send()
 
     def expire(self) -> str:

@@ -10,7 +10,13 @@ from duologue.errors import EngineFailed
 from duologue.server.answering import Speech, Words, answer
 from duologue.server.engine.stages import BrainRequest, Call, TokenCount
 from duologue.server.engine.streams import closing
-from duologue.server.session.engine_work import Cancel, Respond, Transcribe, Warm, Warn
+from duologue.server.session.engine_work import (
+    CancelWork,
+    LogWarning,
+    PrewarmBrain,
+    Respond,
+    Transcribe,
+)
 from duologue.server.session.usage import Tokens
 
 if TYPE_CHECKING:
@@ -20,14 +26,14 @@ if TYPE_CHECKING:
     from duologue.server.session.engine_work import Command
     from duologue.server.session.session import ServerSession
 
-__all__ = ["ConversationPerformer"]
+__all__ = ["ConversationRunner"]
 
 logger: logging.Logger = logging.getLogger("duologue.server")
 
 _WARMING = "warming"  # the job that is not named by an item or a response
 
 
-class ConversationPerformer:
+class ConversationRunner:
     """Carries out what a `ServerSession` asks for."""
 
     def __init__(
@@ -43,19 +49,19 @@ class ConversationPerformer:
     def carry_out(self, command: Command) -> None:
         """Start or stop the work of a command."""
         match command:
-            case Cancel():
+            case CancelWork():
                 self._connection.stop(command.target_id)
             case Transcribe():
                 self._connection.start(command.item_id, self._transcribe(command))
             case Respond():
                 self._connection.start(command.response_id, self._respond(command))
-            case Warm():
+            case PrewarmBrain():
                 self._connection.stop(_WARMING)
                 self._connection.start(_WARMING, self._warm(command))
-            case Warn():
+            case LogWarning():
                 logger.warning("%s", command.text)
 
-    async def _warm(self, asked: Warm) -> None:
+    async def _warm(self, asked: PrewarmBrain) -> None:
         request = BrainRequest(
             instructions=asked.instructions,
             items=(),

@@ -15,7 +15,7 @@ from duologue.protocol.model import UNSET
 from duologue.server.faults.kinds import Act, Close, Expire, SendError, Stall
 from duologue.server.faults.line import Line
 from duologue.server.faults.target import target
-from duologue.server.send_queue import Mailbox
+from duologue.server.send_queue import SendQueue
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from duologue.server.faults.line import Arrival
     from duologue.server.faults.plan import Injection, Plan
 
-__all__ = ["Disturbance", "Disturbed"]
+__all__ = ["FaultInjector", "FaultTarget"]
 
 logger: logging.Logger = logging.getLogger("duologue.server")
 
@@ -37,7 +37,7 @@ Hear = Callable[[], None]
 """Hands an event or a frame of the client's to the session, now that it has come."""
 
 
-class Disturbed(Protocol):
+class FaultTarget(Protocol):
     """What a connection does for its disturbance."""
 
     def put(self, frame: bytes, due: float) -> None:
@@ -69,7 +69,7 @@ class Disturbed(Protocol):
         ...
 
 
-class Disturbance:
+class FaultInjector:
     """Stands between a connection and its wire, and does nothing until there are faults."""
 
     def __init__(self, plan: Plan, now: Callable[[], float]) -> None:
@@ -81,12 +81,12 @@ class Disturbance:
         """Set when the session is over."""
         self._plan = plan
         self._now = now
-        self._host: Disturbed | None = None
+        self._host: FaultTarget | None = None
         self._is_closing = False
         self._is_expiring = False
         self._out: Line[Sequence[bytes]] = Line()
         self._in: Line[Hear] = Line()
-        self._inbox: Mailbox[Hear] = Mailbox()
+        self._inbox: SendQueue[Hear] = SendQueue()
         self._delivers = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -107,7 +107,7 @@ class Disturbance:
 
     # What the connection uses.
 
-    def attach(self, host: Disturbed) -> None:
+    def attach(self, host: FaultTarget) -> None:
         """Begin."""
         self._host = host
 
@@ -163,7 +163,7 @@ class Disturbance:
                 self._host.start("arrivals", self._deliver(self._host))
         self._set_timer()
 
-    async def _deliver(self, host: Disturbed) -> None:
+    async def _deliver(self, host: FaultTarget) -> None:
         while True:
             hear = await self._inbox.take()
             hear()
@@ -198,7 +198,7 @@ class Disturbance:
             self._out.stall(math.inf)
             self._host.start("closing", self._host.close(code, reason))
 
-    def _expire(self, host: Disturbed) -> None:
+    def _expire(self, host: FaultTarget) -> None:
         if not self._is_expiring:  # telling of it is an event as well, that may be its own rule's
             self._is_expiring = True
             self._close(1001, host.expire())

@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from duologue.server.auth import Denied
+from duologue.server.auth import HttpRejection
 from duologue.server.session.config import DEFAULT_MODEL
-from duologue.server.session.session_type import Kind
+from duologue.server.session.session_type import SessionType
 from duologue.server.session.translation import DEFAULT_TRANSLATOR
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from duologue.protocol.codec import Dialect
 
-__all__ = ["PATHS", "Dismissed", "Opening", "read_opening"]
+__all__ = ["PATHS", "SessionRejected", "SessionRequest", "read_session_request"]
 
 _TRANSLATIONS: Final = "/v1/realtime/translations"
 _AZURE_DATED: Final = "/openai/realtime"
@@ -32,13 +32,13 @@ PATHS: Final = ("/v1/realtime", _TRANSLATIONS, "/openai/v1/realtime", _AZURE_DAT
 """Where sessions open: OpenAI's paths, then Azure's."""
 
 _DEFAULT_MODELS: Final = {
-    Kind.CONVERSATION: DEFAULT_MODEL,
-    Kind.TRANSCRIPTION: None,
-    Kind.TRANSLATION: DEFAULT_TRANSLATOR,
+    SessionType.CONVERSATION: DEFAULT_MODEL,
+    SessionType.TRANSCRIPTION: None,
+    SessionType.TRANSLATION: DEFAULT_TRANSLATOR,
 }
 
 
-class Dismissed(Exception):
+class SessionRejected(Exception):
     """A client that is let in only to be told, by one `error`, why it is sent away with 4000."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -48,24 +48,24 @@ class Dismissed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class SessionRequest:
     """What a client asked for by connecting."""
 
-    kind: Kind
+    kind: SessionType
     dialect: Dialect
     model: str | None
     """As the client named it, or the default; a transcription session need not have one."""
 
 
-def read_opening(
+def read_session_request(
     path: str,
     query: Mapping[str, str],
     headers: Mapping[str, str],
     subprotocols: Sequence[str],
     *,
     dialect: Dialect | None = None,
-    bound: Kind | None = None,
-) -> Opening:
+    bound: SessionType | None = None,
+) -> SessionRequest:
     """Return what a client asks for.
 
     Args:
@@ -77,22 +77,22 @@ def read_opening(
         bound: What the client's secret is for, if it shows one.
 
     Raises:
-        Denied: If it names a call: there are none. Or if its secret is not for this path.
-        Dismissed: If what it asks for does not go together.
+        HttpRejection: If it names a call: there are none. Or if its secret is not for this path.
+        SessionRejected: If what it asks for does not go together.
     """
     call_id = query.get("call_id")
     if call_id:
-        raise Denied(404, "call_id_not_found", f"No call found with call_id '{call_id}'.")
-    if bound is not None and (path == _TRANSLATIONS) != (bound is Kind.TRANSLATION):
+        raise HttpRejection(404, "call_id_not_found", f"No call found with call_id '{call_id}'.")
+    if bound is not None and (path == _TRANSLATIONS) != (bound is SessionType.TRANSLATION):
         message = f"This client secret is for a {bound.value} session; connect at its path."
-        raise Denied(403, "invalid_client_secret", message)
+        raise HttpRejection(403, "invalid_client_secret", message)
     if path == _TRANSLATIONS:
-        kind, spoken = Kind.TRANSLATION, _GA  # beta has none
+        kind, spoken = SessionType.TRANSLATION, _GA  # beta has none
     else:
         spoken = dialect or _spoken(path, query, headers, subprotocols)
         kind = bound or _kind(query, spoken)
     model = query.get("model") or query.get("deployment") or _DEFAULT_MODELS[kind]
-    return Opening(kind, spoken, model)
+    return SessionRequest(kind, spoken, model)
 
 
 _GA: Final[Dialect] = "ga"
@@ -110,12 +110,12 @@ def _spoken(
     return "beta" if is_beta else "ga"
 
 
-def _kind(query: Mapping[str, str], dialect: Dialect) -> Kind:
+def _kind(query: Mapping[str, str], dialect: Dialect) -> SessionType:
     if query.get("intent") != "transcription":
-        return Kind.CONVERSATION
+        return SessionType.CONVERSATION
     if not query.get("model"):
-        return Kind.TRANSCRIPTION
+        return SessionType.TRANSCRIPTION
     if dialect == "ga":
-        return Kind.CONVERSATION  # the model counts
+        return SessionType.CONVERSATION  # the model counts
     message = "You must not provide a model parameter for transcription sessions."
-    raise Dismissed("invalid_model", message)
+    raise SessionRejected("invalid_model", message)

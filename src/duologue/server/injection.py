@@ -9,8 +9,8 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from duologue.server.auth import Denied
-from duologue.server.fault_injection import Disturbance
+from duologue.server.auth import HttpRejection
+from duologue.server.fault_injection import FaultInjector
 from duologue.server.faults.kinds import RefuseHandshake
 from duologue.server.faults.plan import Handshakes, Plan
 
@@ -49,7 +49,7 @@ class Faults:
         self._faults: list[Fault] = []
         self._handshakes = Handshakes()
         self._connections = 0
-        self._open: set[Disturbance] = set()
+        self._open: set[FaultInjector] = set()
         self.fail(faults)
 
     def __iter__(self) -> Iterator[Fault]:
@@ -72,11 +72,11 @@ class Faults:
                     disturbance.fail(added)
 
     @contextlib.contextmanager
-    def disturbing(self) -> Generator[Disturbance]:
+    def disturbing(self) -> Generator[FaultInjector]:
         """Count a connection, and let things go wrong with it while the context lasts.
 
         Raises:
-            Denied: If a fault refuses it.
+            HttpRejection: If a fault refuses it.
         """
         self._connections += 1
         number = self._connections
@@ -84,10 +84,10 @@ class Faults:
         if fault is not None:
             logger.info("fault injected in connection %d: %s", number, fault)
             code, message = _REFUSALS[fault.status]
-            raise Denied(fault.status, code, message, retry_after=fault.retry_after)
+            raise HttpRejection(fault.status, code, message, retry_after=fault.retry_after)
         now = asyncio.get_running_loop().time
         plan = Plan(number, now(), lambda index: self._dice(number, index))
-        disturbance = Disturbance(plan, now)
+        disturbance = FaultInjector(plan, now)
         if self._faults:
             disturbance.fail(self._faults)
         self._open.add(disturbance)

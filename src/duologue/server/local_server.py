@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self, TypedDict
 
 from duologue.errors import Closed
 from duologue.server.app import create_app
-from duologue.server.auth import demand_key
+from duologue.server.auth import require_key
 from duologue.server.engine.selection import open_engine
 from duologue.server.injection import Faults
 from duologue.server.listening import Listener
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from duologue.server.connection import Observer
     from duologue.server.engine.selection import BrainChoice
     from duologue.server.engine.stages import Synthesizer, Transcriber, TurnDetector, Vad
-    from duologue.server.fault_injection import Disturbance
+    from duologue.server.fault_injection import FaultInjector
     from duologue.server.faults import Fault
     from duologue.server.injection import Sessions
     from duologue.server.limits import Limits
@@ -139,7 +139,7 @@ class LocalServer:
             ConfigurationError: If the port cannot be had, packages or models are missing, or others
                 can reach the host and no key was chosen.
         """
-        demand_key(self._host, self._api_key)
+        require_key(self._host, self._api_key)
         async with AsyncExitStack() as exit_:
             certificate = self._tls
             if certificate == "self-signed":
@@ -168,7 +168,7 @@ class LocalServer:
         self._listener = None
         await self._exit.aclose()
 
-    def _open_session(self, disturbance: Disturbance) -> Observer:
+    def _open_session(self, disturbance: FaultInjector) -> Observer:
         session = ObservedSession(disturbance)
         self.sessions.append(session)
         return session.observe

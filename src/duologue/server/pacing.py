@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from duologue.server.limits import Limits
 
-__all__ = ["BURST_SECONDS", "Pace"]
+__all__ = ["BURST_SECONDS", "RateLimiter"]
 
 BURST_SECONDS: Final = 10.0
 """So many seconds' worth may come at once: a recording is sent faster than it was spoken."""
 
 
-class Pace:
+class RateLimiter:
     """Judges the frames of one client by their number and size (two token buckets)."""
 
     def __init__(self, limits: Limits, now: float) -> None:

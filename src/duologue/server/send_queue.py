@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import Final, Generic, TypeVar
 
-__all__ = ["ROOM_BYTES", "Mailbox"]
+__all__ = ["ROOM_BYTES", "SendQueue"]
 
 ROOM_BYTES: Final = 1 << 20
 """Nothing more is made while more than this waits: 16 s of speech in base64."""
@@ -14,7 +14,7 @@ ROOM_BYTES: Final = 1 << 20
 T = TypeVar("T")
 
 
-class Mailbox(Generic[T]):
+class SendQueue(Generic[T]):
     """A queue of frames or events: anybody puts, one takes."""
 
     def __init__(self) -> None:

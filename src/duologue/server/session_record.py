@@ -18,7 +18,7 @@ from duologue.server.faults import Close
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from duologue.server.fault_injection import Disturbance
+    from duologue.server.fault_injection import FaultInjector
     from duologue.server.faults import Fault
     from duologue.server.faults.plan import Injection
 
@@ -42,7 +42,7 @@ class _Waiter:
 class ObservedSession:
     """What one session of a `LocalServer` received and sent, to be asserted on and disturbed."""
 
-    _disturbance: Disturbance
+    _disturbance: FaultInjector
     received: deque[AnyReceived] = field(
         default_factory=lambda: deque[AnyReceived](maxlen=MAX_OBSERVED)
     )

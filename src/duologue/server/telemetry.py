@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from duologue.server.connection import AnyReceived, AnySent
     from duologue.server.metrics import Metrics
 
-__all__ = ["SessionWatch"]
+__all__ = ["SessionTelemetry"]
 
 logger: logging.Logger = logging.getLogger("duologue.server")
 
@@ -30,7 +30,7 @@ _FROM_CLIENTS: Final = frozenset(
 ) | {UnknownEvent}
 
 
-class SessionWatch:
+class SessionTelemetry:
     """Counts the events of one session."""
 
     def __init__(
@@ -157,7 +157,7 @@ class SessionWatch:
         if self._errors[code] == 1:  # the others are in the count when the session closes
             logger.info("error sent", extra={"session": self._session_id, "code": code})
 
-    _HANDLERS: ClassVar[dict[type, Callable[[SessionWatch, Any], None]]] = {
+    _HANDLERS: ClassVar[dict[type, Callable[[SessionTelemetry, Any], None]]] = {
         ga.SessionCreatedEvent: _on_created,
         ga.SessionUpdatedEvent: _on_configured,
         ga.InputAudioBufferAppendEvent: _on_audio_in,

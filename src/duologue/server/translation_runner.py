@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from duologue.errors import EngineFailed
 from duologue.server.engine.clauses import ClauseSplitter, speakable
 from duologue.server.engine.streams import closing
-from duologue.server.session.translation import CloseSocket, Translate
+from duologue.server.session.translation import CloseConnection, Translate
 
 if TYPE_CHECKING:
     from duologue.protocol.ga.translation import (
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from duologue.server.engine.stages import Stages
     from duologue.server.session.translation import TranslationCommand, TranslationServerSession
 
-__all__ = ["Interpreter"]
+__all__ = ["TranslationRunner"]
 
 logger: logging.Logger = logging.getLogger("duologue.server")
 
@@ -27,7 +27,7 @@ VOICE = "alloy"
 """A translation session names no voice."""
 
 
-class Interpreter:
+class TranslationRunner:
     """Carries out what a `TranslationServerSession` asks for."""
 
     def __init__(
@@ -47,7 +47,7 @@ class Interpreter:
         match command:
             case Translate():
                 self._connection.start("translating", self._translate(command))
-            case CloseSocket():
+            case CloseConnection():
                 self._connection.start("closing", self._connection.close(1000, ""))
 
     async def _translate(self, asked: Translate) -> None:

@@ -11,7 +11,7 @@ from duologue.protocol import beta, codec, ga
 from duologue.protocol.model import UNSET, replace
 from duologue.protocol.translate import to_beta, to_ga
 from duologue.protocol.validate import validate
-from duologue.server.session.validation import Refusal
+from duologue.server.session.validation import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ Sent_contra = TypeVar("Sent_contra", bound="Event", contravariant=True)
 class RefusedEvent(Exception):
     """A client event that cannot be said in the core's words."""
 
-    def __init__(self, refusal: Refusal, event_id: str | UnsetType) -> None:
+    def __init__(self, refusal: InvalidRequest, event_id: str | UnsetType) -> None:
         super().__init__(refusal.message)
         self.refusal = refusal
         self.event_id = event_id
@@ -99,7 +99,7 @@ class BetaWire:
             raise _named(error, frame) from error
         if not isinstance(event, beta.InputAudioBufferAppendEvent) or event.extra is not UNSET:
             for problem in validate(event, "beta"):
-                refusal = Refusal(problem.code, problem.message, problem.path)
+                refusal = InvalidRequest(problem.code, problem.message, problem.path)
                 raise RefusedEvent(refusal, event.event_id)
         if isinstance(event, beta.SessionUpdateEvent):
             asked = event.session.temperature
@@ -149,4 +149,4 @@ def _named(error: DecodeError, frame: bytes | str) -> DecodeError | RefusedEvent
         event_id = msgspec.json.decode(frame, type=_Named).event_id
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return error
-    return RefusedEvent(Refusal("invalid_event", f"Invalid event: {error}."), event_id)
+    return RefusedEvent(InvalidRequest("invalid_event", f"Invalid event: {error}."), event_id)

@@ -12,9 +12,9 @@ from duologue.protocol import codec, ga
 from duologue.protocol.formats import PCM16
 from duologue.server.session.audio_input import JudgeWords, Score
 from duologue.server.session.engine_work import Command
-from duologue.server.session.kept_audio import KeptAudio
+from duologue.server.session.kept_audio import AudioStore
 from duologue.server.session.session import ServerSession
-from duologue.server.session.session_type import Kind
+from duologue.server.session.session_type import SessionType
 
 
 def loud(frame: bytes) -> float:
@@ -31,9 +31,9 @@ class Harness:
         score: Score = loud,
         judge_words: JudgeWords | None = None,
         transcribes_early: bool = False,
-        kept_audio: KeptAudio | None = None,
+        audio_store: AudioStore | None = None,
         strict: bool = False,
-        kind: Kind = Kind.CONVERSATION,
+        kind: SessionType = SessionType.CONVERSATION,
         model: str | None = "gpt-realtime",
     ) -> None:
         count = itertools.count(1)
@@ -45,7 +45,7 @@ class Harness:
             judge_words=judge_words,
             new_id=lambda prefix: f"{prefix}_{next(count)}",
             transcribes_early=transcribes_early,
-            kept_audio=kept_audio,
+            audio_store=audio_store,
             strict=strict,
         )
         self.events: list[ga.KnownServerEvent] = []

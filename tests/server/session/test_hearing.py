@@ -13,7 +13,7 @@ from duologue.protocol import ga
 from duologue.protocol.formats import PCM16
 from duologue.server.engine.scripted import EnergyVad
 from duologue.server.session.audio_input import FRAME_MS
-from duologue.server.session.engine_work import Cancel, Respond, Transcribe
+from duologue.server.session.engine_work import CancelWork, Respond, Transcribe
 from duologue.server.session.usage import Tokens
 
 AUDIO = Path(__file__).parents[2] / "data" / "audio"
@@ -173,7 +173,7 @@ def test_who_goes_on_is_listened_to_anew() -> None:
     harness.say(400, silence_ms=200)
     first = asked_words(harness)
     harness.say(400, silence_ms=200)
-    assert Cancel(first.item_id) in harness.commands
+    assert CancelWork(first.item_id) in harness.commands
     second = asked_words(harness)
     assert second.item_id == first.item_id
     assert len(second.pcm) > len(first.pcm)

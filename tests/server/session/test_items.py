@@ -11,7 +11,7 @@ from tests.server.session.conftest import Harness
 from duologue.protocol import ga
 from duologue.server.session import conversation
 from duologue.server.session.engine_work import Respond, Transcribe
-from duologue.server.session.kept_audio import KeptAudio
+from duologue.server.session.kept_audio import AudioStore
 from duologue.server.session.usage import NO_TOKENS
 
 SECOND = base64.b64encode(bytes(48_000)).decode()
@@ -190,7 +190,7 @@ def answer_aloud(harness: Harness) -> str:
 
 
 def test_old_audio_is_forgotten_words_are_not() -> None:
-    harness = Harness(kept_audio=KeptAudio(100_000))
+    harness = Harness(audio_store=AudioStore(100_000))
     for name in ("a", "b", "c"):
         create(harness, message("user", {"type": "input_audio", "audio": SECOND}, id=name))
         harness.session.transcripts.done(name, f"words of {name}")
@@ -205,8 +205,8 @@ def test_old_audio_is_forgotten_words_are_not() -> None:
 
 
 def test_sessions_share_the_room_for_audio_and_give_it_back() -> None:
-    kept_audio = KeptAudio(100_000)
-    one, other = Harness(kept_audio=kept_audio), Harness(kept_audio=kept_audio)
+    audio_store = AudioStore(100_000)
+    one, other = Harness(audio_store=audio_store), Harness(audio_store=audio_store)
 
     def sizes(harness: Harness) -> list[int]:
         return [len(stored.audio) for stored in harness.session.conversation.stored()]

@@ -6,14 +6,14 @@ import pytest
 from tests.server.session.conftest import Harness
 
 from duologue.protocol import ga
-from duologue.server.session.engine_work import Respond, Warn
+from duologue.server.session.engine_work import LogWarning, Respond
 
 SESSION = {"type": "session.update"}
 RESPONSE = {"type": "response.create"}
 
 
 def warnings(harness: Harness) -> list[str]:
-    return [command.text for command in harness.commands if isinstance(command, Warn)]
+    return [command.text for command in harness.commands if isinstance(command, LogWarning)]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tests.server.session.conftest import Harness
 
 from duologue.protocol import ga
 from duologue.protocol.formats import PCM16
-from duologue.server.session.engine_work import Cancel, Respond, Transcribe
+from duologue.server.session.engine_work import CancelWork, Respond, Transcribe
 from duologue.server.session.usage import Tokens
 from duologue.server.wire import BetaWire, GaWire
 
@@ -66,7 +66,7 @@ class Conversing(RuleBasedStateMachine):
                     self.asked.append(command)
                 case Transcribe():
                     self.listening.append(command.item_id)
-                case Cancel() if command.target_id in self.listening:
+                case CancelWork() if command.target_id in self.listening:
                     self.listening.remove(command.target_id)
                 case _:
                     pass

@@ -12,7 +12,7 @@ from tests.server.session.conftest import Harness
 from duologue.protocol import codec, ga
 from duologue.protocol.formats import PCM16
 from duologue.server.session.deferred import MAX_WAITING
-from duologue.server.session.engine_work import Cancel, Respond, Transcribe
+from duologue.server.session.engine_work import CancelWork, Respond, Transcribe
 from duologue.server.session.usage import Tokens
 
 ALOUD = {"output_modalities": ["audio"]}
@@ -66,7 +66,7 @@ def test_words_beyond_the_token_limit_are_cut_and_the_response_is_incomplete(
     assert item["status"] == "incomplete"
     assert item["content"] == [{"type": "output_text", "text": "twelve chars"}]
     assert ended["usage"]["output_tokens"] == 3
-    assert harness.commands[-1] == Cancel(asked.response_id)
+    assert harness.commands[-1] == CancelWork(asked.response_id)
 
 
 def test_speech_counts_towards_the_limit_as_it_is_billed(harness: Harness) -> None:

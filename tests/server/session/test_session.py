@@ -9,7 +9,7 @@ from tests.server.session.conftest import Harness
 
 from duologue.protocol import codec, ga
 from duologue.protocol.formats import PCM16
-from duologue.server.session.engine_work import Cancel, Respond, Transcribe
+from duologue.server.session.engine_work import CancelWork, Respond, Transcribe
 from duologue.server.session.usage import Tokens
 
 SPOKEN_REPLY = [
@@ -194,7 +194,7 @@ def test_barge_in_closes_everything_that_was_open_and_says_why(harness: Harness)
     assert done.response.status_details == ga.ResponseStatusDetails(
         type="cancelled", reason="turn_detected"
     )
-    assert Cancel(response_id) in harness.commands
+    assert CancelWork(response_id) in harness.commands
     item = done.response.output[0] if isinstance(done.response.output, list) else None
     assert isinstance(item, ga.Message)
     assert item.status == "incomplete"
@@ -368,7 +368,7 @@ def test_deleting_an_item_that_is_being_transcribed_frees_the_response(harness: 
     harness.say(400, silence_ms=300)
     item_id = transcribe(harness).item_id
     harness.send({"type": "conversation.item.delete", "item_id": item_id})
-    assert Cancel(item_id) in harness.commands
+    assert CancelWork(item_id) in harness.commands
     assert respond(harness).items == []
 
 
@@ -408,7 +408,7 @@ def test_a_guess_is_thrown_away_when_the_user_goes_on() -> None:
     first = transcribe(harness)
     harness.say(400, silence_ms=300)
     second = transcribe(harness)
-    assert Cancel(first.item_id) in harness.commands
+    assert CancelWork(first.item_id) in harness.commands
     assert second.item_id == first.item_id
     assert len(second.pcm) > len(first.pcm)
 

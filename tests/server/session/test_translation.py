@@ -17,7 +17,7 @@ from duologue.protocol.formats import PCM16
 from duologue.protocol.ga import translation
 from duologue.server.session.translation import (
     MAX_STRETCH_MS,
-    CloseSocket,
+    CloseConnection,
     Translate,
     TranslationCommand,
     TranslationServerSession,
@@ -185,7 +185,7 @@ def test_closing_waits_for_what_was_said(harness: Harness) -> None:
     harness.session.said("Good day")
     harness.session.done()
     assert harness.take() == ["session.output_transcript.delta", "session.closed"]
-    assert isinstance(harness.commands[-1], CloseSocket)
+    assert isinstance(harness.commands[-1], CloseConnection)
 
 
 def test_a_session_in_which_nobody_spoke_closes_at_once(harness: Harness) -> None:

@@ -7,26 +7,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duologue.protocol import ga
-from duologue.server.session.audio_input import Hearing
+from duologue.server.session.audio_input import InputAudioProcessor
 from duologue.server.session.turn_detection import (
     SpeechPaused,
     SpeechResumed,
     SpeechStarted,
     SpeechStopped,
     TurnChange,
-    TurnFinder,
+    TurnTracker,
     rule_of,
 )
 
 FRAME_MS = 16
 
 
-def finder(silence_duration_ms: int = 200) -> TurnFinder:
+def finder(silence_duration_ms: int = 200) -> TurnTracker:
     rule = rule_of(ga.ServerVad(silence_duration_ms=silence_duration_ms))
-    return TurnFinder(rule, frame_ms=FRAME_MS)
+    return TurnTracker(rule, frame_ms=FRAME_MS)
 
 
-def changes(turns: TurnFinder, scores: list[float]) -> list[TurnChange]:
+def changes(turns: TurnTracker, scores: list[float]) -> list[TurnChange]:
     found = [turns.feed(score, (place + 1) * FRAME_MS) for place, score in enumerate(scores)]
     return [change for change in found if change is not None]
 
@@ -76,8 +76,8 @@ def test_any_chunking_of_the_audio_gives_the_same_turns(sizes: list[int]) -> Non
     assert found == whole
 
 
-def hearing() -> Hearing:
-    ears = Hearing(lambda frame: 1.0 if any(frame) else 0.0)
+def hearing() -> InputAudioProcessor:
+    ears = InputAudioProcessor(lambda frame: 1.0 if any(frame) else 0.0)
     audio = ga.AudioConfig(input=ga.AudioInput(turn_detection=ga.ServerVad()))
     ears.configure(ga.RealtimeSession(audio=audio))
     return ears
@@ -91,7 +91,7 @@ def test_the_buffer_holds_little_while_nobody_speaks() -> None:
 
 
 def test_a_pause_is_noticed_once_and_so_is_its_end() -> None:
-    turns = TurnFinder(rule_of(ga.ServerVad()), frame_ms=FRAME_MS, notices_pauses=True)
+    turns = TurnTracker(rule_of(ga.ServerVad()), frame_ms=FRAME_MS, notices_pauses=True)
     scores = [0.9] * 5 + [0.0] * 8 + [0.9] * 5 + [0.0] * 12
     assert changes(turns, scores) == [
         SpeechStarted(0),
@@ -104,7 +104,7 @@ def test_a_pause_is_noticed_once_and_so_is_its_end() -> None:
 
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 1.0])
 def test_silence_ends_a_turn_whatever_the_threshold(threshold: float) -> None:
-    turns = TurnFinder(rule_of(ga.ServerVad(threshold=threshold)), frame_ms=FRAME_MS)
+    turns = TurnTracker(rule_of(ga.ServerVad(threshold=threshold)), frame_ms=FRAME_MS)
     found = changes(turns, [1.0] * 5 + [0.0] * 12)
     assert found == [SpeechStarted(0), SpeechStopped(17 * FRAME_MS)]
 
@@ -115,9 +115,9 @@ def test_the_shortest_silence_is_a_frame(silence_duration_ms: int) -> None:
     assert found == [SpeechStarted(0), SpeechStopped(6 * FRAME_MS)]
 
 
-def semantic(eagerness: str = "auto", *, reads_words: bool = True) -> TurnFinder:
+def semantic(eagerness: str = "auto", *, reads_words: bool = True) -> TurnTracker:
     rule = rule_of(ga.SemanticVad(eagerness=eagerness), reads_words=reads_words)
-    return TurnFinder(rule, frame_ms=FRAME_MS, notices_pauses=reads_words)
+    return TurnTracker(rule, frame_ms=FRAME_MS, notices_pauses=reads_words)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_turn_that_is_open_goes_on_under_another_rule() -> None:
     assert turns.feed(0.0, 1000) == SpeechStopped(1000 - (25 - 12) * FRAME_MS)
 
 
-def advance(turns: TurnFinder, clock: int, kind: str, amount: int) -> tuple[int, list[TurnChange]]:
+def advance(turns: TurnTracker, clock: int, kind: str, amount: int) -> tuple[int, list[TurnChange]]:
     """Let frames pass, or words come that are finished by so many percent."""
     if kind == "words":
         stopped = turns.expect(amount / 100)

@@ -9,7 +9,7 @@ from duologue.errors import MissingExtra
 from duologue.protocol import ga
 from duologue.protocol.formats import G711_ALAW, G711_ULAW, PCM16, Format
 from duologue.protocol.model import UNSET, UnsetType
-from duologue.server.session.validation import Refusal
+from duologue.server.session.validation import InvalidRequest
 
 __all__ = ["check_format", "format_of", "input_of", "output_of"]
 
@@ -41,9 +41,9 @@ def check_format(asked: ga.AudioFormat | UnsetType, param: str) -> None:
     """Refuse a format that cannot be converted here.
 
     Raises:
-        Refusal: If its packages are not installed; the message says which.
+        InvalidRequest: If its packages are not installed; the message says which.
     """
     try:
         decoder(format_of(asked))
     except MissingExtra as missing:
-        raise Refusal("invalid_value", f"{missing}.", param) from missing
+        raise InvalidRequest("invalid_value", f"{missing}.", param) from missing

@@ -10,17 +10,17 @@ from duologue.audio.streams import AudioStream, decoder
 from duologue.protocol import ga
 from duologue.protocol.formats import PCM16
 from duologue.server.session.audio_formats import format_of, input_of
-from duologue.server.session.input_audio import MIN_COMMIT_MS, InputBuffer
+from duologue.server.session.input_audio import MIN_COMMIT_MS, InputAudioBuffer
 from duologue.server.session.turn_detection import (
     WORDLESS,
     SpeechStopped,
     TurnChange,
-    TurnFinder,
+    TurnTracker,
     rule_of,
 )
-from duologue.server.session.validation import Refusal
+from duologue.server.session.validation import InvalidRequest
 
-__all__ = ["FRAME_MS", "Hearing", "JudgeWords", "Score", "Silence"]
+__all__ = ["FRAME_MS", "InputAudioProcessor", "JudgeWords", "Score", "Silence"]
 
 Score = Callable[[bytes], float]
 """Returns the likelihood of speech, 0 to 1, of a frame of `FRAME_MS` of PCM16 at 24 kHz."""
@@ -47,7 +47,7 @@ class Silence:
     pcm: bytes
 
 
-class Hearing:
+class InputAudioProcessor:
     """The user's audio, from bytes to turns."""
 
     def __init__(
@@ -69,8 +69,8 @@ class Hearing:
         self._notices_pauses = notices_pauses
         self._format = PCM16
         self._stream: AudioStream = decoder(PCM16)
-        self._buffer = InputBuffer(frame_bytes=FRAME_MS * PCM16.bytes_per_ms)
-        self._turns = TurnFinder(rule_of(ga.ServerVad()), frame_ms=FRAME_MS)
+        self._buffer = InputAudioBuffer(frame_bytes=FRAME_MS * PCM16.bytes_per_ms)
+        self._turns = TurnTracker(rule_of(ga.ServerVad()), frame_ms=FRAME_MS)
         self._detection: ga.ServerVad | ga.SemanticVad | None = None
         self._padding_ms = 0
         self._kept_ms = 0
@@ -118,7 +118,7 @@ class Hearing:
         Each change must be acted on before the next is asked for.
 
         Raises:
-            Refusal: If the buffer cannot take it.
+            InvalidRequest: If the buffer cannot take it.
         """
         pcm = self._stream.feed(audio)
         self._buffer.check(pcm)
@@ -167,12 +167,12 @@ class Hearing:
         """Empty the buffer at the client's wish, and close an open turn.
 
         Raises:
-            Refusal: If it holds less than 100 ms.
+            InvalidRequest: If it holds less than 100 ms.
         """
         self._buffer.append(self._stream.finish())
         held = self._buffer.held_ms
         if held < MIN_COMMIT_MS:
-            raise Refusal(
+            raise InvalidRequest(
                 "input_audio_buffer_commit_empty",
                 "Error committing input audio buffer: buffer too small. Expected at least"
                 f" {MIN_COMMIT_MS}ms of audio, but buffer only has {held:.2f}ms of audio.",

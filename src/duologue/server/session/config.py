@@ -20,7 +20,7 @@ from duologue.protocol.ga import (
 )
 from duologue.protocol.model import UNSET, Model
 from duologue.server.session.audio_formats import check_format, input_of, output_of
-from duologue.server.session.validation import Refusal
+from duologue.server.session.validation import InvalidRequest
 
 __all__ = [
     "DEFAULT_INSTRUCTIONS",
@@ -66,7 +66,7 @@ def opened_session(
         expires_at: Unix seconds.
 
     Raises:
-        Refusal: If it cannot be.
+        InvalidRequest: If it cannot be.
     """
     if asked is not None and asked.model is not UNSET:
         model = asked.model
@@ -127,7 +127,7 @@ def updated_session(
         spoken: Whether the session has spoken: its voice is fixed then.
 
     Raises:
-        Refusal: If the change cannot be; then none of it is made.
+        InvalidRequest: If the change cannot be; then none of it is made.
     """
     _check(session, change, spoken=spoken)
     ignored = {"id": UNSET, "object": UNSET, "expires_at": UNSET, "model": UNSET}
@@ -149,7 +149,7 @@ def _check(session: RealtimeSession, change: RealtimeSession, *, spoken: bool) -
     check_format(output_of(change).format, "session.audio.output.format")
     voice = output_of(change).voice
     if spoken and voice not in (UNSET, output_of(session).voice):
-        raise Refusal(
+        raise InvalidRequest(
             "cannot_update_voice",
             "Cannot update a conversation's voice if assistant audio is present.",
             "session.audio.output.voice",

@@ -18,12 +18,12 @@ from duologue.protocol.ga import (
     OutputText,
 )
 from duologue.protocol.model import replace
-from duologue.server.session.validation import Refusal
+from duologue.server.session.validation import InvalidRequest
 
 if TYPE_CHECKING:
-    from duologue.server.session.kept_audio import KeptAudio
+    from duologue.server.session.kept_audio import AudioStore
 
-__all__ = ["Conversation", "StoredItem", "set_transcript"]
+__all__ = ["ServerConversation", "StoredItem", "set_transcript"]
 
 MAX_ITEMS: Final = 10_000
 """What a conversation holds; a model reads a fraction of it."""
@@ -82,14 +82,14 @@ class StoredItem:
             self.segments = [(self.audio_bytes, "".join(words for _, words in self.segments))]
 
 
-class Conversation:
+class ServerConversation:
     """Items in order."""
 
-    def __init__(self, kept_audio: KeptAudio) -> None:
+    def __init__(self, audio_store: AudioStore) -> None:
         self._stored: dict[str, StoredItem] = {}
         self._order: list[str] = []
         self._bytes = 0
-        self._kept_audio = kept_audio
+        self._kept_audio = audio_store
 
     def __contains__(self, item_id: str) -> bool:
         return item_id in self._stored
@@ -111,38 +111,40 @@ class Conversation:
         """Return an item.
 
         Raises:
-            Refusal: If there is none of this id.
+            InvalidRequest: If there is none of this id.
         """
         stored = self._stored.get(item_id)
         if stored is None:
             code = "item_retrieve_invalid_item_id"
             message = f"Item with item_id '{item_id}' not found."
-            raise Refusal(code, message, param)
+            raise InvalidRequest(code, message, param)
         return stored
 
     def insert(self, item: Item, *, after: str | None) -> StoredItem:
         """Add an item after another, at the front (`root`), or at the end (`None`).
 
         Raises:
-            Refusal: If the id is taken, `after` names no item, an output answers no call, or there
-                is too much already.
+            InvalidRequest: If the id is taken, `after` names no item, an output answers no call,
+                or the conversation is full.
         """
         item_id = item.id
         assert isinstance(item_id, str), "items are given an id before they are stored"  # noqa: S101  # ours
         if item_id in self._stored:
-            raise Refusal("item_already_exists", f"Item '{item_id}' already exists.", "item.id")
+            raise InvalidRequest(
+                "item_already_exists", f"Item '{item_id}' already exists.", "item.id"
+            )
         if isinstance(item, FunctionCallOutput) and not self._holds_call(item.call_id):
             message = f"Tool call ID '{item.call_id}' not found in conversation."
-            raise Refusal("invalid_tool_call_id", message)
+            raise InvalidRequest("invalid_tool_call_id", message)
         if len(self._order) >= MAX_ITEMS:
             message = f"The conversation is full: it holds {MAX_ITEMS} items. Delete some."
-            raise Refusal("conversation_full", message, "item")
+            raise InvalidRequest("conversation_full", message, "item")
         size = len(encode_model(item))
         if self._bytes + size > MAX_BYTES:
             message = (
                 f"The conversation is full: it holds {MAX_BYTES >> 20} MiB. Delete some items."
             )
-            raise Refusal("conversation_full", message, "item")
+            raise InvalidRequest("conversation_full", message, "item")
         if after is None:
             place = len(self._order)
         elif after == "root":
@@ -151,7 +153,7 @@ class Conversation:
             place = self._order.index(after) + 1
         else:
             message = f"Previous item with ID '{after}' not found."
-            raise Refusal("invalid_value", message, "previous_item_id")
+            raise InvalidRequest("invalid_value", message, "previous_item_id")
         stored = StoredItem(item, size=size)
         self._bytes += size
         self._stored[item_id] = stored
@@ -181,7 +183,7 @@ class Conversation:
         """Take an item out.
 
         Raises:
-            Refusal: If there is none of this id.
+            InvalidRequest: If there is none of this id.
         """
         stored = self.get(item_id)
         self._kept_audio.forget(stored)
@@ -193,7 +195,7 @@ class Conversation:
         """Cut an assistant message to what was heard, words included.
 
         Raises:
-            Refusal: If the item has no such audio, or less of it.
+            InvalidRequest: If the item has no such audio, or less of it.
         """
         stored = self.get(item_id)
         item = stored.item
@@ -202,11 +204,11 @@ class Conversation:
             part = item.content[content_index]
         if not isinstance(item, Message) or not isinstance(part, OutputAudio):
             message = "Only model output audio messages can be truncated."
-            raise Refusal("unsupported_content_type", message, "item_id")
+            raise InvalidRequest("unsupported_content_type", message, "item_id")
         held_ms = PCM16.ms(stored.audio_bytes)
         if audio_end_ms < 0 or audio_end_ms > held_ms:
             message = f"Audio content of {held_ms}ms is already shorter than {audio_end_ms}ms"
-            raise Refusal("invalid_value", message, "audio_end_ms")
+            raise InvalidRequest("invalid_value", message, "audio_end_ms")
         heard = PCM16.bytes(audio_end_ms)
         stored.segments = _heard(stored.segments, heard)
         words = "".join(text for _, text in stored.segments).rstrip()

@@ -15,9 +15,9 @@ from typing import Final
 
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET
-from duologue.server.session.validation import Refusal
+from duologue.server.session.validation import InvalidRequest
 
-__all__ = ["EarlyOutputs"]
+__all__ = ["DeferredToolOutputs"]
 
 MAX_WAITING: Final = 256
 """More calls than any response makes."""
@@ -29,7 +29,7 @@ _NAMES_ITEM = (
 )
 
 
-class EarlyOutputs:
+class DeferredToolOutputs:
     """Client events that wait for the end of the conversation's response."""
 
     def __init__(self, is_making_call: Callable[[str], bool]) -> None:
@@ -42,13 +42,13 @@ class EarlyOutputs:
         """Keep an event for `release` if it must wait, and say whether it must.
 
         Raises:
-            Refusal: If too many wait already.
+            InvalidRequest: If too many wait already.
         """
         if not self._must_wait(event):
             return False
         if len(self._waiting) >= MAX_WAITING:
             message = f"{MAX_WAITING} events wait for the response to be done; wait for it, too."
-            raise Refusal("too_many_waiting", message)
+            raise InvalidRequest("too_many_waiting", message)
         self._waiting.append(event)
         if isinstance(event, ga.ConversationItemCreateEvent) and event.item.id is not UNSET:
             self._item_ids.add(event.item.id)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from duologue.protocol.ga import Item, Tool, ToolChoice
 
-__all__ = ["Cancel", "Command", "Respond", "Transcribe", "Warm", "Warn"]
+__all__ = ["CancelWork", "Command", "LogWarning", "PrewarmBrain", "Respond", "Transcribe"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +46,14 @@ class Respond:
 
 
 @dataclass(frozen=True, slots=True)
-class Cancel:
+class CancelWork:
     """Stop making a response, or finding the words of an item; nothing is handed back."""
 
     target_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Warm:
+class PrewarmBrain:
     """Prepare for answers that begin like this; nothing is handed back."""
 
     instructions: str
@@ -62,10 +62,10 @@ class Warm:
 
 
 @dataclass(frozen=True, slots=True)
-class Warn:
+class LogWarning:
     """Write to the log what a client does wrong and is forgiven; nothing is handed back."""
 
     text: str
 
 
-Command = Transcribe | Respond | Cancel | Warm | Warn
+Command = Transcribe | Respond | CancelWork | PrewarmBrain | LogWarning

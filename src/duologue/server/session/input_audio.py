@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from duologue.protocol.formats import PCM16
-from duologue.server.session.validation import Refusal
+from duologue.server.session.validation import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MAX_BUFFER_MS", "MIN_COMMIT_MS", "InputBuffer"]
+__all__ = ["MAX_BUFFER_MS", "MIN_COMMIT_MS", "InputAudioBuffer"]
 
 MIN_COMMIT_MS: Final = 100
 """A commit of less is refused (DIALECTS.md §4, limits)."""
@@ -21,7 +21,7 @@ MAX_BUFFER_MS: Final = 15 * 60_000
 _MS_BYTES: Final = PCM16.bytes_per_ms  # a property's price fifty times a second
 
 
-class InputBuffer:
+class InputAudioBuffer:
     """Audio on the session's clock, which starts with the session and never jumps."""
 
     def __init__(self, *, frame_bytes: int) -> None:
@@ -49,10 +49,10 @@ class InputBuffer:
         """Refuse audio that cannot be added.
 
         Raises:
-            Refusal: If samples are cut in half, or the buffer is full.
+            InvalidRequest: If samples are cut in half, or the buffer is full.
         """
         if len(pcm) % PCM16.sample_bytes:
-            raise Refusal(
+            raise InvalidRequest(
                 "invalid_value", "Invalid audio: PCM16 needs an even number of bytes.", "audio"
             )
         if len(self._audio) + len(pcm) > MAX_BUFFER_MS * _MS_BYTES:
@@ -60,7 +60,7 @@ class InputBuffer:
             message = (
                 f"The input audio buffer is full: it holds {minutes} minutes. Commit or clear."
             )
-            raise Refusal("input_audio_buffer_full", message, "audio")
+            raise InvalidRequest("input_audio_buffer_full", message, "audio")
 
     def append(self, pcm: bytes) -> None:
         """Add audio."""

@@ -16,19 +16,19 @@ from duologue.server.session.audio_formats import format_of, input_of, output_of
 from duologue.server.session.items import prepared, with_audio
 
 if TYPE_CHECKING:
-    from duologue.server.session.conversation import Conversation
-    from duologue.server.session.transcription import Transcripts
+    from duologue.server.session.conversation import ServerConversation
+    from duologue.server.session.transcription import InputTranscription
 
-__all__ = ["Placing"]
+__all__ = ["ItemEvents"]
 
 
-class Placing:
+class ItemEvents:
     """Puts items into the conversation, shows them, cuts them and takes them out."""
 
     def __init__(
         self,
-        conversation: Conversation,
-        transcripts: Transcripts,
+        conversation: ServerConversation,
+        transcripts: InputTranscription,
         *,
         emit: Callable[[ga.KnownServerEvent], None],
         new_id: Callable[[str], str],
@@ -42,7 +42,7 @@ class Placing:
         """Add a client's item.
 
         Raises:
-            Refusal: If it cannot be added.
+            InvalidRequest: If it cannot be added.
         """
         source = format_of(input_of(config).format)
         item, pcm = prepared(event.item, source, new_id=self._new_id)
@@ -54,7 +54,7 @@ class Placing:
         """Add an item that is whole, and look for the words in its audio if it has any.
 
         Raises:
-            Refusal: If it cannot be added.
+            InvalidRequest: If it cannot be added.
         """
         stored = self._conversation.insert(item, after=after)
         item_id = str(item.id)

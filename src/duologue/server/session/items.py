@@ -11,7 +11,7 @@ from pybase64 import b64decode, b64encode
 from duologue.audio.streams import decoder, encoder
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, Unknown, replace
-from duologue.server.session.validation import Refusal
+from duologue.server.session.validation import InvalidRequest
 
 if TYPE_CHECKING:
     from duologue.protocol.formats import Format
@@ -31,11 +31,11 @@ def prepared(
         path: Where the item stands in its event.
 
     Raises:
-        Refusal: If a client may not create such an item; it names the place below `path`.
+        InvalidRequest: If a client may not create such an item; it names the place below `path`.
     """
     if isinstance(item, Unknown | ga.ItemReference):
         message = "Item references belong in response.input."
-        raise Refusal("invalid_value", message, f"{path}.type")
+        raise InvalidRequest("invalid_value", message, f"{path}.type")
     if item.id is UNSET:
         item = replace(item, id=new_id("item"))
     if isinstance(item, ga.FunctionCall) and item.call_id is UNSET:
@@ -82,12 +82,12 @@ def _check(role: str, part: ga.ContentPart, path: str) -> None:
     if not isinstance(part, allowed):
         kinds = ", ".join(f"'{kind.__struct_config__.tag}'" for kind in allowed)
         text = f"Invalid content type for role '{role}'. Supported values are: {kinds}."
-        raise Refusal("invalid_value", text, f"{path}.type")
+        raise InvalidRequest("invalid_value", text, f"{path}.type")
     if isinstance(part, ga.InputImage) and isinstance(part.image_url, str):
         _check_image(part.image_url, f"{path}.image_url")
     if isinstance(part, ga.OutputAudio):
         text = f"Missing required parameter: '{path}.text'."
-        raise Refusal("missing_required_parameter", text, f"{path}.text")
+        raise InvalidRequest("missing_required_parameter", text, f"{path}.text")
 
 
 _IMAGE: Final = re.compile(r"data:image/(png|jpe?g)(;[\w=-]+)*;base64,", re.IGNORECASE)
@@ -99,20 +99,20 @@ def _check_image(url: str, path: str) -> None:
     message = "Invalid image: expected an https: URL, or a data: URL of a PNG or JPEG in base64."
     begin = _IMAGE.match(url)
     if begin is None:
-        raise Refusal("invalid_value", message, path)
+        raise InvalidRequest("invalid_value", message, path)
     try:
         seen = b64decode(url[begin.end() :], validate=True)
     except ValueError:
-        raise Refusal("invalid_value", message, path) from None
+        raise InvalidRequest("invalid_value", message, path) from None
     if not seen:
-        raise Refusal("invalid_value", message, path)
+        raise InvalidRequest("invalid_value", message, path)
 
 
 def _read(audio: str, source: Format, path: str) -> bytes:
     try:
         sent = b64decode(audio, validate=True)
     except ValueError:
-        raise Refusal("invalid_value", "Invalid audio: not base64.", path) from None
+        raise InvalidRequest("invalid_value", "Invalid audio: not base64.", path) from None
     stream = decoder(source)
     pcm = stream.feed(sent) + stream.finish()
     return pcm[: len(pcm) & ~1]

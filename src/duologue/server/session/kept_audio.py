@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from duologue.server.session.conversation import StoredItem
 
-__all__ = ["MAX_AUDIO_BYTES", "KeptAudio"]
+__all__ = ["MAX_AUDIO_BYTES", "AudioStore"]
 
 MAX_AUDIO_BYTES: Final = 128 << 20
 """What a server keeps: 46 minutes of speech, of all sessions together."""
 
 
-class KeptAudio:
+class AudioStore:
     """Forgets the oldest audio when there is too much; the newest always stays."""
 
     def __init__(self, max_bytes: int = MAX_AUDIO_BYTES) -> None:

@@ -11,14 +11,14 @@ from typing import TypeVar
 
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, replace
-from duologue.server.session.engine_work import Command, Warn
+from duologue.server.session.engine_work import Command, LogWarning
 
-__all__ = ["Leniency"]
+__all__ = ["CompatibilityReader"]
 
 Config = TypeVar("Config", ga.RealtimeSession, ga.ResponseCreateParams)
 
 
-class Leniency:
+class CompatibilityReader:
     """Reads what one client sends, as it is meant."""
 
     def __init__(self, command: Callable[[Command], None], *, strict: bool) -> None:
@@ -35,7 +35,7 @@ class Leniency:
         for fault in faults:
             if fault not in self._told:
                 self._told.add(fault)
-                self._command(Warn(fault))
+                self._command(LogWarning(fault))
         return meant
 
 

@@ -10,21 +10,21 @@ from duologue.protocol.model import UNSET, UnsetType, replace
 from duologue.server.session.audio_formats import check_format, format_of, input_of, output_of
 from duologue.server.session.conversation import StoredItem
 from duologue.server.session.items import prepared
-from duologue.server.session.validation import Refusal
+from duologue.server.session.validation import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from duologue.protocol.formats import Format
-    from duologue.server.session.conversation import Conversation
+    from duologue.server.session.conversation import ServerConversation
 
-__all__ = ["ResponsePlan", "plan_response"]
+__all__ = ["ResponseConfig", "resolve_response"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResponsePlan:
+class ResponseConfig:
     """What a response will be, after its own parameters went over the session's."""
 
     response_id: str
@@ -55,18 +55,18 @@ class ResponsePlan:
         return self.max_output_tokens if isinstance(self.max_output_tokens, int) else None
 
 
-def plan_response(
+def resolve_response(
     params: ga.ResponseCreateParams,
     session: ga.RealtimeSession,
-    conversation: Conversation,
+    conversation: ServerConversation,
     *,
     new_id: Callable[[str], str],
     conversation_id: str,
-) -> ResponsePlan:
+) -> ResponseConfig:
     """Return the plan of a response.
 
     Raises:
-        Refusal: If the parameters cannot be.
+        InvalidRequest: If the parameters cannot be.
     """
     modalities = session.output_modalities
     if params.output_modalities is not UNSET:
@@ -84,7 +84,7 @@ def plan_response(
     if params.max_output_tokens is not UNSET:
         limit = params.max_output_tokens
     out_of_band = params.conversation == ga.ConversationMode.NONE
-    return ResponsePlan(
+    return ResponseConfig(
         response_id=new_id("resp"),
         conversation_id=None if out_of_band else conversation_id,
         speaks=modalities == ["audio"],
@@ -107,7 +107,7 @@ def plan_response(
 def _read(
     asked: list[ga.Item],
     source: Format,
-    conversation: Conversation,
+    conversation: ServerConversation,
     new_id: Callable[[str], str],
 ) -> list[StoredItem]:
     """Return the items of an `input`: those of the conversation that it names, and its own."""
@@ -132,7 +132,7 @@ def _choice(
     own, usual = params.tool_choice, session.tool_choice
     if isinstance(own, ga.ToolChoiceFunction) and own.name not in names:
         message = f"Tool choice '{own.name}' not found in 'tools'."
-        raise Refusal("invalid_value", message, "response.tool_choice")
+        raise InvalidRequest("invalid_value", message, "response.tool_choice")
     if own is not UNSET:
         return own
     if usual is UNSET or (isinstance(usual, ga.ToolChoiceFunction) and usual.name not in names):

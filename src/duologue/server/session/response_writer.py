@@ -16,11 +16,11 @@ from duologue.audio.streams import AudioStream, encoder
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnsetType, audio_field, replace
 from duologue.server.session.audio_formats import format_of
-from duologue.server.session.conversation import Conversation, StoredItem
+from duologue.server.session.conversation import ServerConversation, StoredItem
 from duologue.server.session.usage import NOTHING_READ, Output, Tokens, usage_of
 
 if TYPE_CHECKING:
-    from duologue.server.session.response_config import ResponsePlan
+    from duologue.server.session.response_config import ResponseConfig
 
 __all__ = ["ResponseWriter"]
 
@@ -63,8 +63,8 @@ class ResponseWriter:
 
     def __init__(
         self,
-        plan: ResponsePlan,
-        conversation: Conversation,
+        plan: ResponseConfig,
+        conversation: ServerConversation,
         *,
         emit: Callable[[ga.KnownServerEvent], None],
         new_id: Callable[[str], str],

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from duologue.protocol import ga
-from duologue.server.session.engine_work import Cancel, Command, Respond
-from duologue.server.session.response_config import plan_response
+from duologue.server.session.engine_work import CancelWork, Command, Respond
+from duologue.server.session.response_config import resolve_response
 from duologue.server.session.response_writer import ResponseWriter
-from duologue.server.session.usage import NO_TOKENS, Meter, Tokens
-from duologue.server.session.validation import Refusal
+from duologue.server.session.usage import NO_TOKENS, PromptMeter, Tokens
+from duologue.server.session.validation import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from duologue.server.session.conversation import Conversation, StoredItem
+    from duologue.server.session.conversation import ServerConversation, StoredItem
 
-__all__ = ["Responses"]
+__all__ = ["ResponseScheduler"]
 
 MAX_RUNNING: Final = 32
 """Responses at a time, beyond which none out-of-band is begun; the conversation's own may be."""
@@ -33,12 +33,12 @@ class _Running:
     """Whether the engine was asked for it."""
 
 
-class Responses:
+class ResponseScheduler:
     """Starts responses, takes what the engine makes of them, ends them."""
 
     def __init__(
         self,
-        conversation: Conversation,
+        conversation: ServerConversation,
         *,
         emit: Callable[[ga.KnownServerEvent], None],
         command: Callable[[Command], None],
@@ -52,7 +52,7 @@ class Responses:
         self._new_id = new_id
         self._on_answered = on_answered
         self._running: dict[str, _Running] = {}
-        self._meter = Meter()
+        self._meter = PromptMeter()
         self.active_id: str | None = None
         """The running response of the conversation itself."""
         self.have_spoken: bool = False
@@ -67,9 +67,9 @@ class Responses:
             What it reads, unless that is the conversation.
 
         Raises:
-            Refusal: If the parameters cannot be, or the conversation has a response in progress.
+            InvalidRequest: If the parameters are invalid, or a response is in progress.
         """
-        plan = plan_response(
+        plan = resolve_response(
             params,
             session,
             self._conversation,
@@ -78,14 +78,14 @@ class Responses:
         )
         if plan.conversation_id is None and len(self._running) >= MAX_RUNNING:
             message = f"{MAX_RUNNING} responses are in progress already; wait for one to end."
-            raise Refusal("too_many_responses", message)
+            raise InvalidRequest("too_many_responses", message)
         if plan.conversation_id is not None:
             if self.active_id is not None:
                 message = (
                     f"Conversation already has an active response in progress: {self.active_id}."
                     " Wait until the response is finished before creating a new one."
                 )
-                raise Refusal("conversation_already_has_active_response", message)
+                raise InvalidRequest("conversation_already_has_active_response", message)
             self.active_id = plan.response_id
         writer = ResponseWriter(plan, self._conversation, emit=self._emit, new_id=self._new_id)
         self._running[plan.response_id] = _Running(writer)
@@ -108,12 +108,12 @@ class Responses:
         """Cancel a response, or the conversation's own, at the client's wish.
 
         Raises:
-            Refusal: If it is not running.
+            InvalidRequest: If it is not running.
         """
         target = response_id or self.active_id
         if target is None or target not in self._running:
             message = "Cancellation failed: no active response found"
-            raise Refusal("response_cancel_not_active", message)
+            raise InvalidRequest("response_cancel_not_active", message)
         self._cancel(target, "client_cancelled")
 
     def text(self, response_id: str, text: str) -> None:
@@ -156,7 +156,7 @@ class Responses:
 
     def _end_if_full(self, writer: ResponseWriter) -> None:
         if writer.is_full:
-            self._command(Cancel(writer.plan.response_id))
+            self._command(CancelWork(writer.plan.response_id))
             self._finish_short(writer.plan.response_id, NO_TOKENS)
 
     def _finish_short(self, response_id: str, tokens: Tokens) -> None:
@@ -164,7 +164,7 @@ class Responses:
         self._finish(response_id, "incomplete", details, tokens)
 
     def _cancel(self, response_id: str, reason: str) -> None:
-        self._command(Cancel(response_id))
+        self._command(CancelWork(response_id))
         details = ga.ResponseStatusDetails(type="cancelled", reason=reason)
         self._finish(response_id, "cancelled", details, NO_TOKENS)
 

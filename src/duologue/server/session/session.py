@@ -17,33 +17,33 @@ from typing import Any, ClassVar, Final
 from duologue.errors import DecodeError
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnsetType
-from duologue.server.session.audio_input import Hearing, JudgeWords, Score
+from duologue.server.session.audio_input import InputAudioProcessor, JudgeWords, Score
 from duologue.server.session.config import updated_session
-from duologue.server.session.conversation import Conversation
-from duologue.server.session.deferred import EarlyOutputs
-from duologue.server.session.engine_work import Command, Warm, Warn
+from duologue.server.session.conversation import ServerConversation
+from duologue.server.session.deferred import DeferredToolOutputs
+from duologue.server.session.engine_work import Command, LogWarning, PrewarmBrain
 from duologue.server.session.idle_timeout import IdleTimer
-from duologue.server.session.item_events import Placing
-from duologue.server.session.kept_audio import KeptAudio
-from duologue.server.session.leniency import Leniency
+from duologue.server.session.item_events import ItemEvents
+from duologue.server.session.kept_audio import AudioStore
+from duologue.server.session.leniency import CompatibilityReader
 from duologue.server.session.mcp import mcp_labels, unlisted
 from duologue.server.session.rate_limits import RateLimits
-from duologue.server.session.responses import Responses
+from duologue.server.session.responses import ResponseScheduler
 from duologue.server.session.session_type import (
-    Kind,
+    SessionType,
     asked_change,
     first_session,
     refuse_responses,
     shown_session,
 )
-from duologue.server.session.transcription import Transcripts
+from duologue.server.session.transcription import InputTranscription
 from duologue.server.session.turn_detection import (
     SpeechPaused,
     SpeechResumed,
     SpeechStarted,
     SpeechStopped,
 )
-from duologue.server.session.validation import Refusal, audio_fault, checked
+from duologue.server.session.validation import InvalidRequest, audio_fault, checked
 
 __all__ = ["ServerSession"]
 
@@ -63,10 +63,10 @@ class ServerSession:
         expires_at: int = 0,
         judge_words: JudgeWords | None = None,
         transcribes_early: bool = False,
-        kept_audio: KeptAudio | None = None,
+        audio_store: AudioStore | None = None,
         asked: ga.RealtimeSession | ga.TranscriptionSession | None = None,
         strict: bool = False,
-        kind: Kind = Kind.CONVERSATION,
+        kind: SessionType = SessionType.CONVERSATION,
     ) -> None:
         """Open a session; `session.created` is the first event to send.
 
@@ -78,30 +78,32 @@ class ServerSession:
             expires_at: Unix seconds, told to the client.
             judge_words: Tells from the words whether a turn is over; `None`: silence alone tells.
             transcribes_early: Whether the words are looked for in a pause that may end the turn.
-            kept_audio: Where audio is kept, shared by the sessions of a server; `None`: an own one.
+            audio_store: Where audio is kept, shared by the sessions of a server; `None`: its own.
             asked: What the session begins with, instead of the defaults.
             strict: Refuse what the service refuses although real clients send it.
             kind: A conversation, or transcription.
 
         Raises:
-            Refusal: If `asked` cannot be.
+            InvalidRequest: If `asked` cannot be.
         """
         self._kind = kind
         self._new_id = new_id
-        self._leniency = Leniency(self._command, strict=strict)
+        self._leniency = CompatibilityReader(self._command, strict=strict)
         self._events: list[ga.KnownServerEvent] = []
         self._commands: list[Command] = []
-        self.conversation: Conversation = Conversation(kept_audio or KeptAudio())
+        self.conversation: ServerConversation = ServerConversation(audio_store or AudioStore())
         self.config: ga.RealtimeSession = first_session(
             kind, asked, session_id=new_id("sess"), model=model, expires_at=expires_at
         )
         """What holds, kept as a conversation's whatever the kind."""
-        self._hearing = Hearing(score, judge_words=judge_words, notices_pauses=transcribes_early)
+        self._hearing = InputAudioProcessor(
+            score, judge_words=judge_words, notices_pauses=transcribes_early
+        )
         self._idle = IdleTimer()
         self._rate_limits = RateLimits()
         self._speech_item_id: str | None = None
         self._owes_answer = False
-        self.responses: Responses = Responses(
+        self.responses: ResponseScheduler = ResponseScheduler(
             self.conversation,
             emit=self._emit,
             command=self._command,
@@ -109,8 +111,8 @@ class ServerSession:
             on_answered=self._on_answered,
         )
         """The responses being made; the engine hands its answers to it."""
-        self._early = EarlyOutputs(self.responses.is_making_call)
-        self.transcripts: Transcripts = Transcripts(
+        self._early = DeferredToolOutputs(self.responses.is_making_call)
+        self.transcripts: InputTranscription = InputTranscription(
             self.conversation,
             emit=self._emit,
             command=self._command,
@@ -119,7 +121,9 @@ class ServerSession:
             on_guessed=self._on_guessed,
         )
         """The words being found; the engine hands its transcripts to it."""
-        self._placing = Placing(self.conversation, self.transcripts, emit=self._emit, new_id=new_id)
+        self._placing = ItemEvents(
+            self.conversation, self.transcripts, emit=self._emit, new_id=new_id
+        )
         self._configure()
         shown = shown_session(self.config, kind)
         self._emit(ga.SessionCreatedEvent(event_id=new_id("event"), session=shown))
@@ -167,20 +171,20 @@ class ServerSession:
         """Carry out a client event, or answer it with one `error`."""
         try:
             known = checked(self._leniency.read(event))
-            if self._kind is not Kind.CONVERSATION:
+            if self._kind is not SessionType.CONVERSATION:
                 refuse_responses(known)
             if not self._early.keep(known):
                 self._HANDLERS[type(known)](self, known)
-        except Refusal as refusal:
+        except InvalidRequest as refusal:
             self.refuse(refusal, event.event_id)
         except DecodeError:  # audio that is not base64
             self.refuse(audio_fault(event), event.event_id)
 
     def refuse_frame(self, error: DecodeError) -> None:
         """Answer a frame that is no event."""
-        self.refuse(Refusal("invalid_event", f"Invalid event: {error}."), UNSET)
+        self.refuse(InvalidRequest("invalid_event", f"Invalid event: {error}."), UNSET)
 
-    def refuse(self, refusal: Refusal, event_id: str | UnsetType) -> None:
+    def refuse(self, refusal: InvalidRequest, event_id: str | UnsetType) -> None:
         """Answer an event that the edge refuses."""
         error = refusal.error(event_id)
         self._emit(ga.RealtimeErrorEvent(event_id=self._new_id("event"), error=error))
@@ -190,7 +194,7 @@ class ServerSession:
         """Tell the client of what cannot be though no event of its own asked for it."""
         try:
             yield
-        except Refusal as refusal:
+        except InvalidRequest as refusal:
             self.refuse(refusal, UNSET)
 
     def _update(self, event: ga.SessionUpdateEvent) -> None:
@@ -201,7 +205,9 @@ class ServerSession:
         shown = shown_session(self.config, self._kind)
         self._emit(ga.SessionUpdatedEvent(event_id=self._new_id("event"), session=shown))
         for label in mcp_labels(change):
-            self._command(Warn(f"the tools of MCP server {label!r} fail: this server calls none"))
+            self._command(
+                LogWarning(f"the tools of MCP server {label!r} fail: this server calls none")
+            )
             for told in unlisted(self._new_id):
                 self._emit(told)
 
@@ -211,11 +217,11 @@ class ServerSession:
 
     def _warm(self) -> None:
         """Let the brain read what every answer will begin with, before the user has spoken."""
-        if self._kind is not Kind.CONVERSATION:
+        if self._kind is not SessionType.CONVERSATION:
             return
         config = self.config
         self._commands.append(
-            Warm(
+            PrewarmBrain(
                 instructions="" if config.instructions is UNSET else config.instructions,
                 tools=[] if config.tools is UNSET else config.tools,
                 tool_choice="auto" if config.tool_choice is UNSET else config.tool_choice,
@@ -227,7 +233,7 @@ class ServerSession:
             "Invalid value: 'transcription_session.update'. It is beta: use session.update with"
             " session.type 'transcription'."
         )
-        raise Refusal("invalid_value", message, "type")
+        raise InvalidRequest("invalid_value", message, "type")
 
     def expire(self, reason: str) -> None:
         """Tell that the session has lasted as long as one may; the edge closes it then."""
@@ -245,7 +251,7 @@ class ServerSession:
                 "Invalid 'audio': expected at most "
                 f"{MAX_APPEND_BYTES} bytes of audio, but got {len(pcm)}."
             )
-            raise Refusal("invalid_value", message, "audio")
+            raise InvalidRequest("invalid_value", message, "audio")
         self.transcripts.check_room(0, "audio")
         pause: SpeechPaused | None = None
         for change in self._hearing.append(pcm):
@@ -357,7 +363,7 @@ class ServerSession:
         )
 
     def _respond(self, params: ga.ResponseCreateParams) -> None:
-        if self._kind is not Kind.CONVERSATION:
+        if self._kind is not SessionType.CONVERSATION:
             return
         for stored in self.responses.start(params, self.config):
             if stored.audio and str(stored.item.id) not in self.conversation:
@@ -370,7 +376,7 @@ class ServerSession:
 
     def _clear_output(self, _event: ga.OutputAudioBufferClearEvent) -> None:
         message = "output_audio_buffer.clear is for WebRTC and SIP; over a WebSocket use truncate."
-        raise Refusal("invalid_event", message, "type")
+        raise InvalidRequest("invalid_event", message, "type")
 
     def _emit(self, event: ga.KnownServerEvent) -> None:
         self._events.append(event)

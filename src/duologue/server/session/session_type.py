@@ -13,12 +13,19 @@ from duologue.protocol.ga.translation import TranslationSession
 from duologue.protocol.model import UNSET, replace
 from duologue.server.session.audio_formats import input_of
 from duologue.server.session.config import DEFAULT_MODEL, merge, opened_session
-from duologue.server.session.validation import Refusal
+from duologue.server.session.validation import InvalidRequest
 
-__all__ = ["Kind", "asked_change", "first_session", "kind_of", "refuse_responses", "shown_session"]
+__all__ = [
+    "SessionType",
+    "asked_change",
+    "first_session",
+    "refuse_responses",
+    "session_type_of",
+    "shown_session",
+]
 
 
-class Kind(Enum):
+class SessionType(Enum):
     """What a session is for; chosen when connecting."""
 
     CONVERSATION = "realtime"
@@ -29,19 +36,21 @@ class Kind(Enum):
     """The user's words in another language, spoken."""
 
 
-def kind_of(session: ga.RealtimeSession | ga.TranscriptionSession | TranslationSession) -> Kind:
+def session_type_of(
+    session: ga.RealtimeSession | ga.TranscriptionSession | TranslationSession,
+) -> SessionType:
     """Return what a configuration is for."""
     match session:
         case ga.RealtimeSession():
-            return Kind.CONVERSATION
+            return SessionType.CONVERSATION
         case ga.TranscriptionSession():
-            return Kind.TRANSCRIPTION
+            return SessionType.TRANSCRIPTION
         case TranslationSession():
-            return Kind.TRANSLATION
+            return SessionType.TRANSLATION
 
 
 def first_session(
-    kind: Kind,
+    kind: SessionType,
     asked: ga.RealtimeSession | ga.TranscriptionSession | None,
     *,
     session_id: str,
@@ -58,20 +67,20 @@ def first_session(
         expires_at: Unix seconds.
 
     Raises:
-        Refusal: If what is asked for cannot be.
+        InvalidRequest: If what is asked for cannot be.
     """
     change = None if asked is None else asked_change(asked, kind)
-    answers = model if kind is Kind.CONVERSATION and model is not None else DEFAULT_MODEL
+    answers = model if kind is SessionType.CONVERSATION and model is not None else DEFAULT_MODEL
     session = opened_session(change, session_id=session_id, model=answers, expires_at=expires_at)
-    if kind is Kind.CONVERSATION or model is None:
+    if kind is SessionType.CONVERSATION or model is None:
         return session
     heard = ga.AudioInput(transcription=ga.AudioTranscription(model=model))
     return merge(session, ga.RealtimeSession(audio=ga.AudioConfig(input=heard)))
 
 
-def shown_session(session: ga.RealtimeSession, kind: Kind) -> ga.Session:
+def shown_session(session: ga.RealtimeSession, kind: SessionType) -> ga.Session:
     """Return a configuration as its client is told of it."""
-    if kind is Kind.CONVERSATION:
+    if kind is SessionType.CONVERSATION:
         return session
     return ga.TranscriptionSession(
         id=session.id,
@@ -82,29 +91,29 @@ def shown_session(session: ga.RealtimeSession, kind: Kind) -> ga.Session:
     )
 
 
-def asked_change(change: ga.Session, kind: Kind) -> ga.RealtimeSession:
+def asked_change(change: ga.Session, kind: SessionType) -> ga.RealtimeSession:
     """Return what a client wants changed, in the words in which the session is kept.
 
     Raises:
-        Refusal: If it is the change of a session of another kind.
+        InvalidRequest: If it is the change of a session of another kind.
     """
-    if kind is Kind.CONVERSATION and isinstance(change, ga.RealtimeSession):
+    if kind is SessionType.CONVERSATION and isinstance(change, ga.RealtimeSession):
         return change
-    if kind is Kind.CONVERSATION:
+    if kind is SessionType.CONVERSATION:
         message = (
             "Passing a transcription session update event to a realtime session is not allowed."
             " Connect with ?intent=transcription and without a model."
         )
-        raise Refusal("invalid_parameter", message, "session.type")
+        raise InvalidRequest("invalid_parameter", message, "session.type")
     if not isinstance(change, ga.TranscriptionSession):
         message = (
             "Passing a realtime session update event to a transcription session is not allowed."
             " Connect with ?model= and without an intent."
         )
-        raise Refusal("invalid_parameter", message, "session.type")
+        raise InvalidRequest("invalid_parameter", message, "session.type")
     if change.audio is not UNSET and change.audio.output is not UNSET:
         path = "session.audio.output"
-        raise Refusal("unknown_parameter", f"Unknown parameter: '{path}'.", path)
+        raise InvalidRequest("unknown_parameter", f"Unknown parameter: '{path}'.", path)
     heard = _without_answers(input_of(change))
     return ga.RealtimeSession(include=change.include, audio=ga.AudioConfig(input=heard))
 
@@ -113,14 +122,14 @@ def refuse_responses(event: ga.KnownClientEvent) -> None:
     """Keep answers out of a transcription session.
 
     Raises:
-        Refusal: If the event asks for one, or to cancel one.
+        InvalidRequest: If the event asks for one, or to cancel one.
     """
     if isinstance(event, ga.ResponseCreateEvent | ga.ResponseCancelEvent):
         message = (
             f"Invalid value: '{event.type}'. A transcription session has no responses; connect"
             " with ?model= for a conversation."
         )
-        raise Refusal("invalid_value", message, "type")
+        raise InvalidRequest("invalid_value", message, "type")
 
 
 def _without_answers(heard: ga.AudioInput) -> ga.AudioInput:

@@ -12,26 +12,26 @@ from duologue.protocol import ga
 from duologue.protocol.formats import PCM16
 from duologue.protocol.model import UNSET
 from duologue.server.session.conversation import set_transcript
-from duologue.server.session.engine_work import Cancel, Command, Transcribe
-from duologue.server.session.validation import Refusal
+from duologue.server.session.engine_work import CancelWork, Command, Transcribe
+from duologue.server.session.validation import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from duologue.server.session.conversation import Conversation, StoredItem
+    from duologue.server.session.conversation import ServerConversation, StoredItem
 
-__all__ = ["Transcripts"]
+__all__ = ["InputTranscription"]
 
 MAX_WAITING_BYTES: Final = PCM16.bytes(15 * 60_000)
 """Speech whose words a slow engine has yet to find: 15 minutes, 43 MB."""
 
 
-class Transcripts:
+class InputTranscription:
     """Asks the engine for words, and writes them into their items."""
 
     def __init__(
         self,
-        conversation: Conversation,
+        conversation: ServerConversation,
         *,
         emit: Callable[[ga.KnownServerEvent], None],
         command: Callable[[Command], None],
@@ -71,12 +71,12 @@ class Transcripts:
         """Refuse speech when too much of it waits for a slow engine already.
 
         Raises:
-            Refusal: If it does.
+            InvalidRequest: If it does.
         """
         waiting = sum(stored.audio_bytes for stored in self._awaited.values())
         if waiting and waiting + more_bytes > MAX_WAITING_BYTES:
             message = "Too much speech waits for its words; send it no faster than it is said."
-            raise Refusal("input_audio_buffer_full", message, param)
+            raise InvalidRequest("input_audio_buffer_full", message, param)
 
     def guess(self, item_id: str, pcm: bytes) -> None:
         """Look for the words of a turn that may be over."""
@@ -88,7 +88,7 @@ class Transcripts:
     def forget_guess(self) -> None:
         """Throw a guess away: the turn goes on, or was ended otherwise."""
         if self._guessed_id is not None:
-            self._command(Cancel(self._guessed_id))
+            self._command(CancelWork(self._guessed_id))
         self._guessed_id = self._guess = None
 
     def find(self, item_id: str, stored: StoredItem) -> None:
@@ -105,7 +105,7 @@ class Transcripts:
     def drop(self, item_id: str) -> None:
         """Stop looking for the words of an item that was deleted."""
         if item_id in self._awaited:
-            self._command(Cancel(item_id))
+            self._command(CancelWork(item_id))
             self._found(item_id)
 
     def delta(self, item_id: str, text: str) -> None:

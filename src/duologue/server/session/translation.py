@@ -36,17 +36,17 @@ from duologue.protocol.ga.translation import (
     TranslationTranscription,
 )
 from duologue.protocol.model import UNSET, UnsetType, audio_field, replace
-from duologue.server.session.audio_input import Hearing, Score
+from duologue.server.session.audio_input import InputAudioProcessor, Score
 from duologue.server.session.config import merge
 from duologue.server.session.turn_detection import SpeechStarted, SpeechStopped
-from duologue.server.session.validation import Refusal, audio_fault, checked_translation
+from duologue.server.session.validation import InvalidRequest, audio_fault, checked_translation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
     "DEFAULT_TRANSLATOR",
-    "CloseSocket",
+    "CloseConnection",
     "Translate",
     "TranslationCommand",
     "TranslationServerSession",
@@ -83,11 +83,11 @@ class Translate:
 
 
 @dataclass(frozen=True, slots=True)
-class CloseSocket:
+class CloseConnection:
     """Close the socket: everything is said."""
 
 
-TranslationCommand = Translate | CloseSocket
+TranslationCommand = Translate | CloseConnection
 
 
 class TranslationServerSession:
@@ -114,7 +114,7 @@ class TranslationServerSession:
         self._new_id = new_id
         self._events: list[KnownTranslationServerEvent] = []
         self._commands: list[TranslationCommand] = []
-        self._hearing = Hearing(score)
+        self._hearing = InputAudioProcessor(score)
         self._hearing.configure(_VAD)
         self._heard_bytes = 0
         self._speaks_since_ms: int | None = None
@@ -158,22 +158,24 @@ class TranslationServerSession:
     def receive(self, event: AnyTranslationClientEvent) -> None:
         """Carry out a client event, or answer it with one `error`."""
         if self._is_closing:
-            closing = Refusal("session_closing", "The session is closing; open another.", "type")
+            closing = InvalidRequest(
+                "session_closing", "The session is closing; open another.", "type"
+            )
             self.refuse(closing, event.event_id)
             return
         try:
             known = checked_translation(event)
             self._HANDLERS[type(known)](self, known)
-        except Refusal as refusal:
+        except InvalidRequest as refusal:
             self.refuse(refusal, event.event_id)
         except DecodeError:  # audio that is not base64
             self.refuse(audio_fault(event), event.event_id)
 
     def refuse_frame(self, error: DecodeError) -> None:
         """Answer a frame that is no event."""
-        self.refuse(Refusal("invalid_event", f"Invalid event: {error}."), UNSET)
+        self.refuse(InvalidRequest("invalid_event", f"Invalid event: {error}."), UNSET)
 
-    def refuse(self, refusal: Refusal, event_id: str | UnsetType) -> None:
+    def refuse(self, refusal: InvalidRequest, event_id: str | UnsetType) -> None:
         """Answer an event that the edge refuses."""
         self._tell(refusal.error(event_id))
 
@@ -198,7 +200,7 @@ class TranslationServerSession:
             message = (
                 "Too much speech waits for its translation; send it no faster than it is said."
             )
-            raise Refusal("input_audio_buffer_full", message, "audio")
+            raise InvalidRequest("input_audio_buffer_full", message, "audio")
         for change in self._hearing.append(pcm):
             if isinstance(change, SpeechStarted):
                 self._speaks_since_ms = self._hearing.open_turn(change.onset_ms)
@@ -242,7 +244,7 @@ class TranslationServerSession:
             self._commands.append(self._translated)
         elif self._is_closing:
             self._emit(RealtimeTranslationSessionClosedEvent(event_id=self._event_id()))
-            self._commands.append(CloseSocket())
+            self._commands.append(CloseConnection())
 
     # What the engine made of the stretch that it was asked for.
 

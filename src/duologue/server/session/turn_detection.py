@@ -27,9 +27,9 @@ __all__ = [
     "SpeechStarted",
     "SpeechStopped",
     "TurnChange",
-    "TurnFinder",
     "TurnRule",
     "TurnState",
+    "TurnTracker",
     "rule_of",
 ]
 
@@ -135,7 +135,7 @@ def rule_of(detection: ServerVad | SemanticVad, *, reads_words: bool = False) ->
     )
 
 
-class TurnFinder:
+class TurnTracker:
     """Finds turns; one per session, fed with every frame once."""
 
     def __init__(self, rule: TurnRule, *, frame_ms: int, notices_pauses: bool = False) -> None:

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
     from duologue.server.session.conversation import StoredItem
 
-__all__ = ["NOTHING_READ", "NO_TOKENS", "Count", "Meter", "Output", "Read", "Tokens", "usage_of"]
+__all__ = [
+    "NOTHING_READ",
+    "NO_TOKENS",
+    "Count",
+    "Output",
+    "PromptMeter",
+    "Read",
+    "Tokens",
+    "usage_of",
+]
 
 USER_MS_PER_TOKEN: Final = 100
 ASSISTANT_MS_PER_TOKEN: Final = 50
@@ -80,7 +89,7 @@ class Read:
 NOTHING_READ: Final = Read()
 
 
-class Meter:
+class PromptMeter:
     """Counts what each response of a session reads, and remembers it for the next."""
 
     def __init__(self) -> None:

@@ -9,13 +9,13 @@ from duologue.protocol.ga import translation
 from duologue.protocol.model import UNSET, UnknownEvent, UnsetType
 from duologue.protocol.validate import Problem, validate
 
-__all__ = ["Refusal", "audio_fault", "checked", "checked_translation"]
+__all__ = ["InvalidRequest", "audio_fault", "checked", "checked_translation"]
 
 MAX_EVENT_ID: Final = 512
 """What `validate` checks of an id, known here because an append is not validated."""
 
 
-class Refusal(Exception):  # an answer, not an error of ours
+class InvalidRequest(Exception):  # an answer, not an error of ours
     """A client event that the session does not carry out; the session goes on.
 
     Source: DIALECTS.md §7 for codes and messages.
@@ -53,7 +53,7 @@ def checked(event: ga.AnyClientEvent) -> ga.KnownClientEvent:
     it is read (`audio_fault`).
 
     Raises:
-        Refusal: If there is such a thing; an event that fits no type is one.
+        InvalidRequest: If there is such a thing; an event that fits no type is one.
     """
     if isinstance(event, ga.InputAudioBufferAppendEvent) and _is_plain(event):
         return event
@@ -69,7 +69,7 @@ def checked_translation(
     """Return an event of a translation session, as `checked` does.
 
     Raises:
-        Refusal: If there is something in it that the service would not take.
+        InvalidRequest: If there is something in it that the service would not take.
     """
     if isinstance(event, translation.RealtimeTranslationInputAudioBufferAppendEvent) and _is_plain(
         event
@@ -88,10 +88,10 @@ def _is_plain(event: ga.ClientEvent) -> bool:
 
 def audio_fault(
     event: ga.AnyClientEvent | translation.AnyTranslationClientEvent,
-) -> Refusal:
+) -> InvalidRequest:
     """Return why an event is refused whose audio could not be read."""
     return _of_problem(validate(event)[0])
 
 
-def _of_problem(problem: Problem) -> Refusal:
-    return Refusal(problem.code, problem.message, problem.path)
+def _of_problem(problem: Problem) -> InvalidRequest:
+    return InvalidRequest(problem.code, problem.message, problem.path)
