@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from duologue.protocol.ga import Session
     from duologue.session.conversation import RealtimeConversation
     from duologue.session.formatted import FormattedItem
-    from duologue.session.requests import ResponseState
-    from duologue.session.tools import ToolCall
+    from duologue.session.response_state import ResponseState
+    from duologue.session.tool_calls import ToolCall
     from duologue.session.updates import Update
 
 __all__ = ["RealtimeClient", "Statistics"]

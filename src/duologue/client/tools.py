@@ -16,7 +16,7 @@ from duologue.client.functions import ToolFunction, written
 from duologue.client.tasks import cancel_all
 from duologue.client.threads import in_thread
 from duologue.errors import ConfigurationError, ToolFailed
-from duologue.session.tools import ToolCall, ToolPolicy
+from duologue.session.tool_calls import ToolCall, ToolPolicy
 
 if TYPE_CHECKING:
     from duologue.client.context import CallContext

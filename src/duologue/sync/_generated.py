@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     )
     from duologue.session.formatted import FormattedItem
     from duologue.session.playback import PlaybackCut
-    from duologue.session.requests import ResponseState
+    from duologue.session.response_state import ResponseState
     from duologue.session.retention import Retention
 
 __all__ = ["ClientMethods"]
