@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from typing import Any, Unpack
 
     from duologue.client.client import Statistics
-    from duologue.client.config import SessionKeywords
     from duologue.client.endpoint import Endpoint, Spoken
     from duologue.client.keys import Key
     from duologue.client.link import Connector
     from duologue.client.sending import ResponseKeywords
+    from duologue.client.session_keywords import SessionKeywords
     from duologue.client.tools import ToolHandler, ToolOptions
     from duologue.protocol import beta, ga
     from duologue.protocol.formats import Format
