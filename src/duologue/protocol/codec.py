@@ -47,6 +47,7 @@ __all__ = [
     "decode_leniently",
     "encode",
     "encode_model",
+    "event_union",
     "reader",
 ]
 
@@ -78,8 +79,14 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 @cache
-def _union(dialect: Dialect, direction: Direction, surface: Surface) -> Any:  # noqa: ANN401  # a union is no type
-    """Return the events that may come; what is not GA's main surface is imported when asked for."""
+def event_union(
+    dialect: Dialect, direction: Direction = "server", surface: Surface = "realtime"
+) -> Any:  # noqa: ANN401  # a union has no type that checkers know
+    """Return the union of the known events of a dialect; beta and translation are imported lazily.
+
+    Raises:
+        ConfigurationError: If `surface` does not exist in `dialect`.
+    """
     if surface == "translation":
         from duologue.protocol.ga import translation  # noqa: PLC0415  # rare
 
@@ -95,16 +102,13 @@ def _union(dialect: Dialect, direction: Direction, surface: Surface) -> Any:  # 
     return ga.KnownServerEvent if direction == "server" else ga.KnownClientEvent
 
 
-def union_of(dialect: Dialect, surface: Surface = "realtime") -> Any:  # noqa: ANN401  # a union is no type
-    """Return the server events that a dialect knows."""
-    return _union(dialect, "server", surface)
-
-
 @cache
 def _decoder(
     dialect: Dialect, direction: Direction, surface: Surface
 ) -> msgspec.json.Decoder[Event]:
-    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_union(dialect, direction, surface))
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+        event_union(dialect, direction, surface)
+    )
     return decoder
 
 
@@ -328,7 +332,7 @@ def decode_leniently(
 
     check_depth(frame)
     head = _read_head(frame)
-    struct = tags(_union(dialect, direction, surface)).get(head.type)
+    struct = tags(event_union(dialect, direction, surface)).get(head.type)
     if struct is None:
         _check_text(frame)
         return UnknownEvent(type=head.type, raw=frame, event_id=head.event_id)

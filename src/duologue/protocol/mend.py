@@ -98,7 +98,11 @@ def _mend(frame: bytes, dialect: Dialect, surface: Surface) -> Event | None:
         check_depth(frame)
         body: Json = json.loads(frame)  # takes half a character, which msgspec does not
         kind = body.get("type") if isinstance(body, dict) else None
-        struct = tags(codec.union_of(dialect, surface)).get(kind) if isinstance(kind, str) else None
+        struct = (
+            tags(codec.event_union(dialect, surface=surface)).get(kind)
+            if isinstance(kind, str)
+            else None
+        )
         if struct is None:
             return None
         left_out = _LEFT_OUT | _LEFT_OUT_OF.get(str(kind), {})
