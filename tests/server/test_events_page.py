@@ -83,7 +83,7 @@ def test_what_a_client_may_send_is_taken(kind: str) -> None:
         harness = Harness()
         event: Any = decode_client(example.frame, dialect)
         for each in to_ga(event).events if dialect == "beta" else [event]:
-            harness.session.receive(each)
+            harness.session.receive(each, harness.now)
         harness.take()
         params = {
             told.error.param for told in harness.events if isinstance(told, ga.RealtimeErrorEvent)
@@ -117,7 +117,7 @@ def test_a_diarizing_model_is_told_who_spoke() -> None:
     harness.configure(audio={"input": {"transcription": {"model": "gpt-4o-transcribe-diarize"}}})
     harness.say(400, silence_ms=300)
     [item_id] = [c.item_id for c in harness.commands if isinstance(c, Transcribe)]
-    harness.session.transcripts.done(item_id, "hello")
+    harness.engine.transcript(item_id, "hello")
     assert harness.take()[-2:] == [
         "conversation.item.input_audio_transcription.segment",
         "conversation.item.input_audio_transcription.completed",

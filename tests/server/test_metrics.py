@@ -16,7 +16,8 @@ from websockets.exceptions import InvalidStatus
 
 from duologue.server import Limits, LocalServer
 from duologue.server.log_format import JsonFormatter, TextFormatter
-from duologue.server.metrics import Histogram, Metrics
+from duologue.server.session.statistics import Histogram, SessionStatistics
+from duologue.server.telemetry import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,10 +122,16 @@ def test_a_histogram_counts_a_bound_as_below() -> None:
 
 def test_codes_that_are_made_up_are_bounded() -> None:
     metrics = Metrics()
-    for number in range(1000):
-        metrics.count_error(f"code {number}")
-    assert len(metrics.errors) <= 101
-    assert metrics.errors["other"] == 900
+    for half in range(2):
+        statistics = SessionStatistics()
+        for number in range(500):
+            statistics.error_sent(f"code {500 * half + number}")
+        assert len(statistics.errors) <= 101
+        metrics.session_opened("ga", statistics)
+    errors = metrics.total().errors
+    assert len(errors) <= 101
+    assert errors.total() == 1000
+    assert errors["other"] == 900
 
 
 @pytest.fixture
@@ -190,5 +197,5 @@ def test_a_record_with_an_exception_stays_one_line_of_json() -> None:
 def test_codes_that_clients_make_up_are_counted_as_one() -> None:
     metrics = Metrics()
     for code in (1000, 1012, 3000, 4000, 4999):
-        metrics.count_close(code)
+        metrics.session_closed(code, SessionStatistics())
     assert metrics.closes == {"1000": 1, "1012": 1, "other": 3}

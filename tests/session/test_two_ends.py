@@ -12,7 +12,7 @@ from tests.session.two_ends import TwoEnds, held, mirrored
 from duologue.protocol import ga
 from duologue.protocol.formats import PCM16
 from duologue.protocol.model import UNSET
-from duologue.server.session.usage import Tokens
+from duologue.server.session.engine_work import TextTokens
 from duologue.session.response_state import ResponseRequest
 from duologue.session.updates import ConversationUpdated
 
@@ -59,7 +59,7 @@ class Play:
             step(number)
             self.ends.settle()
         for response_id in list(self.ends.responding):
-            self.ends.server.responses.done(response_id, Tokens(1, 1))
+            self.ends.engine.finish(response_id, TextTokens(1, 1))
         while self.ends.transcribing:
             self._hear(0)
         self.ends.deliver()
@@ -96,8 +96,8 @@ class Play:
     def _hear(self, number: int) -> None:
         if self.ends.transcribing:
             item_id = self.ends.transcribing.pop(number % len(self.ends.transcribing))
-            self.ends.server.transcripts.delta(item_id, "he")
-            self.ends.server.transcripts.done(item_id, "heard")
+            self.ends.engine.transcript_delta(item_id, "he")
+            self.ends.engine.transcript(item_id, "heard")
             self.ends.settle()
 
     def _ask(self, _: int) -> None:
@@ -110,23 +110,23 @@ class Play:
 
     def _text(self, number: int) -> None:
         if response_id := self._response(number):
-            self.ends.server.responses.text(response_id, f"word{number} ")
+            self.ends.engine.text(response_id, f"word{number} ")
 
     def _audio(self, number: int) -> None:
         if response_id := self._response(number):
-            self.ends.server.responses.audio(response_id, bytes([number]) * 480)
+            self.ends.engine.audio(response_id, bytes([number]) * 480)
 
     def _call(self, number: int) -> None:
         if response_id := self._response(number):
-            self.ends.server.responses.call(response_id, "f", f'{{"x":{number}}}')
+            self.ends.engine.call(response_id, "f", f'{{"x":{number}}}')
 
     def _done(self, number: int) -> None:
         if response_id := self._response(number):
-            self.ends.server.responses.done(response_id, Tokens(1, 1))
+            self.ends.engine.finish(response_id, TextTokens(1, 1))
 
     def _failed(self, number: int) -> None:
         if response_id := self._response(number):
-            self.ends.server.responses.failed(response_id, "broken")
+            self.ends.engine.fail(response_id, "broken")
 
     def _cancel(self, number: int) -> None:
         if self.requests:
@@ -159,7 +159,7 @@ def test_every_request_ends_and_no_command_stays_open(steps: list[tuple[str, int
     play.run(steps)
     for _ in range(len(play.requests) + 1):  # turn detection may have begun one before them
         for response_id in list(play.ends.responding):
-            play.ends.server.responses.done(response_id, Tokens(1, 1))
+            play.ends.engine.finish(response_id, TextTokens(1, 1))
         play.ends.deliver()
     assert [request.state.name for request in play.requests if request.is_open] == []
     assert len(play.ends.client.commands) == 0

@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+from tests.server.session.conftest import Engine
+
 from duologue.protocol import codec, ga
-from duologue.server.session.engine_work import Command, Respond, Transcribe
+from duologue.server.session.engine_work import ConversationWork, Respond, Transcribe
 from duologue.server.session.session import ServerSession
 from duologue.session.client_session import ClientSession
+from duologue.session.contract import SendEvent
 
 if TYPE_CHECKING:
     from duologue.session.updates import Update
@@ -31,8 +34,9 @@ class TwoEnds:
             model="gpt-realtime",
             score=lambda frame: 1.0 if any(frame) else 0.0,
             new_id=lambda prefix: f"{prefix}_{next(server_ids)}",
-            asked=TRANSCRIBING,
+            requested=TRANSCRIBING,
         )
+        self.engine = Engine(lambda result: self.server.send(result, 1.0))
         self.client = ClientSession(new_id=lambda kind: f"{kind}_c{next(client_ids)}")
         self.updates: list[Update] = []
         self.responding: list[str] = []
@@ -48,10 +52,12 @@ class TwoEnds:
     def settle(self) -> None:
         """Hand over what the client has to send; the server's answers go on the line."""
         for event in self.client.events_to_send():
-            self.server.receive(codec.decode(codec.encode(event), direction="client"))
-        self._line += self.server.take_events(1.0)
-        for command in self.server.take_commands():
-            self._note(command)
+            self.server.receive(codec.decode(codec.encode(event), direction="client"), 1.0)
+        for effect in self.server.effects():
+            if isinstance(effect, SendEvent):
+                self._line.append(effect.event)
+            else:
+                self._note(effect)
 
     def deliver(self, count: int | None = None) -> None:
         """Let the client take so many of the server's events, or all that come."""
@@ -62,7 +68,7 @@ class TwoEnds:
             count = None if count is None else count - 1
             self.settle()
 
-    def _note(self, command: Command) -> None:
+    def _note(self, command: ConversationWork) -> None:
         if isinstance(command, Respond):
             self.responding.append(command.response_id)
         elif isinstance(command, Transcribe):

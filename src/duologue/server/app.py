@@ -18,7 +18,9 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 from duologue.protocol import codec, ga
+from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.ga.translation import TranslationSession
+from duologue.protocol.model import UNSET
 from duologue.server.auth import AccessPolicy, HttpRejection, offered_subprotocols
 from duologue.server.client_secret_routes import ClientSecretRoutes
 from duologue.server.client_secrets import ClientSecrets
@@ -28,14 +30,12 @@ from duologue.server.handshake import PATHS, SessionRejected, SessionRequest, re
 from duologue.server.ids import new_id, unix_seconds
 from duologue.server.injection import Faults
 from duologue.server.limits import Limits
-from duologue.server.metrics import CONTENT_TYPE, Metrics
 from duologue.server.session.kept_audio import AudioStore
 from duologue.server.session.session import ServerSession
 from duologue.server.session.session_type import SessionType, session_type_of
 from duologue.server.session.translation import DEFAULT_TRANSLATOR, TranslationServerSession
-from duologue.server.telemetry import SessionTelemetry
+from duologue.server.telemetry import CONTENT_TYPE, Metrics, SessionTelemetry
 from duologue.server.translation_runner import TranslationRunner
-from duologue.server.wire import BetaWire, GaWire, TranslationWire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,10 +44,12 @@ if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
     from duologue.protocol.codec import Dialect
+    from duologue.protocol.model import UnsetType
     from duologue.server.client_secrets import BoundSession
     from duologue.server.connection import Observer
     from duologue.server.engine.stages import Engine
     from duologue.server.fault_injection import FaultInjector
+    from duologue.server.session.statistics import SessionStatistics
 
 __all__ = ["create_app"]
 
@@ -139,7 +141,7 @@ class RealtimeEndpoint:
         self._open_observer = open_observer
         self._dialect: Dialect | None = dialect
         self._refuses_beta = refuses_beta
-        self._kept_audio = AudioStore()
+        self._audio_store = AudioStore()
         self._metrics = Metrics()
         self._strict = strict
 
@@ -203,77 +205,79 @@ class RealtimeEndpoint:
         socket: WebSocket,
         asked: SessionRequest,
         bound: BoundSession | None,
-        disturbance: FaultInjector,
+        faults: FaultInjector,
     ) -> None:
-        watch = SessionTelemetry(
-            self._metrics, time.monotonic, dialect=asked.dialect, client=_address(socket)
-        )
-        code = 1011
+        opened = () if self._open_observer is None else (self._open_observer(faults),)
+        client = AcceptedClient(socket, asked, faults, opened)
         try:
-            visit = AcceptedClient(socket, asked, disturbance, self._observers(watch, disturbance))
             if isinstance(bound, TranslationSession) or asked.kind is SessionType.TRANSLATION:
-                code = await self._interpret(visit, bound)
+                await self._translate(client, bound)
             else:
-                code = await self._converse(visit, bound)
+                await self._converse(client, bound)
         except Exception:
             logger.exception("a session ended by a fault of ours")
             await _close_after_fault(socket)
-        finally:
-            watch.closed(code)
-
-    def _observers(self, watch: SessionTelemetry, disturbance: FaultInjector) -> list[Observer]:
-        opened = () if self._open_observer is None else (self._open_observer(disturbance),)
-        return [watch.observe, *opened]
 
     async def _converse(
-        self, visit: AcceptedClient, bound: ga.RealtimeSession | ga.TranscriptionSession | None
-    ) -> int:
-        """Hold a conversation or transcribe, and return the code of the connection's close."""
+        self, client: AcceptedClient, bound: ga.RealtimeSession | ga.TranscriptionSession | None
+    ) -> None:
         stages = self._engine.session()
         session = ServerSession(
-            kind=visit.asked.kind,
-            model=visit.asked.model,
+            session_type=client.asked.kind,
+            model=client.asked.model,
             score=stages.vad.score,
             new_id=new_id,
             expires_at=unix_seconds() + int(self._limits.session_seconds),
             judge_words=None if stages.turn_detector is None else stages.turn_detector.score,
             transcribes_early=self._engine.transcribes_early,
-            audio_store=self._kept_audio,
-            asked=bound,
+            audio_store=self._audio_store,
+            requested=bound,
             strict=self._strict,
         )
+        telemetry = self._telemetry(client, session.config.id, session.statistics)
         connection = Connection(
-            visit.socket,
+            client.socket,
             session,
-            BetaWire() if visit.asked.dialect == "beta" else GaWire(),
-            visit.disturbance,
+            dialect_adapter(client.asked.dialect),
+            client.faults,
             limits=self._limits,
-            observers=visit.observers,
+            observers=[telemetry.observe, *client.observers],
         )
-        try:
-            return await connection.run(ConversationRunner(session, stages, connection))
-        finally:
-            session.conversation.close()
+        with telemetry:
+            telemetry.code = await connection.run(ConversationRunner(stages, connection))
 
-    async def _interpret(self, visit: AcceptedClient, bound: BoundSession | None) -> int:
-        """Translate, and return the code of the connection's close."""
+    async def _translate(self, client: AcceptedClient, bound: BoundSession | None) -> None:
         stages = self._engine.session()
         session = TranslationServerSession(
-            model=visit.asked.model or DEFAULT_TRANSLATOR,
+            model=client.asked.model or DEFAULT_TRANSLATOR,
             score=stages.vad.score,
             new_id=new_id,
             expires_at=unix_seconds() + int(self._limits.session_seconds),
-            asked=bound if isinstance(bound, TranslationSession) else None,
+            requested=bound if isinstance(bound, TranslationSession) else None,
         )
+        telemetry = self._telemetry(client, session.config.id, session.statistics)
         connection = Connection(
-            visit.socket,
+            client.socket,
             session,
-            TranslationWire(),
-            visit.disturbance,
+            dialect_adapter("ga", "translation"),
+            client.faults,
             limits=self._limits,
-            observers=visit.observers,
+            observers=[telemetry.observe, *client.observers],
         )
-        return await connection.run(TranslationRunner(session, stages, connection))
+        with telemetry:
+            telemetry.code = await connection.run(TranslationRunner(stages, connection))
+
+    def _telemetry(
+        self, client: AcceptedClient, session_id: str | UnsetType, statistics: SessionStatistics
+    ) -> SessionTelemetry:
+        return SessionTelemetry(
+            self._metrics,
+            statistics,
+            time.monotonic,
+            session_id="" if session_id is UNSET else session_id,
+            dialect=client.asked.dialect,
+            client=_address(client.socket),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +286,7 @@ class AcceptedClient:
 
     socket: WebSocket
     asked: SessionRequest
-    disturbance: FaultInjector
+    faults: FaultInjector
     observers: Sequence[Observer]
 
 

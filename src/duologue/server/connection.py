@@ -1,7 +1,9 @@
-"""One client's connection: frames to the session's core and back, and the engine's work between.
+"""One client's connection: feeds the session's core, executes its effects, keeps its timers.
 
-Every task belongs to the connection and ends with it. The core is only called between awaits, so
-nothing that it decided is out of date when it is carried out.
+    frame or result -> core -> effects -> frames to send, engine work to start
+
+Every task belongs to the connection and ends with it. The core is called only between awaits, so
+nothing that it has decided is out of date when it is executed.
 """
 
 from __future__ import annotations
@@ -18,22 +20,25 @@ from starlette.websockets import WebSocketDisconnect
 
 from duologue.errors import DecodeError
 from duologue.protocol import ga
+from duologue.protocol.dialects import InvalidClientEvent
 from duologue.protocol.ga import translation
+from duologue.protocol.model import UNSET
 from duologue.server.pacing import RateLimiter
 from duologue.server.send_queue import SendQueue
 from duologue.server.session.validation import InvalidRequest
-from duologue.server.wire import RefusedEvent
+from duologue.session.contract import SessionCore
 
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
+    from duologue.protocol.dialects import DialectAdapter
     from duologue.protocol.model import Event, UnsetType
     from duologue.server.fault_injection import FaultInjector
     from duologue.server.faults import SendError
     from duologue.server.limits import Limits
-    from duologue.server.wire import Wire
+    from duologue.server.session.statistics import SessionStatistics
 
-__all__ = ["AnyReceived", "AnySent", "Connection", "Core", "Observer", "Performer"]
+__all__ = ["AnyReceived", "AnySent", "Connection", "EffectRunner", "Observer", "ServerCore"]
 
 logger: logging.Logger = logging.getLogger("duologue.server")
 
@@ -55,119 +60,101 @@ _TOO_FAST: Final = InvalidRequest(
 )
 
 AnyReceived = ga.AnyClientEvent | translation.AnyTranslationClientEvent
-"""A client event, whatever the session is for."""
+"""A client event of any type of session."""
 
 AnySent = ga.KnownServerEvent | translation.KnownTranslationServerEvent
-"""A server event, whatever the session is for."""
+"""A server event of any type of session."""
 
 Observer = Callable[[AnyReceived | AnySent], None]
-"""Told of every event of a session, in order."""
+"""Called with every event of a session, in order."""
 
 Received = TypeVar("Received", bound=AnyReceived)
+Result = TypeVar("Result")
 Sent = TypeVar("Sent", bound="Event")
-Command = TypeVar("Command")
-Received_contra = TypeVar("Received_contra", bound=AnyReceived, contravariant=True)
-Sent_co = TypeVar("Sent_co", bound="Event", covariant=True)
-Command_co = TypeVar("Command_co", covariant=True)
-Command_contra = TypeVar("Command_contra", contravariant=True)
+Effect = TypeVar("Effect")
+Received_contra = TypeVar("Received_contra", contravariant=True)
+Result_contra = TypeVar("Result_contra", contravariant=True)
+Effect_co = TypeVar("Effect_co", covariant=True)
+Effect_contra = TypeVar("Effect_contra", contravariant=True)
 
 
-class Core(Protocol[Received_contra, Sent_co, Command_co]):
-    """A session without its waiting."""
+class ServerCore(
+    SessionCore[Received_contra, Result_contra, Effect_co],
+    Protocol[Received_contra, Result_contra, Effect_co],
+):
+    """A session's core as the connection uses it."""
 
-    def receive(self, event: Received_contra) -> None:
-        """Carry out a client event, or answer it with one `error`."""
+    @property
+    def statistics(self) -> SessionStatistics:
+        """Counts of the session so far."""
         ...
 
-    def refuse(self, refusal: InvalidRequest, event_id: str | UnsetType) -> None:
-        """Answer an event that the edge refuses."""
-        ...
-
-    def refuse_frame(self, error: DecodeError) -> None:
-        """Answer a frame that is no event."""
-        ...
-
-    def expire(self, reason: str) -> None:
-        """Tell that the session has lasted as long as one may."""
-        ...
-
-    def next_deadline(self) -> float | None:
-        """Return when `handle_deadline` is to be called; asked whenever events were taken."""
-        ...
-
-    def handle_deadline(self, now: float) -> None:
-        """Do what was to be done at the deadline."""
-        ...
-
-    def take_events(self, now: float) -> Sequence[Sent_co]:
-        """Return what is to be sent now, once."""
-        ...
-
-    def take_commands(self) -> Sequence[Command_co]:
-        """Return the work to start or stop, once."""
+    def report_error(self, error: ga.RealtimeError, now: float) -> None:
+        """Send an `error` event that the connection decides on."""
         ...
 
 
-class Performer(Protocol[Command_contra]):
-    """Does with an engine what a core asks for, in the connection's jobs."""
+class EffectRunner(Protocol[Effect_contra]):
+    """Executes the effects of a core: sends events, and has the engine do its work."""
 
-    def carry_out(self, command: Command_contra) -> None:
-        """Start or stop the work of a command."""
+    def execute(self, effect: Effect_contra) -> None:
+        """Execute one effect, without waiting."""
         ...
 
 
-class Connection(Generic[Received, Sent, Command]):
+class Connection(Generic[Received, Result, Sent, Effect]):
     """Runs one session over one accepted socket."""
 
     def __init__(
         self,
         socket: WebSocket,
-        session: Core[Received, Sent, Command],
-        wire: Wire[Received, Sent],
-        disturbance: FaultInjector,
+        core: ServerCore[Received, Result, Effect],
+        dialect: DialectAdapter[Received, Sent],
+        faults: FaultInjector,
         *,
         limits: Limits,
         observers: Sequence[Callable[[Received | Sent], None]] = (),
     ) -> None:
-        self._socket = socket
-        self._session = session
-        self._wire = wire
-        self._limits = limits
-        self._observers = observers
-        self._outbox: SendQueue[str] = SendQueue()
-        self._jobs: dict[str, asyncio.Task[None]] = {}
-        self._disturbance = disturbance
-        self._clock = asyncio.get_running_loop().time
-        self._pace = RateLimiter(limits, self._clock())
+        self._socket: Final = socket
+        self._core: Final = core
+        self._dialect: Final = dialect
+        self._limits: Final = limits
+        self._observers: Final = observers
+        self._outbox: Final[SendQueue[str]] = SendQueue()
+        self._jobs: Final[dict[str, asyncio.Task[None]]] = {}
+        self._faults: Final = faults
+        self._clock: Final = asyncio.get_running_loop().time
+        self._rate: Final = RateLimiter(limits, self._clock())
         self._active_at = self._clock()
         self._deadline: float | None = None
-        self._deadline_moved = asyncio.Event()
+        self._deadline_moved: Final = asyncio.Event()
         self._writing_since: float | None = None
-        self._over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._over: Final[asyncio.Future[int]] = asyncio.get_running_loop().create_future()
 
-    async def run(self, performer: Performer[Command]) -> int:
+    async def run(self, runner: EffectRunner[Effect]) -> int:
         """Serve until either side closes, and return the code of the close."""
-        self._performer = performer
+        self._runner = runner
         self._tasks = asyncio.TaskGroup()
         async with self._tasks:
             writer = self._tasks.create_task(self._write())
             timer = self._tasks.create_task(self._keep_time())
-            self._disturbance.attach(self)
+            self._faults.attach(self)
             always = [writer, timer]
             try:
                 self.flush()
-                self._disturbance.wake()
+                self._faults.wake()
                 always.append(self._tasks.create_task(self._read()))
                 return await self._over
             finally:
-                self._disturbance.detach()
+                self._faults.detach()
+                self._core.end(None)
                 for task in always:
                     task.cancel()
                 timer.cancel()
                 for job in self._jobs.values():
                     job.cancel()
 
-    # What a performer uses.
+    # Used by the runner.
 
     def start(self, name: str, work: Coroutine[None, None, None]) -> None:
         """Start a job, under a name by which it can be stopped."""
@@ -185,13 +172,29 @@ class Connection(Generic[Received, Sent, Command]):
         if job := self._jobs.get(name):
             await asyncio.wait({job})
 
+    def feed(self, result: Result) -> None:
+        """Pass a result of the engine to the core, and execute what follows from it."""
+        self._core.send(result, self._clock())
+        self.flush()
+
     def flush(self) -> None:
-        """Send what the core wants sent, start and stop what it wants done."""
-        self._send()
-        for command in self._session.take_commands():
-            self._performer.carry_out(command)
-        if self._session.next_deadline() != self._deadline:
+        """Execute the core's effects, and note when it wants to be woken."""
+        for effect in self._core.effects():
+            self._runner.execute(effect)
+        if self._core.next_deadline() != self._deadline:
             self._deadline_moved.set()
+
+    def send_event(self, event: Sent) -> None:
+        """Send an event, or let the session's faults decide what becomes of it."""
+        for observe in self._observers:
+            observe(event)
+        self._active_at = self._clock()
+        frames = self._dialect.encode_server(event)
+        if self._faults.is_active:
+            self._faults.send(event.type, frames)
+        else:
+            for frame in frames:
+                self.put(frame)
 
     async def room(self) -> None:
         """Wait until the client has read enough of what was sent; drop one that reads nothing."""
@@ -222,7 +225,7 @@ class Connection(Generic[Received, Sent, Command]):
         else:
             await self._close(1011 if code == ABNORMAL_CLOSURE else code, reason)
 
-    # What the disturbance uses, besides.
+    # Used by the faults, besides.
 
     def put(self, frame: bytes, due: float = 0.0) -> None:
         """Send a frame, not before a time of the loop."""
@@ -236,11 +239,11 @@ class Connection(Generic[Received, Sent, Command]):
 
     def answer_error(self, error: SendError, event_id: str | UnsetType) -> None:
         """Send an `error` event at once, about an event of the client's if there is one."""
-        self._session.refuse(InvalidRequest(error.code, error.message, type=error.type), event_id)
-        self._send()
+        self._refuse(InvalidRequest(error.code, error.message, type=error.type), event_id)
+        self.flush()
 
     def expire(self) -> str:
-        """Tell that the session's time is up; return the reason of the close that follows."""
+        """Report that the session's time is up; return the reason of the close that follows."""
         minutes = self._limits.session_seconds / 60
         return self._expire(f"Your session hit the maximum duration of {minutes:g} minutes.")
 
@@ -268,8 +271,8 @@ class Connection(Generic[Received, Sent, Command]):
                 return
             self._receive(message.get("text") or message.get("bytes") or b"")
             self.flush()
-            if self._disturbance.is_active:
-                await self._disturbance.room()
+            if self._faults.is_active:
+                await self._faults.room()
             if self._outbox.has_room:
                 continue
             try:
@@ -286,9 +289,9 @@ class Connection(Generic[Received, Sent, Command]):
         while (now := self._clock()) < (
             ends_at := min(lasts_until, self._active_at + idle_seconds)
         ):
-            self._deadline = self._session.next_deadline()
+            self._deadline = self._core.next_deadline()
             if self._deadline is not None and self._deadline <= now:
-                self._session.handle_deadline(now)
+                self._core.handle_deadline(now)
                 self.flush()
                 continue
             self._deadline_moved.clear()
@@ -300,47 +303,42 @@ class Connection(Generic[Received, Sent, Command]):
         await self.close(1001, self._expire(idle) if is_idle else self.expire())
 
     def _expire(self, reason: str) -> str:
-        self._session.expire(reason)
+        error = ga.RealtimeError(
+            type="invalid_request_error", code="session_expired", message=reason
+        )
+        self._core.report_error(error, self._clock())
         self.flush()
         return reason
 
     def _receive(self, frame: bytes | str) -> None:
         self._active_at = now = self._clock()
-        if not self._pace.admits(len(frame), now):
+        if not self._rate.admits(len(frame), now):
             for event in self._read_frame(frame):
-                self._session.refuse(_TOO_FAST, event.event_id)
+                self._refuse(_TOO_FAST, event.event_id)
             return
-        if not self._disturbance.is_active:
+        if not self._faults.is_active:
             self.hear_frame(frame)
             return
         for event in self._read_frame(frame):
-            self._disturbance.receive(event, frame, partial(self._hear, event))
+            self._faults.receive(event, frame, partial(self._hear, event))
 
     def _hear(self, event: Received) -> None:
         for observe in self._observers:
             observe(event)
-        self._session.receive(event)
+        self._core.receive(event, self._clock())
 
     def _read_frame(self, frame: bytes | str) -> Sequence[Received]:
         try:
-            return self._wire.read(frame)
+            return self._dialect.decode_client(frame)
         except DecodeError as error:
-            self._session.refuse_frame(error)
-        except RefusedEvent as refused:
-            self._session.refuse(refused.refusal, refused.event_id)
+            self._refuse(InvalidRequest("invalid_event", f"Invalid event: {error}."), UNSET)
+        except InvalidClientEvent as invalid:
+            refusal = InvalidRequest(invalid.code, invalid.message, invalid.param)
+            self._refuse(refusal, invalid.event_id)
         return ()
 
-    def _send(self) -> None:
-        for event in self._session.take_events(self._clock()):
-            for observe in self._observers:
-                observe(event)
-            self._active_at = self._clock()
-            frames = self._wire.write(event)
-            if self._disturbance.is_active:
-                self._disturbance.send(event.type, frames)
-            else:
-                for frame in frames:
-                    self.put(frame)
+    def _refuse(self, refusal: InvalidRequest, event_id: str | UnsetType) -> None:
+        self._core.report_error(refusal.error(event_id), self._clock())
 
     async def _write(self) -> None:
         try:

@@ -1,121 +1,178 @@
-"""The engine's work for a conversation: words found, answers made, the brain warmed."""
+"""Executes the effects of a conversation: events are sent, the engine transcribes and responds."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from duologue.errors import EngineFailed
-from duologue.server.answering import Speech, Words, answer
-from duologue.server.engine.stages import BrainRequest, Call, TokenCount
+from duologue.server.engine.clauses import ClauseSplitter, speakable
+from duologue.server.engine.stages import BrainRequest, Call, Say, TokenCount
 from duologue.server.engine.streams import closing
 from duologue.server.session.engine_work import (
     CancelWork,
+    ConversationEffect,
+    ConversationResult,
+    GenerationFailed,
+    GenerationFinished,
     LogWarning,
     PrewarmBrain,
     Respond,
+    ResponseAudioChunk,
+    ResponseFunctionCall,
+    ResponseTextChunk,
+    TextTokens,
     Transcribe,
+    TranscriptDelta,
+    TranscriptDone,
+    TranscriptFailed,
 )
-from duologue.server.session.usage import Tokens
+from duologue.session.contract import SendEvent
 
 if TYPE_CHECKING:
     from duologue.protocol import ga
     from duologue.server.connection import Connection
-    from duologue.server.engine.stages import Stages
-    from duologue.server.session.engine_work import Command
-    from duologue.server.session.session import ServerSession
+    from duologue.server.engine.stages import Brain, BrainEvent, Stages, Synthesizer
 
-__all__ = ["ConversationRunner"]
+__all__ = ["ConversationRunner", "generate_response"]
 
 logger: logging.Logger = logging.getLogger("duologue.server")
 
-_WARMING = "warming"  # the job that is not named by an item or a response
+_PREWARMING: Final = "prewarming"  # the one job that is not named by an item or a response
 
 
 class ConversationRunner:
-    """Carries out what a `ServerSession` asks for."""
+    """Executes the effects of a `ServerSession` with the stages of an engine."""
 
     def __init__(
         self,
-        session: ServerSession,
         stages: Stages,
-        connection: Connection[ga.AnyClientEvent, ga.KnownServerEvent, Command],
+        connection: Connection[
+            ga.AnyClientEvent, ConversationResult, ga.KnownServerEvent, ConversationEffect
+        ],
     ) -> None:
-        self._session = session
-        self._stages = stages
-        self._connection = connection
+        self._stages: Final = stages
+        self._connection: Final = connection
 
-    def carry_out(self, command: Command) -> None:
-        """Start or stop the work of a command."""
-        match command:
+    def execute(self, effect: ConversationEffect) -> None:
+        """Execute one effect, without waiting."""
+        match effect:
+            case SendEvent():
+                self._connection.send_event(effect.event)
             case CancelWork():
-                self._connection.stop(command.target_id)
+                self._connection.stop(effect.target_id)
             case Transcribe():
-                self._connection.start(command.item_id, self._transcribe(command))
+                self._connection.start(effect.item_id, self._transcribe(effect))
             case Respond():
-                self._connection.start(command.response_id, self._respond(command))
+                self._connection.start(effect.response_id, self._respond(effect))
             case PrewarmBrain():
-                self._connection.stop(_WARMING)
-                self._connection.start(_WARMING, self._warm(command))
+                self._connection.stop(_PREWARMING)
+                self._connection.start(_PREWARMING, self._prewarm(effect))
             case LogWarning():
-                logger.warning("%s", command.text)
+                logger.warning("%s", effect.text)
 
-    async def _warm(self, asked: PrewarmBrain) -> None:
+    async def _prewarm(self, work: PrewarmBrain) -> None:
         request = BrainRequest(
-            instructions=asked.instructions,
+            instructions=work.instructions,
             items=(),
-            tools=asked.tools,
-            tool_choice=asked.tool_choice,
+            tools=work.tools,
+            tool_choice=work.tool_choice,
         )
         try:
             await self._stages.brain.warm(request)
-        except Exception as error:  # noqa: BLE001  # the first answer will be slower, or tell why
+        except Exception as error:  # noqa: BLE001  # the first response reports it, or is slower
             logger.warning("the brain could not be warmed: %s", error)
 
-    async def _transcribe(self, asked: Transcribe) -> None:
+    async def _transcribe(self, work: Transcribe) -> None:
         words: list[str] = []
         stream = self._stages.transcriber.transcribe(
-            asked.pcm, language=asked.language, prompt=asked.prompt
+            work.pcm, language=work.language, prompt=work.prompt
         )
         try:
             async with closing(stream) as deltas:
                 async for delta in deltas:
                     words.append(delta)
-                    self._session.transcripts.delta(asked.item_id, delta)
-                    self._connection.flush()
-        except Exception as error:  # noqa: BLE001  # an engine's fault ends this item's words only
+                    self._connection.feed(TranscriptDelta(work.item_id, delta))
+        except Exception as error:  # noqa: BLE001  # the engine's fault costs one transcript only
             logger.warning("transcription failed: %s", error)
             code = error.code if isinstance(error, EngineFailed) else "transcription_failed"
-            self._session.transcripts.failed(asked.item_id, str(error), code=code)
+            self._connection.feed(TranscriptFailed(work.item_id, str(error), code))
         else:
-            self._session.transcripts.done(asked.item_id, "".join(words).strip())
-        self._connection.flush()
+            self._connection.feed(TranscriptDone(work.item_id, "".join(words).strip()))
 
-    async def _respond(self, asked: Respond) -> None:
-        responses = self._session.responses
-        counted = TokenCount()
-        await self._connection.finished(_WARMING)  # it reads the beginning of this very request
+    async def _respond(self, work: Respond) -> None:
+        # A brain that is being prewarmed reads the beginning of this very prompt.
+        await self._connection.finished(_PREWARMING)
         try:
-            pieces = answer(asked, self._stages.brain, self._stages.synthesizer)
-            async with aclosing(pieces):
-                async for piece in pieces:
-                    match piece:
-                        case Words():
-                            responses.text(asked.response_id, piece.text)
-                        case Speech():
-                            responses.audio(asked.response_id, piece.pcm)
-                        case Call():
-                            responses.call(asked.response_id, piece.name, piece.arguments)
-                        case TokenCount():
-                            counted = piece
-                    self._connection.flush()
+            results = generate_response(work, self._stages.brain, self._stages.synthesizer)
+            async with aclosing(results):
+                async for result in results:
+                    self._connection.feed(result)
                     await self._connection.room()
-        except Exception as error:  # noqa: BLE001  # an engine's fault ends this response only
+        except Exception as error:  # noqa: BLE001  # the engine's fault costs one response only
             logger.warning("response failed: %s", error)
             code = error.code if isinstance(error, EngineFailed) else "engine_failed"
-            responses.failed(asked.response_id, str(error), code=code)
-        else:
-            tokens = Tokens(counted.input_tokens, counted.cached_tokens, counted.output_tokens)
-            responses.done(asked.response_id, tokens, truncated=counted.truncated)
-        self._connection.flush()
+            self._connection.feed(GenerationFailed(work.response_id, str(error), code))
+
+
+async def generate_response(
+    work: Respond, brain: Brain, synthesizer: Synthesizer
+) -> AsyncGenerator[
+    ResponseTextChunk | ResponseAudioChunk | ResponseFunctionCall | GenerationFinished
+]:
+    """Yield a response as the brain generates it, each clause with its speech.
+
+    A clause is spoken while the brain generates the next one, so the first audio does not wait for
+    the end of the text.
+    """
+    request = BrainRequest(
+        instructions=work.instructions,
+        items=work.items,
+        tools=work.tools,
+        tool_choice=work.tool_choice,
+        parallel_tool_calls=work.parallel_tool_calls,
+        max_output_tokens=work.max_output_tokens,
+    )
+    finished = GenerationFinished(work.response_id)
+    splitter = ClauseSplitter()
+    async with closing(brain.respond(request)) as events:
+        async for event in events:
+            if isinstance(event, Say) and not work.speaks:
+                yield ResponseTextChunk(work.response_id, event.text)
+                continue
+            for clause in _clauses(event, splitter):
+                async with closing(_speak(clause, work, synthesizer)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+            if isinstance(event, Call):
+                yield ResponseFunctionCall(work.response_id, event.name, event.arguments)
+            elif isinstance(event, TokenCount):
+                tokens = TextTokens(event.input_tokens, event.cached_tokens, event.output_tokens)
+                finished = GenerationFinished(work.response_id, tokens, event.truncated)
+    for clause in splitter.flush():
+        async with closing(_speak(clause, work, synthesizer)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+    yield finished
+
+
+def _clauses(event: BrainEvent, splitter: ClauseSplitter) -> Iterable[str]:
+    """Return the clauses that are complete with an event."""
+    if isinstance(event, Say):
+        return splitter.feed(event.text)
+    # The text before a call is spoken before it, complete or not.
+    return splitter.flush() if isinstance(event, Call) else ()
+
+
+async def _speak(
+    clause: str, work: Respond, synthesizer: Synthesizer
+) -> AsyncIterator[ResponseTextChunk | ResponseAudioChunk]:
+    yield ResponseTextChunk(work.response_id, clause)
+    text = speakable(clause)
+    if text:
+        speech = synthesizer.speak(text, voice=work.voice, speed=work.speed)
+        async with closing(speech) as chunks:
+            async for pcm in chunks:
+                yield ResponseAudioChunk(work.response_id, pcm)

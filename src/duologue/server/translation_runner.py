@@ -1,14 +1,25 @@
-"""The engine's work for a translation session: words heard, turned and spoken."""
+"""Executes the effects of a translation session: speech is transcribed, translated and spoken."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from duologue.errors import EngineFailed
 from duologue.server.engine.clauses import ClauseSplitter, speakable
 from duologue.server.engine.streams import closing
-from duologue.server.session.translation import CloseConnection, Translate
+from duologue.server.session.engine_work import (
+    CloseConnection,
+    SourceTranscriptChunk,
+    Translate,
+    TranslationAudioChunk,
+    TranslationEffect,
+    TranslationFailed,
+    TranslationFinished,
+    TranslationResult,
+    TranslationTextChunk,
+)
+from duologue.session.contract import SendEvent
 
 if TYPE_CHECKING:
     from duologue.protocol.ga.translation import (
@@ -17,52 +28,53 @@ if TYPE_CHECKING:
     )
     from duologue.server.connection import Connection
     from duologue.server.engine.stages import Stages
-    from duologue.server.session.translation import TranslationCommand, TranslationServerSession
 
 __all__ = ["TranslationRunner"]
 
 logger: logging.Logger = logging.getLogger("duologue.server")
 
-VOICE = "alloy"
-"""A translation session names no voice."""
+VOICE: Final = "alloy"
+"""A translation session does not name a voice."""
 
 
 class TranslationRunner:
-    """Carries out what a `TranslationServerSession` asks for."""
+    """Executes the effects of a `TranslationServerSession` with the stages of an engine."""
 
     def __init__(
         self,
-        session: TranslationServerSession,
         stages: Stages,
         connection: Connection[
-            AnyTranslationClientEvent, KnownTranslationServerEvent, TranslationCommand
+            AnyTranslationClientEvent,
+            TranslationResult,
+            KnownTranslationServerEvent,
+            TranslationEffect,
         ],
     ) -> None:
-        self._session = session
-        self._stages = stages
-        self._connection = connection
+        self._stages: Final = stages
+        self._connection: Final = connection
 
-    def carry_out(self, command: TranslationCommand) -> None:
-        """Start the work of a command."""
-        match command:
+    def execute(self, effect: TranslationEffect) -> None:
+        """Execute one effect, without waiting."""
+        match effect:
+            case SendEvent():
+                self._connection.send_event(effect.event)
             case Translate():
-                self._connection.start("translating", self._translate(command))
+                self._connection.start("translating", self._translate(effect))
             case CloseConnection():
                 self._connection.start("closing", self._connection.close(1000, ""))
 
-    async def _translate(self, asked: Translate) -> None:
+    async def _translate(self, work: Translate) -> None:
         try:
-            await self._interpret(asked)
-        except Exception as error:  # noqa: BLE001  # an engine's fault ends this stretch only
+            await self._translate_stretch(work)
+        except Exception as error:  # noqa: BLE001  # the engine's fault costs one stretch only
             logger.warning("translation failed: %s", error)
             code = error.code if isinstance(error, EngineFailed) else "translation_failed"
-            self._session.failed(str(error), code=code)
+            self._connection.feed(TranslationFailed(str(error), code))
         else:
-            self._session.done()
-        self._connection.flush()
+            self._connection.feed(TranslationFinished())
 
-    async def _interpret(self, asked: Translate) -> None:
-        """Tell what was said, then say it in the other language, clause by clause."""
+    async def _translate_stretch(self, work: Translate) -> None:
+        """Transcribe a stretch of speech, then speak its translation clause by clause."""
         translator = self._stages.translator
         if translator is None:
             message = (
@@ -70,37 +82,34 @@ class TranslationRunner:
                 " with a translator."
             )
             raise EngineFailed(message, code="translation_not_supported")
-        text = await self._hear(asked)
+        text = await self._transcribe(work)
         if not text:
             return
         splitter = ClauseSplitter()
-        async with closing(translator.translate(text, language=asked.language)) as pieces:
+        async with closing(translator.translate(text, language=work.language)) as pieces:
             async for piece in pieces:
                 for clause in splitter.feed(piece):
-                    await self._say(clause)
+                    await self._speak(clause)
         for clause in splitter.flush():
-            await self._say(clause)
+            await self._speak(clause)
 
-    async def _hear(self, asked: Translate) -> str:
+    async def _transcribe(self, work: Translate) -> str:
         words: list[str] = []
         stream = self._stages.transcriber.transcribe(
-            asked.pcm, language=asked.source_language, prompt=None
+            work.pcm, language=work.source_language, prompt=None
         )
         async with closing(stream) as deltas:
             async for delta in deltas:
                 words.append(delta)
-                self._session.heard(delta)
-                self._connection.flush()
+                self._connection.feed(SourceTranscriptChunk(delta))
         return "".join(words).strip()
 
-    async def _say(self, clause: str) -> None:
-        self._session.said(clause)
-        self._connection.flush()
+    async def _speak(self, clause: str) -> None:
+        self._connection.feed(TranslationTextChunk(clause))
         text = speakable(clause)
         if not text:
             return
         async with closing(self._stages.synthesizer.speak(text, voice=VOICE, speed=1.0)) as chunks:
             async for pcm in chunks:
-                self._session.spoke(pcm)
-                self._connection.flush()
+                self._connection.feed(TranslationAudioChunk(pcm))
                 await self._connection.room()

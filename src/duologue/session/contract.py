@@ -38,7 +38,7 @@ class SessionCore(Protocol[Received_contra, Sent_contra, Effect_co]):
     def receive(self, event: Received_contra, now: float) -> None:
         """Process an event that the peer sent. Never raises, whatever the peer sends."""
 
-    def send(self, event: Sent_contra, now: float) -> object:
+    def send(self, event: Sent_contra, /, now: float) -> object:
         """Process what our own side has to say.
 
         On a client that is a client event of the application, on a server a result of the engine.

@@ -13,8 +13,7 @@ from duologue.protocol import ga
 from duologue.protocol.formats import PCM16
 from duologue.server.engine.scripted import EnergyVad
 from duologue.server.session.audio_input import FRAME_MS
-from duologue.server.session.engine_work import CancelWork, Respond, Transcribe
-from duologue.server.session.usage import Tokens
+from duologue.server.session.engine_work import CancelWork, Respond, TextTokens, Transcribe
 
 AUDIO = Path(__file__).parents[2] / "data" / "audio"
 STARTED, STOPPED = "input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped"
@@ -34,7 +33,9 @@ def play(harness: Harness, pcm: bytes, *, chunk_ms: int = 20) -> list[str]:
     types: list[str] = []
     size = PCM16.bytes(chunk_ms)
     for start in range(0, len(pcm), size):
-        harness.session.receive(ga.InputAudioBufferAppendEvent.of(pcm[start : start + size]))
+        harness.session.receive(
+            ga.InputAudioBufferAppendEvent.of(pcm[start : start + size]), harness.now
+        )
         types += harness.take()
     return types
 
@@ -49,14 +50,15 @@ def asked_words(harness: Harness) -> Transcribe:
 
 def answer(harness: Harness, *, ms: int = 0) -> None:
     """Let the engine find the words and answer them aloud."""
-    session = harness.session
-    if session.transcripts.are_awaited:
-        session.transcripts.done(asked_words(harness).item_id, "hello")
-    [*_, asked] = [c for c in harness.commands + session.take_commands() if isinstance(c, Respond)]
+    engine = harness.engine
+    if harness.session.parts.transcription.is_pending:
+        engine.transcript(asked_words(harness).item_id, "hello")
+    harness.take()
+    [*_, asked] = [c for c in harness.commands if isinstance(c, Respond)]
     if ms:
-        session.responses.text(asked.response_id, "Hi.")
-        session.responses.audio(asked.response_id, bytes(PCM16.bytes(ms)))
-    session.responses.done(asked.response_id, Tokens())
+        engine.text(asked.response_id, "Hi.")
+        engine.audio(asked.response_id, bytes(PCM16.bytes(ms)))
+    engine.finish(asked.response_id, TextTokens())
     harness.take()
 
 
@@ -133,7 +135,7 @@ def test_words_that_go_on_keep_the_turn_open_until_the_time_out() -> None:
     harness = Harness(judge_words=judge)
     detect(harness, type="semantic_vad", eagerness="high")
     harness.say(400, silence_ms=112)
-    harness.session.transcripts.done(asked_words(harness).item_id, "I would like to")
+    harness.engine.transcript(asked_words(harness).item_id, "I would like to")
     assert harness.say(0, silence_ms=1872) == []
     assert harness.say(0, silence_ms=32) == TURN
     stopped = harness.last(STOPPED)
@@ -146,7 +148,7 @@ def test_words_that_are_finished_end_the_turn_and_are_its_transcript() -> None:
     detect(harness, type="semantic_vad")
     harness.say(400, silence_ms=300)
     guessed = asked_words(harness)
-    harness.session.transcripts.done(guessed.item_id, "That is all.")
+    harness.engine.transcript(guessed.item_id, "That is all.")
     assert harness.take() == []
     assert harness.say(0, silence_ms=100) == TURN
     [asked] = [c for c in harness.commands if isinstance(c, Respond)]
@@ -160,7 +162,7 @@ def test_words_that_come_after_the_audio_end_the_turn_as_they_come() -> None:
     harness = Harness(judge_words=judge)
     detect(harness, type="semantic_vad")
     assert harness.say(400, silence_ms=3000) == [STARTED]
-    harness.session.transcripts.done(asked_words(harness).item_id, "That is all.")
+    harness.engine.transcript(asked_words(harness).item_id, "That is all.")
     assert harness.take() == TURN
     stopped = harness.last(STOPPED)
     assert isinstance(stopped, ga.InputAudioBufferSpeechStoppedEvent)
@@ -183,7 +185,7 @@ def test_words_that_cannot_be_found_leave_silence_alone() -> None:
     harness = Harness(judge_words=judge)
     detect(harness, type="semantic_vad")
     harness.say(400, silence_ms=208)
-    harness.session.transcripts.failed(asked_words(harness).item_id, "no model")
+    harness.engine.transcription_failed(asked_words(harness).item_id, "no model")
     assert harness.say(0, silence_ms=960) == []
     assert harness.say(0, silence_ms=64) == TURN
 
@@ -307,7 +309,9 @@ def test_silence_after_an_answer_is_committed_and_answered(harness: Harness) -> 
     assert last_item(harness) == fired.item_id
     assert harness.session.next_deadline() is None
     [*_, asked] = [c for c in harness.commands if isinstance(c, Respond)]
-    assert not harness.session.transcripts.are_awaited, "nobody spoke: there are no words to find"
+    assert not harness.session.parts.transcription.is_pending, (
+        "nobody spoke: there are no words to find"
+    )
     assert isinstance(asked.items[-1], ga.Message)
     answer(harness, ms=1000)
     assert harness.session.next_deadline() == 17 + 1 + 5
@@ -326,16 +330,16 @@ def test_silence_without_audio_is_answered_as_well(harness: Harness) -> None:
 def test_speech_that_is_made_slowly_is_heard_while_it_comes(harness: Harness) -> None:
     idle(harness)
     harness.say(400, silence_ms=300)
-    harness.session.transcripts.done(asked_words(harness).item_id, "hello")
+    harness.engine.transcript(asked_words(harness).item_id, "hello")
     harness.take()
     [asked] = [c for c in harness.commands if isinstance(c, Respond)]
     for now in (1.0, 2.0, 5.0):
         harness.now = now
-        harness.session.responses.text(asked.response_id, "Hi.")
-        harness.session.responses.audio(asked.response_id, bytes(PCM16.bytes(1500)))
+        harness.engine.text(asked.response_id, "Hi.")
+        harness.engine.audio(asked.response_id, bytes(PCM16.bytes(1500)))
         harness.take()
     harness.now = 5.5
-    harness.session.responses.done(asked.response_id, Tokens())
+    harness.engine.finish(asked.response_id, TextTokens())
     harness.take()
     assert harness.session.next_deadline() == 6.5 + 5
 
@@ -369,11 +373,11 @@ def test_who_has_said_nothing_yet_and_heard_nothing_is_left_alone(harness: Harne
 def test_a_cancelled_answer_is_not_heard_to_its_end(harness: Harness) -> None:
     idle(harness)
     harness.say(400, silence_ms=300)
-    harness.session.transcripts.done(asked_words(harness).item_id, "hello")
+    harness.engine.transcript(asked_words(harness).item_id, "hello")
     harness.take()
     [asked] = [c for c in harness.commands if isinstance(c, Respond)]
-    harness.session.responses.text(asked.response_id, "A long story.")
-    harness.session.responses.audio(asked.response_id, bytes(PCM16.bytes(60_000)))
+    harness.engine.text(asked.response_id, "A long story.")
+    harness.engine.audio(asked.response_id, bytes(PCM16.bytes(60_000)))
     harness.take()
     harness.now = 4.0
     harness.send({"type": "response.cancel"})

@@ -12,8 +12,7 @@ from tests.server.session.conftest import Harness
 from duologue.protocol import codec, ga
 from duologue.protocol.formats import PCM16
 from duologue.server.session.deferred import MAX_WAITING
-from duologue.server.session.engine_work import CancelWork, Respond, Transcribe
-from duologue.server.session.usage import Tokens
+from duologue.server.session.engine_work import CancelWork, Respond, TextTokens, Transcribe
 
 ALOUD = {"output_modalities": ["audio"]}
 IN_TEXT = {"output_modalities": ["text"]}
@@ -53,10 +52,10 @@ def test_words_beyond_the_token_limit_are_cut_and_the_response_is_incomplete(
     harness: Harness,
 ) -> None:
     asked = ask(harness, max_output_tokens=3, **IN_TEXT)
-    responses = harness.session.responses
-    responses.text(asked.response_id, "twelve chars and more")
-    responses.text(asked.response_id, "nobody hears this")
-    responses.done(asked.response_id, Tokens())
+    engine = harness.engine
+    engine.text(asked.response_id, "twelve chars and more")
+    engine.text(asked.response_id, "nobody hears this")
+    engine.finish(asked.response_id, TextTokens())
     harness.take()
     ended = done(harness)
     assert ended["status"] == "incomplete"
@@ -71,8 +70,8 @@ def test_words_beyond_the_token_limit_are_cut_and_the_response_is_incomplete(
 
 def test_speech_counts_towards_the_limit_as_it_is_billed(harness: Harness) -> None:
     asked = ask(harness, max_output_tokens=10, **ALOUD)
-    harness.session.responses.text(asked.response_id, "12345678")
-    harness.session.responses.audio(asked.response_id, bytes(PCM16.bytes(1000)))
+    harness.engine.text(asked.response_id, "12345678")
+    harness.engine.audio(asked.response_id, bytes(PCM16.bytes(1000)))
     harness.take()
     ended = done(harness)
     assert ended["status_details"]["reason"] == "max_output_tokens"
@@ -83,7 +82,7 @@ def test_speech_counts_towards_the_limit_as_it_is_billed(harness: Harness) -> No
 
 def test_a_call_that_does_not_fit_is_left_incomplete(harness: Harness) -> None:
     asked = ask(harness, max_output_tokens=2)
-    harness.session.responses.call(asked.response_id, "f", '{"city": "Oslo"}')
+    harness.engine.call(asked.response_id, "f", '{"city": "Oslo"}')
     harness.take()
     [item] = done(harness)["output"]
     assert (item["status"], item["arguments"]) == ("incomplete", '{"city":')
@@ -91,8 +90,8 @@ def test_a_call_that_does_not_fit_is_left_incomplete(harness: Harness) -> None:
 
 def test_an_answer_that_just_fits_is_complete(harness: Harness) -> None:
     asked = ask(harness, max_output_tokens=2, **IN_TEXT)
-    harness.session.responses.text(asked.response_id, "12345678")
-    harness.session.responses.done(asked.response_id, Tokens())
+    harness.engine.text(asked.response_id, "12345678")
+    harness.engine.finish(asked.response_id, TextTokens())
     harness.take()
     assert done(harness)["status"] == "completed"
 
@@ -104,11 +103,11 @@ def test_calls_are_parallel_unless_the_client_wants_one(
     harness.configure(parallel_tool_calls=not parallel)
     asked = ask(harness, parallel_tool_calls=parallel, **IN_TEXT)
     assert asked.parallel_tool_calls is parallel
-    responses = harness.session.responses
-    responses.text(asked.response_id, "Let me look.")
-    responses.call(asked.response_id, "a", "{}")
-    responses.call(asked.response_id, "b", "{}")
-    responses.done(asked.response_id, Tokens())
+    engine = harness.engine
+    engine.text(asked.response_id, "Let me look.")
+    engine.call(asked.response_id, "a", "{}")
+    engine.call(asked.response_id, "b", "{}")
+    engine.finish(asked.response_id, TextTokens())
     harness.take()
     said, *calls = done(harness)["output"]
     assert said["content"][0]["text"] == "Let me look."
@@ -118,8 +117,8 @@ def test_calls_are_parallel_unless_the_client_wants_one(
 
 def test_tool_choice_none_lets_no_call_through(harness: Harness) -> None:
     asked = ask(harness, tool_choice="none")
-    harness.session.responses.call(asked.response_id, "a", "{}")
-    harness.session.responses.done(asked.response_id, Tokens())
+    harness.engine.call(asked.response_id, "a", "{}")
+    harness.engine.finish(asked.response_id, TextTokens())
     harness.take()
     assert done(harness)["output"] == []
 
@@ -128,10 +127,10 @@ def test_an_item_in_progress_is_retrieved_with_its_words_and_sound_so_far(
     harness: Harness,
 ) -> None:
     asked = ask(harness, **ALOUD)
-    responses = harness.session.responses
-    responses.text(asked.response_id, "Well, ")
-    responses.audio(asked.response_id, b"\x01\x00" * 240)
-    responses.text(asked.response_id, "hello.")
+    engine = harness.engine
+    engine.text(asked.response_id, "Well, ")
+    engine.audio(asked.response_id, b"\x01\x00" * 240)
+    engine.text(asked.response_id, "hello.")
     harness.take()
     item_id = plain(harness.last("response.output_item.added"))["item"]["id"]
     harness.send({"type": "conversation.item.retrieve", "item_id": item_id})
@@ -144,10 +143,10 @@ def test_an_item_in_progress_is_retrieved_with_its_words_and_sound_so_far(
 
 def test_an_item_in_progress_is_cut_to_what_was_heard_and_cut_again(harness: Harness) -> None:
     asked = ask(harness, **ALOUD)
-    responses = harness.session.responses
-    responses.text(asked.response_id, "one two three four")
-    responses.audio(asked.response_id, bytes(PCM16.bytes(400)))
-    responses.text(asked.response_id, " five")
+    engine = harness.engine
+    engine.text(asked.response_id, "one two three four")
+    engine.audio(asked.response_id, bytes(PCM16.bytes(400)))
+    engine.text(asked.response_id, " five")
     harness.take()
     item_id = plain(harness.last("response.output_item.added"))["item"]["id"]
     for audio_end_ms, words in ((400, "one two three four"), (200, "one two"), (0, "")):
@@ -162,14 +161,14 @@ def test_an_item_in_progress_is_cut_to_what_was_heard_and_cut_again(harness: Har
 
 def test_an_item_deleted_while_it_is_written_stays_deleted(harness: Harness) -> None:
     asked = ask(harness, **ALOUD)
-    responses = harness.session.responses
-    responses.text(asked.response_id, "one")
-    responses.audio(asked.response_id, bytes(480))
+    engine = harness.engine
+    engine.text(asked.response_id, "one")
+    engine.audio(asked.response_id, bytes(480))
     harness.take()
     item_id = plain(harness.last("response.output_item.added"))["item"]["id"]
     harness.send({"type": "conversation.item.delete", "item_id": item_id})
-    responses.audio(asked.response_id, bytes(480))
-    responses.done(asked.response_id, Tokens())
+    engine.audio(asked.response_id, bytes(480))
+    engine.finish(asked.response_id, TextTokens())
     assert "conversation.item.done" not in harness.take()
     assert harness.session.conversation.items() == []
     assert done(harness)["output"][0]["id"] == item_id
@@ -177,7 +176,7 @@ def test_an_item_deleted_while_it_is_written_stays_deleted(harness: Harness) -> 
 
 def test_a_response_beside_the_conversation_reads_the_words_so_far(harness: Harness) -> None:
     asked = ask(harness, **IN_TEXT)
-    harness.session.responses.text(asked.response_id, "half a sen")
+    harness.engine.text(asked.response_id, "half a sen")
     beside = ask(harness, conversation="none")
     [item] = beside.items
     assert isinstance(item, ga.Message)
@@ -191,7 +190,7 @@ def test_speech_in_the_input_of_a_response_is_understood_first(harness: Harness)
     frame = {"type": "response.create", "response": {"conversation": "none", "input": [item]}}
     assert harness.send(frame) == ["response.created"]
     [heard] = [c for c in harness.commands if isinstance(c, Transcribe)]
-    harness.session.transcripts.done(heard.item_id, "what time is it")
+    harness.engine.transcript(heard.item_id, "what time is it")
     assert harness.take() == []
     [asked] = [c for c in harness.commands if isinstance(c, Respond)]
     [read] = asked.items
@@ -206,7 +205,7 @@ def test_a_referenced_item_is_read_with_the_words_found_meanwhile(harness: Harne
     [heard] = [c for c in harness.commands if isinstance(c, Transcribe)]
     reference = {"type": "item_reference", "id": heard.item_id}
     harness.send({"type": "response.create", "response": {"input": [reference]}})
-    harness.session.transcripts.done(heard.item_id, "hello")
+    harness.engine.transcript(heard.item_id, "hello")
     harness.take()
     [asked] = [c for c in harness.commands if isinstance(c, Respond)]
     [read] = asked.items
@@ -216,8 +215,8 @@ def test_a_referenced_item_is_read_with_the_words_found_meanwhile(harness: Harne
 
 def usage_of_turn(harness: Harness, **response: Any) -> dict[str, Any]:
     asked = ask(harness, **IN_TEXT, **response)
-    harness.session.responses.text(asked.response_id, "Yes.")
-    harness.session.responses.done(asked.response_id, Tokens())
+    harness.engine.text(asked.response_id, "Yes.")
+    harness.engine.finish(asked.response_id, TextTokens())
     harness.take()
     usage: dict[str, Any] = done(harness)["usage"]
     return usage
@@ -253,7 +252,7 @@ def test_usage_tells_the_modalities_apart(harness: Harness) -> None:
     harness.say(1000)
     harness.send({"type": "input_audio_buffer.commit"})
     [heard] = [c for c in harness.commands if isinstance(c, Transcribe)]
-    harness.session.transcripts.done(heard.item_id, "hello")
+    harness.engine.transcript(heard.item_id, "hello")
     usage = usage_of_turn(harness)
     details = usage["input_token_details"]
     assert (details["text_tokens"], details["audio_tokens"]) == (0, 10)
@@ -264,8 +263,8 @@ def test_usage_tells_the_modalities_apart(harness: Harness) -> None:
 
 def test_the_brains_own_count_of_text_goes_first(harness: Harness) -> None:
     asked = ask(harness, **IN_TEXT)
-    harness.session.responses.text(asked.response_id, "Yes.")
-    harness.session.responses.done(asked.response_id, Tokens(input=70, cached=60, output=5))
+    harness.engine.text(asked.response_id, "Yes.")
+    harness.engine.finish(asked.response_id, TextTokens(input=70, cached=60, output=5))
     harness.take()
     usage = done(harness)["usage"]
     assert usage["input_token_details"]["cached_tokens"] == 60
@@ -318,16 +317,16 @@ def output(call_id: str, **item: Any) -> dict[str, Any]:
 
 def test_an_output_that_comes_early_joins_when_the_response_is_done(harness: Harness) -> None:
     asked = ask(harness)
-    responses = harness.session.responses
-    responses.call(asked.response_id, "a", "{}")
+    engine = harness.engine
+    engine.call(asked.response_id, "a", "{}")
     harness.take()
     first = plain(harness.last("response.function_call_arguments.done"))["call_id"]
     assert add(harness, output(first, id="out")) == []
     assert add(harness, user("and?", id="next"), previous_item_id="out") == []
     assert harness.send({"type": "conversation.item.retrieve", "item_id": "out"}) == []
-    responses.call(asked.response_id, "b", "{}")
+    engine.call(asked.response_id, "b", "{}")
     harness.take()
-    responses.done(asked.response_id, Tokens())
+    engine.finish(asked.response_id, TextTokens())
     assert harness.take() == [
         "response.done",
         "rate_limits.updated",
@@ -340,8 +339,8 @@ def test_an_output_that_comes_early_joins_when_the_response_is_done(harness: Har
 
 def test_an_output_of_an_earlier_call_does_not_wait(harness: Harness) -> None:
     asked = ask(harness)
-    harness.session.responses.call(asked.response_id, "a", "{}")
-    harness.session.responses.done(asked.response_id, Tokens())
+    harness.engine.call(asked.response_id, "a", "{}")
+    harness.engine.finish(asked.response_id, TextTokens())
     harness.take()
     call_id = done(harness)["output"][0]["call_id"]
     ask(harness)
@@ -351,7 +350,7 @@ def test_an_output_of_an_earlier_call_does_not_wait(harness: Harness) -> None:
 def test_an_early_output_that_cannot_be_is_refused_by_its_event_id(harness: Harness) -> None:
     add(harness, user("taken", id="taken"))
     asked = ask(harness)
-    harness.session.responses.call(asked.response_id, "a", "{}")
+    harness.engine.call(asked.response_id, "a", "{}")
     harness.take()
     call_id = plain(harness.last("response.function_call_arguments.done"))["call_id"]
     assert add(harness, output(call_id, id="taken"), event_id="mine") == []
@@ -362,7 +361,7 @@ def test_an_early_output_that_cannot_be_is_refused_by_its_event_id(harness: Harn
 
 def test_what_waits_for_a_response_is_bounded(harness: Harness) -> None:
     asked = ask(harness)
-    harness.session.responses.call(asked.response_id, "a", "{}")
+    harness.engine.call(asked.response_id, "a", "{}")
     harness.take()
     call_id = plain(harness.last("response.function_call_arguments.done"))["call_id"]
     answers = [add(harness, output(call_id)) for _ in range(MAX_WAITING + 1)]

@@ -65,9 +65,9 @@ class InputAudioProcessor:
             notices_pauses: Whether pauses are told under `server_vad` as well.
         """
         self._score = score
-        self._judge_words = judge_words
+        self._score_words = judge_words
         self._notices_pauses = notices_pauses
-        self._format = PCM16
+        self.format = PCM16
         self._stream: AudioStream = decoder(PCM16)
         self._buffer = InputAudioBuffer(frame_bytes=FRAME_MS * PCM16.bytes_per_ms)
         self._turns = TurnTracker(rule_of(ga.ServerVad()), frame_ms=FRAME_MS)
@@ -104,7 +104,7 @@ class InputAudioProcessor:
             self._detection = None
             return
         self._detection = detection
-        reads_words = isinstance(detection, ga.SemanticVad) and self._judge_words is not None
+        reads_words = isinstance(detection, ga.SemanticVad) and self._score_words is not None
         rule = rule_of(detection, reads_words=reads_words)
         self._turns.follow(rule, notices_pauses=reads_words or self._notices_pauses)
         self._padding_ms = rule.padding_ms
@@ -134,11 +134,11 @@ class InputAudioProcessor:
         if not self._turns.is_speaking:
             self._buffer.keep_last(self._kept_ms)
 
-    def hear_words(self, words: str) -> SpeechStopped | None:
+    def judge_words(self, words: str) -> SpeechStopped | None:
         """Take the words of the turn so far into account: its pause may end it, now or sooner."""
-        if self._judge_words is None or not isinstance(self._detection, ga.SemanticVad):
+        if self._score_words is None or not isinstance(self._detection, ga.SemanticVad):
             return None
-        return self._turns.expect(self._judge_words(words) if words else WORDLESS)
+        return self._turns.expect(self._score_words(words) if words else WORDLESS)
 
     def open_turn(self, onset_ms: int) -> int:
         """Begin a turn's audio at the onset less the prefix padding, or where the buffer begins.
@@ -187,6 +187,6 @@ class InputAudioProcessor:
 
     def _follow_format(self, wanted: ga.AudioInput) -> None:
         format_ = format_of(wanted.format)
-        if format_ is not self._format:
+        if format_ is not self.format:
             self._buffer.append(self._stream.finish())
-            self._stream, self._format = decoder(format_), format_
+            self._stream, self.format = decoder(format_), format_

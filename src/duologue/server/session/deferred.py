@@ -1,10 +1,11 @@
-"""Outputs of calls that come while the response that called is still being made.
+"""Outputs of function calls that arrive while the response that made the call is in progress.
 
-A client may answer a call as soon as it has the arguments. Its item joins the conversation when the
-response is done, so that nothing which the response still says comes after the output. What the
-client says of items in between waits in line, so that it finds them.
+A client may answer a call as soon as it has the arguments, before `response.done`. If the output
+joined the conversation at once, the rest of the response would follow it, although the model has
+not read it. So the output waits for the end of the response. Events that follow it and name the
+same item, or create items, wait behind it: otherwise they would be refused, or overtake it.
 
-Source: DIALECTS.md §6 (tool), recorded GA traffic.
+Source: recorded GA traffic.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["DeferredToolOutputs"]
 MAX_WAITING: Final = 256
 """More calls than any response makes."""
 
-_NAMES_ITEM = (
+_NAMES_ITEM: Final = (
     ga.ConversationItemRetrieveEvent,
     ga.ConversationItemTruncateEvent,
     ga.ConversationItemDeleteEvent,
@@ -33,16 +34,20 @@ class DeferredToolOutputs:
     """Client events that wait for the end of the conversation's response."""
 
     def __init__(self, is_making_call: Callable[[str], bool]) -> None:
-        """Ask `is_making_call` whether a call belongs to the response in progress."""
-        self._is_making_call = is_making_call
-        self._waiting: deque[ga.KnownClientEvent] = deque()
-        self._item_ids: set[str] = set()
+        """Create an empty queue.
 
-    def keep(self, event: ga.KnownClientEvent) -> bool:
-        """Keep an event for `release` if it must wait, and say whether it must.
+        Args:
+            is_making_call: Returns whether the response in progress has made a call of this id.
+        """
+        self._is_making_call: Final = is_making_call
+        self._waiting: Final[deque[ga.KnownClientEvent]] = deque()
+        self._item_ids: Final[set[str]] = set()
+
+    def defer(self, event: ga.KnownClientEvent) -> bool:
+        """Keep an event for `release` if it must wait; return whether it must.
 
         Raises:
-            InvalidRequest: If too many wait already.
+            InvalidRequest: If too many events wait already.
         """
         if not self._must_wait(event):
             return False
@@ -55,7 +60,7 @@ class DeferredToolOutputs:
         return True
 
     def release(self) -> list[ga.KnownClientEvent]:
-        """Return what waited, in order, once."""
+        """Return the waiting events in order, and forget them."""
         events = list(self._waiting)
         self._waiting.clear()
         self._item_ids.clear()

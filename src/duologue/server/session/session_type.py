@@ -19,7 +19,6 @@ __all__ = [
     "SessionType",
     "asked_change",
     "first_session",
-    "refuse_responses",
     "session_type_of",
     "shown_session",
 ]
@@ -116,20 +115,6 @@ def asked_change(change: ga.Session, kind: SessionType) -> ga.RealtimeSession:
         raise InvalidRequest("unknown_parameter", f"Unknown parameter: '{path}'.", path)
     heard = _without_answers(input_of(change))
     return ga.RealtimeSession(include=change.include, audio=ga.AudioConfig(input=heard))
-
-
-def refuse_responses(event: ga.KnownClientEvent) -> None:
-    """Keep answers out of a transcription session.
-
-    Raises:
-        InvalidRequest: If the event asks for one, or to cancel one.
-    """
-    if isinstance(event, ga.ResponseCreateEvent | ga.ResponseCancelEvent):
-        message = (
-            f"Invalid value: '{event.type}'. A transcription session has no responses; connect"
-            " with ?model= for a conversation."
-        )
-        raise InvalidRequest("invalid_value", message, "type")
 
 
 def _without_answers(heard: ga.AudioInput) -> ga.AudioInput:

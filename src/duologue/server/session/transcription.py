@@ -1,7 +1,9 @@
-"""The words of the user: asked for when a turn ends, or in the pause that may end it.
+"""Transcription of the user's audio: when a turn ends, or in a pause that may end it.
 
-A guess in a pause is thrown away when the user goes on. When the turn ends instead, the guess is
-the transcript: only silence has come since. Nothing is told to the client before the turn is.
+Transcribing takes about as long as the silence that ends a turn. So with a fast engine the session
+transcribes as soon as the user pauses: a guess. If the user goes on, the guess is thrown away; if
+the turn ends instead, the guess is the transcript, because only silence has followed. The client
+learns of a guess only when the turn has ended.
 """
 
 from __future__ import annotations
@@ -12,146 +14,157 @@ from duologue.protocol import ga
 from duologue.protocol.formats import PCM16
 from duologue.protocol.model import UNSET
 from duologue.server.session.conversation import set_transcript
-from duologue.server.session.engine_work import CancelWork, Command, Transcribe
+from duologue.server.session.engine_work import CancelWork, Transcribe
 from duologue.server.session.validation import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from duologue.server.session.context import ConversationContext
     from duologue.server.session.conversation import ServerConversation, StoredItem
 
 __all__ = ["InputTranscription"]
 
 MAX_WAITING_BYTES: Final = PCM16.bytes(15 * 60_000)
-"""Speech whose words a slow engine has yet to find: 15 minutes, 43 MB."""
+"""Speech that waits for a slow engine: 15 minutes, 43 MB."""
 
 
 class InputTranscription:
-    """Asks the engine for words, and writes them into their items."""
+    """Requests transcripts from the engine, and writes them into their items."""
 
-    def __init__(
-        self,
-        conversation: ServerConversation,
-        *,
-        emit: Callable[[ga.KnownServerEvent], None],
-        command: Callable[[Command], None],
-        new_id: Callable[[str], str],
-        on_all_found: Callable[[], None],
-        on_guessed: Callable[[str], None],
-    ) -> None:
-        """Begin with nothing to find.
-
-        Args:
-            conversation: Where the words are written to.
-            emit: Takes what the client is told.
-            command: Takes what the engine is asked.
-            new_id: Returns a fresh id for a prefix.
-            on_all_found: Called when no words are awaited any more.
-            on_guessed: Called with the words of a turn in a pause; empty if there are none.
-        """
-        self._conversation = conversation
-        self._emit = emit
-        self._command = command
-        self._new_id = new_id
-        self._on_all_found = on_all_found
-        self._on_guessed = on_guessed
-        self._awaited: dict[str, StoredItem] = {}
+    def __init__(self, conversation: ServerConversation, context: ConversationContext) -> None:
+        self._conversation: Final = conversation
+        self._context: Final = context
+        self._pending: Final[dict[str, StoredItem]] = {}
         self._guessed_id: str | None = None
-        self._guess: str | None = None
-        self._guessing: list[str] = []
+        self._guess: str | None = None  # the whole transcript, once the engine has it
+        self._guessed_deltas: list[str] = []
         self.config: ga.AudioTranscription | None = None
-        """What the client wants to be told; `None`: nothing."""
+        """Transcription as the client configured it; `None`: it receives no transcripts."""
 
     @property
-    def are_awaited(self) -> bool:
-        """Whether the words of any item are being looked for."""
-        return bool(self._awaited)
+    def is_pending(self) -> bool:
+        """Whether the transcript of any item is not there yet."""
+        return bool(self._pending)
 
     def check_room(self, more_bytes: int, param: str) -> None:
-        """Refuse speech when too much of it waits for a slow engine already.
+        """Check that not too much speech waits for a slow engine.
 
         Raises:
             InvalidRequest: If it does.
         """
-        waiting = sum(stored.audio_bytes for stored in self._awaited.values())
+        waiting = sum(stored.audio_bytes for stored in self._pending.values())
         if waiting and waiting + more_bytes > MAX_WAITING_BYTES:
-            message = "Too much speech waits for its words; send it no faster than it is said."
+            message = "Too much speech waits for its transcription; send it in real time."
             raise InvalidRequest("input_audio_buffer_full", message, param)
 
     def guess(self, item_id: str, pcm: bytes) -> None:
-        """Look for the words of a turn that may be over."""
+        """Transcribe a turn that may be over."""
         self.forget_guess()
         self._guessed_id = item_id
-        self._guessing = []
-        self._ask(item_id, pcm)
+        self._guessed_deltas = []
+        self._request(item_id, pcm)
 
     def forget_guess(self) -> None:
-        """Throw a guess away: the turn goes on, or was ended otherwise."""
+        """Throw the guess away: the turn goes on, or ended in another way."""
         if self._guessed_id is not None:
-            self._command(CancelWork(self._guessed_id))
+            self._context.start(CancelWork(self._guessed_id))
         self._guessed_id = self._guess = None
 
-    def find(self, item_id: str, stored: StoredItem) -> None:
-        """Look for the words of an item, unless they are guessed already."""
-        self._awaited[item_id] = stored
+    def transcribe(self, item_id: str, stored: StoredItem) -> None:
+        """Transcribe an item, or use the guess for its turn."""
+        self._pending[item_id] = stored
         if item_id != self._guessed_id:
-            self._ask(item_id, bytes(stored.audio))
+            self._request(item_id, bytes(stored.audio))
             return
-        words, self._guessed_id, self._guess = self._guess, None, None
-        self.delta(item_id, "".join(self._guessing) if words is None else words)
-        if words is not None:
-            self.done(item_id, words)
+        transcript, self._guessed_id, self._guess = self._guess, None, None
+        # If the engine is still at work, its remaining deltas continue those sent here.
+        self.delta(item_id, "".join(self._guessed_deltas) if transcript is None else transcript)
+        if transcript is not None:
+            self.done(item_id, transcript)
 
     def drop(self, item_id: str) -> None:
-        """Stop looking for the words of an item that was deleted."""
-        if item_id in self._awaited:
-            self._command(CancelWork(item_id))
-            self._found(item_id)
+        """Stop transcribing an item that was deleted."""
+        if self._pending.pop(item_id, None) is not None:
+            self._context.start(CancelWork(item_id))
 
     def delta(self, item_id: str, text: str) -> None:
-        """Pass on more words; those of a guess when its turn is over."""
+        """Send more words of a transcript; those of a guess are kept until its turn ends."""
         if item_id == self._guessed_id:
-            self._guessing.append(text)
-        elif text and self._is_told(item_id):
-            self._emit(
+            self._guessed_deltas.append(text)
+        elif text and self._is_sent(item_id):
+            self._context.emit(
                 ga.ConversationItemInputAudioTranscriptionDeltaEvent(
-                    event_id=self._new_id("event"), item_id=item_id, content_index=0, delta=text
+                    event_id=self._context.event_id(),
+                    item_id=item_id,
+                    content_index=0,
+                    delta=text,
                 )
             )
 
-    def done(self, item_id: str, transcript: str) -> None:
-        """Write the words into their item, and answer if that was awaited."""
+    def done(self, item_id: str, transcript: str) -> str | None:
+        """Write a transcript into its item and send it.
+
+        Returns:
+            The transcript if it is a guess, which may end the turn; else `None`.
+        """
         if item_id == self._guessed_id:
             self._guess = transcript
-            self._on_guessed(transcript)
-            return
-        stored = self._awaited.get(item_id)
-        if stored is not None:
-            set_transcript(stored, transcript)
-            if self._is_told(item_id):
-                self._tell_segment(item_id, stored, transcript)
-                usage = ga.TranscriptionDurationUsage(seconds=PCM16.ms(stored.audio_bytes) / 1000)
-                self._emit(
-                    ga.ConversationItemInputAudioTranscriptionCompletedEvent(
-                        event_id=self._new_id("event"),
-                        item_id=item_id,
-                        content_index=0,
-                        transcript=transcript,
-                        usage=usage,
-                    )
-                )
-        self._found(item_id)
-
-    def _tell_segment(self, item_id: str, stored: StoredItem, transcript: str) -> None:
-        """Tell a client of a diarizing model who spoke when: no engine tells speakers apart."""
-        model = UNSET if self.config is None else self.config.model
-        if transcript and model is not UNSET and "diarize" in model:
-            self._emit(
-                ga.ConversationItemInputAudioTranscriptionSegment(
-                    event_id=self._new_id("event"),
+            return transcript
+        stored = self._pending.pop(item_id, None)
+        if stored is None:
+            return None
+        set_transcript(stored, transcript)
+        if self._is_sent(item_id):
+            self._emit_segment(item_id, stored, transcript)
+            usage = ga.TranscriptionDurationUsage(seconds=PCM16.ms(stored.audio_bytes) / 1000)
+            self._context.emit(
+                ga.ConversationItemInputAudioTranscriptionCompletedEvent(
+                    event_id=self._context.event_id(),
                     item_id=item_id,
                     content_index=0,
-                    id=self._new_id("seg"),
+                    transcript=transcript,
+                    usage=usage,
+                )
+            )
+        return None
+
+    def failed(self, item_id: str, message: str, code: str) -> str | None:
+        """Report a failed transcription; the item is answered without a transcript.
+
+        Returns:
+            The empty string if it was a guess, which may end the turn; else `None`.
+        """
+        if item_id == self._guessed_id:
+            self._guessed_id = None  # it is tried again when the turn ends
+            return ""
+        stored = self._pending.pop(item_id, None)
+        if stored is None:
+            return None
+        set_transcript(stored, "")
+        if self._is_sent(item_id):
+            error = ga.TranscriptionError(type="server_error", code=code, message=message)
+            self._context.emit(
+                ga.ConversationItemInputAudioTranscriptionFailedEvent(
+                    event_id=self._context.event_id(),
+                    item_id=item_id,
+                    content_index=0,
+                    error=error,
+                )
+            )
+        return None
+
+    def _emit_segment(self, item_id: str, stored: StoredItem, transcript: str) -> None:
+        """Send the one segment of a diarizing model's transcript.
+
+        No engine tells speakers apart: all speech is that of one speaker.
+        """
+        model = UNSET if self.config is None else self.config.model
+        if transcript and model is not UNSET and "diarize" in model:
+            self._context.emit(
+                ga.ConversationItemInputAudioTranscriptionSegment(
+                    event_id=self._context.event_id(),
+                    item_id=item_id,
+                    content_index=0,
+                    id=self._context.new_id("seg"),
                     speaker="spk_1",
                     start=0.0,
                     end=PCM16.ms(stored.audio_bytes) / 1000,
@@ -159,43 +172,20 @@ class InputTranscription:
                 )
             )
 
-    def failed(self, item_id: str, message: str, *, code: str = "transcription_failed") -> None:
-        """Tell that the words could not be found; the item is answered without them."""
-        if item_id == self._guessed_id:
-            self._guessed_id = None  # it is tried again when the turn ends
-            self._on_guessed("")
-            return
-        stored = self._awaited.get(item_id)
-        if stored is not None:
-            set_transcript(stored, "")
-            if self._is_told(item_id):
-                error = ga.TranscriptionError(type="server_error", code=code, message=message)
-                self._emit(
-                    ga.ConversationItemInputAudioTranscriptionFailedEvent(
-                        event_id=self._new_id("event"),
-                        item_id=item_id,
-                        content_index=0,
-                        error=error,
-                    )
-                )
-        self._found(item_id)
+    def _is_sent(self, item_id: str) -> bool:
+        """Return whether the client receives an item's transcript.
 
-    def _is_told(self, item_id: str) -> bool:
-        """Say whether the client hears of an item's words: not of those in a response's `input`."""
+        Items of a response's `input` are transcribed for the model only.
+        """
         return self.config is not None and item_id in self._conversation
 
-    def _ask(self, item_id: str, pcm: bytes) -> None:
-        wanted = self.config or ga.AudioTranscription()
-        self._command(
+    def _request(self, item_id: str, pcm: bytes) -> None:
+        config = self.config or ga.AudioTranscription()
+        self._context.start(
             Transcribe(
                 item_id=item_id,
                 pcm=pcm,
-                language=wanted.language if isinstance(wanted.language, str) else None,
-                prompt=wanted.prompt if isinstance(wanted.prompt, str) else None,
+                language=config.language if isinstance(config.language, str) else None,
+                prompt=config.prompt if isinstance(config.prompt, str) else None,
             )
         )
-
-    def _found(self, item_id: str) -> None:
-        self._awaited.pop(item_id, None)
-        if not self._awaited:
-            self._on_all_found()

@@ -55,8 +55,8 @@ def test_each_liberty_is_told_of_once(harness: Harness) -> None:
         harness.configure(modalities=["text"])
         harness.send({**RESPONSE, "response": {"modalities": ["text"]}})
     of_session, of_response = warnings(harness)
-    assert of_session.endswith("'session.output_modalities' is meant")
-    assert of_response.endswith("'response.output_modalities' is meant")
+    assert of_session.endswith("is read as 'session.output_modalities'")
+    assert of_response.endswith("is read as 'response.output_modalities'")
 
 
 @pytest.mark.parametrize(
