@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from duologue.protocol import codec, ga
-from duologue.transport.websocket import connect_websocket
+from duologue.transport.picows import connect_websocket
 
 if TYPE_CHECKING:
     from duologue.errors import ConnectionLost

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from duologue.transport.websocket import connect_websocket
+from duologue.transport.picows import connect_websocket
 from duologue.transport.websockets import connect_websockets
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 
 from duologue.testing import check_transport
 from duologue.testing.transports import CHECKS, in_memory, over_websocket
-from duologue.transport.websocket import connect_websocket
+from duologue.transport.picows import connect_websocket
 from duologue.transport.websockets import connect_websockets
 
 if TYPE_CHECKING:

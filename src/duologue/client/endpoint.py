@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from duologue.client.keys import KeyPlace, environment_key, value_of
 from duologue.errors import ConfigurationError
+from duologue.transport.connect import Library, WayOptions, open_websocket
 from duologue.transport.handshake import check_url
-from duologue.transport.opening import Library, WayOptions, open_websocket
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

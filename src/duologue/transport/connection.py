@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Final
 from picows import WSCloseCode, WSListener, WSMsgType
 
 from duologue.errors import ConnectionLost
-
-from .base import MAX_UNSENT_BYTES
-from .delivery import Delivery, broken_rule, closed_by_peer, cut, receiver_failed
-from .handshake import disagreement
-from .messages import MessageAssembler, Violation, close_reason
+from duologue.transport.base import MAX_UNSENT_BYTES
+from duologue.transport.delivery import Delivery, broken_rule, closed_by_peer, cut, receiver_failed
+from duologue.transport.handshake import disagreement
+from duologue.transport.reassembly import MessageAssembler, Violation, close_reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from picows import WSFrame, WSTransport
     from typing_extensions import override
 
-    from .base import Receiver
+    from duologue.transport.base import Receiver
 else:
 
     def override(method):  # noqa: ANN001, ANN202  # `typing` has it from Python 3.12 on

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from duologue.errors import Closed, ConnectionLost, DialectRefused, RemoteProtocolError
 
 if TYPE_CHECKING:
-    from .base import Receiver
+    from duologue.transport.base import Receiver
 
 __all__ = ["Delivery", "broken_rule", "closed_by_peer", "cut", "receiver_failed"]
 

@@ -7,14 +7,13 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from duologue.errors import ConnectionLost
-
-from .base import MAX_UNSENT_BYTES
-from .delivery import Delivery, closed_by_peer, cut, receiver_failed
+from duologue.transport.base import MAX_UNSENT_BYTES
+from duologue.transport.delivery import Delivery, closed_by_peer, cut, receiver_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .base import Receiver
+    from duologue.transport.base import Receiver
 
 __all__ = ["MemoryTransport", "memory_pair"]
 

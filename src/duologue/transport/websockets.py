@@ -12,12 +12,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from duologue.errors import ConfigurationError, ConnectionLost, MissingExtra
-
-from .base import MAX_UNSENT_BYTES
-from .delivery import Delivery, broken_rule, closed_by_peer, cut, receiver_failed
-from .handshake import check_headers, check_url, refused, secrets_in, unreachable
-from .messages import close_reason
-from .proxies import shown_proxy
+from duologue.transport.base import MAX_UNSENT_BYTES
+from duologue.transport.delivery import Delivery, broken_rule, closed_by_peer, cut, receiver_failed
+from duologue.transport.handshake import check_headers, check_url, refused, secrets_in, unreachable
+from duologue.transport.proxies import shown_proxy
+from duologue.transport.reassembly import close_reason
 
 try:
     from websockets.asyncio.client import ClientConnection, connect
@@ -42,8 +41,7 @@ if TYPE_CHECKING:
     from typing_extensions import override
 
     from duologue.errors import DuologueError
-
-    from .base import Receiver, Transport
+    from duologue.transport.base import Receiver, Transport
 else:
 
     def override(method):  # noqa: ANN001, ANN202  # `typing` has it from Python 3.12 on

@@ -24,7 +24,7 @@ from duologue.errors import (
     HandshakeRefused,
     RemoteProtocolError,
 )
-from duologue.transport.websocket import connect_websocket
+from duologue.transport.picows import connect_websocket
 
 if TYPE_CHECKING:
     from tests.transport.transport_doubles import Connect

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from duologue.errors import ConfigurationError
-
-from .proxies import proxy_for
+from duologue.transport.proxies import proxy_for
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping, Sequence
 
-    from .base import Receiver, Transport
+    from duologue.transport.base import Receiver, Transport
 
 __all__ = ["Library", "WayOptions", "open_websocket"]
 
@@ -57,7 +56,7 @@ async def open_websocket(
         fix = "leave `transport` out, or choose 'websockets'"
         raise ConfigurationError(f"the transport 'picows' has no proxies or compression: {fix}")
     if library == "websockets" or proxy or compression:
-        from .websockets import connect_websockets  # noqa: PLC0415  # an extra, and 90 ms
+        from duologue.transport.websockets import connect_websockets  # noqa: PLC0415  # an extra, and 90 ms
 
         return await connect_websockets(
             url,
@@ -69,7 +68,7 @@ async def open_websocket(
             compression=compression,
             connect_timeout=connect_timeout,
         )
-    from .websocket import connect_websocket  # noqa: PLC0415  # 30 ms
+    from duologue.transport.picows import connect_websocket  # noqa: PLC0415  # 30 ms
 
     return await connect_websocket(
         url,

@@ -27,7 +27,7 @@ from duologue.errors import (
     DialectRefused,
     RemoteProtocolError,
 )
-from duologue.transport.websocket import connect_websocket
+from duologue.transport.picows import connect_websocket
 
 if TYPE_CHECKING:
     from tests.transport.transport_doubles import Connect

@@ -12,16 +12,22 @@ from picows import (
 )
 
 from duologue.errors import ConnectionLost
-
-from .connection import WebSocketConnection
-from .handshake import Dialer, check_headers, check_url, refusal, secrets_in, unreachable
-from .messages import MessageAssembler
+from duologue.transport.connection import WebSocketConnection
+from duologue.transport.handshake import (
+    Dialer,
+    check_headers,
+    check_url,
+    refusal,
+    secrets_in,
+    unreachable,
+)
+from duologue.transport.reassembly import MessageAssembler
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping, Sequence
 
-    from .base import Receiver, Transport
+    from duologue.transport.base import Receiver, Transport
 
 __all__ = ["connect_websocket"]
 
