@@ -10,7 +10,7 @@ import pytest
 
 from duologue.testing import check_transport
 from duologue.testing.transports import CHECKS, in_memory, over_websocket
-from duologue.transport.picows import connect_websocket
+from duologue.transport.picows import connect_picows
 from duologue.transport.websockets import connect_websockets
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TRANSPORTS: dict[str, MakeLink] = {
     "memory": in_memory,
-    "picows": over_websocket(partial(connect_websocket, close_timeout=0.2)),
+    "picows": over_websocket(partial(connect_picows, close_timeout=0.2)),
     "websockets": over_websocket(partial(connect_websockets, close_timeout=0.2)),
 }
 

@@ -1,4 +1,4 @@
-"""Opening a WebSocket by whichever library can: picows, or `websockets` where it takes more."""
+"""Opening a WebSocket with picows, or with `websockets` where its features are needed."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ if TYPE_CHECKING:
 
     from duologue.transport.base import Receiver, Transport
 
-__all__ = ["Library", "WayOptions", "open_websocket"]
+__all__ = ["ConnectOptions", "TransportChoice", "open_websocket"]
 
-Library = Literal["auto", "picows", "websockets"]
-"""Who carries the frames; `auto`: picows, unless there is a proxy or compression is wanted."""
+TransportChoice = Literal["auto", "picows", "websockets"]
+"""The library that carries the frames.
+
+`auto` chooses picows, unless a proxy or compression is needed, which only `websockets` has.
+"""
 
 
-class WayOptions(TypedDict, total=False):
-    """How a server is reached."""
+class ConnectOptions(TypedDict, total=False):
+    """How to reach a server."""
 
     ssl_context: ssl.SSLContext | None
-    """Whom `wss:` trusts, and what certificate it shows; `None`: the system's defaults."""
+    """TLS settings for `wss:`: trusted authorities, a client certificate. `None`: the defaults."""
     proxy: str | None
-    """Its URL (`http://`, `https://`, `socks5h://`, ...), or `None` for none at all. What is left
-    out is taken from the environment: see `proxy_for`."""
-    transport: Library
+    """URL of a proxy (`http://`, `https://`, `socks5h://`, ...), or `None` for a direct connection.
+    When it is left out, the environment decides: see `proxy_for`."""
+    transport: TransportChoice
     """`auto` when it is left out."""
     compression: Literal["deflate"] | None
     """Offered to the server; base64 of speech shrinks little."""
@@ -36,22 +39,27 @@ class WayOptions(TypedDict, total=False):
 async def open_websocket(
     url: str,
     receiver: Receiver,
-    way: WayOptions,
+    options: ConnectOptions,
     *,
     headers: Mapping[str, str],
     subprotocols: Sequence[str],
     connect_timeout: float,
 ) -> Transport:
-    """Open a WebSocket; see `connect_websocket`, which it is unless more is needed.
+    """Open a WebSocket with the library that the options need; see `connect_picows`.
 
     Raises:
-        ConfigurationError: If picows is asked for what it cannot do, or as `connect_websocket`.
+        ConfigurationError: If picows is chosen together with a proxy or compression, or the URL, a
+            header, a subprotocol or the proxy cannot be used.
         MissingExtra: If `websockets` is needed and not installed.
         HandshakeRefused: If the server answered with an HTTP status other than 101.
-        ConnectionLost: If it could not be reached, was too slow, or broke the protocol.
+        ConnectionLost: If the server could not be reached, was too slow, or broke the protocol.
     """
-    library, compression = way.get("transport", "auto"), way.get("compression")
-    proxy = way["proxy"] if "proxy" in way else None if library == "picows" else proxy_for(url)
+    library, compression = options.get("transport", "auto"), options.get("compression")
+    if "proxy" in options:
+        proxy = options["proxy"]
+    else:
+        # An explicit choice of picows is a choice against the proxies of the environment.
+        proxy = None if library == "picows" else proxy_for(url)
     if library == "picows" and (proxy or compression):
         fix = "leave `transport` out, or choose 'websockets'"
         raise ConfigurationError(f"the transport 'picows' has no proxies or compression: {fix}")
@@ -63,18 +71,18 @@ async def open_websocket(
             receiver,
             headers=headers,
             subprotocols=subprotocols,
-            ssl_context=way.get("ssl_context"),
+            ssl_context=options.get("ssl_context"),
             proxy=proxy,
             compression=compression,
             connect_timeout=connect_timeout,
         )
-    from duologue.transport.picows import connect_websocket  # noqa: PLC0415  # 30 ms
+    from duologue.transport.picows import connect_picows  # noqa: PLC0415  # 30 ms
 
-    return await connect_websocket(
+    return await connect_picows(
         url,
         receiver,
         headers=headers,
         subprotocols=subprotocols,
-        ssl_context=way.get("ssl_context"),
+        ssl_context=options.get("ssl_context"),
         connect_timeout=connect_timeout,
     )
