@@ -11,8 +11,8 @@ from duologue.client.endpoint import Endpoint
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
 
-    from duologue.client.config import SessionKeywords
     from duologue.client.endpoint import Kind
+    from duologue.client.session_keywords import SessionKeywords
     from duologue.protocol.codec import Dialect
     from duologue.server.engine.selection import BrainChoice
     from duologue.server.engine.stages import Synthesizer, Transcriber, TurnDetector, Vad

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from duologue.client.registry import Callback, Key
-    from duologue.session.tools import ToolCall
+    from duologue.session.tool_calls import ToolCall
     from duologue.sync._bridge import Bridge
     from duologue.sync.client import RealtimeClient
 

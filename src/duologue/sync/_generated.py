@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from typing import Any, Unpack
 
     from duologue.client.client import Statistics
-    from duologue.client.config import SessionKeywords
     from duologue.client.endpoint import Endpoint, Spoken
     from duologue.client.keys import Key
     from duologue.client.link import Connector
     from duologue.client.sending import ResponseKeywords
+    from duologue.client.session_keywords import SessionKeywords
     from duologue.client.tools import ToolHandler, ToolOptions
     from duologue.protocol import beta, ga
     from duologue.protocol.formats import Format
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     )
     from duologue.session.formatted import FormattedItem
     from duologue.session.playback import PlaybackCut
-    from duologue.session.requests import ResponseState
+    from duologue.session.response_state import ResponseState
     from duologue.session.retention import Retention
 
 __all__ = ["ClientMethods"]

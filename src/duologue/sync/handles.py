@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from duologue.client import handles
     from duologue.protocol.ga import Response, Usage
     from duologue.session.formatted import FormattedItem
-    from duologue.session.requests import RequestState
+    from duologue.session.response_state import RequestState
     from duologue.session.updates import Delta
     from duologue.sync._bridge import Bridge
 

@@ -11,7 +11,7 @@ from tests.session.session_events import feed, message, output_item, response, s
 from duologue.protocol import ga
 from duologue.session.client_session import ClientSession
 from duologue.session.responses import MAX_QUEUED
-from duologue.session.tools import INTERRUPTED, PATIENCE, STARTED, ToolPolicy
+from duologue.session.tool_calls import INTERRUPTED, PATIENCE, STARTED, ToolPolicy
 
 POLICIES = {
     "quiet": ToolPolicy(responds=False),

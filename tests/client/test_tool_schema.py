@@ -10,7 +10,7 @@ import msgspec
 import pydantic
 import pytest
 
-from duologue.client.functions import ArgumentsInvalid, ToolFunction, written
+from duologue.client.tool_schema import ArgumentsInvalid, ToolFunction, written
 from duologue.errors import ConfigurationError
 
 

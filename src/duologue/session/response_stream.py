@@ -9,7 +9,7 @@ from duologue.session.updates import Delta
 
 if TYPE_CHECKING:
     from duologue.session.items import ItemState
-    from duologue.session.requests import ResponseRequest
+    from duologue.session.response_state import ResponseRequest
 
 __all__ = ["ResponseStream"]
 

@@ -18,7 +18,7 @@ from tests.session.session_events import (
 )
 
 from duologue.protocol import ga
-from duologue.session.stream import ResponseStream
+from duologue.session.response_stream import ResponseStream
 from duologue.session.updates import Delta
 
 if TYPE_CHECKING:
