@@ -78,7 +78,7 @@ def generated() -> str:
             HEAD,
             "from typing import TYPE_CHECKING, Final",
             *sorted(imports[name] for name in at_run_time),
-            "from duologue.sync._bridge import Bridge",
+            "from duologue.sync.loop_thread import Bridge",
             "from duologue.sync._bridged import BridgedClient",
             "from duologue.sync.handles import Pending, ResponseHandle",
             "if TYPE_CHECKING:",

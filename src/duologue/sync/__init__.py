@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from duologue.sync._bridge import serving
 from duologue.sync._bridged import ToolContext
 from duologue.sync.client import RealtimeClient
 from duologue.sync.conversation import RealtimeConversation
 from duologue.sync.handles import Pending, ResponseHandle
+from duologue.sync.loop_thread import serving
 
 __all__ = [
     "Pending",

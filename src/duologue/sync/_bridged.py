@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from duologue.client.registry import Callback, Key
     from duologue.session.tool_calls import ToolCall
-    from duologue.sync._bridge import Bridge
     from duologue.sync.client import RealtimeClient
+    from duologue.sync.loop_thread import Bridge
 
 __all__ = ["BridgedClient", "Threaded", "ToolContext"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from duologue.session.retention import KEEP_RECENT
-from duologue.sync._bridge import Bridge
 from duologue.sync._bridged import BridgedClient
 from duologue.sync.handles import Pending, ResponseHandle
+from duologue.sync.loop_thread import Bridge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from duologue.client import client
     from duologue.protocol.formats import Format
     from duologue.session.formatted import FormattedItem
-    from duologue.sync._bridge import Bridge
+    from duologue.sync.loop_thread import Bridge
 
 __all__ = ["RealtimeConversation"]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from duologue.session.formatted import FormattedItem
     from duologue.session.response_state import RequestState
     from duologue.session.updates import Delta
-    from duologue.sync._bridge import Bridge
+    from duologue.sync.loop_thread import Bridge
 
 __all__ = ["Pending", "ResponseHandle"]
 
