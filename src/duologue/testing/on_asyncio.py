@@ -21,7 +21,7 @@ __all__: list[str] = []
 async def _realtime_server_asyncio(
     request: pytest.FixtureRequest,
 ) -> AsyncGenerator[LocalServer]:
-    from duologue.testing.sessions import started_server  # noqa: PLC0415  # imports the server
+    from duologue.testing.fixtures import started_server  # noqa: PLC0415  # imports the server
 
     async with started_server(request) as server:
         yield server
@@ -31,7 +31,7 @@ async def _realtime_server_asyncio(
 async def _realtime_client_asyncio(
     request: pytest.FixtureRequest, realtime_server: LocalServer
 ) -> AsyncGenerator[RealtimeClient]:
-    from duologue.testing.sessions import connected_client  # noqa: PLC0415  # as above
+    from duologue.testing.fixtures import connected_client  # noqa: PLC0415  # as above
 
     async with connected_client(request, realtime_server) as client:
         yield client

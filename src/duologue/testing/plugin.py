@@ -65,7 +65,7 @@ def pytest_runtest_makereport(
     if call.when == "call" and report.failed and isinstance(item, pytest.Function):
         server: object = item.funcargs.get("realtime_server")
         if server is not None:
-            from duologue.testing.sessions import told  # noqa: PLC0415  # imports the server
+            from duologue.testing.fixtures import told  # noqa: PLC0415  # imports the server
 
             report.sections.extend(told(server))
     return report

@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from duologue.errors import Closed, ConnectionLost, DialectRefused
-from duologue.testing._far_ends import in_memory, over_websocket
-from duologue.testing._peer import PATIENCE
+from duologue.testing._raw_server import PATIENCE
+from duologue.testing._remote_ends import in_memory, over_websocket
 from duologue.transport import Receiver, Transport
 
 if TYPE_CHECKING:

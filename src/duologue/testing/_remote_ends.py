@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from duologue.testing._peer import (
+from duologue.testing._raw_server import (
     BINARY,
     CONTINUATION,
     PATIENCE,
