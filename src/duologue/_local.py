@@ -53,7 +53,7 @@ async def local(  # noqa: PLR0913  # one argument per choice, all with a default
         turn: Detector of the end of a turn.
         faults: Faults to inject.
         seed: Seed of the faults' random choices.
-        kind: `conversation` or `transcription`.
+        kind: Kind of session; see `Endpoint`.
         dialect: Dialect of the session.
         keywords: Configuration of the session; see `RealtimeClient`.
 
