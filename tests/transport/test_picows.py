@@ -24,7 +24,7 @@ from duologue.errors import (
     HandshakeRefused,
     RemoteProtocolError,
 )
-from duologue.transport.websocket import connect_websocket
+from duologue.transport.picows import connect_picows
 
 if TYPE_CHECKING:
     from tests.transport.transport_doubles import Connect
@@ -136,7 +136,7 @@ async def test_an_http_answer_is_a_refusal(response: bytes, status: int, body: s
     got = Recorder()
     async with raw_server(lambda peer: peer.answer(response)) as server:
         with pytest.raises(HandshakeRefused) as caught:
-            await connect_websocket(server.url, got, headers=HEADERS)
+            await connect_picows(server.url, got, headers=HEADERS)
     assert (caught.value.status, caught.value.body, got.endings) == (status, body, [])
 
 
@@ -183,7 +183,7 @@ async def test_what_was_not_offered_is_refused(headers: tuple[str, ...], reason:
         with pytest.raises(
             ConnectionLost, match=f"chose an? {reason} that was not offered"
         ) as lost:
-            await connect_websocket(server.url, got, subprotocols=["mine", "also-mine"])
+            await connect_picows(server.url, got, subprotocols=["mine", "also-mine"])
     assert isinstance(lost.value.__cause__, RemoteProtocolError)
     assert (lost.value.code, got.frames, got.endings) == (1002, [], [])
 

@@ -1,12 +1,13 @@
-"""The far ends of the transports that duologue has, for their contract's checks."""
+"""Remote ends of a transport under test: over raw sockets, and in memory."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
-from duologue.testing._peer import (
+from duologue.testing._raw_server import (
     BINARY,
     CONTINUATION,
     PATIENCE,
@@ -20,45 +21,77 @@ from duologue.testing._peer import (
 from duologue.transport import MemoryTransport, Receiver, Transport, memory_pair
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable
 
     from duologue.errors import ConnectionLost
-    from duologue.testing.transports import Far, MakeLink
 
-__all__ = ["in_memory", "over_websocket"]
+__all__ = ["MakeConnection", "RemoteEnd", "in_memory", "over_websocket"]
 
 
-def over_websocket(connect: Callable[[str, Receiver], Awaitable[Transport]]) -> MakeLink:
-    """Return what opens connections to a server of raw sockets.
+class RemoteEnd(Protocol):
+    """Other end of the transport under test; it reads nothing until asked to."""
+
+    async def send(self, *fragments: bytes, is_text: bool = True) -> None:
+        """Send one message, in fragments and as binary data if the wire has such."""
+
+    async def ping(self) -> None:
+        """Send a ping and wait for its pong, if the wire has pings."""
+
+    async def receive(self) -> bytes:
+        """Return the next message."""
+        ...
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close from this end, without waiting for the answer."""
+
+    async def closed_with(self) -> int:
+        """Return the code with which the transport under test closes."""
+        ...
+
+    def cut(self) -> None:
+        """Break the connection, as a pulled cable does."""
+
+    def read_on(self) -> None:
+        """Read and discard everything from now on."""
+
+
+MakeConnection = Callable[
+    [Receiver], contextlib.AbstractAsyncContextManager[tuple[Transport, RemoteEnd]]
+]
+"""Opens a connection that pushes to a receiver; leaving the context closes it."""
+
+
+def over_websocket(connect: Callable[[str, Receiver], Awaitable[Transport]]) -> MakeConnection:
+    """Return a function that opens connections to a server of raw sockets.
 
     Args:
-        connect: Opens a WebSocket at a URL. Keep its time-out of closing short: some checks wait
-            for it, since the far end of them answers nothing.
+        connect: Opens a WebSocket at a URL. Give it a short close time-out: in some checks the
+            remote end never answers, so they wait for it.
     """
 
     @contextlib.asynccontextmanager
-    async def make(receiver: Receiver) -> AsyncGenerator[tuple[Transport, Far]]:
-        fars: list[_SocketFar] = []
+    async def make(receiver: Receiver) -> AsyncGenerator[tuple[Transport, RemoteEnd]]:
+        remotes: list[_SocketEnd] = []
 
         async def script(peer: Peer) -> None:
             await peer.accept(then=b"")
-            fars.append(_SocketFar(peer))
-            await fars[0].is_reading.wait()
+            remotes.append(_SocketEnd(peer))
+            await remotes[0].is_reading.wait()
             await peer.gone()
 
         async with raw_server(script) as server:
             near = await connect(server.url, receiver)
             try:
-                yield near, fars[0]
+                yield near, remotes[0]
             finally:
                 async with asyncio.timeout(PATIENCE):
                     await near.close()
-                fars[0].read_on()
+                remotes[0].read_on()
 
     return make
 
 
-class _SocketFar:
+class _SocketEnd:
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
         self.is_reading = asyncio.Event()
@@ -72,12 +105,12 @@ class _SocketFar:
     async def ping(self) -> None:
         self._peer.send(PING, b"alive?")
         if await self._peer.receive() != (PONG, b"alive?"):
-            raise AssertionError("broken: a ping is answered by a pong of the same words")
+            raise AssertionError("broken: a ping is answered by a pong with the same payload")
 
     async def receive(self) -> bytes:
         opcode, payload = await self._peer.receive()
         if opcode != TEXT:
-            raise AssertionError(f"broken: messages go out as text, not as opcode {opcode:#x}")
+            raise AssertionError(f"broken: messages are sent as text, not with opcode {opcode:#x}")
         return payload
 
     async def close(self, code: int, reason: str) -> None:
@@ -94,19 +127,19 @@ class _SocketFar:
 
 
 @contextlib.asynccontextmanager
-async def in_memory(receiver: Receiver) -> AsyncGenerator[tuple[Transport, Far]]:
+async def in_memory(receiver: Receiver) -> AsyncGenerator[tuple[Transport, RemoteEnd]]:
     """Open a connection in memory."""
-    far = _MemoryFar()
-    near, far.end = memory_pair(receiver, far)
-    far.end.pause_reading()
+    remote = _MemoryEnd()
+    near, remote.end = memory_pair(receiver, remote)
+    remote.end.pause_reading()
     try:
-        yield near, far
+        yield near, remote
     finally:
-        far.read_on()
+        remote.read_on()
         await near.close()
 
 
-class _MemoryFar:
+class _MemoryEnd:
     end: MemoryTransport
 
     def __init__(self) -> None:
@@ -121,11 +154,11 @@ class _MemoryFar:
         self._lost.set_result(error)
 
     async def send(self, *fragments: bytes, is_text: bool = True) -> None:
-        del is_text  # in memory a message has no kind
+        del is_text  # messages in memory are neither text nor binary
         self.end.send(b"".join(fragments))
 
     async def ping(self) -> None:
-        """Do nothing: memory has no pings."""
+        """Do nothing, as there are no pings in memory."""
 
     async def receive(self) -> bytes:
         self.end.resume_reading()

@@ -27,7 +27,7 @@ from duologue.errors import (
     DialectRefused,
     RemoteProtocolError,
 )
-from duologue.transport.websocket import connect_websocket
+from duologue.transport.picows import connect_picows
 
 if TYPE_CHECKING:
     from tests.transport.transport_doubles import Connect
@@ -63,7 +63,7 @@ async def test_frames_behind_the_handshake_are_delivered_before_connect_returns(
 
     got = Recorder()
     async with raw_server(script) as server:
-        transport = await connect_websocket(server.url, got)
+        transport = await connect_picows(server.url, got)
         assert got.frames == [b"1", b"2"]
         assert isinstance(await got.loss(), DialectRefused)
         with pytest.raises(DialectRefused, match="GA only"):
@@ -134,7 +134,7 @@ async def test_a_close_is_answered_and_told(
 
     got = Recorder()
     async with raw_server(script) as server:
-        transport = await connect_websocket(server.url, got)
+        transport = await connect_picows(server.url, got)
         lost = await got.loss()
         assert (lost.code, lost.reason) == (code, reason)
         await transport.close()
@@ -225,7 +225,7 @@ async def test_any_frame_is_a_sign_of_life() -> None:
 
     got = Recorder()
     async with raw_server(script) as server:
-        transport = await connect_websocket(server.url, got, keepalive=0.2)
+        transport = await connect_picows(server.url, got, keepalive=0.2)
         assert (await got.loss()).code == 1000
         assert got.frames == [b"busy"] * 2
         await transport.close()
@@ -248,7 +248,7 @@ async def test_pings_are_not_answered_to_a_server_that_does_not_read() -> None:
 
     got = Recorder()
     async with raw_server(script) as server:
-        transport = await connect_websocket(server.url, got, close_timeout=5.0)
+        transport = await connect_picows(server.url, got, close_timeout=5.0)
         for _ in range(32):
             transport.send(b"x" * (1 << 20))
         flooded.set()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from duologue.transport.messages import MessageAssembler, Violation
+from duologue.transport.reassembly import MessageAssembler, Violation
 
 
 @given(st.text(), st.lists(st.integers(min_value=0, max_value=40)))

@@ -1,4 +1,4 @@
-"""The server's end of a WebSocket, frame by frame: it does what no well-behaved server would."""
+"""Server of raw WebSocket frames, which can do what no well-behaved server would."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ PING: Final = 0x9
 PONG: Final = 0xA
 
 PATIENCE: Final = 10.0
-"""Bounds every wait, in seconds: nothing passes by waiting."""
+"""Limit of every wait, in seconds; no check passes by waiting for it."""
 
 
 class Peer:
-    """The server's end of one raw TCP connection, and the frames on it."""
+    """Server's end of one TCP connection, and the frames on it."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -37,7 +37,7 @@ class Peer:
         self.request = b""
 
     async def accept(self, *headers: str, then: bytes = b"") -> None:
-        """Answer the upgrade with 101, and `then` in the same segment."""
+        """Answer the upgrade with 101, followed by `then` in the same segment."""
         self.request = await self.reader.readuntil(b"\r\n\r\n")
         key = self.header("Sec-WebSocket-Key").encode()
         digest = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()  # noqa: S324  # RFC 6455
@@ -51,7 +51,7 @@ class Peer:
         self.writer.write("".join(f"{line}\r\n" for line in (*lines, "")).encode() + then)
 
     async def answer(self, response: bytes) -> None:
-        """Answer the upgrade with these bytes."""
+        """Answer the upgrade with the given bytes."""
         self.request = await self.reader.readuntil(b"\r\n\r\n")
         self.writer.write(response)
 
@@ -66,7 +66,7 @@ class Peer:
         self.writer.write(frame(opcode, payload, is_final=is_final))
 
     async def receive(self) -> tuple[int, bytes]:
-        """Return opcode and payload of the next frame."""
+        """Return the opcode and the payload of the next frame."""
         first, second = await self.reader.readexactly(2)
         size = second & 0x7F
         if size == 126:
@@ -80,7 +80,7 @@ class Peer:
         return first & 0x0F, plain.to_bytes(size)
 
     async def receive_close(self) -> int:
-        """Return the code of the CLOSE frame, which must come next but for pings."""
+        """Return the code of the CLOSE frame, which must be the next frame except for pings."""
         while True:
             opcode, payload = await self.receive()
             if opcode == CLOSE:
@@ -89,14 +89,14 @@ class Peer:
                 raise AssertionError(f"a frame of opcode {opcode:#x} came instead of a CLOSE")
 
     async def gone(self) -> None:
-        """Read to the end of the stream, however it ends."""
+        """Read until the stream ends, for whatever reason."""
         with contextlib.suppress(ConnectionError):
             while await self.reader.read(1 << 20):
                 pass
 
 
 def frame(opcode: int, payload: bytes = b"", *, is_final: bool = True, reserved: int = 0) -> bytes:
-    """Return one frame as a server sends it."""
+    """Return one unmasked frame, as servers send them."""
     first = (0x80 if is_final else 0) | reserved << 4 | opcode
     size = len(payload)
     if size < 126:
@@ -114,21 +114,21 @@ def closing(code: int, reason: str = "") -> bytes:
 
 
 class RawServer:
-    """A listening socket whose every connection runs the script, once."""
+    """Listening socket that runs a script once for each connection."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.scripts: list[asyncio.Future[None]] = []
 
     async def finished(self) -> None:
-        """Wait for the scripts, and raise what failed in them."""
+        """Wait for the scripts, and raise the first error of one."""
         async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*self.scripts)
 
 
 @contextlib.asynccontextmanager
 async def raw_server(script: Callable[[Peer], Awaitable[None]]) -> AsyncGenerator[RawServer]:
-    """Serve `script`; leaving hangs up on everyone, and raises what failed in a script."""
+    """Serve `script`; leaving the context hangs up, and raises the first error of a script."""
     loop = asyncio.get_running_loop()
 
     async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -144,7 +144,7 @@ async def raw_server(script: Callable[[Peer], Awaitable[None]]) -> AsyncGenerato
         finally:
             writer.transport.abort()
 
-    # The limit is for the tests' large frames.
+    # The limit allows for the large frames of the checks.
     server = await asyncio.start_server(run, "127.0.0.1", 0, limit=1 << 26)
     port = server.sockets[0].getsockname()[1]
     served = RawServer(f"ws://127.0.0.1:{port}/v1/realtime")

@@ -1,45 +1,50 @@
-"""Whole messages from WebSocket frames: reassembly, the size cap and the UTF-8 check, without I/O.
+"""Whole messages from WebSocket frames: reassembly, the size limit and the UTF-8 check.
+
+This module does no I/O.
 
 Source: RFC 6455 sections 5.4 (fragmentation), 7.4.1 (close codes) and 8.1 (UTF-8).
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 __all__ = ["MessageAssembler", "Violation", "close_reason"]
 
-_MAX_REASON_BYTES = 123
+_MAX_REASON_BYTES: Final = 123
 """A control frame holds 125 bytes, two of them the code (RFC 6455 section 5.5)."""
 
 
 def close_reason(text: str) -> str:
-    """Return as much of a text as a CLOSE frame holds."""
+    """Return as much of a text as fits into a CLOSE frame."""
     return text.encode("utf-8", "replace")[:_MAX_REASON_BYTES].decode("utf-8", "ignore")
 
 
 class Violation(Exception):
-    """The peer broke the rules; the transport makes a `ConnectionLost` of it."""
+    """The peer broke the WebSocket protocol; the transport turns it into a `ConnectionLost`."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(code, reason)
-        self.code = code
+        self.code: Final = code
         """The close code that names the fault."""
-        self.reason = reason
+        self.reason: Final = reason
         """The fault, as a sentence without its full stop."""
 
 
 class MessageAssembler:
-    """Joins data frames to messages."""
+    """Joins data frames into messages."""
 
     __slots__ = ("_is_text", "_max_bytes", "_partial")
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        # A bytearray and not a list of pieces: empty fragments without end must cost nothing.
+        self._max_bytes: Final = max_bytes
+        # A bytearray and not a list of fragments: an endless series of empty fragments would let a
+        # list grow without ever reaching the limit of bytes.
         self._partial: bytearray | None = None
         self._is_text = True
 
     def begin(self, payload: bytes, *, is_text: bool, is_final: bool) -> bytes | None:
-        """Take the first frame of a message; return the message if that is all of it.
+        """Process the first frame of a message; return the message if it is complete.
 
         Raises:
             Violation: If another message is unfinished, this one too large or its text not UTF-8.
@@ -57,7 +62,7 @@ class MessageAssembler:
         return None
 
     def resume(self, payload: bytes, *, is_final: bool) -> bytes | None:
-        """Take a continuation frame; return the message if it is the last one.
+        """Process a continuation frame; return the message if this frame completes it.
 
         Raises:
             Violation: If no message was begun, it is now too large or its text not UTF-8.
@@ -69,6 +74,7 @@ class MessageAssembler:
         self._partial += payload
         if not is_final:
             return None
+        # UTF-8 is checked here and not per fragment: a character may lie across two of them.
         message = bytes(self._partial)
         self._partial = None
         return _checked(message) if self._is_text else message
