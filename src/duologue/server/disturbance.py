@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from duologue.errors import Closed
 from duologue.protocol.model import UNSET
+from duologue.server.faults.delay_line import Line
+from duologue.server.faults.event_pattern import target
 from duologue.server.faults.kinds import Act, Close, Expire, SendError, Stall
-from duologue.server.faults.line import Line
-from duologue.server.faults.target import target
 from duologue.server.mailbox import Mailbox
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from duologue.protocol.model import UnsetType
     from duologue.server.connection import AnyReceived
+    from duologue.server.faults.delay_line import Arrival
     from duologue.server.faults.kinds import Fault
-    from duologue.server.faults.line import Arrival
     from duologue.server.faults.plan import Injection, Plan
 
 __all__ = ["Disturbance", "Disturbed"]

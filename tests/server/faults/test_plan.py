@@ -23,7 +23,7 @@ from duologue.server.faults import (
     Stall,
     TruncateFrame,
 )
-from duologue.server.faults.line import Line
+from duologue.server.faults.delay_line import Line
 from duologue.server.faults.plan import NOTHING, Fate, Handshakes, Plan
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import ClassVar, Final
 
 from duologue.errors import ConfigurationError
-from duologue.server.faults.target import target
+from duologue.server.faults.event_pattern import target
 
 __all__ = [
     "Act",

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from duologue.server.faults.event_pattern import Direction, Target, target
 from duologue.server.faults.kinds import (
     Act,
     Delay,
@@ -24,7 +25,6 @@ from duologue.server.faults.kinds import (
     SlowNetwork,
     TruncateFrame,
 )
-from duologue.server.faults.target import Direction, Target, target
 
 __all__ = ["NOTHING", "Dice", "Fate", "Injection", "Plan"]
 
