@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from duologue.cli import models as command
 from duologue.cli.models import models
 from duologue.errors import ConfigurationError, ModelUnavailable
-from duologue.models import BRAINS, DEFAULT_TRANSCRIBER, MODELS, File, Model, Progress
+from duologue.weights import BRAINS, DEFAULT_TRANSCRIBER, MODELS, File, Model, Progress
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from duologue.errors import ModelUnavailable
-from duologue.models import (
+from duologue.weights import (
     BRAINS,
     DEFAULT_TRANSCRIBER,
     MODELS,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from duologue.models._lock import locked
+from duologue.weights._lock import locked
 
 if TYPE_CHECKING:
     from pathlib import Path

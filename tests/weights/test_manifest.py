@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from duologue.models import BRAINS, DEFAULT_TRANSCRIBER, MODELS, Model
+from duologue.weights import BRAINS, DEFAULT_TRANSCRIBER, MODELS, Model
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 each_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)

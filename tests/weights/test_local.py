@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from duologue.models._intake import SourceError
-from duologue.models._local import open_file
+from duologue.weights._local import open_file
+from duologue.weights._verified_writer import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from duologue.models import Model
+    from duologue.weights import Model
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from duologue.models._intake import SourceError, WrongContentsError
+from duologue.weights._verified_writer import SourceError, WrongContentsError
 
 if TYPE_CHECKING:
     from io import BufferedReader
     from pathlib import Path
 
-    from duologue.models.manifest import File, Model
+    from duologue.weights.manifest import File, Model
 
 __all__ = ["open_file"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from duologue.errors import ConfigurationError, MissingExtra, ModelUnavailable
-from duologue.models import BRAINS, Model, _cache, cache_dir, default_brain, find, require
+from duologue.weights import BRAINS, Model, _cache, cache_dir, default_brain, find, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable

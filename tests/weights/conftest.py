@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from duologue.models import MODELS, File, Member, Model, Wheel
+from duologue.weights import MODELS, File, Member, Model, Wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

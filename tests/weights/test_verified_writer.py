@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from duologue.models import File
-from duologue.models._intake import Intake, WrongContentsError
+from duologue.weights import File
+from duologue.weights._verified_writer import Intake, WrongContentsError
 
 if TYPE_CHECKING:
     from pathlib import Path

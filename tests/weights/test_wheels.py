@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from duologue.models import Member, Wheel, _wheels
-from duologue.models._intake import SourceError
-from duologue.models._wheels import WheelStore, read_members
+from duologue.weights import Member, Wheel, _wheels
+from duologue.weights._verified_writer import SourceError
+from duologue.weights._wheels import WheelStore, read_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable
