@@ -160,7 +160,7 @@ def serve(  # noqa: PLR0913  # one argument per option
     EVENT is a type or a pattern of types, in GA names. FIELDs of each KIND are: after (seconds),
     times, connection, and those of the Python class; see docs/server/faults.md.
     """
-    from duologue.cli.serving import Plan, serve_until_stopped  # noqa: PLC0415  # needs an extra
+    from duologue.cli.run_server import Plan, serve_until_stopped  # noqa: PLC0415  # needs an extra
     from duologue.server import Limits  # noqa: PLC0415  # as above
 
     _start_log(log_format, logging.INFO if verbose else logging.WARNING)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import click
 
 from duologue.audio.wav import check_writable, write_wav
+from duologue.cli.demo.conversation import Talk
+from duologue.cli.demo.scenario import INSTRUCTIONS, scripted_stages
 from duologue.cli.demo.screen import Screen
-from duologue.cli.demo.script import INSTRUCTIONS, scripted_stages
 from duologue.cli.demo.speech import Utterance, of_file, shipped
-from duologue.cli.demo.talk import Talk
 from duologue.cli.demo.tools import TOOLS
 from duologue.errors import ConfigurationError, DuologueError, HandshakeRefused
 from duologue.protocol import ga
@@ -182,15 +182,15 @@ async def _serve(
 
 def _best_brain() -> tuple[str, str]:
     """Return `local` or `scripted`, and why it is not local."""
-    from duologue import models  # noqa: PLC0415  # needed here alone
+    from duologue import weights  # noqa: PLC0415  # needed here alone
 
     if find_spec("xllamacpp") is None:
         return "scripted", "pip install 'duologue[local]' brings a real voice"
     try:
-        models.require(models.DEFAULT_TRANSCRIBER)
+        weights.require(weights.DEFAULT_TRANSCRIBER)
     except DuologueError as error:
         return "scripted", str(error)
-    if models.default_brain() is None:
+    if weights.default_brain() is None:
         return "scripted", "no language model is here; fetch one with: duologue models fetch"
     return "local", ""
 

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from duologue.cli.demo.microphone import Microphone
-from duologue.cli.demo.script import STORY_INSTRUCTIONS
+from duologue.cli.demo.scenario import STORY_INSTRUCTIONS
 from duologue.cli.demo.tools import call_tool
 from duologue.cli.demo.turns import Reply, Turn
 from duologue.protocol import ga
