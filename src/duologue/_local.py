@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from duologue.client.config import SessionKeywords
     from duologue.client.endpoint import Kind
     from duologue.protocol.codec import Dialect
-    from duologue.server.engine.selection import BrainChoice
     from duologue.server.engine.stages import Synthesizer, Transcriber, TurnDetector, Vad
+    from duologue.server.engine.uris import BrainChoice
     from duologue.server.faults import Fault
 
 __all__ = ["local"]

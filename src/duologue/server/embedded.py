@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self, TypedDict
 from duologue.errors import Closed
 from duologue.server.app import create_app
 from duologue.server.door import demand_key
-from duologue.server.engine.selection import open_engine
+from duologue.server.engine.uris import open_engine
 from duologue.server.injection import Faults
 from duologue.server.listening import Listener
 from duologue.server.observed import ObservedSession
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from duologue.protocol.codec import Dialect
     from duologue.server.connection import Observer
     from duologue.server.disturbance import Disturbance
-    from duologue.server.engine.selection import BrainChoice
     from duologue.server.engine.stages import Synthesizer, Transcriber, TurnDetector, Vad
+    from duologue.server.engine.uris import BrainChoice
     from duologue.server.faults import Fault
     from duologue.server.injection import Sessions
     from duologue.server.limits import Limits

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from duologue import models
+from duologue import weights
 from duologue.errors import MissingExtra, ModelUnavailable
+from duologue.server.engine.local.sharing import SharedBrain, SharedSynthesizer, SharedTranscriber
 from duologue.server.engine.local.turns import WordTurnDetector
-from duologue.server.engine.sharing import SharedBrain, SharedSynthesizer, SharedTranscriber
 from duologue.server.engine.stages import VAD_FRAME_BYTES, BrainRequest, StageParts
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ def _load_transcriber(name: str | None) -> LocalStages:
         WhisperTranscriber,
     )
 
-    name = name or models.DEFAULT_TRANSCRIBER
-    transcriber = WhisperTranscriber(models.require(name), threads=_threads())
+    name = name or weights.DEFAULT_TRANSCRIBER
+    transcriber = WhisperTranscriber(weights.require(name), threads=_threads())
     transcriber.warm()
     label = {"transcriber": _title(name)}
     return LocalStages(
@@ -142,12 +142,12 @@ def _brain_file(name: str | None) -> Path:
     """Return the GGUF file that a name or path means, or of the best model that is there."""
     if name and name.endswith(".gguf"):
         return Path(name).expanduser()
-    name = name or models.default_brain()
+    name = name or weights.default_brain()
     if name is None:
         raise ModelUnavailable("no language model is here; get it with: duologue models fetch")
-    return next(models.require(name).glob("*.gguf"))
+    return next(weights.require(name).glob("*.gguf"))
 
 
 def _title(name: str) -> str:
-    model = models.MODELS.get(name)
+    model = weights.MODELS.get(name)
     return model.title if model else name

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from duologue.errors import ConfigurationError, MissingExtra
-from duologue.server.engine.imported import (
+from duologue.server.engine.custom import (
     OPTIONS,
     Responder,
     import_stage,
