@@ -114,13 +114,16 @@ async def test_a_python_script_may_compute_its_rules(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "told"),
     [
-        ("x = 1", "says nothing to follow; define respond"),
-        ("def respond(r): ...\nclass Brain: ...", "has respond and Brain: one of them must"),
-        ("rules = []\ndef respond(r): ...", "has respond and rules: one of them must"),
-        ("\n1 / 0", r"cannot be run: ZeroDivisionError: .* \(line 2\)"),
-        ("def (", "cannot be run: SyntaxError"),
+        ("x = 1", "defines nothing of a script; define respond"),
+        (
+            "def respond(r): ...\nclass Brain: ...",
+            "has respond and Brain; keep one of them",
+        ),
+        ("rules = []\ndef respond(r): ...", "has respond and rules; keep one of them"),
+        ("\n1 / 0", r"fails: ZeroDivisionError: .* \(line 2\)"),
+        ("def (", "fails: SyntaxError"),
         ("rules = [{'say': 1}]", r"\[\[rules\]\] 1, 'say': write a string"),
-        ("class Brain:\n  def __init__(self, x): ...", "no class of a brain; it needs respond"),
+        ("class Brain:\n  def __init__(self, x): ...", "cannot be a brain; it needs respond"),
     ],
 )
 async def test_a_python_script_with_a_fault_is_one_clear_sentence(
@@ -141,7 +144,7 @@ async def test_a_script_that_is_missing_is_named(uri: str) -> None:
 
 @pytest.mark.asyncio
 async def test_a_script_of_another_kind_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"ends in \.toml or \.py"):
+    with pytest.raises(ConfigurationError, match=r"ending in \.toml or \.py"):
         await open_engine(brain="scripted:script.json")
 
 
@@ -244,10 +247,10 @@ async def test_the_end_of_a_turn_is_judged_by_words_where_words_are_heard(
         ({"brain": "support.toml"}, "'support.toml' names no engine; use scripted:support.toml$"),
         ({"brain": "python:json"}, "write python:module:attribute"),
         ({"brain": "python:no_such_module:x"}, "cannot be imported: No module named"),
-        ({"brain": "python:json:nothing"}, "is not there: .*json.* has no 'nothing'"),
+        ({"brain": "python:json:nothing"}, "does not exist: .*json.* has no 'nothing'"),
         ({"brain": 7}, "7 cannot be the brain: it needs respond and warm"),
         ({"stt": shout}, "cannot be the stt: it needs transcribe"),
-        ({"tts": ScriptedTranscriber}, "ScriptedTranscriber is no class of a tts; it needs speak"),
+        ({"tts": ScriptedTranscriber}, "ScriptedTranscriber cannot be a tts; it needs speak"),
     ],
 )
 async def test_a_stage_that_cannot_be_is_one_clear_sentence(

@@ -1,4 +1,8 @@
-"""Stages and scripts written in Python: a function, a class or an object, found by its place."""
+"""Custom stages: Python objects, classes, functions and scripts that users write.
+
+Whatever a user passes is checked here, before the server starts, and every error says how to fix
+it.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +21,13 @@ from duologue.server.engine.stages import (
     BrainRequest,
     Call,
     Say,
-    StageParts,
     Synthesizer,
     TokenCount,
     Transcriber,
     TurnDetector,
     Vad,
+    closing,
 )
-from duologue.server.engine.streams import closing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,21 +37,22 @@ __all__ = [
     "OPTIONS",
     "FunctionBrain",
     "Piece",
-    "Reply",
     "Responder",
+    "custom_stages",
     "import_stage",
     "load_python_script",
-    "own_parts",
 ]
 
 Piece = str | BrainEvent
-"""A part of an answer; text may come as it is."""
+"""A part of a response; a plain string is text to say."""
 
-Reply = Piece | Iterable[Piece] | AsyncIterator[Piece]
-"""A whole answer, or its parts as they are made."""
+_Answer = Piece | Iterable[Piece] | AsyncIterator[Piece]
 
-Responder = Callable[[BrainRequest], Reply | Awaitable[Reply]]
-"""A function that answers; it may be `async`, and it may yield."""
+Responder = Callable[[BrainRequest], _Answer | Awaitable[_Answer]]
+"""A function that answers a request: it returns one piece, or returns or yields several.
+
+It may be `async`.
+"""
 
 OPTIONS: Final = {
     "brain": "brain",
@@ -57,7 +61,7 @@ OPTIONS: Final = {
     "vad": "vad",
     "turn_detector": "turn",
 }
-"""What each stage of an `Engine` is called by who chooses it."""
+"""The option that chooses each stage of an `Engine`."""
 
 _PROTOCOLS: Final[dict[str, tuple[type, str]]] = {
     "brain": (Brain, "respond and warm"),
@@ -66,22 +70,22 @@ _PROTOCOLS: Final[dict[str, tuple[type, str]]] = {
     "vad": (Vad, "score"),
     "turn_detector": (TurnDetector, "score"),
 }
+"""The protocol of each stage, and its methods for error messages."""
 
 _EVENTS: Final = (Say, Call, TokenCount)
 
 
 class FunctionBrain:
-    """A brain that asks a function."""
+    """A brain that calls a function, which must not block unless it is `async`."""
 
     def __init__(self, responder: Responder) -> None:
-        """Take the function; unless it is `async` it must not block."""
-        self._responder = responder
+        self._responder: Final = responder
 
     async def respond(self, request: BrainRequest) -> AsyncIterator[BrainEvent]:
         """Yield what the function returns or yields.
 
         Raises:
-            EngineFailed: If that is no part of an answer.
+            EngineFailed: If that is not a `Piece`.
         """
         reply = self._responder(request)
         if inspect.isawaitable(reply):
@@ -97,7 +101,7 @@ class FunctionBrain:
             yield self._event(reply)
 
     async def warm(self, request: BrainRequest) -> None:
-        """Functions are always warm."""
+        """Do nothing: a function needs no preparation."""
 
     def _event(self, piece: object) -> BrainEvent:
         if isinstance(piece, str):
@@ -110,10 +114,10 @@ class FunctionBrain:
 
 
 def import_stage(place: str) -> object:
-    """Return what `module:attribute` names.
+    """Import the object that `module:attribute` names.
 
     Raises:
-        ConfigurationError: If it is not there, or importing it fails.
+        ConfigurationError: If it does not exist, or importing the module fails.
     """
     module_name, _, attribute = place.partition(":")
     if not (module_name and attribute):
@@ -125,31 +129,31 @@ def import_stage(place: str) -> object:
         raise ConfigurationError(f"python:{place} cannot be imported: {error}") from error
     for name in attribute.split("."):
         if not hasattr(found, name):
-            raise ConfigurationError(f"python:{place} is not there: {found!r} has no {name!r}")
+            raise ConfigurationError(f"python:{place} does not exist: {found!r} has no {name!r}")
         found = getattr(found, name)
     return found
 
 
 def load_python_script(path: Path) -> tuple[Script, object]:
-    """Run a Python script: the names of a TOML script, and `respond` or `Brain` beside them.
+    """Run a Python script: the names of a TOML script, and optionally `respond` or `Brain`.
 
     Returns:
-        The script, and its function or class; `None` when its rules are to answer.
+        The script, and its `respond` function or `Brain` class; `None` if its rules answer.
 
     Raises:
-        ConfigurationError: If it cannot be read, fails, or is no script.
+        ConfigurationError: If the file cannot be read, raises, or defines nothing of a script.
     """
     values = _run(path)
     known = {name: values[name] for name in Script.__struct_fields__ if name in values}
     brains = [name for name in ("respond", "Brain") if callable(values.get(name))]
     if values.get("Brain") is Brain:
-        brains.remove("Brain")  # the protocol, imported to name its type
+        brains.remove("Brain")  # the protocol, imported for an annotation
     if len(brains) > 1 or (brains and "rules" in known):
         both = " and ".join([*brains, "rules"][:2])
-        raise ConfigurationError(f"{path} has {both}: one of them must answer")
+        raise ConfigurationError(f"{path} has {both}; keep one of them")
     if not (brains or known):
         fix = "define respond(request), a class Brain, or rules"
-        raise ConfigurationError(f"{path} says nothing to follow; {fix}")
+        raise ConfigurationError(f"{path} defines nothing of a script; {fix}")
     return script_from(known, name=str(path)), values[brains[0]] if brains else None
 
 
@@ -157,9 +161,9 @@ def _run(path: Path) -> dict[str, object]:
     name = f"duologue_script_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise ConfigurationError(f"{path} is no Python file")
+        raise ConfigurationError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where its classes look for their annotations
+    sys.modules[name] = module  # dataclasses resolve their annotations there
     try:
         spec.loader.exec_module(module)
     except OSError as error:
@@ -167,12 +171,12 @@ def _run(path: Path) -> dict[str, object]:
         raise ConfigurationError(f"cannot read the script {path}: {reason}") from error
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-        raise ConfigurationError(f"{path} cannot be run: {reason}{_line(error, path)}") from error
+        raise ConfigurationError(f"{path} fails: {reason}{_line(error, path)}") from error
     return vars(module)
 
 
 def _line(error: BaseException, path: Path) -> str:
-    """Return where in the script an error began."""
+    """Return the innermost line of the script in a traceback, for the error message."""
     lines = list(_lines(error, str(path)))
     return f" (line {lines[-1]})" if lines else ""
 
@@ -185,36 +189,39 @@ def _lines(error: BaseException, filename: str) -> Iterator[int]:
         traceback = traceback.tb_next
 
 
-def own_parts(stages: Mapping[str, object]) -> StageParts:
-    """Return what opens stages that the caller wrote.
+def custom_stages(stages: Mapping[str, object]) -> dict[str, Callable[[], object]]:
+    """Return functions that return a session's stage, for stages that the caller wrote.
+
+    Args:
+        stages: By field of `Engine`: an object that all sessions share, a class to instantiate for
+            each session, or a function (a brain, or one that returns a `Vad`).
 
     Raises:
-        ConfigurationError: If one is no such stage.
+        ConfigurationError: If one does not follow its stage's protocol.
     """
-    opened = {stage: _opener(stage, value) for stage, value in stages.items()}
-    return cast("StageParts", opened)  # what each opens was checked
+    return {stage: _opener(stage, value) for stage, value in stages.items()}
 
 
 def _opener(stage: str, value: object) -> Callable[[], object]:
     protocol, methods = _PROTOCOLS[stage]
     if isinstance(value, type):
-        if isinstance(value, protocol) and _needs_nothing(value):
+        if isinstance(value, protocol) and _takes_no_arguments(value):
             return value
         fix = f"it needs {methods}, and a constructor without arguments"
-        raise ConfigurationError(f"{value.__name__} is no class of a {OPTIONS[stage]}; {fix}")
+        raise ConfigurationError(f"{value.__name__} cannot be a {OPTIONS[stage]}; {fix}")
     if isinstance(value, protocol) and stage != "vad":
         return lambda: value
     if callable(value) and stage == "brain":
-        brain = FunctionBrain(cast("Responder", value))  # what it answers is checked then
+        brain = FunctionBrain(cast("Responder", value))  # its results are checked when it answers
         return lambda: brain
     if callable(value) and stage == "vad":
         return value
     raise ConfigurationError(f"{value!r} cannot be the {OPTIONS[stage]}: it needs {methods}")
 
 
-def _needs_nothing(made: type) -> bool:
+def _takes_no_arguments(class_: type) -> bool:
     try:
-        inspect.signature(made).bind()
+        inspect.signature(class_).bind()
     except (TypeError, ValueError):
         return False
     return True

@@ -1,125 +1,157 @@
-"""From what was asked for (`scripted:`, `local:`, a stage of your own) to an engine."""
+"""Engines by URI: `scripted:`, `local:`, `https://host/v1#MODEL`, `python:module:attribute`.
+
+Each stage has a choice: a URI, or a stage written by the caller. The stages that are left open
+follow the brain. URIs of one family are opened together, because a family may share a model, a key
+or a script between its stages; each family then replaces its stages in the engine built so far.
+"""
 
 from __future__ import annotations
 
 import importlib.util
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import Final, TypeAlias, TypedDict
 
 from duologue.errors import ConfigurationError, MissingExtra
 from duologue.server.engine.custom import (
     OPTIONS,
     Responder,
+    custom_stages,
     import_stage,
     load_python_script,
-    own_parts,
 )
 from duologue.server.engine.script import Script, load_script
 from duologue.server.engine.scripted import scripted_engine
 from duologue.server.engine.stages import (
     Brain,
-    OpenStages,
-    StageParts,
+    Engine,
     Synthesizer,
     Transcriber,
     TurnDetector,
     Vad,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
-    from duologue.server.engine.stages import Engine
-
-__all__ = ["BrainChoice", "open_engine"]
+__all__ = [
+    "BrainChoice",
+    "StageChoices",
+    "SynthesizerChoice",
+    "TranscriberChoice",
+    "TurnDetectorChoice",
+    "VadChoice",
+    "open_engine",
+]
 
 BrainChoice: TypeAlias = str | Brain | type[Brain] | Responder
-"""A URI; a brain that all sessions share; a class, for each session its own; a function."""
+"""A URI; a brain that all sessions share; a class, instantiated for each session; a function."""
+
+TranscriberChoice: TypeAlias = str | Transcriber | type[Transcriber] | None
+"""A URI; a transcriber that all sessions share; a class; `None`: follows the brain."""
+
+SynthesizerChoice: TypeAlias = str | Synthesizer | type[Synthesizer] | None
+"""A URI; a synthesizer that all sessions share; a class; `None`: follows the brain."""
+
+VadChoice: TypeAlias = str | Callable[[], Vad] | None
+"""A URI; a class or function that returns a detector for each session; `None`: follows the brain.
+
+A detector keeps the state of one audio stream, so sessions cannot share an object.
+"""
+
+TurnDetectorChoice: TypeAlias = str | TurnDetector | type[TurnDetector] | None
+"""A URI; a detector that all sessions share; a class; `None`: follows the transcriber."""
+
+
+class StageChoices(TypedDict):
+    """Arguments of `open_engine`."""
+
+    brain: BrainChoice
+    stt: TranscriberChoice
+    tts: SynthesizerChoice
+    vad: VadChoice
+    turn: TurnDetectorChoice
 
 
 async def open_engine(
     *,
     brain: BrainChoice = "scripted:",
-    stt: str | Transcriber | type[Transcriber] | None = None,
-    tts: str | Synthesizer | type[Synthesizer] | None = None,
-    vad: str | Callable[[], Vad] | None = None,
-    turn: str | TurnDetector | type[TurnDetector] | None = None,
+    stt: TranscriberChoice = None,
+    tts: SynthesizerChoice = None,
+    vad: VadChoice = None,
+    turn: TurnDetectorChoice = None,
 ) -> Engine:
-    """Return an engine with the stages asked for; what is left open goes with the brain.
+    """Open an engine with the chosen stages; close it after use.
 
     A URI is `scripted:`, `scripted:PATH` of a script (`.toml` or `.py`), `local:`, `local:NAME` of
     a model, `https://host/v1#MODEL` of an OpenAI-compatible endpoint, or `python:module:attribute`.
 
     Args:
-        brain: A URI; a brain of your own for all sessions; a class, of which each session gets its
-            own; or a function from a `BrainRequest` to the answer.
-        stt: Speech to text: a URI, a stage for all sessions, or a class.
-        tts: Text to speech, likewise.
-        vad: Voice activity detection: a URI, or what makes one for each session.
-        turn: End of turn under `semantic_vad`: a URI, a stage for all sessions, or a class; left
-            open, it goes with speech to text, whose words it reads.
+        brain: A URI; a brain that all sessions share; a class, instantiated for each session; or a
+            function that answers a `BrainRequest`.
+        stt: Speech to text: a URI, a stage that all sessions share, or a class.
+        tts: Text to speech: a URI, a stage that all sessions share, or a class.
+        vad: Voice activity detection: a URI, or a class or function that returns a detector for
+            each session.
+        turn: Detection of the end of a turn under `semantic_vad`: a URI, a stage that all sessions
+            share, or a class. By default it follows `stt`, whose transcripts it reads; the other
+            stages follow `brain`.
 
     Raises:
-        ConfigurationError: If a stage is unknown, its script has a fault, or its packages or model
-            files are missing.
+        ConfigurationError: If a URI or stage is not usable, a script has an error, or packages or
+            model files are missing.
     """
-    follows = brain if isinstance(brain, str) else "scripted:"
-    # It reads the transcriber's words; in each pause, for which a script has none.
-    reads = stt if isinstance(stt, str) else follows
-    chosen: dict[str, object] = {
+    followed = brain if isinstance(brain, str) else "scripted:"
+    # The detector reads transcripts in every pause: a script's transcriber would use up its lines.
+    transcribing = stt if isinstance(stt, str) else followed
+    choices: dict[str, object] = {
         "brain": brain,
-        "transcriber": _companion(follows, "transcriber") if stt is None else stt,
-        "synthesizer": _companion(follows, "synthesizer") if tts is None else tts,
-        "vad": _companion(follows, "vad") if vad is None else vad,
-        "turn_detector": _companion(reads, "turn_detector") if turn is None else turn,
+        "transcriber": _default(followed, "transcriber") if stt is None else stt,
+        "synthesizer": _default(followed, "synthesizer") if tts is None else tts,
+        "vad": _default(followed, "vad") if vad is None else vad,
+        "turn_detector": _default(transcribing, "turn_detector") if turn is None else turn,
     }
-    if _parsed(follows)[0] in _TRANSLATING:
-        chosen["translator"] = follows
+    if _parse(followed)[0] in _TRANSLATING:
+        choices["translator"] = followed
     families: dict[str, dict[str, str]] = {}
-    own: dict[str, object] = {}
-    for stage, choice in chosen.items():
+    custom: dict[str, object] = {}
+    for stage, choice in choices.items():
         if isinstance(choice, str):
-            family, rest = _parsed(choice)
+            family, rest = _parse(choice)
             families.setdefault(family, {})[stage] = rest
         else:
-            own[stage] = choice
-    async with AsyncExitStack() as stack:
-        parts, labels = own_parts(own), dict.fromkeys(own, "your own")
-        for family, wanted in families.items():
-            opened = await _FAMILIES[family](wanted)
-            stack.push_async_callback(opened.close)
-            parts |= opened.parts
-            labels |= opened.labels
-        return replace(
-            replace(scripted_engine(), translator=None),
-            **parts,
-            labels={stage: labels[stage] for stage in OPTIONS if stage in labels},
-            transcribes_early="transcriber" in families.get("local", {}),
-            close=stack.pop_all().aclose,
-        )
+            custom[stage] = choice
+    # A complete engine to start with; every stage of it but the translator is replaced.
+    engine = replace(scripted_engine(), translator=None, labels={}).with_stages(
+        custom_stages(custom), labels=dict.fromkeys(custom, "your own")
+    )
+    try:
+        for family, names in families.items():
+            engine = await _FAMILIES[family](engine, names)
+    except BaseException:
+        await engine.close()
+        raise
+    labels = {stage: engine.labels[stage] for stage in OPTIONS if stage in engine.labels}
+    return replace(engine, labels=labels)
 
 
 _TRANSLATING: Final = frozenset({"scripted", "http", "https"})
-"""Whose brain also translates; no local model is good at it."""
+"""Families whose brain also translates; the local models are not good enough at it."""
 
 
-def _parsed(uri: str) -> tuple[str, str]:
-    """Return a URI's family and what follows its colon."""
+def _parse(uri: str) -> tuple[str, str]:
+    """Return a URI's family and the part after the colon."""
     family, _, rest = uri.partition(":")
     if family not in _FAMILIES:
         *others, last = (f"{name}:" for name in _FAMILIES)
         known = f"{', '.join(others)} or {last}"
-        meant = f"scripted:{uri}" if uri.endswith((".toml", ".py")) else known
-        raise ConfigurationError(f"{uri!r} names no engine; use {meant}")
+        suggestion = f"scripted:{uri}" if uri.endswith((".toml", ".py")) else known
+        raise ConfigurationError(f"{uri!r} names no engine; use {suggestion}")
     return family, rest
 
 
-def _companion(brain: str, stage: str) -> str:
-    """Return what another stage is when the brain is this and it is left open."""
-    family, rest = _parsed(brain)
+def _default(brain: str, stage: str) -> str:
+    """Return the URI of a stage that is left open, given the brain's URI."""
+    family, rest = _parse(brain)
     match family, stage:
         case "scripted", _:
             return f"scripted:{rest}"
@@ -130,7 +162,7 @@ def _companion(brain: str, stage: str) -> str:
         case "http" | "https", "vad" if not _has_local_vad():
             return "scripted:"
         case "http" | "https", _:
-            return "local:"
+            return "local:"  # no endpoint offers the two detectors
         case _:
             return "scripted:"
 
@@ -139,66 +171,68 @@ def _has_local_vad() -> bool:
     return all(importlib.util.find_spec(package) for package in ("earshot", "numpy"))
 
 
-async def _open_scripted(wanted: Mapping[str, str]) -> OpenStages:
-    parts: dict[str, object] = {}
-    labels: dict[str, str] = {}
-    for place in dict.fromkeys(wanted.values()):
-        script, answers = _script(place)
-        engine = scripted_engine(script)
-        made: dict[str, object] = {
-            "vad": engine.vad,
-            "transcriber": engine.transcriber,
-            "brain": engine.brain,
-            "synthesizer": engine.synthesizer,
-            "translator": engine.translator,
+async def _open_scripted(engine: Engine, names: Mapping[str, str]) -> Engine:
+    for path in dict.fromkeys(names.values()):  # each script is read once
+        script, answers = _read_script(path)
+        scripted = scripted_engine(script)
+        stages: dict[str, Callable[[], object]] = {
+            "vad": scripted.vad,
+            "transcriber": scripted.transcriber,
+            "brain": scripted.brain,
+            "synthesizer": scripted.synthesizer,
         }
-        told = dict(engine.labels)
-        if place:
-            told["brain"] = f"script {Path(place).name}"
+        if scripted.translator is not None:
+            stages["translator"] = scripted.translator
+        labels = dict(scripted.labels)
+        if path:
+            labels["brain"] = f"script {Path(path).name}"
         if answers is not None:
-            made |= own_parts({"brain": answers})
-        for stage in (stage for stage in made if wanted.get(stage) == place):
-            parts[stage] = made[stage]
-            labels[stage] = told[stage]
-    return OpenStages(cast("StageParts", parts), labels)
+            stages |= custom_stages({"brain": answers})
+        chosen = [stage for stage in stages if names.get(stage) == path]
+        engine = engine.with_stages(
+            {stage: stages[stage] for stage in chosen},
+            labels={stage: labels[stage] for stage in chosen},
+        )
+    return engine
 
 
-def _script(place: str) -> tuple[Script, object]:
-    """Return the script at a place, and what answers in its stead, if anything does."""
-    path = Path(place).expanduser()
-    if not place:
+def _read_script(name: str) -> tuple[Script, object]:
+    """Return a script, and the function or class that answers instead of its rules, if any."""
+    path = Path(name).expanduser()
+    if not name:
         return Script(), None
     if path.suffix == ".py":
         return load_python_script(path)
     if path.suffix == ".toml":
         return load_script(path), None
-    raise ConfigurationError(f"scripted:{place} is no script; write one that ends in .toml or .py")
+    raise ConfigurationError(f"scripted:{name} is not a script; use a file ending in .toml or .py")
 
 
-async def _open_local(wanted: Mapping[str, str]) -> OpenStages:
+async def _open_local(engine: Engine, names: Mapping[str, str]) -> Engine:
     from duologue.server.engine.local.engine import load_stages  # noqa: PLC0415  # an extra
 
-    loaded = await load_stages({stage: rest or None for stage, rest in wanted.items()})
-    return OpenStages(loaded.parts, loaded.labels, loaded.close)
+    return await load_stages(engine, {stage: rest or None for stage, rest in names.items()})
 
 
-async def _open_python(wanted: Mapping[str, str]) -> OpenStages:  # like its kind
-    parts = own_parts({stage: import_stage(place) for stage, place in wanted.items()})
-    return OpenStages(parts, dict(wanted))
-
-
-async def _open_http(scheme: str, wanted: Mapping[str, str]) -> OpenStages:
+async def _open_http(scheme: str, engine: Engine, names: Mapping[str, str]) -> Engine:
     try:
         from duologue.server.engine.http.engine import open_stages  # noqa: PLC0415  # an extra
     except ModuleNotFoundError as error:
         raise MissingExtra("http", "An engine behind HTTP") from error
-    return await open_stages({stage: f"{scheme}:{rest}" for stage, rest in wanted.items()})
+    return open_stages(engine, {stage: f"{scheme}:{rest}" for stage, rest in names.items()})
 
 
-_FAMILIES: Final[dict[str, Callable[[Mapping[str, str]], Awaitable[OpenStages]]]] = {
+async def _open_python(engine: Engine, names: Mapping[str, str]) -> Engine:
+    found = {stage: import_stage(name) for stage, name in names.items()}
+    return engine.with_stages(custom_stages(found), labels=names)
+
+
+_FAMILIES: Final[dict[str, Callable[[Engine, Mapping[str, str]], Awaitable[Engine]]]] = {
     "scripted": _open_scripted,
     "local": _open_local,
     "http": partial(_open_http, "http"),
     "https": partial(_open_http, "https"),
     "python": _open_python,
 }
+"""What opens the stages of a family: gets an engine and the rest of each stage's URI, and returns
+the engine with these stages replaced."""

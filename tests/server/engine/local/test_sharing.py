@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from duologue.protocol import ga
-from duologue.server.engine.local.sharing import SharedBrain, SharedSynthesizer, SharedTranscriber
-from duologue.server.engine.local.worker import Worker
+from duologue.server.engine.local.sharing import (
+    SharedBrain,
+    SharedSynthesizer,
+    SharedTranscriber,
+    Worker,
+)
 from duologue.server.engine.stages import BrainEvent, BrainRequest, Say
 
 if TYPE_CHECKING:
