@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 from duologue.errors import Closed
 from duologue.server.app import create_app
 from duologue.server.door import demand_key
-from duologue.server.engine.uris import open_engine
+from duologue.server.engine.uris import StageChoices, open_engine
 from duologue.server.injection import Faults
 from duologue.server.listening import Listener
 from duologue.server.observed import ObservedSession
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from duologue.server.disturbance import Disturbance
     from duologue.server.engine.uris import (
         BrainChoice,
-        StageChoices,
         SynthesizerChoice,
         TranscriberChoice,
         TurnDetectorChoice,

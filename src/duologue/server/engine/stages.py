@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, runtime_checkable
 
 from duologue.protocol import ga
 
@@ -269,7 +269,12 @@ class Engine:
             finally:
                 await self.close()
 
-        return replace(self, **stages, labels={**self.labels, **labels}, close=close_all)
+        changes: dict[str, Any] = {  # checked by the caller, where the stages are made
+            **stages,
+            "labels": {**self.labels, **labels},
+            "close": close_all,
+        }
+        return replace(self, **changes)
 
 
 @asynccontextmanager
