@@ -1,4 +1,4 @@
-"""Which events a fault is about: a direction, and a pattern of event types."""
+"""Patterns of events that a fault applies to: a direction, and a pattern of event types."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 from duologue.errors import ConfigurationError
 from duologue.protocol import ga
 from duologue.protocol.ga import translation
 
-__all__ = ["Direction", "Target", "target"]
+if TYPE_CHECKING:
+    from duologue.protocol.codec import Direction
 
-Direction = Literal["server", "client"]
-"""Who sends: `server` events go to the client, `client` events come from it."""
+__all__ = ["EventPattern", "event_pattern"]
 
 
 def _types(*unions: object) -> frozenset[str]:
@@ -30,34 +30,35 @@ _TYPES: Final[dict[Direction, frozenset[str]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """Events of one direction whose type fits a pattern."""
+class EventPattern:
+    """Events of one direction whose type matches a pattern."""
 
     direction: Direction
     pattern: str
 
     def includes(self, direction: Direction, kind: str) -> bool:
-        """Return whether an event is meant."""
+        """Return whether an event matches."""
         return direction == self.direction and fnmatchcase(kind, self.pattern)
 
 
 @lru_cache
-def target(at: str) -> Target:
-    """Return what `server.response.done`, `client.*`, or a type without its sender means.
+def event_pattern(at: str) -> EventPattern:
+    """Parse `server.response.done`, `client.*`, or a type without its sender.
+
+    Without a sender, the server's events are meant if any match.
 
     Raises:
-        ConfigurationError: If there are no such events.
+        ConfigurationError: If no event matches.
     """
     sender, _, rest = at.partition(".")
-    found: list[Target]
     if sender in _TYPES and rest:
-        found = [Target("server" if sender == "server" else "client", rest)]
+        candidates = [EventPattern("server" if sender == "server" else "client", rest)]
     else:
-        found = [Target("server", at), Target("client", at)]
-    for candidate in found:
+        candidates = [EventPattern("server", at), EventPattern("client", at)]
+    for candidate in candidates:
         if any(fnmatchcase(kind, candidate.pattern) for kind in _TYPES[candidate.direction]):
             return candidate
     known = [kind for types in _TYPES.values() for kind in sorted(types)]
     near = get_close_matches(rest if sender in _TYPES else at, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else "use its GA name, or a pattern: 'response.*'"
-    raise ConfigurationError(f"no event is called {at!r}; {hint}")
+    raise ConfigurationError(f"no event matches {at!r}; {hint}")
