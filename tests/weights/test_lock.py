@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from duologue.weights._lock import locked
+from duologue.weights._cache import locked
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,14 +5,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from duologue.weights import BRAINS, DEFAULT_TRANSCRIBER, MODELS, Model
+from duologue.weights import BRAINS, DEFAULT_TRANSCRIBER, MODELS, ModelWeights
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 each_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 
 
 @each_model
-def test_everything_is_pinned(model: Model) -> None:
+def test_everything_is_pinned(model: ModelWeights) -> None:
     for file in model.files:
         assert file.size > 0
         assert SHA256.fullmatch(file.sha256)
@@ -23,14 +23,14 @@ def test_everything_is_pinned(model: Model) -> None:
 
 
 @each_model
-def test_file_names_are_plain(model: Model) -> None:
+def test_file_names_are_plain(model: ModelWeights) -> None:
     for file in model.files:
         assert re.fullmatch(r"[A-Za-z0-9][\w.-]*", file.name)
         assert file.name not in {"verified", "partial"}
 
 
 @each_model
-def test_addresses_are_the_publishers_and_encrypted(model: Model) -> None:
+def test_addresses_are_the_publishers_and_encrypted(model: ModelWeights) -> None:
     for file in model.files:
         if file.url is not None:
             parts = urlsplit(file.url)

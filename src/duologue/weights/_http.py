@@ -1,4 +1,4 @@
-"""The publisher's own server: one HTTP download per file, resumed where it stopped."""
+"""Downloads from the publisher's server, resumed where they stopped."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from duologue.weights._verified_writer import Intake, SourceError, WrongContentsError, chunks_of
+from duologue.weights._verified_writer import (
+    SourceError,
+    VerifiedWriter,
+    WrongContentsError,
+    chunks_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,25 +25,30 @@ if TYPE_CHECKING:
 
 __all__ = ["download", "host_of", "probe"]
 
-CONNECT_TIMEOUT = 3.0
-"""Whoever has no way to the publisher should not wait for it."""
-READ_TIMEOUT = 30.0
-_PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
+CONNECT_TIMEOUT: Final = 3.0
+"""Short, because networks without access to the publisher are common, and there are other
+sources."""
+
+READ_TIMEOUT: Final = 30.0
+
+_PARTIAL_CONTENT: Final = 206
+_RANGE_NOT_SATISFIABLE: Final = 416
 
 
 def host_of(url: str) -> str:
-    """Return the host that a URL names."""
+    """Return the host of a URL."""
     return urllib.parse.urlsplit(url).hostname or url
 
 
 def probe(url: str) -> None:
-    """Check that the server of a URL, or the proxy on the way to it, takes connections.
+    """Check that the server of a URL, or the proxy in front of it, accepts connections.
 
-    A name with eight addresses, all silent, would cost eight time-outs, and the resolver has one of
-    its own; one thread that is given up on bounds them all.
+    The connection is attempted in a thread, and the thread is abandoned after `CONNECT_TIMEOUT`. A
+    socket's timeout is not enough: it applies to each of a name's addresses in turn, and not to the
+    DNS lookup.
 
     Raises:
-        SourceError: If it does not within `CONNECT_TIMEOUT`.
+        SourceError: If the server does not accept a connection within `CONNECT_TIMEOUT`.
     """
     outcome: list[str] = []
 
@@ -60,10 +70,10 @@ def probe(url: str) -> None:
 def download(
     url: str, file: File, part: Path, target: Path, *, report: Callable[[int], None]
 ) -> None:
-    """Bring a file from a URL to `target`, going on from what `part` holds.
+    """Download a file to `target`, resuming from the bytes in `part`.
 
     Raises:
-        SourceError: If the URL does not give the file; what came of it stays in `part`.
+        SourceError: If the download fails; the bytes so far stay in `part`.
     """
     resumed = part.exists()
     try:
@@ -71,47 +81,48 @@ def download(
     except WrongContentsError:
         if not resumed:
             raise
-        # The bytes from the earlier run may be the wrong ones: once more without them.
+        # The bytes of the earlier run may have been wrong: try once more without them.
         _download_once(url, file, part, target, report)
 
 
 def _download_once(
     url: str, file: File, part: Path, target: Path, report: Callable[[int], None]
 ) -> None:
-    with Intake(file, part, report=report, resume=True) as intake:
+    with VerifiedWriter(file, part, report=report, resume=True) as writer:
         try:
-            if not intake.complete:
-                _receive(url, file, intake)
+            if not writer.complete:
+                _receive(url, file, writer)
         except urllib.error.HTTPError as error:
             error.close()
             if error.code == _RANGE_NOT_SATISFIABLE:
-                intake.restart()
+                writer.restart()
                 raise WrongContentsError("has a shorter file") from error
             raise SourceError(f"answers HTTP {error.code}") from error
         except (OSError, http.client.HTTPException) as error:
             raise SourceError(f"breaks off ({error})") from error
-        intake.finish(target)
+        writer.finish(target)
 
 
-def _receive(url: str, file: File, intake: Intake) -> None:
+def _receive(url: str, file: File, writer: VerifiedWriter) -> None:
     headers = {"User-Agent": "duologue"}
-    if intake.done:
-        headers["Range"] = f"bytes={intake.done}-"
+    if writer.done:
+        headers["Range"] = f"bytes={writer.done}-"
     request = urllib.request.Request(url, headers=headers)  # noqa: S310  # from the manifest
     opened: http.client.HTTPResponse = urllib.request.urlopen(  # noqa: S310  # same
         request, timeout=READ_TIMEOUT
     )
     with opened as response:
-        if intake.done and response.status != _PARTIAL_CONTENT:
-            intake.restart()
+        if writer.done and response.status != _PARTIAL_CONTENT:
+            writer.restart()  # the server ignores Range and sends the whole file
         coming = response.headers.get("Content-Length", "")
-        if coming.isdecimal() and intake.done + int(coming) != file.size:
-            # A sign-in page, or a newer file: better noticed before half a gigabyte of it.
-            raise SourceError(f"has {intake.done + int(coming)} of {file.size} bytes")
-        intake.take(chunks_of(response))
+        if coming.isdecimal() and writer.done + int(coming) != file.size:
+            # A sign-in page, or a newer file: notice before downloading half a gigabyte.
+            raise SourceError(f"has {writer.done + int(coming)} of {file.size} bytes")
+        writer.write_all(chunks_of(response))
 
 
 def _next_hop(url: str) -> tuple[str, int]:
+    """Return the host and port to connect to: those of the URL, or of the proxy for it."""
     parts = urllib.parse.urlsplit(url)
     host = parts.hostname or ""
     proxy = urllib.request.getproxies().get(parts.scheme)

