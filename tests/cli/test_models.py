@@ -111,7 +111,7 @@ def test_without_any_brain_fetch_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_log_gets_a_line_per_step_and_quarter(capsys: pytest.CaptureFixture[str]) -> None:
-    show = command._Log()
+    show = command._ProgressLog()
     for done in range(0, 101_000_000, 1_000_000):
         show(Progress("tiny", "package 1 of 1", done, 100_000_000))
     show.end()
@@ -125,7 +125,7 @@ def test_a_terminal_gets_one_line_written_over(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "30")
-    show = command._Line()
+    show = command._ProgressLine()
     show(Progress("tiny", "package 1 of 1", 9_000_000, 10_000_000))
     show(Progress("tiny", "package 1 of 1", 9_000_001, 10_000_000))
     show(Progress("tiny", "unpacking", 0, 0))
@@ -140,7 +140,7 @@ def test_on_a_terminal_the_line_is_used(
     tiny: ModelWeights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used: list[str] = []
-    monkeypatch.setattr(command._Line, "end", lambda _: used.append("line"))
+    monkeypatch.setattr(command._ProgressLine, "end", lambda _: used.append("line"))
     monkeypatch.setattr(command, "_is_terminal", lambda: True)
     (tmp_path / "a.bin").write_bytes(WEIGHTS)
 

@@ -1,7 +1,7 @@
-"""What `duologue serve` does once its options are read: load, listen, tell where, and end.
+"""The server behind `duologue serve`: load the models, listen, print the URL, stop on a signal.
 
-Ctrl-C ends it at once while nobody is served yet, models being loaded in native code that cannot be
-stopped otherwise. Then the first one closes the sessions, and a second one ends it at once again.
+While the models load, Ctrl-C ends the process at once: loading runs in native code that nothing
+else can stop. Afterwards the first signal closes the sessions, and a second one ends the process.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import signal
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypedDict
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
 import click
@@ -28,30 +28,21 @@ if TYPE_CHECKING:
 
     from duologue.protocol.codec import Dialect
     from duologue.server import Limits
+    from duologue.server.engine.uris import StageChoices
     from duologue.server.tls import Certificate
 
-__all__ = ["Plan", "Stages", "serve_until_stopped"]
+__all__ = ["ServeOptions", "serve_until_stopped"]
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-class Stages(TypedDict):
-    """Who does what, by URI."""
-
-    brain: str
-    stt: str | None
-    tts: str | None
-    vad: str | None
-    turn: str | None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What the options ask for."""
+class ServeOptions:
+    """Options of `duologue serve`."""
 
     host: str
     port: int
-    stages: Stages
+    stages: StageChoices
     api_key: str | None
     tls: Certificate | Literal["self-signed"] | None
     limits: Limits
@@ -62,48 +53,48 @@ class Plan:
     seed: int
 
 
-async def serve_until_stopped(plan: Plan) -> None:
-    """Serve until a signal comes, then close every session with 1012.
+async def serve_until_stopped(options: ServeOptions) -> None:
+    """Serve until a signal arrives, then close every session with 1012.
 
     Raises:
-        ConfigurationError: If something that was asked for cannot be.
+        ConfigurationError: If an option is invalid, or the port is not available.
     """
-    faults = Faults(map(parse_fault, plan.faults), seed=plan.seed)
-    demand_key(plan.host, plan.api_key)
+    faults = Faults(map(parse_fault, options.faults), seed=options.seed)
+    demand_key(options.host, options.api_key)
     began = time.monotonic()
     async with AsyncExitStack() as stack:
-        # A taken port is told before models are loaded.
-        listener = Listener(host=plan.host, port=plan.port, certificate=_certificate(plan))
+        # Listen first: a port in use should fail before the models are loaded, which takes seconds.
+        listener = Listener(host=options.host, port=options.port, certificate=_certificate(options))
         stack.callback(listener.close)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        engine = await open_engine(**plan.stages)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends even native code, until we serve
+        engine = await open_engine(**options.stages)
         stack.push_async_callback(engine.close)
         stopped = _stopped_by_signals()
         app = create_app(
             engine,
-            api_key=plan.api_key,
-            limits=plan.limits,
-            dialect=plan.dialect,
-            refuses_beta=plan.refuses_beta,
-            strict=plan.strict,
+            api_key=options.api_key,
+            limits=options.limits,
+            dialect=options.dialect,
+            refuses_beta=options.refuses_beta,
+            strict=options.strict,
             faults=faults,
         )
         await stack.enter_async_context(listener.serving(app))
-        _announce(listener, engine.labels, plan.api_key, time.monotonic() - began)
+        _announce(listener, engine.labels, options.api_key, time.monotonic() - began)
         for fault in faults:
             click.echo(f"  fault: {fault}")
         await stopped.wait()
         click.echo("Closing sessions.")
 
 
-def _certificate(plan: Plan) -> Certificate | None:
-    if plan.tls != "self-signed":
-        return plan.tls
-    return self_signed(plan.host, user_state_path("duologue") / "tls")
+def _certificate(options: ServeOptions) -> Certificate | None:
+    if options.tls != "self-signed":
+        return options.tls
+    return self_signed(options.host, user_state_path("duologue") / "tls")
 
 
 def _stopped_by_signals() -> asyncio.Event:
-    """Return what the first signal sets; the next one has its usual effect: it ends us at once."""
+    """Return an event that the first signal sets; the second signal ends the process."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -130,13 +121,13 @@ def _announce(
     click.echo(f"  {stages}")
     click.echo(f"  {listener.url}?model=gpt-realtime")
     scheme = parts.scheme.replace("ws", "http")
-    click.echo(f"  export OPENAI_BASE_URL={scheme}://{parts.netloc}/v1  # Python's GA SDK")
+    click.echo(f"  export OPENAI_BASE_URL={scheme}://{parts.netloc}/v1  # for the openai package")
     if api_key is None:
         click.echo("  export OPENAI_API_KEY=none  # any key will do")
     else:
         click.echo("  export OPENAI_API_KEY=…  # the one you chose")
     certificate = listener.certificate
     if certificate is not None and certificate.ca_file is not None:
-        click.echo(f"  export SSL_CERT_FILE={certificate.ca_file}  # what Python must trust")
-        click.echo(f"  export NODE_EXTRA_CA_CERTS={certificate.ca_file}  # the same for Node")
+        click.echo(f"  export SSL_CERT_FILE={certificate.ca_file}  # for Python")
+        click.echo(f"  export NODE_EXTRA_CA_CERTS={certificate.ca_file}  # for Node")
         click.echo(f"  certificate, SHA-256: {certificate.fingerprint}")

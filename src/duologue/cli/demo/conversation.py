@@ -1,4 +1,8 @@
-"""The conversation itself: the user speaks, the assistant answers, and all of it is noted."""
+"""The demo's conversation: sends the user's utterances, and records and shows the answers.
+
+A task sends the utterances one after another. Server events arrive in callbacks, which record them
+in the turns; the task waits for the recorded state, never for events.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,9 @@ import time
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
-from duologue.cli.demo.microphone import Microphone
-from duologue.cli.demo.scenario import STORY_INSTRUCTIONS
-from duologue.cli.demo.tools import call_tool
-from duologue.cli.demo.turns import Reply, Turn
+from duologue.cli.demo.scenario import STORY_INSTRUCTIONS, call_tool
+from duologue.cli.demo.speech import Microphone
+from duologue.cli.demo.turns import SpokenReply, Turn
 from duologue.protocol import ga
 
 if TYPE_CHECKING:
@@ -21,38 +24,38 @@ if TYPE_CHECKING:
     from duologue.cli.demo.screen import Screen
     from duologue.cli.demo.speech import Utterance
 
-__all__ = ["Talk"]
+__all__ = ["DemoConversation"]
 
 SILENCE_MS: Final = 1000
-"""Sent after speech in `--fast`: longer than any silence rule in use."""
+"""Silence sent after speech in `--fast`; long enough to end a turn under any setting in use."""
 
 ANSWER_SECONDS: Final = 60.0
-"""An answer that takes longer is given up."""
+"""Give up on an answer that takes longer."""
 
 TURN_SECONDS: Final = 4.0
-"""How long after speech the server may take to say that it heard a turn."""
+"""How long to wait after speech for the server to detect a turn."""
 
 _TICK: Final = 0.05
 
 
-class Talk:
-    """Holds one conversation with a connected client."""
+class DemoConversation:
+    """One conversation with a connected client."""
 
     def __init__(self, client: RealtimeClient, screen: Screen, *, is_fast: bool) -> None:
-        self._client = client
-        self._screen = screen
-        self._is_fast = is_fast
-        self._microphone = Microphone(client.append_input_audio, client.drain)
-        self._changed = asyncio.Event()
-        self._turns_by_item: dict[str, Turn] = {}
-        self._turns_by_response: dict[str, Turn] = {}
+        self._client: Final = client
+        self._screen: Final = screen
+        self._is_fast: Final = is_fast
+        self._microphone: Final = Microphone(client.append_input_audio, client.drain)
+        self._changed: Final = asyncio.Event()
+        self._turns_by_item: Final[dict[str, Turn]] = {}
+        self._turns_by_response: Final[dict[str, Turn]] = {}
         self._calls: list[ga.FunctionCall] = []
-        self._active: set[str] = set()  # responses in progress
+        self._active: Final[set[str]] = set()  # responses in progress
         self._user_speaks = False
-        self.turns: list[Turn] = []
-        self.errors: list[str] = []
+        self.turns: Final[list[Turn]] = []
+        self.errors: Final[list[str]] = []
         self.events: int = 0
-        """Server events so far."""
+        """Number of server events so far."""
         self._subscribe()
 
     def _subscribe(self) -> None:
@@ -70,99 +73,99 @@ class Talk:
         on(ga.RealtimeErrorEvent, self._on_error)
 
     async def hold(self, utterances: list[Utterance]) -> None:
-        """Say everything, and hear every answer.
+        """Send every utterance, and wait for every answer.
 
         Raises:
-            ConnectionLost: If the server goes away.
-            TimeoutError: If an answer does not come.
+            ConnectionLost: If the connection ends.
+            TimeoutError: If an answer takes too long.
         """
-        running = [asyncio.create_task(self._say_all(utterances))]
+        running = [asyncio.create_task(self._send_all(utterances))]
         running.append(asyncio.create_task(self._watch()))
         if not self._is_fast:
             running.append(asyncio.create_task(self._microphone.run()))
         try:
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                await task  # raises what ended it
+                await task  # raises the error that ended it
         finally:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
             self._show()
 
-    async def _say_all(self, utterances: list[Utterance]) -> None:
+    async def _send_all(self, utterances: list[Utterance]) -> None:
         for utterance, following in zip_longest(utterances, utterances[1:]):
-            await self._say(utterance)
+            await self._send(utterance)
             if following is None or following.barge_in_after_ms is None:
-                await self._hear_out()
+                await self._wait_for_answer()
 
     async def _watch(self) -> None:
-        """End when the connection does, with its error."""
+        """Run until the connection ends, and raise its error."""
         async for _ in self._client:
             pass
 
-    async def _say(self, utterance: Utterance) -> None:
+    async def _send(self, utterance: Utterance) -> None:
         after_ms = utterance.barge_in_after_ms
         if after_ms is not None:
             wanted = after_ms
-            await self._until(
+            await self._wait_until(
                 lambda: self._received_ms() >= wanted or self._is_over(),
                 ANSWER_SECONDS,
                 "an answer to interrupt",
             )
-            self._screen.note(f"speaking over the answer after {self._received_ms()} ms of it")
+            self._screen.note(f"interrupting the answer after {self._received_ms()} ms of it")
         if utterance.begins_story:
             await self._client.update_session(instructions=STORY_INSTRUCTIONS, tools=[])
         if utterance.text is not None:
-            self._type(utterance.text)
+            self._send_text(utterance.text)
         elif self._is_fast:
             for place, piece in enumerate(utterance.pieces()):
                 if place:
-                    await self._hear_out()
-                await self._say_at_once(piece, utterance.name)
+                    await self._wait_for_answer()
+                await self._send_at_once(piece, utterance.name)
         else:
             heard = len(self.turns)
             await self._microphone.say(utterance)
-            await self._hear_turn(heard, utterance.name)
+            await self._wait_for_turn(heard, utterance.name)
 
-    def _type(self, text: str) -> None:
+    def _send_text(self, text: str) -> None:
         now = time.monotonic()
         self.turns.append(Turn(speech_ended_at=now, user_words=text))
         self._screen.user(text)
         self._client.send_user_message_content(text)
 
-    async def _say_at_once(self, piece: bytes, name: str) -> None:
+    async def _send_at_once(self, piece: bytes, name: str) -> None:
         heard = len(self.turns)
         if self._active and self.turns and self.turns[-1].replies:
-            # What the listener has heard when the user begins, not when the server notices.
+            # Cut at what has been played when the user starts, not when the server notices.
             reply = self.turns[-1].replies[-1]
             reply.cut_ms = reply.heard_ms(time.monotonic())
         await self._microphone.say_at_once(piece, silence_ms=SILENCE_MS)
-        await self._hear_turn(heard, name)
+        await self._wait_for_turn(heard, name)
 
-    async def _hear_out(self) -> None:
-        await self._until(self._is_over, ANSWER_SECONDS, "the end of the answer")
-        self._close_turn()
+    async def _wait_for_answer(self) -> None:
+        await self._wait_until(self._is_over, ANSWER_SECONDS, "the end of the answer")
+        self._show_latency()
 
-    def _close_turn(self) -> None:
+    def _show_latency(self) -> None:
         if self.turns:
             self._screen.latency(self.turns[-1])
 
-    async def _hear_turn(self, heard: int, name: str) -> None:
+    async def _wait_for_turn(self, heard: int, name: str) -> None:
         if self._is_fast:
-            # The answer to this comes after everything that the speech caused: no need to guess.
+            # The server confirms this after it has processed all of the speech: no need to guess.
             await self._client.clear_input_audio()
         else:
             with contextlib.suppress(TimeoutError):
-                await self._until(lambda: len(self.turns) > heard, TURN_SECONDS, "a turn")
+                await self._wait_until(lambda: len(self.turns) > heard, TURN_SECONDS, "a turn")
         if len(self.turns) == heard:
             self.errors.append(f"the server heard no speech in {name}")
             self._screen.note(self.errors[-1])
 
-    async def _until(self, is_so: Callable[[], bool], seconds: float, what: str) -> None:
-        """Wait for something to be so, showing meanwhile what is heard."""
+    async def _wait_until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
+        """Wait for a condition, and show the words as they are played."""
         deadline = time.monotonic() + seconds
-        while not is_so():
+        while not condition():
             if self._screen.is_gone:
                 raise BrokenPipeError
             if time.monotonic() > deadline:
@@ -179,7 +182,7 @@ class Talk:
                 self._screen.assistant(reply, now)
 
     def _is_over(self) -> bool:
-        """Whether nobody speaks and nothing more is to come."""
+        """Return whether the user is silent, and the last answer is complete and played."""
         if self._user_speaks or not self.turns:
             return not self._user_speaks
         now = time.monotonic()
@@ -206,7 +209,7 @@ class Talk:
             self._interrupt(self.turns[-1])
 
     def _interrupt(self, turn: Turn) -> None:
-        """Stop listening to an answer that is still being made or heard."""
+        """Truncate an answer that is still being generated or played."""
         now = time.monotonic()
         for reply in turn.replies:
             heard = reply.heard_ms(now)
@@ -216,15 +219,15 @@ class Talk:
             reply.cut_ms = heard
             if reply.pcm:
                 self._client.truncate_item(reply.item_id, heard)
-                self._screen.note(f"interrupted: {heard} ms of the answer were heard")
+                self._screen.note(f"interrupted after {heard} ms of the answer")
         turn.is_interrupted |= bool(self._active)
 
     def _on_speech_stopped(self, event: ga.InputAudioBufferSpeechStoppedEvent) -> None:
         self._user_speaks = False
         if self.turns and self.turns[-1].is_interrupted:
-            self._close_turn()
+            self._show_latency()
         turn = Turn(speech_ended_at=self._microphone.speech_ended_at)
-        turn.saw("turn_end", time.monotonic())
+        turn.record("turn_end", time.monotonic())
         self._screen.note(f"speech stopped at {event.audio_end_ms / 1000:.2f} s")
         self.turns.append(turn)
         self._turns_by_item[event.item_id] = turn
@@ -233,7 +236,7 @@ class Talk:
         self, event: ga.ConversationItemInputAudioTranscriptionCompletedEvent
     ) -> None:
         if turn := self._turns_by_item.get(event.item_id):
-            turn.saw("transcript", time.monotonic())
+            turn.record("transcript", time.monotonic())
             turn.user_words = event.transcript
             self._screen.user(event.transcript)
 
@@ -242,12 +245,12 @@ class Talk:
         if self.turns:
             self._turns_by_response[str(event.response.id)] = self.turns[-1]
 
-    def _reply(self, response_id: str, item_id: str) -> tuple[Turn, Reply] | None:
+    def _reply(self, response_id: str, item_id: str) -> tuple[Turn, SpokenReply] | None:
         turn = self._turns_by_response.get(response_id)
         if turn is None:
             return None
         if not turn.replies or turn.replies[-1].item_id != item_id:
-            turn.replies.append(Reply(item_id=item_id, is_instant=self._is_fast))
+            turn.replies.append(SpokenReply(item_id=item_id, is_instant=self._is_fast))
         return turn, turn.replies[-1]
 
     def _on_words(
@@ -255,14 +258,14 @@ class Talk:
     ) -> None:
         if found := self._reply(event.response_id, event.item_id):
             turn, reply = found
-            turn.saw("first_text", time.monotonic())
+            turn.record("first_text", time.monotonic())
             reply.words.append((reply.received_ms, event.delta))
 
     def _on_audio(self, event: ga.ResponseAudioDeltaEvent) -> None:
         if found := self._reply(event.response_id, event.item_id):
             turn, reply = found
             now = time.monotonic()
-            turn.saw("first_audio", now)
+            turn.record("first_audio", now)
             if reply.begins_at is None:
                 reply.begins_at = now
             reply.pcm += event.audio_data
