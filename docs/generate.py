@@ -133,11 +133,20 @@ def _imports(module: str) -> dict[str, tuple[str, str]]:
     spec = find_spec(module)
     source = Path(spec.origin).read_text() if spec and spec.origin else ""
     return {
-        alias.asname or alias.name: (node.module, alias.name)
+        here: (node.module, there)
         for node in ast.parse(source).body
         if isinstance(node, ast.ImportFrom) and node.module
-        for alias in node.names
+        for here, there in _names(node, node.module)
     }
+
+
+def _names(node: ast.ImportFrom, module: str) -> Iterable[tuple[str, str]]:
+    """Return the names that an import binds, each with its name in the other module."""
+    for alias in node.names:
+        if alias.name == "*":
+            yield from ((name, name) for name in import_module(module).__all__)
+        else:
+            yield alias.asname or alias.name, alias.name
 
 
 def _table(title: str, head: Iterable[str], rows: Iterable[tuple[str, ...]]) -> list[str]:
