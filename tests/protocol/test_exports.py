@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 SEPARATE: Final = {
-    "duologue.protocol.ga.flat",
+    "duologue.protocol.ga.transcription_session",
     "duologue.protocol.ga.rest",
     "duologue.protocol.ga.server_events.base",
     "duologue.protocol.ga.translation",

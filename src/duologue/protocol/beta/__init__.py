@@ -2,7 +2,7 @@
 
 One module per heading of the API reference; all public names are here too. Where beta and GA agree
 the types are GA's own. Names of the Dart and Java packages resolve here as well: see
-`duologue.protocol.names`.
+`duologue.protocol.aliases`.
 """
 
 from __future__ import annotations
@@ -52,6 +52,6 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
         """Return a type by the name that another package gives it."""
-        from duologue.protocol.names import resolve  # noqa: PLC0415  # long, and rarely asked
+        from duologue.protocol.aliases import resolve  # noqa: PLC0415  # long, and rarely asked
 
         return resolve("beta", name)

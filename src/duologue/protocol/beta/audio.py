@@ -16,9 +16,9 @@ from duologue.protocol.ga.audio import (
     TranscriptionModel,
     VoiceId,
 )
-from duologue.protocol.ga.flat import AudioFormatName as AudioFormat
-from duologue.protocol.ga.flat import FlatTurnDetection as TurnDetection
-from duologue.protocol.ga.flat import TurnDetectionType
+from duologue.protocol.ga.transcription_session import AudioFormatName as AudioFormat
+from duologue.protocol.ga.transcription_session import FlatTurnDetection as TurnDetection
+from duologue.protocol.ga.transcription_session import TurnDetectionType
 
 __all__ = [
     "AudioFormat",

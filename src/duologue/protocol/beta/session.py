@@ -16,12 +16,22 @@ from duologue.protocol.beta.audio import (
     VoiceId,
 )
 from duologue.protocol.beta.tools import Tool, ToolChoice
-from duologue.protocol.ga.flat import ClientSecret, ExpiresAfter, ExpiresAfterAnchor
-from duologue.protocol.ga.flat import FlatTranscriptionConfig as TranscriptionSessionConfig
-from duologue.protocol.ga.flat import FlatTranscriptionSecret as TranscriptionSecretConfig
-from duologue.protocol.ga.flat import FlatTranscriptionSession as TranscriptionSession
 from duologue.protocol.ga.session import Include, Prompt, Tracing, TracingConfig, Truncation
 from duologue.protocol.ga.session import OutputModality as Modality
+from duologue.protocol.ga.transcription_session import (
+    ClientSecret,
+    ExpiresAfter,
+    ExpiresAfterAnchor,
+)
+from duologue.protocol.ga.transcription_session import (
+    FlatTranscriptionConfig as TranscriptionSessionConfig,
+)
+from duologue.protocol.ga.transcription_session import (
+    FlatTranscriptionSecret as TranscriptionSecretConfig,
+)
+from duologue.protocol.ga.transcription_session import (
+    FlatTranscriptionSession as TranscriptionSession,
+)
 from duologue.protocol.model import UNSET, Model, Open, UnsetType
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from duologue.errors import DecodeError, LocalProtocolError
-from duologue.protocol import beta, codec, ga, mend
+from duologue.protocol import beta, codec, ga, repair
 from duologue.protocol.dialects.adapter import (
     InvalidClientEvent,
     check_encodable,
@@ -57,7 +57,7 @@ class BetaAdapter:
     def __init__(self, surface: Surface = "realtime") -> None:
         self.dialect: Final[Dialect] = "beta"
         self.surface: Final[Surface] = surface
-        self.decode_server: Final[Callable[[bytes], Event | UnknownEvent]] = mend.reader(
+        self.decode_server: Final[Callable[[bytes], Event | UnknownEvent]] = repair.reader(
             "beta", surface
         )
         self._temperature = DEFAULT_TEMPERATURE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from duologue.errors import DecodeError
-from duologue.protocol import codec, mend
+from duologue.protocol import codec, repair
 from duologue.protocol.dialects.adapter import check_encodable, decode_error
 from duologue.protocol.ga import RealtimeSession
 
@@ -30,7 +30,7 @@ class GaAdapter(Generic[ClientEventT, ServerEventT]):
     def __init__(self, surface: Surface = "realtime") -> None:
         self.dialect: Final[Dialect] = "ga"
         self.surface: Final[Surface] = surface
-        self.decode_server: Final[Callable[[bytes], Event | UnknownEvent]] = mend.reader(
+        self.decode_server: Final[Callable[[bytes], Event | UnknownEvent]] = repair.reader(
             "ga", surface
         )
 

@@ -44,6 +44,6 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
         """Return a type by the name that another package gives it."""
-        from duologue.protocol.names import resolve  # noqa: PLC0415  # long, and rarely asked
+        from duologue.protocol.aliases import resolve  # noqa: PLC0415  # long, and rarely asked
 
         return resolve("ga", name)

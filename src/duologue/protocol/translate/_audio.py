@@ -7,7 +7,7 @@ from typing import Final
 from duologue.protocol import beta, ga
 from duologue.protocol.formats import PCM16
 from duologue.protocol.model import UNSET, UnsetType
-from duologue.protocol.translate._carry import json_of, reread
+from duologue.protocol.translate._copy import json_of, reread
 from duologue.protocol.translate._losses import Losses, LossRule
 
 __all__ = [

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias, overload
 
 from duologue.protocol import beta, ga
 from duologue.protocol.model import UNSET, Event, UnknownEvent
-from duologue.protocol.translate._carry import carry
+from duologue.protocol.translate._copy import carry
 from duologue.protocol.translate._items import is_in_progress, item_to_beta, item_to_ga
 from duologue.protocol.translate._losses import Loss, Losses, LossRule, Translation
 from duologue.protocol.translate._responses import (

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from duologue.protocol import beta, ga
 from duologue.protocol.model import UNSET
-from duologue.protocol.translate._carry import carry, json_of, reread
+from duologue.protocol.translate._copy import carry, json_of, reread
 
 __all__ = ["is_in_progress", "item_to_beta", "item_to_ga"]
 

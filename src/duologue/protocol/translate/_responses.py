@@ -8,7 +8,7 @@ from typing import TypeVar
 from duologue.protocol import beta, ga
 from duologue.protocol.model import UNSET, UnsetType
 from duologue.protocol.translate._audio import modalities_to_beta, modalities_to_ga
-from duologue.protocol.translate._carry import carry, with_nulls
+from duologue.protocol.translate._copy import carry, with_nulls
 from duologue.protocol.translate._items import item_to_beta, item_to_ga
 from duologue.protocol.translate._losses import Losses, LossRule
 from duologue.protocol.translate._session import response_audio_to_beta, response_audio_to_ga

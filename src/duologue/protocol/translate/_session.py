@@ -17,7 +17,7 @@ from duologue.protocol.translate._audio import (
     turn_detection_to_beta,
     turn_detection_to_ga,
 )
-from duologue.protocol.translate._carry import (
+from duologue.protocol.translate._copy import (
     Extra,
     carry,
     fit,

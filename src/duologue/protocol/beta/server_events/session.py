@@ -6,7 +6,6 @@ Source: Realtime API reference, server events (beta).
 from __future__ import annotations
 
 from duologue.protocol.beta.session import Session, TranscriptionSession
-from duologue.protocol.ga.flat import TranscriptionSessionUpdatedEvent
 from duologue.protocol.ga.server_events.base import ServerEvent
 from duologue.protocol.ga.server_events.session import (
     Conversation,
@@ -17,6 +16,7 @@ from duologue.protocol.ga.server_events.session import (
     RealtimeError,
 )
 from duologue.protocol.ga.server_events.session import RealtimeErrorEvent as ErrorEvent
+from duologue.protocol.ga.transcription_session import TranscriptionSessionUpdatedEvent
 
 __all__ = [
     "Conversation",

@@ -5,7 +5,6 @@ Source: Realtime API reference, server events (GA).
 
 from __future__ import annotations
 
-from duologue.protocol.ga.flat import TranscriptionSessionUpdatedEvent
 from duologue.protocol.ga.server_events import (
     conversation,
     input_audio,
@@ -18,6 +17,7 @@ from duologue.protocol.ga.server_events.input_audio import *
 from duologue.protocol.ga.server_events.mcp import *
 from duologue.protocol.ga.server_events.response import *
 from duologue.protocol.ga.server_events.session import *
+from duologue.protocol.ga.transcription_session import TranscriptionSessionUpdatedEvent
 from duologue.protocol.model import UnknownEvent
 
 __all__: list[str] = ["AnyServerEvent", "KnownServerEvent", "TranscriptionSessionUpdatedEvent"]

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from duologue.protocol._lenient import lift
+from duologue.protocol._unknown_fields import lift
 from duologue.protocol.codec import encode_model
 from duologue.protocol.model import EXTRA_KEY, UNSET, Json, Model, UnsetType
 from duologue.protocol.translate._losses import Losses, LossRule

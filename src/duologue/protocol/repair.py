@@ -77,7 +77,7 @@ def read_model(body: bytes, kind: type[M]) -> M:
     Raises:
         DecodeError: If it is no such thing.
     """
-    from duologue.protocol._lenient import explain, lift  # noqa: PLC0415  # rare, slow to import
+    from duologue.protocol._unknown_fields import explain, lift  # noqa: PLC0415  # rare, slow to import
 
     try:
         check_depth(body)
@@ -92,7 +92,7 @@ def read_model(body: bytes, kind: type[M]) -> M:
 
 
 def _mend(frame: bytes, dialect: Dialect, surface: Surface) -> Event | None:
-    from duologue.protocol._lenient import lift, tags  # noqa: PLC0415  # rare, slow to import
+    from duologue.protocol._unknown_fields import lift, tags  # noqa: PLC0415  # rare, slow to import
 
     try:
         check_depth(frame)
