@@ -44,7 +44,7 @@ class Link:
         surface: codec.Surface = "realtime",
     ) -> None:
         self._owner = owner
-        self._read: Final = repair.reader(dialect, surface)
+        self._read: Final = repair.repairing_decoder(dialect, surface)
         self._transport: Transport | None = None
         self._is_over = False
 

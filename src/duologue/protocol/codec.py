@@ -46,10 +46,10 @@ __all__ = [
     "append_frame",
     "decode",
     "decode_leniently",
+    "decoder_for",
     "encode",
     "encode_model",
     "event_union",
-    "reader",
 ]
 
 Dialect = Literal["ga", "beta"]
@@ -206,12 +206,12 @@ def decode(
         ConfigurationError: If `surface` does not exist in `dialect`.
         DecodeError: If the frame is no JSON object with a `type`, or is too deep or too large.
     """
-    read = reader(dialect, direction, surface)
+    read = decoder_for(dialect, direction, surface)
     return read(frame if isinstance(frame, bytes) else _own(frame))
 
 
 @cache
-def reader(
+def decoder_for(
     dialect: Dialect = "ga",
     direction: Direction = "server",
     surface: Surface = "realtime",

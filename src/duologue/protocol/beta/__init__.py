@@ -9,44 +9,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-# The modules of `server_events` are named beside it because mypy does not follow `__all__ +=` of
-# another module: it would find nothing but the two unions in the package.
 from duologue.protocol.beta import (
-    audio,
     client_events,
     content,
     items,
     responses,
     server_events,
     session,
-    tools,
 )
-from duologue.protocol.beta.audio import *
 from duologue.protocol.beta.client_events import *
 from duologue.protocol.beta.content import *
 from duologue.protocol.beta.items import *
 from duologue.protocol.beta.responses import *
 from duologue.protocol.beta.server_events import *
-from duologue.protocol.beta.server_events.conversation import *
-from duologue.protocol.beta.server_events.input_audio import *
-from duologue.protocol.beta.server_events.mcp import *
-from duologue.protocol.beta.server_events.response import *
-from duologue.protocol.beta.server_events.session import *
 from duologue.protocol.beta.session import *
-from duologue.protocol.beta.tools import *
 
 AnyEvent = AnyClientEvent | AnyServerEvent
 """Any event of either side."""
 
 __all__: list[str] = ["AnyEvent"]
-__all__ += audio.__all__
 __all__ += client_events.__all__
 __all__ += content.__all__
 __all__ += items.__all__
 __all__ += responses.__all__
 __all__ += server_events.__all__
 __all__ += session.__all__
-__all__ += tools.__all__
 
 if not TYPE_CHECKING:
 
