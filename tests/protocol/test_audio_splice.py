@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from duologue.errors import DecodeError
 from duologue.protocol import codec, ga
-from duologue.protocol._splice import WORTHWHILE_BYTES
+from duologue.protocol._audio_splice import WORTHWHILE_BYTES
 from duologue.protocol.model import UnknownEvent
 
 PLAIN = msgspec.json.Decoder(ga.KnownServerEvent)

@@ -18,12 +18,12 @@ from msgspec import inspect
 from duologue.errors import DecodeError
 from duologue.protocol import beta, ga
 from duologue.protocol._depth import check_depth
-from duologue.protocol._lenient import explain, lift
-from duologue.protocol._limits import ASKED, ASKED_FIELDS, LIMITS
-from duologue.protocol._rules import Fault, Rule
+from duologue.protocol._unknown_fields import explain, lift
 from duologue.protocol.codec import Dialect, encode_model
 from duologue.protocol.ga import translation
 from duologue.protocol.model import UNSET, Event, Json, Model, Unknown, UnknownEvent
+from duologue.protocol.validate.limits import ASKED, ASKED_FIELDS, LIMITS
+from duologue.protocol.validate.rules import Fault, Rule
 
 __all__ = ["Problem", "read_body", "validate"]
 

@@ -340,7 +340,7 @@ GA: Final[Mapping[str, str]] = {
     "RealtimeTranscriptionSessionCreateResponseAudio": "AudioConfig",
     "RealtimeTranscriptionSessionCreateResponseAudioInput": "AudioInput",
     "RealtimeTranscriptionSessionCreateResponseAudioInputNoiseReduction": "NoiseReduction",
-    "RealtimeTranscriptionSessionTurnDetection": "flat.FlatTurnDetection",
+    "RealtimeTranscriptionSessionTurnDetection": "transcription_session.FlatTurnDetection",
     "RealtimeTranslationClientEvent": "translation.KnownTranslationClientEvent",
     "RealtimeTranslationClientSecretCreateResponse": "rest.TranslationClientSecretCreateResponse",
     "RealtimeTranslationInputAudioBufferAppendEvent": "translation.RealtimeTranslationInputAudioBufferAppendEvent",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from duologue.protocol.codec import Dialect, Direction, Surface
     from duologue.protocol.model import Json
 
-__all__ = ["read_model", "reader"]
+__all__ = ["read_model", "repairing_decoder"]
 
 M = TypeVar("M", bound=Model)
 
@@ -43,7 +43,7 @@ _LEFT_OUT_OF: Final[dict[str, dict[str, Json]]] = {"input_audio_buffer.committed
 """The same for one type of event: a commit is done, whatever message it became."""
 
 
-def reader(
+def repairing_decoder(
     dialect: Dialect = "ga", surface: Surface = "realtime"
 ) -> Callable[[bytes], Event | UnknownEvent]:
     """Return a function that reads the server events of frames, mended if that is what it takes.
@@ -53,7 +53,7 @@ def reader(
     one, and half a character stays half. What cannot be mended stays an `UnknownEvent`. The event's
     `raw` is the frame as it came. A frame that is no event at all is a `DecodeError`.
     """
-    return codec.reader(dialect, "server", surface, _decode)
+    return codec.decoder_for(dialect, "server", surface, _decode)
 
 
 def _decode(
@@ -77,7 +77,7 @@ def read_model(body: bytes, kind: type[M]) -> M:
     Raises:
         DecodeError: If it is no such thing.
     """
-    from duologue.protocol._lenient import explain, lift  # noqa: PLC0415  # rare, slow to import
+    from duologue.protocol._unknown_fields import explain, lift  # noqa: PLC0415  # rare, slow to import
 
     try:
         check_depth(body)
@@ -92,7 +92,7 @@ def read_model(body: bytes, kind: type[M]) -> M:
 
 
 def _mend(frame: bytes, dialect: Dialect, surface: Surface) -> Event | None:
-    from duologue.protocol._lenient import lift, tags  # noqa: PLC0415  # rare, slow to import
+    from duologue.protocol._unknown_fields import lift, tags  # noqa: PLC0415  # rare, slow to import
 
     try:
         check_depth(frame)

@@ -8,12 +8,12 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from duologue.protocol._lenient import lift
+from duologue.protocol._unknown_fields import lift
 from duologue.protocol.codec import encode_model
 from duologue.protocol.model import EXTRA_KEY, UNSET, Json, Model, UnsetType
 from duologue.protocol.translate._losses import Losses, LossRule
 
-__all__ = ["Extra", "carry", "fit", "join", "json_of", "reread", "with_nulls"]
+__all__ = ["Extra", "convert", "copy_as", "fit", "join", "json_of", "with_nulls"]
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -24,7 +24,7 @@ Extra: TypeAlias = "dict[str, Any] | UnsetType"
 def with_nulls(model: S) -> S:
     """Return a model with the nulls that its types forbid in their fields, not in `extra`.
 
-    A translation finds them there by their names; `carry` puts them back where they are kept.
+    A translation finds them there by their names; `copy_as` puts them back where they are kept.
     """
     if not isinstance(model, Model) or not isinstance(model.extra, dict):
         return model
@@ -34,7 +34,7 @@ def with_nulls(model: S) -> S:
     return msgspec.structs.replace(model, extra=rest or UNSET, **nulls) if nulls else model
 
 
-def carry(
+def copy_as(
     source: msgspec.Struct, target: type[S], losses: Losses | None = None, **changes: object
 ) -> S:
     """Return a `target` with what `source` has by the same names, `extra` included.
@@ -72,14 +72,14 @@ def fit(body: dict[str, Json], kind: type[S]) -> S | None:
 
     `None` if it lacks a field that must be there.
     """
-    whole: S | None = reread(body, kind)
+    whole: S | None = convert(body, kind)
     if whole is not None:
         return whole
     start = {"type": body["type"]} if "type" in body else {}
     odd = {
-        name: value for name, value in body.items() if reread(start | {name: value}, kind) is None
+        name: value for name, value in body.items() if convert(start | {name: value}, kind) is None
     }
-    fitting: S | None = reread({n: v for n, v in body.items() if n not in odd}, kind)
+    fitting: S | None = convert({n: v for n, v in body.items() if n not in odd}, kind)
     if fitting is None:
         return None
     extra: Extra = getattr(fitting, "extra", UNSET)
@@ -115,7 +115,7 @@ def json_of(model: msgspec.Struct) -> dict[str, Json]:
     return body
 
 
-def reread(body: Json, target: Any) -> Any:  # noqa: ANN401  # a union is no type
+def convert(body: Json, target: Any) -> Any:  # noqa: ANN401  # a union is no type
     """Return decoded JSON as a type or union of the other dialect, or `None` if it does not fit."""
     try:
         return msgspec.convert(lift(body, target), target)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from duologue.errors import DecodeError
-from duologue.protocol import codec, ga, mend
+from duologue.protocol import codec, ga, repair
 from duologue.protocol.model import UnknownEvent
 
 PLACE = {"response_id": "resp_1", "output_index": 0, "item_id": "item_a", "content_index": 0}
@@ -19,13 +19,13 @@ def frame_of(kind: str, **fields: object) -> bytes:
 
 
 def read(kind: str, **fields: object) -> Any:
-    return mend.reader()(frame_of(kind, **fields))
+    return repair.repairing_decoder()(frame_of(kind, **fields))
 
 
 def test_what_fits_is_read_as_it_is() -> None:
     frame = frame_of("response.output_text.delta", event_id="event_1", **PLACE, delta="Hi")
-    assert mend.reader()(frame) == codec.decode(frame)
-    future = mend.reader()(frame_of("future.event"))
+    assert repair.repairing_decoder()(frame) == codec.decode(frame)
+    future = repair.repairing_decoder()(frame_of("future.event"))
     assert isinstance(future, UnknownEvent)
     assert future.reason is None
 
@@ -48,7 +48,7 @@ def test_a_commit_may_leave_out_which_message_it_became() -> None:
 
 def test_the_frame_of_a_mended_event_is_kept() -> None:
     frame = frame_of("input_audio_buffer.cleared")
-    event = mend.reader()(frame)
+    event = repair.repairing_decoder()(frame)
     assert isinstance(event, ga.InputAudioBufferClearedEvent)
     assert codec.encode(event) == frame
 
@@ -68,7 +68,7 @@ def test_an_item_that_lacks_what_its_type_needs_is_one_of_an_unknown_type() -> N
 def test_half_a_character_stays_half() -> None:
     event = read("response.output_text.delta", event_id="event_1", **PLACE, delta="hi \ud83d")
     assert event.delta == "hi \ud83d"
-    beta = mend.reader("beta")(
+    beta = repair.repairing_decoder("beta")(
         frame_of("response.text.delta", event_id="event_1", **PLACE, delta="\ude00!")
     )
     assert isinstance(beta, ga.ResponseTextDeltaEvent) is False
@@ -87,4 +87,4 @@ def test_what_cannot_be_mended_stays_unknown_and_says_why() -> None:
 )
 def test_what_is_no_event_raises(frame: bytes) -> None:
     with pytest.raises(DecodeError):
-        mend.reader()(frame)
+        repair.repairing_decoder()(frame)

@@ -14,7 +14,13 @@ from pybase64 import b64decode
 
 from duologue.errors import DecodeError
 from duologue.protocol import beta, ga
-from duologue.protocol._rules import (
+from duologue.protocol.beta.rest import SessionCreateResponse
+from duologue.protocol.ga import rest, translation
+from duologue.protocol.ga.items import ConversationItem
+from duologue.protocol.ga.server_events.base import ServerEvent
+from duologue.protocol.ga.transcription_session import ExpiresAfter, FlatTurnDetection
+from duologue.protocol.model import UNSET, read_audio
+from duologue.protocol.validate.rules import (
     Fault,
     Rule,
     at_least,
@@ -26,11 +32,6 @@ from duologue.protocol._rules import (
     not_empty,
     one_of,
 )
-from duologue.protocol.beta.rest import SessionCreateResponse
-from duologue.protocol.ga import flat, rest, translation
-from duologue.protocol.ga.items import ConversationItem
-from duologue.protocol.ga.server_events.base import ServerEvent
-from duologue.protocol.model import UNSET, read_audio
 
 __all__ = ["ASKED", "ASKED_FIELDS", "LIMITS"]
 
@@ -200,7 +201,7 @@ LIMITS: Final[Mapping[type, Mapping[str, Rule]]] = {
     beta.TranscriptionSessionConfig: _TRANSCRIPTION,
     ga.ServerVad: _VAD,
     ga.SemanticVad: _VAD,
-    flat.FlatTurnDetection: _VAD,
+    FlatTurnDetection: _VAD,
     ga.AudioPcm: {"rate": exactly(24000)},
     ga.AudioOutput: {"speed": between(0.25, 1.5), "format": _rate_said},
     ga.ResponseAudioOutput: {"format": _rate_said},
@@ -224,7 +225,10 @@ LIMITS: Final[Mapping[type, Mapping[str, Rule]]] = {
     ga.InputImage: {"image_url": _uri, "detail": one_of(ga.ContentDetail)},
     ga.PromptImage: {"image_url": _uri, "detail": one_of(ga.PromptImageDetail)},
     ga.PromptFile: {"file_url": _uri, "detail": one_of(ga.ContentDetail)},
-    flat.ExpiresAfter: {"anchor": one_of("created_at"), "seconds": between(10, 7200)},
+    ExpiresAfter: {
+        "anchor": one_of("created_at"),
+        "seconds": between(10, 7200),
+    },
     translation.TranslationNoiseReduction: {
         "type": one_of(ga.NoiseReductionType),
         "strength": between(0, 1),

@@ -10,7 +10,7 @@ from tests.protocol.protocol_data import catalog
 from tests.protocol.strategies import UNIONS
 
 import duologue
-from duologue.protocol import beta, ga, names
+from duologue.protocol import aliases, beta, ga
 from duologue.protocol.beta.event_types import EventType
 
 JAVA: Final[dict[str, dict[str, Any]]] = {
@@ -80,12 +80,12 @@ def test_every_helper_class_of_java_is_known() -> None:
         for name, entry in catalog()["seed_map"]["java"].items()
         if "support" in entry
     }
-    assert kinds <= names.SUPPORT
+    assert kinds <= aliases.SUPPORT
 
 
 def test_darts_client_layer_is_listed() -> None:
-    assert set(names.CLIENT) == {n for n, e in DART.items() if e.get("layer") == "client"}
-    for name in names.CLIENT:
+    assert set(aliases.CLIENT) == {n for n, e in DART.items() if e.get("layer") == "client"}
+    for name in aliases.CLIENT:
         assert getattr(duologue, name) is not None
 
 
@@ -119,7 +119,7 @@ def test_a_name_that_nobody_uses_is_an_attribute_error(package: Any) -> None:
         _ = package.NoSuchName
 
 
-@pytest.mark.parametrize(("package", "table"), [(beta, names.BETA), (ga, names.GA)])
+@pytest.mark.parametrize(("package", "table"), [(beta, aliases.BETA), (ga, aliases.GA)])
 def test_no_alias_hides_a_name_of_ours(package: Any, table: dict[str, str]) -> None:
     assert not set(table) & set(package.__all__)
     assert list(table) == sorted(table)
