@@ -1,8 +1,9 @@
 """Frames to events and back.
 
 One msgspec pass decodes what fits the types exactly: nearly everything. What does not fit takes a
-second, slower pass that keeps it (see `_lenient.py`), so decoding only ever fails on a frame that
-is no event at all. An event that nobody changed is written as the very bytes that it came from.
+second, slower pass that keeps it (see `_unknown_fields.py`), so decoding only ever fails on a frame
+that is no event at all. An event that nobody changed is written as the very bytes that it came
+from.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from pybase64 import b64encode
 
 from duologue.errors import ConfigurationError, DecodeError
 from duologue.protocol import ga
+from duologue.protocol._audio_splice import WORTHWHILE_BYTES, splicer
 from duologue.protocol._depth import SHALLOW_BYTES, check_depth
-from duologue.protocol._splice import WORTHWHILE_BYTES, splicer
 from duologue.protocol.model import (
     EXTRA_KEY,
     UNKNOWN_TAG,
@@ -45,10 +46,10 @@ __all__ = [
     "append_frame",
     "decode",
     "decode_leniently",
+    "decoder_for",
     "encode",
     "encode_model",
     "event_union",
-    "reader",
 ]
 
 Dialect = Literal["ga", "beta"]
@@ -205,12 +206,12 @@ def decode(
         ConfigurationError: If `surface` does not exist in `dialect`.
         DecodeError: If the frame is no JSON object with a `type`, or is too deep or too large.
     """
-    read = reader(dialect, direction, surface)
+    read = decoder_for(dialect, direction, surface)
     return read(frame if isinstance(frame, bytes) else _own(frame))
 
 
 @cache
-def reader(
+def decoder_for(
     dialect: Dialect = "ga",
     direction: Direction = "server",
     surface: Surface = "realtime",
@@ -328,7 +329,7 @@ def decode_leniently(
     frame: bytes, dialect: Dialect, direction: Direction, surface: Surface
 ) -> Event | UnknownEvent:
     """Return the event of a frame that does not fit the types exactly; see `decode`."""
-    from duologue.protocol._lenient import explain, lift, tags  # noqa: PLC0415  # rare, slow to import
+    from duologue.protocol._unknown_fields import explain, lift, tags  # noqa: PLC0415  # rare, slow to import
 
     check_depth(frame)
     head = _read_head(frame)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from duologue.errors import EngineFailed
 from duologue.server.engine.clauses import ClauseSplitter, speakable
-from duologue.server.engine.stages import BrainRequest, Call, Say, TokenCount
-from duologue.server.engine.streams import closing
+from duologue.server.engine.stages import BrainRequest, Call, Say, TokenCount, closing
 from duologue.server.session.engine_work import (
     CancelWork,
     ConversationEffect,

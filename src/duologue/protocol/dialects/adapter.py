@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from duologue.protocol.ga import RealtimeSession
     from duologue.protocol.model import Event, UnknownEvent, UnsetType
 
-__all__ = ["DialectAdapter", "InvalidClientEvent", "check_encodable", "decode_error"]
+__all__ = [
+    "DialectAdapter",
+    "InvalidClientEvent",
+    "ServerDecoder",
+    "check_encodable",
+    "decode_error",
+]
+
+ServerDecoder: TypeAlias = "Callable[[bytes], Event | UnknownEvent]"
+"""Decodes the frames of one dialect and surface."""
 
 ClientEvent_co = TypeVar("ClientEvent_co", bound="Event | UnknownEvent", covariant=True)
 ServerEvent_contra = TypeVar("ServerEvent_contra", bound="Event", contravariant=True)
@@ -59,7 +68,7 @@ class DialectAdapter(Protocol[ClientEvent_co, ServerEvent_contra]):
     # A client's end.
 
     @property
-    def decode_server(self) -> Callable[[bytes], Event | UnknownEvent]:
+    def decode_server(self) -> ServerDecoder:
         """Decoder of server events, in the dialect of the wire, repaired if necessary.
 
         It is a plain function, made once for its dialect: a method around it would cost a call for

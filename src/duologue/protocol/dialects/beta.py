@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from duologue.errors import DecodeError, LocalProtocolError
-from duologue.protocol import beta, codec, ga, mend
+from duologue.protocol import beta, codec, ga, repair
 from duologue.protocol.dialects.adapter import (
     InvalidClientEvent,
     check_encodable,
@@ -17,7 +17,7 @@ from duologue.protocol.translate import Translation, to_beta, to_ga
 from duologue.protocol.validate import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from duologue.protocol.codec import Dialect, Surface
     from duologue.protocol.model import Event, UnknownEvent, UnsetType
@@ -57,8 +57,8 @@ class BetaAdapter:
     def __init__(self, surface: Surface = "realtime") -> None:
         self.dialect: Final[Dialect] = "beta"
         self.surface: Final[Surface] = surface
-        self.decode_server: Final[Callable[[bytes], Event | UnknownEvent]] = mend.reader(
-            "beta", surface
+        self.decode_server: Final[Callable[[bytes], Event | UnknownEvent]] = (
+            repair.repairing_decoder("beta", surface)
         )
         self._temperature = DEFAULT_TEMPERATURE
 

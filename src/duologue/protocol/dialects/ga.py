@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from duologue.errors import DecodeError
-from duologue.protocol import codec, mend
+from duologue.protocol import codec, repair
 from duologue.protocol.dialects.adapter import check_encodable, decode_error
 from duologue.protocol.ga import RealtimeSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from duologue.protocol.codec import Dialect, Surface
     from duologue.protocol.model import Event, UnknownEvent
@@ -30,8 +30,8 @@ class GaAdapter(Generic[ClientEventT, ServerEventT]):
     def __init__(self, surface: Surface = "realtime") -> None:
         self.dialect: Final[Dialect] = "ga"
         self.surface: Final[Surface] = surface
-        self.decode_server: Final[Callable[[bytes], Event | UnknownEvent]] = mend.reader(
-            "ga", surface
+        self.decode_server: Final[Callable[[bytes], Event | UnknownEvent]] = (
+            repair.repairing_decoder("ga", surface)
         )
 
     def server_event_to_ga(self, event: Event | UnknownEvent) -> tuple[Any, ...]:
