@@ -13,7 +13,7 @@ from duologue.protocol import ga
 from duologue.server import LocalServer
 
 if TYPE_CHECKING:
-    from duologue.server import ObservedSession
+    from duologue.server import SessionRecord
 
 pytestmark = pytest.mark.asyncio
 
@@ -28,7 +28,7 @@ async def said(client: RealtimeClient, words: str = "Hello") -> tuple[str, int]:
     return item.id, client.conversation.output_format.ms(item.formatted.audio_bytes)
 
 
-def truncations(session: ObservedSession) -> list[int]:
+def truncations(session: SessionRecord) -> list[int]:
     asked = [
         each for each in session.received if isinstance(each, ga.ConversationItemTruncateEvent)
     ]

@@ -14,7 +14,7 @@ from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed
 from websockets.uri import parse_uri
 
-from duologue.server import Limits, LocalServer, send_queue
+from duologue.server import Limits, LocalServer, asgi_transport, send_queue
 from duologue.server import connection as connection_module
 from duologue.server.engine.scripted import ScriptedBrain, ScriptedTranscriber, ToneSynthesizer
 from duologue.server.engine.stages import BrainRequest, Call, Say, TokenCount
@@ -124,7 +124,8 @@ async def flood(connection: ClientConnection, frame: str) -> None:
 async def test_a_client_that_does_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(send_queue, "ROOM_BYTES", 50_000)
     monkeypatch.setattr(connection_module, "SLOW_SECONDS", 0.2)
-    monkeypatch.setattr(connection_module, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(asgi_transport, "FLUSH_SECONDS", 0.2)
+    monkeypatch.setattr(asgi_transport, "CLOSE_SECONDS", 0.1)
     monkeypatch.setattr("duologue.server.listening.CUT_SECONDS", 0.1)
     async with (
         LocalServer() as server,
@@ -220,7 +221,8 @@ async def test_a_client_that_neither_reads_nor_says_anything_is_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(connection_module, "SLOW_SECONDS", 0.2)
-    monkeypatch.setattr(connection_module, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(asgi_transport, "FLUSH_SECONDS", 0.2)
+    monkeypatch.setattr(asgi_transport, "CLOSE_SECONDS", 0.1)
     async with LocalServer() as server:
         _, writer = await silent_client(server.url, LONG_ANSWER)
         async with asyncio.timeout(10):
@@ -232,11 +234,11 @@ async def test_a_client_that_neither_reads_nor_says_anything_is_dropped(
 async def test_a_session_whose_time_is_over_ends_though_nobody_reads_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connection_module, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(asgi_transport, "CLOSE_SECONDS", 0.1)
     async with LocalServer(limits=Limits(session_seconds=0.5)) as server:
         _, writer = await silent_client(server.url, LONG_ANSWER)
         async with asyncio.timeout(10):
-            monkeypatch.setattr(connection_module, "SLOW_SECONDS", 0.2)
+            monkeypatch.setattr(asgi_transport, "FLUSH_SECONDS", 0.2)
             await server.sessions[0].wait_closed()
         writer.close()
 

@@ -62,7 +62,7 @@ def test_the_flag_overrules_what_the_client_shows() -> None:
 @pytest.mark.parametrize("headers", [{}, BETA_HEADER])
 def test_the_intent_asks_for_transcription(headers: dict[str, str]) -> None:
     asked = opened(headers=headers, intent="transcription")
-    assert (asked.kind, asked.model) == (SessionType.TRANSCRIPTION, None)
+    assert (asked.session_type, asked.model) == (SessionType.TRANSCRIPTION, None)
     assert opened(headers=headers, intent="transcription", model="") == asked
 
 
@@ -72,7 +72,10 @@ def test_a_deployment_is_the_model_that_transcribes() -> None:
 
 
 def test_in_ga_a_model_in_the_url_makes_a_conversation_whatever_the_intent() -> None:
-    assert opened(intent="transcription", model="gpt-realtime").kind is SessionType.CONVERSATION
+    assert (
+        opened(intent="transcription", model="gpt-realtime").session_type
+        is SessionType.CONVERSATION
+    )
 
 
 def test_in_beta_a_model_in_the_url_of_a_transcription_is_refused() -> None:
@@ -93,9 +96,9 @@ def test_there_are_no_calls_to_join() -> None:
 
 
 def test_a_client_secret_says_what_its_session_is_for() -> None:
-    assert opened(bound=SessionType.TRANSCRIPTION).kind is SessionType.TRANSCRIPTION
+    assert opened(bound=SessionType.TRANSCRIPTION).session_type is SessionType.TRANSCRIPTION
     assert (
-        opened(bound=SessionType.CONVERSATION, intent="transcription").kind
+        opened(bound=SessionType.CONVERSATION, intent="transcription").session_type
         is SessionType.CONVERSATION
     )
 

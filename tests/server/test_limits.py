@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from duologue.server import Limits, LocalServer
-from duologue.server.pacing import RateLimiter
+from duologue.server.limits import RateLimiter
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection

@@ -13,31 +13,31 @@ from duologue.errors import MissingExtra
 if TYPE_CHECKING:
     from duologue.server.app import create_app
     from duologue.server.engine.uris import open_engine
-    from duologue.server.injection import Faults
+    from duologue.server.fault_injection import FaultRegistry
     from duologue.server.limits import Limits
     from duologue.server.listening import Listener
     from duologue.server.local_server import LocalServer
-    from duologue.server.session_record import ObservedSession
+    from duologue.server.session_record import SessionRecord
     from duologue.server.tls import Certificate
 
 __all__ = [
     "Certificate",
-    "Faults",
+    "FaultRegistry",
     "Limits",
     "Listener",
     "LocalServer",
-    "ObservedSession",
+    "SessionRecord",
     "create_app",
     "open_engine",
 ]
 
 _PLACES = {
     "Certificate": "tls",
-    "Faults": "injection",
+    "FaultRegistry": "fault_injection",
     "Limits": "limits",
     "Listener": "listening",
     "LocalServer": "local_server",
-    "ObservedSession": "session_record",
+    "SessionRecord": "session_record",
     "create_app": "app",
     "open_engine": "engine.uris",
 }

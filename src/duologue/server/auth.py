@@ -1,9 +1,9 @@
-"""The door: who may enter, and who is told why not.
+"""Authentication: which clients may connect, and how the others are rejected.
 
-Three questions, in this order. Is the client where it seems to be? A browser sends along the host
-that it believes it talks to and the page that asks; a page from elsewhere is kept out, also when
-its own name was made to point at this machine (DNS rebinding). Does it show the key? And is there
-room? A client secret answers the first two: it was made to be given to pages.
+Two checks, in this order. First the client's place: a browser sends the host that it believes to
+talk to, and the page that asks. Pages of other sites are rejected, also if their own name was made
+to point at this machine (DNS rebinding). Then the API key. A client secret passes both checks,
+because it is made to be given to pages.
 """
 
 from __future__ import annotations
@@ -20,21 +20,18 @@ from duologue.errors import ConfigurationError
 from duologue.server.client_secrets import PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from starlette.requests import HTTPConnection
 
     from duologue.server.client_secrets import BoundSession, ClientSecrets
-    from duologue.server.limits import Limits
 
 __all__ = ["AccessPolicy", "HttpRejection", "offered_subprotocols", "require_key"]
 
 _KEY_OFFER: Final = "openai-insecure-api-key."
-"""Browsers cannot set headers on a socket: their key comes as a subprotocol."""
+"""Prefix of a subprotocol: browsers cannot set headers on a WebSocket, so the key comes so."""
 
 
 class HttpRejection(Exception):
-    """A request that is refused before there is a session, with an HTTP status."""
+    """A request that is rejected before there is a session, with an HTTP status."""
 
     def __init__(
         self,
@@ -51,10 +48,10 @@ class HttpRejection(Exception):
         self.message = message
         self.param = param
         self.retry_after = retry_after
-        """Seconds after which it is worth asking again."""
+        """Seconds after which the client may try again."""
 
     def response(self) -> JSONResponse:
-        """Return the answer, in the shape of OpenAI's errors."""
+        """Return the HTTP response, in the shape of OpenAI's errors."""
         kind = "server_error" if self.status >= 500 else "invalid_request_error"
         error = {"type": kind, "code": self.code, "message": self.message, "param": self.param}
         headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
@@ -62,7 +59,7 @@ class HttpRejection(Exception):
 
 
 def require_key(host: str, api_key: str | None) -> None:
-    """Refuse to listen where others can reach the server without a key.
+    """Check that a server that others can reach has a key.
 
     Raises:
         ConfigurationError: If it has none.
@@ -75,10 +72,10 @@ def require_key(host: str, api_key: str | None) -> None:
 
 
 class AccessPolicy:
-    """Lets clients in, or says why not."""
+    """Checks the clients of a server."""
 
-    def __init__(self, api_key: str | None, limits: Limits, secrets: ClientSecrets) -> None:
-        """Guard with a key, or let everybody on this machine in.
+    def __init__(self, api_key: str | None, secrets: ClientSecrets) -> None:
+        """Require a key; with `None`, only programs and pages of this machine may connect.
 
         Raises:
             ConfigurationError: If the key is blank, or looks like a client secret.
@@ -87,22 +84,19 @@ class AccessPolicy:
             raise ConfigurationError("the key that clients must show is empty: choose one, or none")
         if api_key is not None and api_key.startswith(PREFIX):
             raise ConfigurationError(f"{PREFIX}… is what client secrets begin with: choose another")
-        self._api_key = api_key
-        self._limits = limits
-        self._secrets = secrets
-        self.sessions: int = 0
-        """Sessions that are open now."""
+        self._api_key: Final = api_key
+        self._secrets: Final = secrets
 
     def admit(self, client: HTTPConnection, now: float) -> BoundSession | None:
-        """Let a client in that shows a secret, or is where it should be and shows the key.
+        """Admit a client with a client secret, or with the key and from an allowed place.
 
         Returns:
-            What the secret is bound to.
+            The configuration that the secret is bound to.
 
         Raises:
-            HttpRejection: If it may not enter.
+            HttpRejection: If the client may not connect.
         """
-        for shown in _shown(client):
+        for shown in _credentials(client):
             if not shown.startswith(PREFIX):
                 continue
             if (bound := self._secrets.find(shown, now)) is not None:
@@ -114,30 +108,14 @@ class AccessPolicy:
         return None
 
     def admit_owner(self, client: HTTPConnection) -> None:
-        """Let a client in that is where it should be and shows the key itself.
+        """Admit a client with the key itself and from an allowed place.
 
         Raises:
-            HttpRejection: If it may not enter.
+            HttpRejection: If the client may not connect.
         """
         self._check_place(client)
-        if self._api_key is not None and not _shows(self._api_key, client):
+        if self._api_key is not None and not _has_key(self._api_key, client):
             raise HttpRejection(401, "invalid_api_key", "Incorrect API key provided.")
-
-    @contextlib.contextmanager
-    def seat(self) -> Generator[None]:
-        """Take one of the sessions that the server may hold.
-
-        Raises:
-            HttpRejection: If it holds all of them already.
-        """
-        if self.sessions >= self._limits.sessions:
-            message = f"The server holds {self._limits.sessions} sessions already; try again later."
-            raise HttpRejection(503, "server_full", message)
-        self.sessions += 1
-        try:
-            yield
-        finally:
-            self.sessions -= 1
 
     def _check_place(self, client: HTTPConnection) -> None:
         host = client.headers.get("host", "")
@@ -153,18 +131,19 @@ class AccessPolicy:
 
 
 def offered_subprotocols(client: HTTPConnection) -> list[str]:
-    """Return the subprotocols that a client of a socket offers."""
+    """Return the subprotocols that a WebSocket client offers."""
     return list(client.scope.get("subprotocols", []))
 
 
-def _shows(key: str, client: HTTPConnection) -> bool:
-    right = key.encode()
-    found = [hmac.compare_digest(shown.encode(), right) for shown in _shown(client)]
-    return any(found)  # each was compared, whichever is right
+def _has_key(key: str, client: HTTPConnection) -> bool:
+    expected = key.encode()
+    # All are compared, each in constant time: the time tells nothing about the key.
+    matches = [hmac.compare_digest(shown.encode(), expected) for shown in _credentials(client)]
+    return any(matches)
 
 
-def _shown(client: HTTPConnection) -> list[str]:
-    """Return what a client shows in each of the places where clients put their key."""
+def _credentials(client: HTTPConnection) -> list[str]:
+    """Return what a client sends in each of the places where clients put their key."""
     return [
         client.headers.get("authorization", "").partition(" ")[2].strip(),
         client.headers.get("api-key", ""),
@@ -178,10 +157,10 @@ def _shown(client: HTTPConnection) -> list[str]:
 
 
 def _is_own_name(host: str) -> bool:
-    """Return whether a `Host` header cannot be a foreign name that was made to point here."""
+    """Return whether a `Host` header cannot be another site's name that was made to point here."""
     name = _hostname(f"//{host}")
     with contextlib.suppress(ValueError):
-        return bool(ipaddress.ip_address(name))  # a number is looked up nowhere
+        return bool(ipaddress.ip_address(name))  # an address is not looked up in the DNS
     return _is_loopback(name)
 
 

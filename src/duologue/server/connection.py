@@ -1,36 +1,32 @@
-"""One client's connection: feeds the session's core, executes its effects, keeps its timers.
+"""One client's connection: a transport on one side, the core of a session on the other.
 
-    frame or result -> core -> effects -> frames to send, engine work to start
+    frame, result or time -> core -> effects -> frames to send, work for the engine
 
-Every task belongs to the connection and ends with it. The core is called only between awaits, so
-nothing that it has decided is out of date when it is executed.
+Everything happens in callbacks that do not wait, so nothing that the core has decided is out of
+date when it is executed. Only jobs wait: the engine's work, and closing. They belong to the
+connection and end with it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
-from starlette.websockets import WebSocketDisconnect
-
-from duologue.errors import DecodeError
+from duologue.errors import Closed, ConnectionLost, DecodeError
 from duologue.protocol import ga
 from duologue.protocol.dialects import InvalidClientEvent
 from duologue.protocol.ga import translation
 from duologue.protocol.model import UNSET
-from duologue.server.pacing import RateLimiter
-from duologue.server.send_queue import SendQueue
+from duologue.server.limits import RateLimiter
 from duologue.server.session.validation import InvalidRequest
 from duologue.session.contract import SessionCore
+from duologue.transport.base import Transport
 
 if TYPE_CHECKING:
-    from starlette.websockets import WebSocket
-
     from duologue.protocol.dialects import DialectAdapter
     from duologue.protocol.model import Event, UnsetType
     from duologue.server.fault_injection import FaultInjector
@@ -38,20 +34,32 @@ if TYPE_CHECKING:
     from duologue.server.limits import Limits
     from duologue.server.session.statistics import SessionStatistics
 
-__all__ = ["AnyReceived", "AnySent", "Connection", "EffectRunner", "Observer", "ServerCore"]
+__all__ = [
+    "AnyReceived",
+    "AnySent",
+    "Connection",
+    "EffectRunner",
+    "Observer",
+    "ServerCore",
+    "ServerTransport",
+]
 
 logger: logging.Logger = logging.getLogger("duologue.server")
 
-SLOW_SECONDS = 10.0
-"""How long a client may leave more than `ROOM_BYTES` unread, or anything before its close."""
+SLOW_SECONDS: float = 10.0
+"""How long a client may leave more unread than its transport buffers."""
 
-SLOW_CODE = 1008
+SLOW_CODE: Final = 1008
+SLOW_REASON: Final = "the client reads too slowly"
 
-CLOSE_SECONDS = 1.0
+ABNORMAL_CLOSURE: Final = 1006
 
-ABNORMAL_CLOSURE = 1006
-BREAK_EXTENSION = "duologue.break"
-"""What the listener offers beside ASGI: `break`, a function that breaks the TCP connection."""
+CHECK_BYTES: Final = 256 << 10
+"""Sent bytes after which the connection checks whether the client reads them.
+
+A check costs a task, so not every frame has one. A client can therefore leave this much more unread
+than its transport buffers.
+"""
 
 _TOO_FAST: Final = InvalidRequest(
     "rate_limit_exceeded",
@@ -78,6 +86,19 @@ Effect_co = TypeVar("Effect_co", covariant=True)
 Effect_contra = TypeVar("Effect_contra", contravariant=True)
 
 
+class ServerTransport(Transport, Protocol):
+    """A transport as a server needs it."""
+
+    async def abort(self) -> None:
+        """Write what is queued, then end the connection without a close frame (1006)."""
+
+    def pause_reading(self) -> None:
+        """Deliver no more frames until `resume_reading`."""
+
+    def resume_reading(self) -> None:
+        """Deliver frames again."""
+
+
 class ServerCore(
     SessionCore[Received_contra, Result_contra, Effect_co],
     Protocol[Received_contra, Result_contra, Effect_co],
@@ -91,7 +112,6 @@ class ServerCore(
 
     def report_error(self, error: ga.RealtimeError, now: float) -> None:
         """Send an `error` event that the connection decides on."""
-        ...
 
 
 class EffectRunner(Protocol[Effect_contra]):
@@ -99,15 +119,13 @@ class EffectRunner(Protocol[Effect_contra]):
 
     def execute(self, effect: Effect_contra) -> None:
         """Execute one effect, without waiting."""
-        ...
 
 
 class Connection(Generic[Received, Result, Sent, Effect]):
-    """Runs one session over one accepted socket."""
+    """Runs one session; receives the frames of its transport."""
 
     def __init__(
         self,
-        socket: WebSocket,
         core: ServerCore[Received, Result, Effect],
         dialect: DialectAdapter[Received, Sent],
         faults: FaultInjector,
@@ -115,46 +133,85 @@ class Connection(Generic[Received, Result, Sent, Effect]):
         limits: Limits,
         observers: Sequence[Callable[[Received | Sent], None]] = (),
     ) -> None:
-        self._socket: Final = socket
         self._core: Final = core
         self._dialect: Final = dialect
+        self._faults: Final = faults
         self._limits: Final = limits
         self._observers: Final = observers
-        self._outbox: Final[SendQueue[str]] = SendQueue()
+        self._loop: Final = asyncio.get_running_loop()
         self._jobs: Final[dict[str, asyncio.Task[None]]] = {}
-        self._faults: Final = faults
-        self._clock: Final = asyncio.get_running_loop().time
-        self._rate: Final = RateLimiter(limits, self._clock())
-        self._active_at = self._clock()
-        self._deadline: float | None = None
-        self._deadline_moved: Final = asyncio.Event()
-        self._writing_since: float | None = None
-        self._over: Final[asyncio.Future[int]] = asyncio.get_running_loop().create_future()
+        self._over: Final[asyncio.Future[int]] = self._loop.create_future()
+        self._close_code = 1000
+        now = self._loop.time()
+        self._rate: Final = RateLimiter(limits, now)
+        self._active_at = now
+        self._expires_at = now + limits.session_seconds
+        self._idle_seconds = limits.idle_seconds or math.inf
+        self._timer: asyncio.TimerHandle | None = None
+        self._unchecked_bytes = 0
 
-    async def run(self, runner: EffectRunner[Effect]) -> int:
-        """Serve until either side closes, and return the code of the close."""
+    async def run(self, transport: ServerTransport, runner: EffectRunner[Effect]) -> int:
+        """Serve until either side closes, and return the close code."""
+        self._transport = transport
         self._runner = runner
         self._tasks = asyncio.TaskGroup()
         async with self._tasks:
-            writer = self._tasks.create_task(self._write())
-            timer = self._tasks.create_task(self._keep_time())
             self._faults.attach(self)
-            always = [writer, timer]
             try:
                 self.flush()
                 self._faults.wake()
-                always.append(self._tasks.create_task(self._read()))
                 return await self._over
             finally:
                 self._faults.detach()
                 self._core.end(None)
-                for task in always:
-                    task.cancel()
-                timer.cancel()
+                if self._timer is not None:
+                    self._timer.cancel()
                 for job in self._jobs.values():
                     job.cancel()
 
-    # Used by the runner.
+    # Called by the transport.
+
+    def on_frame(self, frame: bytes) -> None:
+        """Process one frame of the client."""
+        if self._over.done():
+            return
+        try:
+            self._receive(frame)
+            self.flush()
+            self._pause_if_behind()
+        except Exception as error:  # noqa: BLE001  # raised again by `run`
+            self._fail(error)
+
+    def on_close(self, error: ConnectionLost | None) -> None:
+        """Process the end of the connection."""
+        if not self._over.done():
+            code = self._close_code if error is None else error.code
+            self._over.set_result(ABNORMAL_CLOSURE if code is None else code)
+
+    # Called by the runner.
+
+    def feed(self, result: Result) -> None:
+        """Pass a result of the engine to the core, and execute what follows from it."""
+        self._core.send(result, self._loop.time())
+        self.flush()
+
+    def flush(self) -> None:
+        """Execute the core's effects, and set the timer for its next deadline."""
+        for effect in self._core.effects():
+            self._runner.execute(effect)
+        self._set_timer()
+
+    def send_event(self, event: Sent) -> None:
+        """Send an event, or let the session's faults decide what becomes of it."""
+        for observe in self._observers:
+            observe(event)
+        self._active_at = self._loop.time()
+        frames = self._dialect.encode_server(event)
+        if self._faults.is_active:
+            self._faults.send(event.type, frames)
+        else:
+            for frame in frames:
+                self.put(frame)
 
     def start(self, name: str, work: Coroutine[None, None, None]) -> None:
         """Start a job, under a name by which it can be stopped."""
@@ -163,7 +220,7 @@ class Connection(Generic[Received, Result, Sent, Effect]):
         job.add_done_callback(lambda job: self._forget(name, job))
 
     def stop(self, name: str) -> None:
-        """Stop a job, if it still runs."""
+        """Stop a job, if it is still running."""
         if job := self._jobs.pop(name, None):
             job.cancel()
 
@@ -172,70 +229,48 @@ class Connection(Generic[Received, Result, Sent, Effect]):
         if job := self._jobs.get(name):
             await asyncio.wait({job})
 
-    def feed(self, result: Result) -> None:
-        """Pass a result of the engine to the core, and execute what follows from it."""
-        self._core.send(result, self._clock())
-        self.flush()
-
-    def flush(self) -> None:
-        """Execute the core's effects, and note when it wants to be woken."""
-        for effect in self._core.effects():
-            self._runner.execute(effect)
-        if self._core.next_deadline() != self._deadline:
-            self._deadline_moved.set()
-
-    def send_event(self, event: Sent) -> None:
-        """Send an event, or let the session's faults decide what becomes of it."""
-        for observe in self._observers:
-            observe(event)
-        self._active_at = self._clock()
-        frames = self._dialect.encode_server(event)
-        if self._faults.is_active:
-            self._faults.send(event.type, frames)
-        else:
-            for frame in frames:
-                self.put(frame)
-
     async def room(self) -> None:
-        """Wait until the client has read enough of what was sent; drop one that reads nothing."""
-        while not self._outbox.has_room and not self._over.done():
-            try:
-                async with asyncio.timeout(SLOW_SECONDS):
-                    await self._outbox.room()
-            except TimeoutError:
-                # What a fault holds back is not left unread by the client.
-                since = self._writing_since
-                if since is not None and self._clock() - since >= SLOW_SECONDS:
-                    await self._drop()
+        """Wait until the client has read enough of what was sent; drop one that reads nothing.
+
+        Producing more meanwhile would only fill the memory: an engine generates speech faster than
+        anybody listens.
+        """
+        await self._faults.room()
+        if self._unchecked_bytes <= CHECK_BYTES:
+            return
+        self._unchecked_bytes = 0
+        try:
+            async with asyncio.timeout(SLOW_SECONDS):
+                await self._transport.drain()
+        except TimeoutError:
+            self._close_code = SLOW_CODE
+            await self._transport.close(SLOW_CODE, SLOW_REASON)
+        except (Closed, ConnectionLost):
+            pass  # `on_close` reports it
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the socket once everything is written; 1006 breaks it instead.
-
-        One that leaves unread what was written is dropped.
-        """
-        try:
-            async with asyncio.timeout_at(max(self._clock(), self._outbox.last_due) + SLOW_SECONDS):
-                await self._outbox.emptied()
-        except TimeoutError:
-            await self._drop()
-            return
-        extension = self._socket.scope.get("extensions", {}).get(BREAK_EXTENSION)
-        if code == ABNORMAL_CLOSURE and extension is not None:
-            extension["break"]()
+        """Close the connection once everything is written; code 1006 breaks it instead."""
+        await self._faults.emptied()
+        self._close_code = code
+        if code == ABNORMAL_CLOSURE:
+            await self._transport.abort()
         else:
-            await self._close(1011 if code == ABNORMAL_CLOSURE else code, reason)
+            await self._transport.close(code, reason)
 
-    # Used by the faults, besides.
+    # Called by the faults.
 
-    def put(self, frame: bytes, due: float = 0.0) -> None:
-        """Send a frame, not before a time of the loop."""
-        text = frame.decode()
-        self._outbox.put_nowait(text, len(text), due)
+    def put(self, frame: bytes) -> None:
+        """Send a frame."""
+        self._unchecked_bytes += len(frame)
+        try:
+            self._transport.send(frame)
+        except (Closed, ConnectionLost):
+            logger.debug("a client left before it had received everything")
 
-    def hear_frame(self, frame: bytes | str) -> None:
-        """Take a frame that has come."""
-        for event in self._read_frame(frame):
-            self._hear(event)
+    def receive_frame(self, frame: bytes) -> None:
+        """Process the events of a frame, without faults."""
+        for event in self._decode(frame):
+            self._receive_event(event)
 
     def answer_error(self, error: SendError, event_id: str | UnsetType) -> None:
         """Send an `error` event at once, about an event of the client's if there is one."""
@@ -247,87 +282,25 @@ class Connection(Generic[Received, Result, Sent, Effect]):
         minutes = self._limits.session_seconds / 60
         return self._expire(f"Your session hit the maximum duration of {minutes:g} minutes.")
 
-    # The socket.
+    # Frames.
 
-    async def _close(self, code: int, reason: str) -> None:
-        with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._socket.close(code, reason)
-
-    async def _drop(self) -> None:
-        """End the session of a client that does not read; its server cuts the connection."""
-        await self._close(SLOW_CODE, "the client reads too slowly")
-        self._end(SLOW_CODE)
-
-    def _end(self, code: int) -> None:
-        if not self._over.done():
-            self._over.set_result(code)
-
-    async def _read(self) -> None:
-        while True:
-            message = await self._socket.receive()
-            if message["type"] == "websocket.disconnect":
-                self._end(int(message.get("code", 1005)))
-                return
-            self._receive(message.get("text") or message.get("bytes") or b"")
-            self.flush()
-            if self._faults.is_active:
-                await self._faults.room()
-            if self._outbox.has_room:
-                continue
-            try:
-                async with asyncio.timeout(SLOW_SECONDS):
-                    await self._outbox.room()
-            except TimeoutError:
-                await self._drop()
-                return
-
-    async def _keep_time(self) -> None:
-        """Wake the core when it asked for it, and end the session when its time is over."""
-        lasts_until = self._clock() + self._limits.session_seconds
-        idle_seconds = self._limits.idle_seconds or math.inf
-        while (now := self._clock()) < (
-            ends_at := min(lasts_until, self._active_at + idle_seconds)
-        ):
-            self._deadline = self._core.next_deadline()
-            if self._deadline is not None and self._deadline <= now:
-                self._core.handle_deadline(now)
-                self.flush()
-                continue
-            self._deadline_moved.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(min(ends_at, self._deadline or ends_at)):
-                    await self._deadline_moved.wait()
-        is_idle = now < lasts_until
-        idle = f"Your session was idle for {idle_seconds / 60:g} minutes."
-        await self.close(1001, self._expire(idle) if is_idle else self.expire())
-
-    def _expire(self, reason: str) -> str:
-        error = ga.RealtimeError(
-            type="invalid_request_error", code="session_expired", message=reason
-        )
-        self._core.report_error(error, self._clock())
-        self.flush()
-        return reason
-
-    def _receive(self, frame: bytes | str) -> None:
-        self._active_at = now = self._clock()
+    def _receive(self, frame: bytes) -> None:
+        self._active_at = now = self._loop.time()
         if not self._rate.admits(len(frame), now):
-            for event in self._read_frame(frame):
+            for event in self._decode(frame):
                 self._refuse(_TOO_FAST, event.event_id)
-            return
-        if not self._faults.is_active:
-            self.hear_frame(frame)
-            return
-        for event in self._read_frame(frame):
-            self._faults.receive(event, frame, partial(self._hear, event))
+        elif not self._faults.is_active:
+            self.receive_frame(frame)
+        else:
+            for event in self._decode(frame):
+                self._faults.receive(event, frame, partial(self._receive_event, event))
 
-    def _hear(self, event: Received) -> None:
+    def _receive_event(self, event: Received) -> None:
         for observe in self._observers:
             observe(event)
-        self._core.receive(event, self._clock())
+        self._core.receive(event, self._loop.time())
 
-    def _read_frame(self, frame: bytes | str) -> Sequence[Received]:
+    def _decode(self, frame: bytes) -> Sequence[Received]:
         try:
             return self._dialect.decode_client(frame)
         except DecodeError as error:
@@ -338,17 +311,63 @@ class Connection(Generic[Received, Result, Sent, Effect]):
         return ()
 
     def _refuse(self, refusal: InvalidRequest, event_id: str | UnsetType) -> None:
-        self._core.report_error(refusal.error(event_id), self._clock())
+        self._core.report_error(refusal.error(event_id), self._loop.time())
 
-    async def _write(self) -> None:
+    # Backpressure.
+
+    def _pause_if_behind(self) -> None:
+        """Read nothing more from a client that may not read the answers."""
+        is_behind = self._unchecked_bytes > CHECK_BYTES or not self._faults.has_room
+        if is_behind and "reading" not in self._jobs:
+            self._transport.pause_reading()
+            self.start("reading", self._resume_when_read())
+
+    async def _resume_when_read(self) -> None:
+        await self.room()
+        self._transport.resume_reading()
+
+    # Time.
+
+    def _set_timer(self) -> None:
+        deadline = self._core.next_deadline()
+        when = min(self._expires_at, self._active_at + self._idle_seconds)
+        when = when if deadline is None else min(when, deadline)
+        if self._timer is not None:
+            # A timer that fires too early is set anew then: most deadlines only move back.
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._on_timer) if when < math.inf else None
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._over.done():
+            return
         try:
-            while True:
-                frame = await self._outbox.take()
-                self._writing_since = self._clock()
-                await self._socket.send_text(frame)
-                self._writing_since = None
-        except (WebSocketDisconnect, RuntimeError):  # the client is gone; `_read` is told as well
-            logger.debug("a client went away before it was told everything")
+            now = self._loop.time()
+            if now >= self._expires_at:
+                self.start("expiring", self.close(1001, self.expire()))
+            elif now >= self._active_at + self._idle_seconds:
+                idle = f"Your session was idle for {self._idle_seconds / 60:g} minutes."
+                self.start("expiring", self.close(1001, self._expire(idle)))
+            else:
+                self._core.handle_deadline(now)
+                self.flush()
+        except Exception as error:  # noqa: BLE001  # raised again by `run`
+            self._fail(error)
+
+    def _expire(self, reason: str) -> str:
+        self._expires_at = self._idle_seconds = math.inf  # a session expires once
+        error = ga.RealtimeError(
+            type="invalid_request_error", code="session_expired", message=reason
+        )
+        self._core.report_error(error, self._loop.time())
+        self.flush()
+        return reason
+
+    def _fail(self, error: Exception) -> None:
+        if not self._over.done():
+            self._over.set_exception(error)
 
     def _forget(self, name: str, job: asyncio.Task[None]) -> None:
         if self._jobs.get(name) is job:

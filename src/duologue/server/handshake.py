@@ -1,10 +1,11 @@
-"""How a connection opens: from what a client asks for to what its session is and speaks.
+"""Handshake: from what a client asks for when it connects to the type and dialect of its session.
 
-A client says nothing but its path, its query, its headers and the subprotocols that it offers. The
-kind of the session follows from path and `intent`; the dialect from whatever of the client is beta,
-unless the server's owner chose one for all.
+A client sends its path, its query, its headers, and the subprotocols that it offers. The session
+type follows from the path and `intent`. The dialect is beta if anything about the client is beta's,
+unless the server has one dialect for all.
 
-Source: DIALECTS.md §2 and SERVER.md 1; the message about `model` from openai-python #2253.
+Source: Realtime API reference, connecting; Azure OpenAI's and Voice Live's documentation for their
+paths; openai-python #2253 for the message about `model`.
 """
 
 from __future__ import annotations
@@ -22,14 +23,25 @@ if TYPE_CHECKING:
 
     from duologue.protocol.codec import Dialect
 
-__all__ = ["PATHS", "SessionRejected", "SessionRequest", "read_session_request"]
+__all__ = [
+    "PATHS",
+    "SESSION_REJECTED",
+    "SessionRejected",
+    "SessionRequest",
+    "beta_rejected",
+    "read_session_request",
+    "requested_model",
+]
 
 _TRANSLATIONS: Final = "/v1/realtime/translations"
 _AZURE_DATED: Final = "/openai/realtime"
 _VOICE_LIVE: Final = "/voice-live/realtime"
 
 PATHS: Final = ("/v1/realtime", _TRANSLATIONS, "/openai/v1/realtime", _AZURE_DATED, _VOICE_LIVE)
-"""Where sessions open: OpenAI's paths, then Azure's."""
+"""Paths at which sessions open: OpenAI's, then Azure's."""
+
+SESSION_REJECTED: Final = 4000
+"""Close code of a client whose request is rejected after the upgrade."""
 
 _DEFAULT_MODELS: Final = {
     SessionType.CONVERSATION: DEFAULT_MODEL,
@@ -39,22 +51,27 @@ _DEFAULT_MODELS: Final = {
 
 
 class SessionRejected(Exception):
-    """A client that is let in only to be told, by one `error`, why it is sent away with 4000."""
+    """A client that gets an `error` event and close code 4000 instead of a session."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
-        self.code = code
-        self.message = message
+        self.code: Final = code
+        self.message: Final = message
+
+    @property
+    def close_reason(self) -> str:
+        """The reason that goes with the close code."""
+        return f"invalid_request_error.{self.code}"
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRequest:
-    """What a client asked for by connecting."""
+    """The session that a client asks for by connecting."""
 
-    kind: SessionType
+    session_type: SessionType
     dialect: Dialect
     model: str | None
-    """As the client named it, or the default; a transcription session need not have one."""
+    """As the client named it, or the default; a transcription session needs none."""
 
 
 def read_session_request(
@@ -72,13 +89,13 @@ def read_session_request(
         path: One of `PATHS`.
         query: `model` or `deployment`, `intent`, `call_id`, `api-version`.
         headers: By lower-case name.
-        subprotocols: What the client offers.
-        dialect: Spoken with every client whatever it asks for; `None`: with each its own.
-        bound: What the client's secret is for, if it shows one.
+        subprotocols: Those that the client offers.
+        dialect: Dialect of all clients; `None`: the one that this client asks for.
+        bound: Session type that the client's secret is bound to, if it sent one.
 
     Raises:
-        HttpRejection: If it names a call: there are none. Or if its secret is not for this path.
-        SessionRejected: If what it asks for does not go together.
+        HttpRejection: If it names a call (there are none), or its secret is for another path.
+        SessionRejected: If its parameters contradict each other.
     """
     call_id = query.get("call_id")
     if call_id:
@@ -87,18 +104,29 @@ def read_session_request(
         message = f"This client secret is for a {bound.value} session; connect at its path."
         raise HttpRejection(403, "invalid_client_secret", message)
     if path == _TRANSLATIONS:
-        kind, spoken = SessionType.TRANSLATION, _GA  # beta has none
+        session_type, session_dialect = SessionType.TRANSLATION, _GA  # beta has none
     else:
-        spoken = dialect or _spoken(path, query, headers, subprotocols)
-        kind = bound or _kind(query, spoken)
-    model = query.get("model") or query.get("deployment") or _DEFAULT_MODELS[kind]
-    return SessionRequest(kind, spoken, model)
+        session_dialect = dialect or _requested_dialect(path, query, headers, subprotocols)
+        session_type = bound or _requested_type(query, session_dialect)
+    model = requested_model(query.get("model") or query.get("deployment"), session_type)
+    return SessionRequest(session_type, session_dialect, model)
+
+
+def requested_model(named: str | None, session_type: SessionType) -> str | None:
+    """Return the model that a client named, or the default of its session type."""
+    return named or _DEFAULT_MODELS[session_type]
+
+
+def beta_rejected() -> SessionRejected:
+    """Return how a server without beta rejects a beta client."""
+    message = "The Realtime Beta API is no longer supported. Drop the beta header."
+    return SessionRejected("beta_api_shape_disabled", message)
 
 
 _GA: Final[Dialect] = "ga"
 
 
-def _spoken(
+def _requested_dialect(
     path: str, query: Mapping[str, str], headers: Mapping[str, str], subprotocols: Sequence[str]
 ) -> Dialect:
     is_beta = (
@@ -110,12 +138,12 @@ def _spoken(
     return "beta" if is_beta else "ga"
 
 
-def _kind(query: Mapping[str, str], dialect: Dialect) -> SessionType:
+def _requested_type(query: Mapping[str, str], dialect: Dialect) -> SessionType:
     if query.get("intent") != "transcription":
         return SessionType.CONVERSATION
     if not query.get("model"):
         return SessionType.TRANSCRIPTION
     if dialect == "ga":
-        return SessionType.CONVERSATION  # the model counts
+        return SessionType.CONVERSATION  # in GA, a model outweighs the intent
     message = "You must not provide a model parameter for transcription sessions."
     raise SessionRejected("invalid_model", message)

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from duologue.errors import ConfigurationError
-from duologue.server.connection import BREAK_EXTENSION
+from duologue.server.asgi_transport import BREAK_EXTENSION
 
 if TYPE_CHECKING:
     from asyncio import Transport

@@ -1,4 +1,4 @@
-"""One session of a `LocalServer`, as a test sees it."""
+"""Record of one session of a `LocalServer`: its events, for a test to wait for and assert on."""
 
 from __future__ import annotations
 
@@ -22,54 +22,54 @@ if TYPE_CHECKING:
     from duologue.server.faults import Fault
     from duologue.server.faults.plan import Injection
 
-__all__ = ["ObservedSession"]
+__all__ = ["SessionRecord"]
 
-MAX_OBSERVED: Final = 20_000
+MAX_EVENTS: Final = 20_000
 """Events kept per session and direction; older ones are forgotten."""
 
 
 @dataclass(slots=True)
 class _Waiter:
-    """Somebody who waits for an event."""
+    """A test that waits for an event."""
 
     kind: str
     left: int
     event: AnyReceived | AnySent | None = None
-    came: asyncio.Event = field(default_factory=asyncio.Event)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True)
-class ObservedSession:
-    """What one session of a `LocalServer` received and sent, to be asserted on and disturbed."""
+class SessionRecord:
+    """The events that one session of a `LocalServer` received and sent, and its faults."""
 
-    _disturbance: FaultInjector
+    _injector: FaultInjector
     received: deque[AnyReceived] = field(
-        default_factory=lambda: deque[AnyReceived](maxlen=MAX_OBSERVED)
+        default_factory=lambda: deque[AnyReceived](maxlen=MAX_EVENTS)
     )
     """Events from the client."""
-    sent: deque[AnySent] = field(default_factory=lambda: deque[AnySent](maxlen=MAX_OBSERVED))
-    """Events to the client; what a fault did to them on their way is in `injected`."""
+    sent: deque[AnySent] = field(default_factory=lambda: deque[AnySent](maxlen=MAX_EVENTS))
+    """Events to the client; `injected` lists what faults did to them on their way."""
     _waiters: list[_Waiter] = field(default_factory=list[_Waiter])
 
     @property
     def injected(self) -> Sequence[Injection]:
         """The faults that happened so far, in order; the last ten thousand."""
-        return self._disturbance.injections
+        return self._injector.injections
 
     def fail(self, *faults: Fault) -> None:
-        """Let things go wrong from now on; an act without `at` or `after` happens at once.
+        """Add faults to this session; those without `at` or `after` happen at once.
 
         Raises:
             Closed: If the session is over.
         """
-        self._disturbance.fail(faults)
+        self._injector.fail(faults)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the session from the server's side; 1006 breaks the connection.
 
         Raises:
             Closed: If the session is over.
-            ConfigurationError: If the code cannot be sent.
+            ConfigurationError: If a close frame cannot contain this code.
         """
         self.fail(Close(code, reason))
 
@@ -83,20 +83,20 @@ class ObservedSession:
         """Return an event of this type, received or sent, as soon as there is one.
 
         Args:
-            kind: `response.create`, in GA words whatever the client speaks.
-            nth: Which one, counted from the beginning of the session.
+            kind: GA type of the event, such as `response.create`, whatever the client's dialect.
+            nth: Its number, counted from the beginning of the session.
             timeout: Seconds.
 
         Raises:
-            TimeoutError: If it did not come; the message tells what came last.
-            Closed: If the session ended before.
+            TimeoutError: If there is none in time; the message names the last events.
+            Closed: If the session ends before.
         """
         found = [each for each in (*self.received, *self.sent) if each.type == kind]
         if len(found) >= nth:
             return found[nth - 1]
         waiter = _Waiter(kind, nth - len(found))
         self._waiters.append(waiter)
-        ends = [asyncio.create_task(each.wait()) for each in (waiter.came, self._disturbance.over)]
+        ends = [asyncio.create_task(each.wait()) for each in (waiter.arrived, self._injector.over)]
         try:
             await asyncio.wait(ends, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -105,16 +105,16 @@ class ObservedSession:
                 end.cancel()
         if waiter.event is not None:
             return waiter.event
-        if self._disturbance.over.is_set():
-            raise Closed(f"the session ended without {kind!r}; {self._told()}")
-        raise TimeoutError(f"no {kind!r} came within {timeout:g} s; {self._told()}")
+        if self._injector.over.is_set():
+            raise Closed(f"the session ended without {kind!r}; {self._last_events()}")
+        raise TimeoutError(f"no {kind!r} came within {timeout:g} s; {self._last_events()}")
 
     async def wait_closed(self) -> None:
-        """Return when the session is over."""
-        await self._disturbance.over.wait()
+        """Wait until the session is over."""
+        await self._injector.over.wait()
 
     def observe(self, event: AnyReceived | AnySent) -> None:
-        """Keep an event."""
+        """Record an event, and wake the tests that wait for it."""
         if isinstance(event, UnknownEvent | ga.KnownClientEvent | KnownTranslationClientEvent):
             self.received.append(event)
         else:
@@ -124,10 +124,10 @@ class ObservedSession:
                 waiter.left -= 1
                 if waiter.left == 0:
                     waiter.event = event
-                    waiter.came.set()
+                    waiter.arrived.set()
 
-    def _told(self) -> str:
-        """Return the last events of each direction."""
+    def _last_events(self) -> str:
+        """Return a sentence with the last events of each direction."""
         received = ", ".join(reversed([each.type for each in islice(reversed(self.received), 5)]))
         sent = ", ".join(reversed([each.type for each in islice(reversed(self.sent), 5)]))
         return f"it received last: {received or 'nothing'}; and sent: {sent or 'nothing'}"

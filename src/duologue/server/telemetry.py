@@ -156,7 +156,7 @@ class SessionTelemetry:
         self._opened_at: Final = clock()
         self._events: Final[Counter[str]] = Counter()
         self._logged_errors: Final[set[str]] = set()
-        self.code: int = INTERNAL_ERROR
+        self.close_code: int = INTERNAL_ERROR
         """Close code of the connection, set when it has ended."""
 
     def observe(self, event: AnyReceived | AnySent) -> None:
@@ -175,7 +175,7 @@ class SessionTelemetry:
         return self
 
     def __exit__(self, *_: object) -> None:
-        code = self.code
+        code = self.close_code
         statistics = self._statistics
         self._metrics.session_closed(code, statistics)
         logger.info(

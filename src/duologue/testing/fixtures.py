@@ -88,7 +88,11 @@ async def _connected_client(
     from duologue.client.client import RealtimeClient  # noqa: PLC0415  # not in every test run
 
     _, keywords = _marker(request, "realtime_client")
-    async with RealtimeClient(url=server.url, **keywords) as client:
+    if server.transport == "memory":
+        keywords = {"connector": server.connector, **keywords}
+    else:
+        keywords = {"url": server.url, **keywords}
+    async with RealtimeClient(**keywords) as client:
         yield client
 
 
