@@ -8,7 +8,7 @@ import pytest
 
 from duologue.server.auth import HttpRejection
 from duologue.server.handshake import SessionRejected, SessionRequest, read_session_request
-from duologue.server.session.session_type import SessionType
+from duologue.server.session.config import SessionType
 
 if TYPE_CHECKING:
     from duologue.protocol.codec import Dialect

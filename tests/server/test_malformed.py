@@ -26,9 +26,9 @@ from duologue.protocol.dialects import InvalidClientEvent, dialect_adapter
 from duologue.protocol.formats import PCM16
 from duologue.protocol.model import UNSET, UnsetType
 from duologue.server import LocalServer
+from duologue.server.session.config import SessionType
 from duologue.server.session.engine_work import ConversationWork, Respond, Transcribe
 from duologue.server.session.session import ServerSession
-from duologue.server.session.session_type import SessionType
 from duologue.server.session.validation import InvalidRequest
 from duologue.session.contract import SendEvent
 

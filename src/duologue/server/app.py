@@ -29,7 +29,7 @@ from duologue.server.handshake import (
 )
 from duologue.server.ids import new_id
 from duologue.server.limits import Limits
-from duologue.server.session.session_type import session_type_of
+from duologue.server.session.config import session_type_of
 from duologue.server.session_host import AcceptedClient, SessionHost
 from duologue.server.telemetry import CONTENT_TYPE
 

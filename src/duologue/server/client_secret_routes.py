@@ -1,8 +1,8 @@
-"""The requests beside the sockets: client secrets for browsers, in both dialects' ways.
+"""HTTP routes that issue client secrets, in the forms of both dialects.
 
-Each is a POST with a JSON body; what is wrong with one is answered in the shape of OpenAI's errors,
-naming the parameter. Pages of this machine may ask as well (CORS); others have a backend of their
-own that holds the key.
+Each request is a POST with a JSON body. Errors have the shape of OpenAI's and name the parameter.
+Pages of this machine may send these requests too (CORS); other sites have a backend that holds the
+key.
 
 Source: Realtime API reference, `/realtime/client_secrets`, `/realtime/translations/client_secrets`
 (GA), `/realtime/sessions`, `/realtime/transcription_sessions` (beta).
@@ -42,27 +42,28 @@ if TYPE_CHECKING:
 __all__ = ["ClientSecretRoutes"]
 
 MAX_BODY_BYTES: Final = 1 << 20
-"""Instructions and tools of a session are some kilobytes."""
+"""Bodies that are larger are refused: instructions and tools are some kilobytes."""
 
 BODY_SECONDS: Final = 10.0
-"""How long a client may take to send a body."""
+"""How long a client may take to send its body."""
 
 GA_SECONDS: Final = 600
 BETA_SECONDS: Final = 60
+"""How long secrets are valid unless the client chooses a time."""
 
 M = TypeVar("M", bound=Model)
 
 
 class ClientSecretRoutes:
-    """Gives client secrets to who shows the key."""
+    """Issues client secrets to authenticated callers."""
 
-    def __init__(self, door: AccessPolicy, secrets: ClientSecrets, limits: Limits) -> None:
-        self._door = door
-        self._secrets = secrets
-        self._limits = limits
+    def __init__(self, policy: AccessPolicy, secrets: ClientSecrets, limits: Limits) -> None:
+        self._policy: Final = policy
+        self._secrets: Final = secrets
+        self._limits: Final = limits
 
     def routes(self) -> list[Route]:
-        """Return the paths that are answered: OpenAI's, and Azure's GA ones."""
+        """Return the routes: OpenAI's, and Azure's for GA."""
         ga_paths = {
             "/realtime/client_secrets": self._create,
             "/realtime/translations/client_secrets": self._create_for_translation,
@@ -78,21 +79,21 @@ class ClientSecretRoutes:
         ]
 
     async def _create(self, request: Request) -> Response:
-        asked = await self._asked(request, rest.ClientSecretCreateParams)
-        session = self._opened(asked.session)
-        value, expires_at = self._issue(session, _seconds(asked.expires_after, GA_SECONDS))
+        params = await self._read(request, rest.ClientSecretCreateParams)
+        session = self._opened_session(params.session)
+        value, expires_at = self._issue(session, _seconds(params.expires_after, GA_SECONDS))
         return _answer(
             rest.ClientSecretCreateResponse(value=value, expires_at=expires_at, session=session)
         )
 
     async def _create_for_translation(self, request: Request) -> Response:
-        asked = await self._asked(request, rest.TranslationClientSecretCreateParams)
-        seconds = _seconds(asked.expires_after, GA_SECONDS)
-        audio = asked.session.audio
+        params = await self._read(request, rest.TranslationClientSecretCreateParams)
+        seconds = _seconds(params.expires_after, GA_SECONDS)
+        audio = params.session.audio
         session = translation.TranslationSession(
             type="translation",
             id=new_id("sess"),
-            model=asked.session.model,
+            model=params.session.model,
             audio=translation.TranslationAudio() if audio is UNSET else audio,
             expires_at=self._ends_at(),
         )
@@ -104,28 +105,31 @@ class ClientSecretRoutes:
         )
 
     async def _create_beta(self, request: Request) -> Response:
-        asked = await self._asked(request, beta.SessionConfig, "beta")
-        secret = asked.client_secret
+        params = await self._read(request, beta.SessionConfig, "beta")
+        secret = params.client_secret
         after = UNSET if secret is UNSET else secret.expires_after
-        config = msgspec.structs.replace(asked, client_secret=UNSET)
+        config = msgspec.structs.replace(params, client_secret=UNSET)
         [update] = to_ga(beta.SessionUpdateEvent(session=config)).events
-        assert isinstance(update, ga.SessionUpdateEvent), "an update stays one"  # noqa: S101  # narrows
-        session = self._opened(update.session)
+        if not isinstance(update, ga.SessionUpdateEvent):
+            raise AssertionError("an update stays an update")  # noqa: TRY004  # narrows the type
+        session = self._opened_session(update.session)
         value, expires_at = self._issue(session, _seconds(after, BETA_SECONDS))
         [created] = to_beta(ga.SessionCreatedEvent(event_id="", session=session)).events
-        assert isinstance(created, beta.SessionCreatedEvent), "as above"  # noqa: S101  # narrows
+        if not isinstance(created, beta.SessionCreatedEvent):
+            raise AssertionError("session.created stays it")  # noqa: TRY004  # narrows the type
         fields: dict[str, Any] = msgspec.structs.asdict(created.session)
         fields["client_secret"] = beta.ClientSecret(value=value, expires_at=expires_at)
         return _answer(SessionCreateResponse(**fields))
 
     async def _create_beta_transcription(self, request: Request) -> Response:
-        asked = await self._asked(request, beta.TranscriptionSessionConfig, "beta")
-        secret = asked.client_secret
+        params = await self._read(request, beta.TranscriptionSessionConfig, "beta")
+        secret = params.client_secret
         after = UNSET if secret is UNSET else secret.expires_at
-        config = msgspec.structs.replace(asked, client_secret=UNSET)
+        config = msgspec.structs.replace(params, client_secret=UNSET)
         [update] = to_ga(beta.TranscriptionSessionUpdate(session=config)).events
-        assert isinstance(update, ga.SessionUpdateEvent), "an update stays one"  # noqa: S101  # narrows
-        session = self._opened(update.session)
+        if not isinstance(update, ga.SessionUpdateEvent):
+            raise AssertionError("an update stays an update")  # noqa: TRY004  # narrows the type
+        session = self._opened_session(update.session)
         value, expires_at = self._issue(session, _seconds(after, BETA_SECONDS))
         fields: dict[str, Any] = msgspec.structs.asdict(config) | {
             "id": session.id,
@@ -134,13 +138,13 @@ class ClientSecretRoutes:
         }
         return _answer(beta.TranscriptionSession(**fields))
 
-    async def _asked(self, request: Request, kind: type[M], dialect: Dialect = "ga") -> M:
-        """Return what an owner's request asks for.
+    async def _read(self, request: Request, kind: type[M], dialect: Dialect = "ga") -> M:
+        """Return the body of an authenticated request.
 
         Raises:
-            HttpRejection: If it is none, or asks for what cannot be.
+            HttpRejection: If the caller is not authenticated, or the body is invalid.
         """
-        self._door.admit_owner(request)
+        self._policy.admit_owner(request)
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json":
             raise HttpRejection(
@@ -158,21 +162,21 @@ class ClientSecretRoutes:
             raise HttpRejection(400, problem.code, problem.message, problem.path)
         return model
 
-    def _opened(
-        self, asked: ga.Session | UnsetType
+    def _opened_session(
+        self, requested: ga.Session | UnsetType
     ) -> ga.RealtimeSession | ga.TranscriptionSession:
-        """Return the configuration that a session begins with, all of it."""
+        """Return the complete configuration that a session begins with."""
         session_id, expires_at = new_id("sess"), self._ends_at()
-        if isinstance(asked, ga.TranscriptionSession):
+        if isinstance(requested, ga.TranscriptionSession):
             return msgspec.structs.replace(
-                asked,
+                requested,
                 id=session_id,
                 object="realtime.transcription_session",
                 expires_at=expires_at,
             )
         try:
             return opened_session(
-                asked if isinstance(asked, ga.RealtimeSession) else None,
+                requested if isinstance(requested, ga.RealtimeSession) else None,
                 session_id=session_id,
                 model=DEFAULT_MODEL,
                 expires_at=expires_at,
@@ -206,6 +210,6 @@ async def _body(request: Request) -> bytes:
 
 
 def _answer(model: Model) -> Response:
-    # Not to be kept by anybody on the way: it holds a secret.
+    # The response contains a secret, so no cache may keep it.
     headers = {"Cache-Control": "no-store"}
     return Response(encode_model(model), media_type="application/json", headers=headers)

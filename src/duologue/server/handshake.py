@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from duologue.server.auth import HttpRejection
-from duologue.server.session.config import DEFAULT_MODEL
-from duologue.server.session.session_type import SessionType
+from duologue.server.session.config import DEFAULT_MODEL, SessionType
 from duologue.server.session.translation import DEFAULT_TRANSLATOR
 
 if TYPE_CHECKING:

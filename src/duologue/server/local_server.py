@@ -16,7 +16,7 @@ from duologue.server.fault_injection import FaultRegistry
 from duologue.server.limits import Limits
 from duologue.server.listening import Listener
 from duologue.server.memory_listener import MemoryListener
-from duologue.server.session.session_type import SessionType
+from duologue.server.session.config import SessionType
 from duologue.server.session_host import SessionHost
 from duologue.server.session_record import SessionRecord
 from duologue.server.tls import self_signed

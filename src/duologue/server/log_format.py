@@ -1,7 +1,7 @@
-"""How the server's log is written: a line for people, or a JSON object for machines.
+"""Log formatters of the command line: a line of text for people, or a JSON object for machines.
 
-The records say what happened in their message, and the rest in fields of their own (`extra`), so
-that any other formatter can write them as well.
+The server's records have a constant message and put details into fields (`extra`), so that any
+other formatter can use them as well.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the library's name
-        """Return the record's line with its fields."""
+        """Return the record's line, with its fields."""
         fields = [f"{name}={_shown(value)}" for name, value in _fields(record).items()]
         return " ".join([super().formatMessage(record), *fields])
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes one JSON object a line: `time`, `level`, `message` and the record's own fields."""
+    """Writes one JSON object per line: `time`, `level`, `message` and the record's own fields."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from duologue.protocol.codec import Dialect
-    from duologue.server.session.session_type import SessionType
+    from duologue.server.session.config import SessionType
     from duologue.server.session_host import SessionHost
     from duologue.transport.base import Receiver
 

@@ -16,9 +16,9 @@ from duologue.server.auth import HttpRejection
 from duologue.server.connection import AnyReceived, Connection, EffectRunner, ServerTransport
 from duologue.server.conversation_runner import ConversationRunner
 from duologue.server.ids import new_id, unix_seconds
-from duologue.server.session.kept_audio import AudioStore
+from duologue.server.session.config import SessionType
+from duologue.server.session.conversation import AudioStore
 from duologue.server.session.session import ServerSession
-from duologue.server.session.session_type import SessionType
 from duologue.server.session.translation import DEFAULT_TRANSLATOR, TranslationServerSession
 from duologue.server.telemetry import INTERNAL_ERROR, Metrics, SessionTelemetry
 from duologue.server.translation_runner import TranslationRunner

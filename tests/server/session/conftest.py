@@ -12,6 +12,8 @@ import pytest
 from duologue.protocol import codec, ga
 from duologue.protocol.formats import PCM16
 from duologue.server.session.audio_input import JudgeWords, Score
+from duologue.server.session.config import SessionType
+from duologue.server.session.conversation import AudioStore
 from duologue.server.session.engine_work import (
     NO_TOKENS,
     ConversationResult,
@@ -26,9 +28,7 @@ from duologue.server.session.engine_work import (
     TranscriptDone,
     TranscriptFailed,
 )
-from duologue.server.session.kept_audio import AudioStore
 from duologue.server.session.session import ServerSession
-from duologue.server.session.session_type import SessionType
 from duologue.session.contract import SendEvent
 
 

@@ -10,8 +10,8 @@ from tests.server.session.conftest import Harness
 
 from duologue.protocol import ga
 from duologue.server.session import conversation
+from duologue.server.session.conversation import AudioStore
 from duologue.server.session.engine_work import NO_TOKENS, Respond, Transcribe
-from duologue.server.session.kept_audio import AudioStore
 
 SECOND = base64.b64encode(bytes(48_000)).decode()
 
@@ -281,7 +281,7 @@ def test_a_failed_guess_is_tried_again_when_the_turn_ends() -> None:
 
 
 def test_a_full_buffer_refuses_more(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("duologue.server.session.input_audio.MAX_BUFFER_MS", 500)
+    monkeypatch.setattr("duologue.server.session.audio_input.MAX_BUFFER_MS", 500)
     harness.configure(audio={"input": {"turn_detection": None}})
     assert harness.say(400) == []
     assert harness.say(400) == ["error"]

@@ -9,8 +9,8 @@ import pytest
 from tests.server.session.conftest import Harness
 
 from duologue.protocol import codec, ga
+from duologue.server.session.config import SessionType
 from duologue.server.session.engine_work import PrewarmBrain, Respond, Transcribe
-from duologue.server.session.session_type import SessionType
 
 WORDS = {"audio": {"input": {"transcription": {"model": "whisper-1"}}}}
 TURN = [

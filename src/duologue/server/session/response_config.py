@@ -1,4 +1,4 @@
-"""What a response will be: its own parameters over the session's configuration."""
+"""The configuration of one response: its own parameters over those of the session."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnsetType, replace
-from duologue.server.session.audio_formats import check_format, format_of, input_of, output_of
+from duologue.server.session.audio_input import check_format, format_of, input_of, output_of
 from duologue.server.session.conversation import StoredItem
-from duologue.server.session.items import prepared
+from duologue.server.session.item_events import prepared
 from duologue.server.session.validation import InvalidRequest
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseConfig:
-    """What a response will be, after its own parameters went over the session's."""
+    """Configuration of a response, with every choice made."""
 
     response_id: str
     conversation_id: str | None
@@ -33,13 +33,13 @@ class ResponseConfig:
     speaks: bool
     instructions: str
     items: list[StoredItem] | None
-    """What the model reads instead of the conversation: its items, and some that are not in it."""
+    """Items that the model reads instead of the conversation: some of it, some of the client's."""
     tools: list[ga.Tool]
     tool_choice: ga.ToolChoice
     parallel_tool_calls: bool
     max_output_tokens: int | str
     audio_format: ga.AudioFormat
-    """What the client hears it in."""
+    """Format of the audio that the client receives."""
     voice: str
     speed: float
     metadata: dict[str, str] | None | UnsetType = UNSET
@@ -51,7 +51,7 @@ class ResponseConfig:
 
     @property
     def token_limit(self) -> int | None:
-        """How many tokens it may have; `None`: any number."""
+        """Most output tokens; `None`: no limit."""
         return self.max_output_tokens if isinstance(self.max_output_tokens, int) else None
 
 
@@ -63,10 +63,10 @@ def resolve_response(
     new_id: Callable[[str], str],
     conversation_id: str,
 ) -> ResponseConfig:
-    """Return the plan of a response.
+    """Return the configuration of a new response.
 
     Raises:
-        InvalidRequest: If the parameters cannot be.
+        InvalidRequest: If the parameters are invalid.
     """
     modalities = session.output_modalities
     if params.output_modalities is not UNSET:
@@ -91,7 +91,7 @@ def resolve_response(
         instructions=_or(params.instructions, _or(session.instructions, "")),
         items=None
         if params.input is UNSET
-        else _read(params.input, format_of(input_of(session).format), conversation, new_id),
+        else _input_items(params.input, format_of(input_of(session).format), conversation, new_id),
         tools=tools,
         tool_choice=_choice(params, session, tools),
         parallel_tool_calls=_or(params.parallel_tool_calls, session.parallel_tool_calls)
@@ -104,21 +104,21 @@ def resolve_response(
     )
 
 
-def _read(
-    asked: list[ga.Item],
+def _input_items(
+    requested: list[ga.Item],
     source: Format,
     conversation: ServerConversation,
     new_id: Callable[[str], str],
 ) -> list[StoredItem]:
-    """Return the items of an `input`: those of the conversation that it names, and its own."""
+    """Return the items of an `input`: those that it references in the conversation, and its own."""
     found: list[StoredItem] = []
-    for index, item in enumerate(asked):
+    for index, item in enumerate(requested):
         path = f"response.input[{index}]"
         if isinstance(item, ga.ItemReference):
             found.append(conversation.get(item.id, param=f"{path}.id"))
             continue
         own, pcm = prepared(item, source, new_id=new_id, path=path)
-        stored = StoredItem(replace(own, id=new_id("item")))  # nothing else goes by this name
+        stored = StoredItem(replace(own, id=new_id("item")))  # nothing else has this id
         stored.add_audio(pcm)
         found.append(stored)
     return found
@@ -127,7 +127,7 @@ def _read(
 def _choice(
     params: ga.ResponseCreateParams, session: ga.RealtimeSession, tools: list[ga.Tool]
 ) -> ga.ToolChoice:
-    """Return which tool is called; a session may name one that this response does not have."""
+    """Return the tool choice; the session's may name a tool that this response does not have."""
     names = {tool.name for tool in tools if isinstance(tool, ga.FunctionTool)}
     own, usual = params.tool_choice, session.tool_choice
     if isinstance(own, ga.ToolChoiceFunction) and own.name not in names:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypedDict
 from duologue.audio.streams import AudioStream, encoder
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnsetType, audio_field, replace
-from duologue.server.session.audio_formats import format_of
+from duologue.server.session.audio_input import format_of
 from duologue.server.session.conversation import ServerConversation, StoredItem
 from duologue.server.session.usage import NOTHING_READ, GeneratedOutput, usage_of
 

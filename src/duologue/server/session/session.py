@@ -2,7 +2,7 @@
 
 The connection feeds the session: client events to `receive`, results of the engine to `send`, the
 time to `handle_deadline`. Each of them is an occurrence, and `REACTIONS` below lists the steps that
-it takes. The steps (`steps.py`) act on the session's parts:
+it takes. The steps (`steps.py`, `input_steps.py`) act on the session's parts:
 
 - `input_audio` detects the user's turns in the audio; `transcription` has them transcribed;
 - `items` changes the conversation and confirms each change to the client;
@@ -26,10 +26,11 @@ from typing import TYPE_CHECKING, Any, Final
 from duologue.errors import DecodeError
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnsetType
-from duologue.server.session import steps
+from duologue.server.session import input_steps, steps
 from duologue.server.session.audio_input import InputAudioProcessor, JudgeWords, Score
+from duologue.server.session.config import SessionType, first_session, shown_session
 from duologue.server.session.context import ConversationContext
-from duologue.server.session.conversation import ServerConversation
+from duologue.server.session.conversation import AudioStore, ServerConversation
 from duologue.server.session.deferred import DeferredToolOutputs
 from duologue.server.session.engine_work import (
     ConversationEffect,
@@ -46,10 +47,8 @@ from duologue.server.session.engine_work import (
 )
 from duologue.server.session.idle_timeout import IdleTimedOut, IdleTimer
 from duologue.server.session.item_events import ItemEvents
-from duologue.server.session.kept_audio import AudioStore
+from duologue.server.session.parts import SessionParts
 from duologue.server.session.responses import ResponseScheduler
-from duologue.server.session.session_type import SessionType, first_session, shown_session
-from duologue.server.session.steps import SessionParts
 from duologue.server.session.transcription import InputTranscription
 from duologue.server.session.turn_detection import (
     SpeechPaused,
@@ -89,9 +88,11 @@ REACTIONS: Final[dict[type[object], tuple[Step, ...]]] = {
         steps.report_mcp_failures,  # after `session.updated`, which lists the servers
     ),
     ga.TranscriptionSessionUpdate: (steps.refuse_beta_update,),
-    ga.InputAudioBufferAppendEvent: (steps.append_audio,),  # speech in it takes the steps below
-    ga.InputAudioBufferCommitEvent: (steps.commit_audio,),
-    ga.InputAudioBufferClearEvent: (steps.clear_audio,),
+    ga.InputAudioBufferAppendEvent: (
+        input_steps.append_audio,
+    ),  # speech in it takes the steps below
+    ga.InputAudioBufferCommitEvent: (input_steps.commit_audio,),
+    ga.InputAudioBufferClearEvent: (input_steps.clear_audio,),
     ga.ConversationItemCreateEvent: (steps.create_item,),
     ga.ConversationItemRetrieveEvent: (steps.retrieve_item,),
     ga.ConversationItemTruncateEvent: (steps.truncate_item,),
@@ -112,30 +113,30 @@ REACTIONS: Final[dict[type[object], tuple[Step, ...]]] = {
     ga.OutputAudioBufferClearEvent: (steps.refuse_output_clear,),
     # The user's speech.
     SpeechStarted: (
-        steps.announce_speech,
-        steps.interrupt_response,  # a client stops its playback at `speech_started`
+        input_steps.announce_speech,
+        input_steps.interrupt_response,  # a client stops its playback at `speech_started`
         *RESPONSE_ENDED,
     ),
-    SpeechPaused: (steps.guess_transcript,),
-    SpeechResumed: (steps.forget_guess,),
+    SpeechPaused: (input_steps.guess_transcript,),
+    SpeechResumed: (input_steps.forget_guess,),
     SpeechStopped: (
-        steps.commit_turn,
+        input_steps.commit_turn,
         steps.respond_to_turn,
         steps.request_responses,  # at once if the turn's transcript was guessed
     ),
     IdleTimedOut: (
-        steps.commit_silence,
+        input_steps.commit_silence,
         steps.respond_to_silence,
         steps.request_responses,
     ),
     # Results of the engine.
-    TranscriptDelta: (steps.send_transcript_delta,),
+    TranscriptDelta: (input_steps.send_transcript_delta,),
     TranscriptDone: (
-        steps.store_transcript,
+        input_steps.store_transcript,
         steps.request_responses,
     ),
     TranscriptFailed: (
-        steps.report_transcription_failure,
+        input_steps.report_transcription_failure,
         steps.request_responses,
     ),
     ResponseTextChunk: (steps.add_response_text, *RESPONSE_ENDED),  # may reach the token limit

@@ -1,12 +1,12 @@
-"""Where the user's turns begin and end on the session's audio clock.
+"""Turn detection: the beginning and end of the user's turns on the session's audio clock.
 
-Two states, fed by one likelihood of speech per frame. Speech begins with the first of
-`ONSET_FRAMES` frames in a row that reach the threshold (one alone is a click). It ends when frames
-have stayed under the release threshold for long enough; the release lies under the threshold
-because the likelihood dips inside words.
+A state machine with two states processes the likelihood of speech of one frame after the other.
+Speech begins with the first of `ONSET_FRAMES` frames in a row that reach the threshold: one alone
+is a click. It ends when the frames have stayed below the release threshold for long enough. The
+release threshold is lower than the threshold because the likelihood dips within words.
 
-How long that is: under `server_vad` what the client asked for; under `semantic_vad` at most the
-time-out of its eagerness, and less when the words heard so far sound finished.
+The silence that ends a turn is, under `server_vad`, the one that the client configured. Under
+`semantic_vad` it is at most the time-out of its eagerness, and less if the words sound finished.
 """
 
 from __future__ import annotations
@@ -35,10 +35,13 @@ __all__ = [
 
 ONSET_FRAMES: Final = 3
 RELEASE_SHARE: Final = 0.7
-"""Of the threshold: a likelihood under it is silence."""
+"""The release threshold, as a share of the threshold."""
 
 PAUSE_MS: Final = 96
-"""Half of the shortest silence rule in use: words take as long to find as the rest of it lasts."""
+"""Silence after which a pause is reported: half of the shortest rule in use.
+
+Transcribing the turn then takes about as long as the other half.
+"""
 
 LONGEST_MS: Final[dict[str, int]] = {
     Eagerness.LOW: 8000,
@@ -48,14 +51,14 @@ LONGEST_MS: Final[dict[str, int]] = {
 }
 """The time-outs of `semantic_vad`.
 
-Source: `turn_detection.eagerness`, in the reference.
+Source: Realtime API reference, `turn_detection.eagerness`.
 """
 
 SHORTEST_MS: Final = 200
-"""`semantic_vad` waits as long as `server_vad` even when the turn is surely over."""
+"""`semantic_vad` waits at least as long as `server_vad`, even if the turn is surely over."""
 
 WORDLESS: Final = 0.7
-"""The likelihood that a turn is over when no words tell: 1.2 s of silence at medium eagerness."""
+"""Likelihood that a turn is over if there are no words: 1.2 s of silence at medium eagerness."""
 
 
 class TurnState(Enum):
@@ -78,7 +81,7 @@ class SpeechStopped:
     """The user's turn ended."""
 
     end_ms: int
-    """Where the silence rule was fulfilled."""
+    """Time at which the silence had lasted long enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +89,12 @@ class SpeechPaused:
     """The user fell silent; the turn may be over soon."""
 
     at_ms: int
-    """How far the audio of the turn goes."""
+    """End of the turn's audio so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechResumed:
-    """The user goes on after a `SpeechPaused`."""
+    """The user continues after a `SpeechPaused`."""
 
 
 TurnChange = SpeechStarted | SpeechPaused | SpeechResumed | SpeechStopped
@@ -99,28 +102,28 @@ TurnChange = SpeechStarted | SpeechPaused | SpeechResumed | SpeechStopped
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRule:
-    """What counts as speech, and which silence ends a turn."""
+    """Thresholds and times of turn detection."""
 
     threshold: float
-    """Likelihood from which a frame is speech."""
+    """Likelihood at which a frame counts as speech."""
     padding_ms: int
-    """Audio that belongs to a turn from before its speech."""
+    """Audio before the speech that belongs to the turn."""
     silence_ms: int
-    """Silence that ends a turn, unless the words end it sooner."""
+    """Silence that ends a turn, unless its words end it sooner."""
     shortest_ms: int
-    """Silence that there must be whatever the words say."""
+    """Silence that is required whatever the words are."""
 
     def silence_after(self, likelihood: float) -> int:
-        """Return how much silence ends a turn that is over with this likelihood."""
+        """Return the silence that ends a turn which is over with this likelihood."""
         return max(self.shortest_ms, round(self.silence_ms * (1 - likelihood)))
 
 
 def rule_of(detection: ServerVad | SemanticVad, *, reads_words: bool = False) -> TurnRule:
-    """Return what a client's configuration means.
+    """Return the rule for a client's configuration.
 
     Args:
-        detection: The `turn_detection` of the session.
-        reads_words: Whether somebody judges the words; else `semantic_vad` is silence alone.
+        detection: The session's `turn_detection`.
+        reads_words: Whether the words are judged; otherwise `semantic_vad` relies on silence alone.
     """
     silence_ms = shortest_ms = _or(detection.silence_duration_ms, SHORTEST_MS)
     if isinstance(detection, SemanticVad):
@@ -136,7 +139,7 @@ def rule_of(detection: ServerVad | SemanticVad, *, reads_words: bool = False) ->
 
 
 class TurnTracker:
-    """Finds turns; one per session, fed with every frame once."""
+    """State machine that finds the turns of one session; each frame is fed once."""
 
     def __init__(self, rule: TurnRule, *, frame_ms: int, notices_pauses: bool = False) -> None:
         self._frame_ms = frame_ms
@@ -147,7 +150,7 @@ class TurnTracker:
         self.follow(rule, notices_pauses=notices_pauses)
 
     def follow(self, rule: TurnRule, *, notices_pauses: bool) -> None:
-        """Go by a rule from now on, and tell of pauses or not; an open turn goes on."""
+        """Apply another rule, and report pauses or not; an open turn stays open."""
         self._rule = rule
         self._release = rule.threshold * RELEASE_SHARE
         self._silence_ms = rule.silence_ms
@@ -159,11 +162,11 @@ class TurnTracker:
         return self._state is TurnState.SPEAKING
 
     def reset(self) -> None:
-        """Forget the open turn, as a commit or clear in the middle of it does."""
+        """Forget the open turn; a commit or clear in the middle of it does that."""
         self._enter(TurnState.IDLE)
 
     def feed(self, likelihood: float, frame_end_ms: int) -> TurnChange | None:
-        """Judge the next frame.
+        """Process the next frame.
 
         Args:
             likelihood: Of speech in the frame, 0 to 1.
@@ -186,16 +189,16 @@ class TurnTracker:
         return self._stop_if_over() or self._pause()
 
     def expect(self, likelihood: float) -> SpeechStopped | None:
-        """Judge the pause anew, if there is one: the turn is over with this likelihood."""
+        """Apply the likelihood that the turn is over to its pause, if there is one."""
         if not self._is_paused:
             return None
         self._silence_ms = self._rule.silence_after(likelihood)
         return self._stop_if_over()
 
     def _stop_if_over(self) -> SpeechStopped | None:
-        # The frame in which speech ends counts as speech, though half of it is silent on average.
-        frames_asked = max(1, -(-(self._silence_ms - self._frame_ms // 2) // self._frame_ms))
-        frames_over = self._run - frames_asked
+        # The frame in which speech ends counts as speech, although half of it is silent on average.
+        frames_needed = max(1, -(-(self._silence_ms - self._frame_ms // 2) // self._frame_ms))
+        frames_over = self._run - frames_needed
         if frames_over < 0:
             return None
         self._enter(TurnState.IDLE)
