@@ -251,8 +251,8 @@ class HttpEndpoint:
         try:
             return await self._once(request)
         except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
-            # The server closed an idle connection just as we reused it. It has answered nothing, so
-            # a second attempt cannot do the work twice in the session.
+            # The server closed an idle connection just as it was reused. No response has begun, so
+            # the request can be sent again.
             try:
                 return await self._once(request)
             except httpx2.HTTPError as error:
