@@ -186,7 +186,7 @@ class _TooLongError(Exception):
 
     def __init__(self, tokens: int, room: int) -> None:
         super().__init__(f"the conversation has {tokens} tokens; {room} fit into the model")
-        self.share = 0.8 * room / tokens
+        self.share: Final = 0.8 * room / tokens
         """The part to keep. Less than fits, because dropping turns changes the prompt's beginning:
         the model reads all of it again, so it should not happen at every turn."""
 
@@ -224,7 +224,7 @@ def _messages(request: BrainRequest) -> list[ChatObject]:
 
 def _with_arguments(call: FunctionCall) -> FunctionCall:
     try:
-        msgspec.json.decode(call.arguments, type=dict)
+        msgspec.json.decode(call.arguments, type=dict[str, object])
     except msgspec.DecodeError:
         return replace_fields(call, arguments="{}")
     return call
