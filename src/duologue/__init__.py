@@ -1,7 +1,7 @@
 """The Python home of the OpenAI Realtime protocol.
 
-What is exported here is imported when it is first used; everything else is reached by its module:
-`duologue.protocol.ga` has the types of everything on the wire.
+The names exported here are imported on first use. Everything else is imported from its module:
+`duologue.protocol.ga` has the types of all events, items and configurations.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from duologue._version import __version__
 if TYPE_CHECKING:
     from duologue._local import local
     from duologue.client.api import RealtimeAPI
-    from duologue.client.client import RealtimeClient
-    from duologue.client.context import ToolContext
+    from duologue.client.callbacks import RealtimeEventHandler
+    from duologue.client.client import RealtimeClient, ToolContext
     from duologue.client.endpoint import Endpoint
-    from duologue.client.handlers import RealtimeEventHandler
     from duologue.client.handles import Pending, ResponseHandle
     from duologue.client.rest import RealtimeRest
     from duologue.errors import (
@@ -99,10 +98,9 @@ __all__ = [
 
 _MODULES: Final = {
     "duologue.client.api": ("RealtimeAPI",),
-    "duologue.client.client": ("RealtimeClient",),
-    "duologue.client.context": ("ToolContext",),
+    "duologue.client.callbacks": ("RealtimeEventHandler",),
+    "duologue.client.client": ("RealtimeClient", "ToolContext"),
     "duologue.client.endpoint": ("Endpoint",),
-    "duologue.client.handlers": ("RealtimeEventHandler",),
     "duologue.client.handles": ("Pending", "ResponseHandle"),
     "duologue.client.rest": ("RealtimeRest",),
     "duologue._local": ("local",),
@@ -129,7 +127,7 @@ def __getattr__(name: str) -> object:
         module = _HOME.get(name, "duologue.errors")
         place = name
     else:
-        from duologue.protocol.names import CLIENT  # noqa: PLC0415  # names of other packages: rare
+        from duologue.protocol.aliases import CLIENT  # noqa: PLC0415  # names of other packages, rarely used
 
         if name not in CLIENT:
             raise AttributeError(f"module 'duologue' has no attribute {name!r}")

@@ -64,10 +64,7 @@ def test_every_name_of_the_asynchronous_client_is_there_with_the_same_arguments(
 
 
 def test_the_conversation_has_what_an_application_reads() -> None:
-    internal = {"HANDLERS", "find", "growth", "receive"}
-    assert public(duologue.sync.RealtimeConversation) == (
-        public(duologue.RealtimeConversation) - internal
-    )
+    assert public(duologue.sync.RealtimeConversation) == public(duologue.RealtimeConversation)
 
 
 def test_the_generated_methods_are_up_to_date() -> None:
@@ -389,7 +386,7 @@ def test_a_coroutine_function_as_a_tool_is_told_not_to_block() -> None:
         async def stall() -> object:
             return client.statistics()
 
-        assert "take a function without `async`" in told(client)
+        assert "use a function without `async`" in told(client)
 
 
 def test_a_coroutine_function_as_a_tool_does_not_end_the_session_under_itself() -> None:
@@ -399,7 +396,7 @@ def test_a_coroutine_function_as_a_tool_does_not_end_the_session_under_itself() 
         async def leave() -> None:
             client.close()
 
-        assert "take a function without `async`" in told(client)
+        assert "use a function without `async`" in told(client)
         assert client.is_connected
 
 

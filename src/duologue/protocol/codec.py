@@ -1,8 +1,9 @@
 """Frames to events and back.
 
 One msgspec pass decodes what fits the types exactly: nearly everything. What does not fit takes a
-second, slower pass that keeps it (see `_lenient.py`), so decoding only ever fails on a frame that
-is no event at all. An event that nobody changed is written as the very bytes that it came from.
+second, slower pass that keeps it (see `_unknown_fields.py`), so decoding only ever fails on a frame
+that is no event at all. An event that nobody changed is written as the very bytes that it came
+from.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from pybase64 import b64encode
 
 from duologue.errors import ConfigurationError, DecodeError
 from duologue.protocol import ga
+from duologue.protocol._audio_splice import WORTHWHILE_BYTES, splicer
 from duologue.protocol._depth import SHALLOW_BYTES, check_depth
-from duologue.protocol._splice import WORTHWHILE_BYTES, splicer
 from duologue.protocol.model import (
     EXTRA_KEY,
     UNKNOWN_TAG,
@@ -26,6 +27,7 @@ from duologue.protocol.model import (
     Event,
     Json,
     Model,
+    Raw,
     Unknown,
     UnknownEvent,
     UnsetType,
@@ -42,12 +44,14 @@ __all__ = [
     "Dialect",
     "Direction",
     "Surface",
+    "append_event",
     "append_frame",
     "decode",
     "decode_leniently",
+    "decoder_for",
     "encode",
     "encode_model",
-    "reader",
+    "event_union",
 ]
 
 Dialect = Literal["ga", "beta"]
@@ -78,8 +82,14 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 @cache
-def _union(dialect: Dialect, direction: Direction, surface: Surface) -> Any:  # noqa: ANN401  # a union is no type
-    """Return the events that may come; what is not GA's main surface is imported when asked for."""
+def event_union(
+    dialect: Dialect, direction: Direction = "server", surface: Surface = "realtime"
+) -> Any:  # noqa: ANN401  # a union has no type that checkers know
+    """Return the union of the known events of a dialect; beta and translation are imported lazily.
+
+    Raises:
+        ConfigurationError: If `surface` does not exist in `dialect`.
+    """
     if surface == "translation":
         from duologue.protocol.ga import translation  # noqa: PLC0415  # rare
 
@@ -95,16 +105,13 @@ def _union(dialect: Dialect, direction: Direction, surface: Surface) -> Any:  # 
     return ga.KnownServerEvent if direction == "server" else ga.KnownClientEvent
 
 
-def union_of(dialect: Dialect, surface: Surface = "realtime") -> Any:  # noqa: ANN401  # a union is no type
-    """Return the server events that a dialect knows."""
-    return _union(dialect, "server", surface)
-
-
 @cache
 def _decoder(
     dialect: Dialect, direction: Direction, surface: Surface
 ) -> msgspec.json.Decoder[Event]:
-    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_union(dialect, direction, surface))
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+        event_union(dialect, direction, surface)
+    )
     return decoder
 
 
@@ -201,12 +208,12 @@ def decode(
         ConfigurationError: If `surface` does not exist in `dialect`.
         DecodeError: If the frame is no JSON object with a `type`, or is too deep or too large.
     """
-    read = reader(dialect, direction, surface)
+    read = decoder_for(dialect, direction, surface)
     return read(frame if isinstance(frame, bytes) else _own(frame))
 
 
 @cache
-def reader(
+def decoder_for(
     dialect: Dialect = "ga",
     direction: Direction = "server",
     surface: Surface = "realtime",
@@ -283,6 +290,15 @@ def append_frame(audio: bytes | bytearray | memoryview, event_id: str | None = N
     return start.encode() + b64encode(audio) + b'"}'
 
 
+def append_event(audio: bytes, event_id: str) -> ga.InputAudioBufferAppendEvent:
+    """Return the event of `append_frame`, with that frame as its `raw`: audio is encoded once."""
+    frame = append_frame(audio, event_id)
+    field = Raw(frame[frame.rindex(b":") + 1 : -1])  # base64 has no colon
+    event = ga.InputAudioBufferAppendEvent(event_id=event_id, audio=field)
+    vars(event).update(raw=frame, audio_data=audio)
+    return event
+
+
 _EXTRA_MARK: Final = f'"{EXTRA_KEY}":'.encode()
 _UNKNOWN_MARK: Final = f'"{UNKNOWN_TAG}"'.encode()
 
@@ -324,11 +340,11 @@ def decode_leniently(
     frame: bytes, dialect: Dialect, direction: Direction, surface: Surface
 ) -> Event | UnknownEvent:
     """Return the event of a frame that does not fit the types exactly; see `decode`."""
-    from duologue.protocol._lenient import explain, lift, tags  # noqa: PLC0415  # rare, slow to import
+    from duologue.protocol._unknown_fields import explain, lift, tags  # noqa: PLC0415  # rare, slow to import
 
     check_depth(frame)
     head = _read_head(frame)
-    struct = tags(_union(dialect, direction, surface)).get(head.type)
+    struct = tags(event_union(dialect, direction, surface)).get(head.type)
     if struct is None:
         _check_text(frame)
         return UnknownEvent(type=head.type, raw=frame, event_id=head.event_id)
