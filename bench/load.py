@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from duologue.protocol import codec, ga
-from duologue.transport.websocket import connect_websocket
+from duologue.transport.picows import connect_picows
 
 if TYPE_CHECKING:
     from duologue.errors import ConnectionLost
@@ -144,7 +144,7 @@ async def run(url: str, count: int, seconds: float, *, silent: bool, echo: bool)
     kind = Echo if echo else Session
     offsets = [index * CYCLE_CHUNKS // count for index in range(count)]
     sessions = [kind(silent, offset, talks) for offset in offsets]
-    links = [await connect_websocket(url, session) for session in sessions]
+    links = [await connect_picows(url, session) for session in sessions]
     await asyncio.gather(*(session.started.wait() for session in sessions))
     gc.freeze()
     loop = asyncio.get_running_loop()

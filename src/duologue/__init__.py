@@ -1,7 +1,7 @@
 """The Python home of the OpenAI Realtime protocol.
 
-What is exported here is imported when it is first used; everything else is reached by its module:
-`duologue.protocol.ga` has the types of everything on the wire.
+The names exported here are imported on first use. Everything else is imported from its module:
+`duologue.protocol.ga` has the types of all events, items and configurations.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def __getattr__(name: str) -> object:
         module = _HOME.get(name, "duologue.errors")
         place = name
     else:
-        from duologue.protocol.aliases import CLIENT  # noqa: PLC0415  # names of other packages: rare
+        from duologue.protocol.aliases import CLIENT  # noqa: PLC0415  # names of other packages, rarely used
 
         if name not in CLIENT:
             raise AttributeError(f"module 'duologue' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""`duologue.local`: a client and the server it talks to, both inside this process."""
+"""`duologue.local`: a client connected to a server in the same process."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from duologue.client.client import RealtimeClient
 from duologue.client.endpoint import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Iterable
 
-    from duologue.client.config import SessionKeywords
     from duologue.client.endpoint import Kind
+    from duologue.client.session_keywords import SessionKeywords
     from duologue.protocol.codec import Dialect
-    from duologue.server.engine.selection import BrainChoice
-    from duologue.server.engine.stages import Synthesizer, Transcriber, TurnDetector, Vad
+    from duologue.server.engine.uris import (
+        BrainChoice,
+        SynthesizerChoice,
+        TranscriberChoice,
+        TurnDetectorChoice,
+        VadChoice,
+    )
     from duologue.server.faults import Fault
 
 __all__ = ["local"]
@@ -25,40 +30,41 @@ __all__ = ["local"]
 async def local(  # noqa: PLR0913  # one argument per choice, all with a default
     brain: BrainChoice = "scripted:",
     *,
-    stt: str | Transcriber | type[Transcriber] | None = None,
-    tts: str | Synthesizer | type[Synthesizer] | None = None,
-    vad: str | Callable[[], Vad] | None = None,
-    turn: str | TurnDetector | type[TurnDetector] | None = None,
+    stt: TranscriberChoice = None,
+    tts: SynthesizerChoice = None,
+    vad: VadChoice = None,
+    turn: TurnDetectorChoice = None,
     faults: Iterable[Fault] = (),
     seed: int = 0,
     kind: Kind = "conversation",
     dialect: Dialect = "ga",
     **keywords: Unpack[SessionKeywords],
 ) -> AsyncGenerator[RealtimeClient]:
-    """Start a server in this process, and give a client that is connected to it.
+    """Start a server in this process, and yield a client that is connected to it.
 
         async with duologue.local("local:") as client:
             response = await client.send_user_message_content("Hello")
 
-    No key, no network, no bill: the defaults answer from a script. For more than one client, or to
-    look at the server's side, use `duologue.server.LocalServer`.
+    This needs no key, no network and no money: by default the server answers from a script. To
+    connect more than one client, or to look at the server's side, use
+    `duologue.server.LocalServer`.
 
     Args:
-        brain: Who answers: `scripted:`, `scripted:support.toml`, `local:`, an endpoint's URL, or a
-            function; see `LocalServer`, also for the next six.
+        brain: Source of the answers: `scripted:`, `scripted:support.toml`, `local:`, the URL of an
+            endpoint, or a function. See `LocalServer`, also for the next six arguments.
         stt: Speech to text.
         tts: Text to speech.
         vad: Voice activity detection.
-        turn: Who judges whether a turn is over.
-        faults: What goes wrong.
-        seed: Of the faults' dice.
-        kind: A conversation, or a transcription alone.
-        dialect: What the two speak.
-        keywords: What the session is told; see `RealtimeClient`.
+        turn: Detector of the end of a turn.
+        faults: Faults to inject.
+        seed: Seed of the faults' random choices.
+        kind: Kind of session; see `Endpoint`.
+        dialect: Dialect of the session.
+        keywords: Configuration of the session; see `RealtimeClient`.
 
     Raises:
         MissingExtra: If the server's packages are not installed.
-        ConfigurationError: As `LocalServer` and `RealtimeClient`.
+        ConfigurationError: If `LocalServer` or `RealtimeClient` refuses an argument.
     """
     from duologue.server import LocalServer  # noqa: PLC0415  # an extra
 

@@ -1,25 +1,25 @@
-"""Every error that duologue raises, in one tree.
+"""Exceptions of duologue, in one tree.
 
     DuologueError
-    ├── ConfigurationError     what you asked for cannot be: an option, a file, a missing key
-    │   ├── MissingExtra       a feature whose packages are not installed
-    │   └── ModelUnavailable   a model file that is absent, broken or cannot be fetched
-    ├── LocalProtocolError     the caller asked for what the protocol does not allow now
-    │   └── ItemNotFound       ... for an item that the conversation does not hold
+    ├── ConfigurationError     an option is wrong, a file unreadable, a key missing
+    │   ├── MissingExtra       a feature needs packages that are not installed
+    │   └── ModelUnavailable   a model file is absent, broken or cannot be fetched
+    ├── LocalProtocolError     the protocol does not allow this call now
+    │   └── ItemNotFound       ... because the conversation does not hold the item
     ├── RemoteProtocolError    the peer broke the WebSocket or Realtime protocol
-    │   └── DecodeError        ... with a frame that is no event at all
+    │   └── DecodeError        ... with a frame that is not an event
     ├── ServerError            the API answered with an `error` event
-    │   └── RequestRefused     ... a request beside the socket with an HTTP error
+    │   └── RequestRefused     ... or refused an HTTP request
     ├── ResponseFailed         a response ended as `failed`
-    ├── ToolFailed             a tool of yours did not answer the model's call
-    ├── EngineFailed           a stage of a server's engine could not do its work
+    ├── ToolFailed             one of your tools did not answer a call of the model
+    ├── EngineFailed           a stage of a server's engine failed
     ├── HandshakeRefused       the server answered the upgrade with an HTTP error
-    ├── ConnectionLost         the connection could not be made, or ended unasked
-    │   └── DialectRefused     ... because the server no longer speaks this dialect (close 4000)
-    └── Closed                 you closed the session, or it never was open
+    ├── ConnectionLost         the connection could not be made, or has ended unexpectedly
+    │   └── DialectRefused     ... because the server does not accept this dialect (close 4000)
+    └── Closed                 the session was closed by the caller, or never opened
 
-Time-outs are `TimeoutError`. Anything else that escapes is a bug of ours.
-No error text ever holds a key.
+Time-outs are `TimeoutError`. Any other exception is a bug in duologue. No error text contains a
+key.
 """
 
 from __future__ import annotations
@@ -46,42 +46,42 @@ __all__ = [
 
 
 class DuologueError(Exception):
-    """Base of every error that duologue raises."""
+    """Base class of all exceptions of duologue."""
 
 
 class ConfigurationError(DuologueError):
-    """What was asked for cannot be: the message names the fix."""
+    """An option, a file or a key is wrong or missing; the message names the fix."""
 
 
 class MissingExtra(ConfigurationError):
-    """A feature was used whose optional packages are not installed."""
+    """A feature needs optional packages that are not installed."""
 
     def __init__(self, extra: str, feature: str) -> None:
         super().__init__(extra, feature)
         self.extra = extra
-        """The name of the extra: `local` in `duologue[local]`."""
+        """Name of the extra: `local` in `duologue[local]`."""
         self.feature = feature
-        """What needs it, as the subject of a sentence."""
+        """The feature, as the subject of a sentence."""
 
     def __str__(self) -> str:
         return f"{self.feature} needs more packages: pip install 'duologue[{self.extra}]'"
 
 
 class ModelUnavailable(ConfigurationError):
-    """A model file is absent, broken, or no source has it; the message names the fix."""
+    """A model file is absent or broken, or no source provides it; the message names the fix."""
 
 
 class LocalProtocolError(DuologueError):
-    """The caller asked for something that the protocol does not allow now."""
+    """The protocol does not allow this call in the current state."""
 
 
 class ItemNotFound(LocalProtocolError):
-    """The conversation holds no item of this id."""
+    """The conversation has no item with this id."""
 
     def __init__(self, item_id: str) -> None:
         super().__init__(item_id)
         self.item_id = item_id
-        """The id that was asked for."""
+        """Requested id."""
 
     def __str__(self) -> str:
         return f"the conversation has no item {self.item_id!r}"
@@ -92,14 +92,14 @@ class RemoteProtocolError(DuologueError):
 
 
 class DecodeError(RemoteProtocolError):
-    """A frame is not an event: not JSON, not an object, without a type, too deep or too large."""
+    """A frame is not an event: not a JSON object, without a type, too deep or too large."""
 
     def __init__(self, reason: str, *, position: int | None = None, excerpt: str = "") -> None:
         super().__init__(reason, position, excerpt)
         self.reason = reason
-        """What is wrong, as a sentence without its full stop."""
+        """The fault, as a sentence without its full stop."""
         self.position = position
-        """Byte offset of the fault, where it is known."""
+        """Byte offset of the fault, if it is known."""
         self.excerpt = excerpt
         """A few printable characters around the fault."""
 
@@ -123,24 +123,24 @@ class ServerError(DuologueError):
     ) -> None:
         super().__init__(message, type, code, param, event_id)
         self.message = message
-        """The server's sentence."""
+        """The server's message."""
         self.type = type
         """`invalid_request_error`, `server_error`, ..."""
         self.code = code
-        """The machine-readable reason."""
+        """Machine-readable reason."""
         self.param = param
-        """Path of the field at fault."""
+        """Path of the wrong field."""
         self.event_id = event_id
-        """Id of the client event that caused it."""
+        """Id of the client event that caused the error."""
 
     def __str__(self) -> str:
         details = {"code": self.code, "param": self.param, "event_id": self.event_id}
-        told = ", ".join(f"{name}={value}" for name, value in details.items() if value)
-        return f"{self.message} ({told})" if told else self.message
+        shown = ", ".join(f"{name}={value}" for name, value in details.items() if value)
+        return f"{self.message} ({shown})" if shown else self.message
 
 
 class RequestRefused(ServerError):
-    """The server answered a request beside the socket with an HTTP error."""
+    """The server refused an HTTP request, such as one for a client secret."""
 
     def __init__(
         self,
@@ -153,7 +153,7 @@ class RequestRefused(ServerError):
     ) -> None:
         super().__init__(message, type=type, code=code, param=param)
         self.status = status
-        """The HTTP status."""
+        """HTTP status."""
 
     def __str__(self) -> str:
         return f"the server refused the request with HTTP {self.status}: {super().__str__()}"
@@ -165,11 +165,11 @@ class ResponseFailed(DuologueError):
     def __init__(self, response_id: str, *, code: str | None = None, message: str = "") -> None:
         super().__init__(response_id, code, message)
         self.response_id = response_id
-        """The response."""
+        """Id of the response."""
         self.code = code
-        """The machine-readable reason."""
+        """Machine-readable reason."""
         self.message = message
-        """The server's sentence."""
+        """The server's message."""
 
     def __str__(self) -> str:
         reason = self.message or self.code or "no reason given"
@@ -177,37 +177,37 @@ class ResponseFailed(DuologueError):
 
 
 class ToolFailed(DuologueError):
-    """A tool did not answer a call: it raised, took too long, or its arguments do not fit.
+    """A tool did not answer a call: it raised, took too long, or got arguments that do not fit.
 
-    The model is told the reason. What the tool raised is the `__cause__`.
+    The reason is sent to the model. An exception of the tool is the `__cause__`.
     """
 
     def __init__(self, name: str, call_id: str, reason: str) -> None:
         super().__init__(name, call_id, reason)
         self.name = name
-        """The tool, as the model called it."""
+        """Name of the tool in the model's call."""
         self.call_id = call_id
-        """The call."""
+        """Id of the call."""
         self.reason = reason
-        """What the model is told."""
+        """Text that is sent to the model."""
 
     def __str__(self) -> str:
         return f"tool {self.name!r} failed: {self.reason}"
 
 
 class EngineFailed(DuologueError):
-    """A stage of a server's engine could not do its work.
+    """A stage of a server's engine failed.
 
-    Stages raise it to say what the client is told: the code and message of a failed response or
-    transcription. The session lives on.
+    Stages raise it to choose the code and the message of the failed response or transcription that
+    the client receives. The session goes on.
     """
 
     def __init__(self, message: str, *, code: str = "engine_failed") -> None:
         super().__init__(message, code)
         self.message = message
-        """A sentence that names the stage and the fix."""
+        """Sentence that names the stage and the fix."""
         self.code = code
-        """The machine-readable reason."""
+        """Machine-readable reason."""
 
     def __str__(self) -> str:
         return self.message
@@ -219,9 +219,9 @@ class HandshakeRefused(DuologueError):
     def __init__(self, status: int, body: str = "") -> None:
         super().__init__(status, body)
         self.status = status
-        """The HTTP status."""
+        """HTTP status."""
         self.body = body
-        """The start of the answer's text."""
+        """Beginning of the response's body."""
 
     def __str__(self) -> str:
         hints = {
@@ -236,25 +236,25 @@ class HandshakeRefused(DuologueError):
 
 
 class ConnectionLost(DuologueError):
-    """The connection could not be made, or ended without being asked to."""
+    """The connection could not be made, or ended although the caller did not close it."""
 
     def __init__(self, reason: str, *, code: int | None = None) -> None:
         super().__init__(reason, code)
         self.reason = reason
-        """What happened, as a sentence without its full stop."""
+        """The cause, as a sentence without its full stop."""
         self.code = code
-        """The WebSocket close code, where one came."""
+        """WebSocket close code, if there was one."""
 
     def __str__(self) -> str:
         return self.reason if self.code is None else f"{self.reason} (close code {self.code})"
 
 
 class DialectRefused(ConnectionLost):
-    """The server closed with 4000: it does not speak this dialect any more."""
+    """The server closed with 4000, because it no longer accepts this dialect."""
 
     def __str__(self) -> str:
         return f"{super().__str__()}: the server speaks GA only, leave `dialect='beta'` out"
 
 
 class Closed(DuologueError):
-    """The session is closed: it was ended by the caller, or never opened."""
+    """The session was closed by the caller, or never opened."""

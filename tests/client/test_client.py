@@ -23,7 +23,7 @@ from duologue import (
 )
 from duologue.client.buffer import BACKLOG
 from duologue.protocol import ga
-from duologue.session.requests import RequestState
+from duologue.session.response_state import RequestState
 
 if TYPE_CHECKING:
     from duologue import Update

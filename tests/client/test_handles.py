@@ -8,7 +8,7 @@ import pytest
 from tests.client.client_doubles import MemoryServer, client_of
 
 from duologue import ConfigurationError, ItemNotFound, LocalProtocolError
-from duologue.session.requests import RequestState
+from duologue.session.response_state import RequestState
 
 pytestmark = pytest.mark.asyncio
 

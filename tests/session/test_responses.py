@@ -9,7 +9,7 @@ from tests.session.session_events import feed, message, new_core, output_item, r
 
 from duologue.errors import Closed, ResponseFailed, ServerError
 from duologue.protocol import ga
-from duologue.session.requests import REQUEST_TRANSITIONS, RequestInput, RequestState
+from duologue.session.response_state import REQUEST_TRANSITIONS, RequestInput, RequestState
 from duologue.session.updates import ErrorUpdate
 
 if TYPE_CHECKING:

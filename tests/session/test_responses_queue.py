@@ -9,7 +9,7 @@ from duologue.errors import Closed, LocalProtocolError, ServerError
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET
 from duologue.session.client_session import ClientSession
-from duologue.session.requests import RequestState, ResponseRequest
+from duologue.session.response_state import RequestState, ResponseRequest
 from duologue.session.responses import BUSY, MAX_QUEUED
 
 

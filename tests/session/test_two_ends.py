@@ -13,7 +13,7 @@ from duologue.protocol import ga
 from duologue.protocol.formats import PCM16
 from duologue.protocol.model import UNSET
 from duologue.server.session.usage import Tokens
-from duologue.session.requests import ResponseRequest
+from duologue.session.response_state import ResponseRequest
 from duologue.session.updates import ConversationUpdated
 
 if TYPE_CHECKING:

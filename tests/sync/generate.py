@@ -1,7 +1,8 @@
 """Writes src/duologue/sync/_generated.py: `python -m tests.sync.generate`.
 
 Each public method of the asynchronous client becomes one of the same name, arguments and docstring
-that runs it on the bridge.
+that runs it on the loop's thread. The source is found by inspection: the classes of which
+`RealtimeClient` consists, wherever their modules are.
 """
 
 from __future__ import annotations
@@ -13,18 +14,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from duologue.client import client, offering, sending
+from duologue import RealtimeClient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
 TARGET: Final = Path(__file__).parents[2] / "src/duologue/sync/_generated.py"
-SOURCES: Final = {
-    client: "RealtimeClient",
-    sending: "Sending",
-    offering: "Offering",
-}
+SOURCES: Final = RealtimeClient.__mro__[:-1]
 BY_HAND: Final = {
     "close",
     "connect",
@@ -43,44 +40,52 @@ HEAD: Final = '''\
 from __future__ import annotations
 
 '''
-SAID: Final = {
+WORDING: Final = {
     "awaiting it raises": "its `result()` raises",
     "awaiting returns": "`result()` returns",
     "may be awaited for the server's\n    answer": "has a `result()`: the server's answer",
     "that nobody awaits": "that nobody waits for",
 }
-"""How a docstring says it here."""
+"""Phrases of the docstrings, and their replacements for blocking code."""
+
+
+CLASS: Final = '''
+C = TypeVar("C", bound=client.RealtimeClient)
+
+class ClientMethods(Generic[C]):
+    """Methods that only pass their arguments on to the asynchronous client."""
+
+    _client_class: type[C]
+'''
 
 
 def generated() -> str:
     """Return the module's text, before it is formatted."""
-    methods: list[ast.FunctionDef] = []
+    methods: dict[str, ast.FunctionDef] = {}
     imports: dict[str, str] = {}
-    for module, name in SOURCES.items():
-        tree = ast.parse(inspect.getsource(module))
-        imports |= _imports(tree, module)
-        body = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name).body
-        found = [n for n in body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-        methods += [
-            _method(n)
-            for n in found
-            if (n.name == "__init__" and module is client)
-            or not (n.name.startswith("_") or n.name in BY_HAND)
-        ]
-    docstring = ast.Expr(ast.Constant("The methods that only pass on what they are told."))
-    shell = ast.ClassDef("ClientMethods", [], [], [docstring, *methods], [])
-    text = ast.unparse(ast.fix_missing_locations(shell))
-    defaults = {name for m in methods for name in _names([*m.args.defaults, *m.args.kw_defaults])}
+    for source in SOURCES:
+        tree = ast.parse(inspect.getsource(sys.modules[source.__module__]))
+        imports = _imports(tree, sys.modules[source.__module__]) | imports
+        [body] = (n.body for n in ast.walk(tree) if _is_class(n, source.__name__))
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _is_repeated(node.name):
+                methods.setdefault(node.name, _method(node))
+    head = ast.parse(CLASS).body
+    shell = head[-1]
+    assert isinstance(shell, ast.ClassDef)
+    shell.body += methods.values()
+    text = ast.unparse(ast.fix_missing_locations(ast.Module(head, [])))
+    values = [value for m in methods.values() for value in (*m.args.defaults, *m.args.kw_defaults)]
     named = _names([shell]) & imports.keys() - HANDLES - {"Final"}
-    at_run_time = defaults & named
+    at_run_time = _names(values) & named
     return "\n".join(
         [
             HEAD,
-            "from typing import TYPE_CHECKING, Final",
+            "from typing import TYPE_CHECKING, Final, Generic, TypeVar",
             *sorted(imports[name] for name in at_run_time),
-            "from duologue.sync._bridge import Bridge",
-            "from duologue.sync._bridged import BridgedClient",
+            "from duologue.client import client",
             "from duologue.sync.handles import Pending, ResponseHandle",
+            "from duologue.sync.loop_thread import LoopThread",
             "if TYPE_CHECKING:",
             *sorted(f"    {imports[name]}" for name in named - at_run_time),
             "",
@@ -120,6 +125,14 @@ def _imports(tree: ast.Module, module: ModuleType) -> dict[str, str]:
     return found
 
 
+def _is_class(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.ClassDef) and node.name == name
+
+
+def _is_repeated(name: str) -> bool:
+    return name == "__init__" or not (name.startswith("_") or name in BY_HAND)
+
+
 def _method(node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.FunctionDef:
     fields = {name: getattr(node, name) for name in ("name", "args", "decorator_list", "returns")}
     return ast.FunctionDef(**fields, body=_body(node))
@@ -134,22 +147,25 @@ def _body(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.stmt]:
         ]
     )
     if node.name == "__init__":
-        lines = ["self._bridge: Final = Bridge()", f"self._client: Final = BridgedClient({passed})"]
+        lines = [
+            "self._thread: Final = LoopThread()",
+            f"self._client: Final = self._client_class({passed})",
+        ]
         return ast.parse("\n".join(lines)).body
     is_property = bool(node.decorator_list)
     name = f"self._client.{node.name}"
     returned = ast.unparse(node.returns) if node.returns else "None"
     if isinstance(node, ast.AsyncFunctionDef):
-        result = f"self._bridge.run({name}({passed}))"
+        result = f"self._thread.run({name}({passed}))"
     elif is_property:
-        result = f"self._bridge.call(lambda: {name})"
+        result = f"self._thread.call(lambda: {name})"
     else:
-        result = f"self._bridge.call({f'lambda: {name}({passed})' if passed else name})"
+        result = f"self._thread.call({f'lambda: {name}({passed})' if passed else name})"
     handle = returned.partition("[")[0]
     if handle in HANDLES:
-        result = f"{handle}(self._bridge, {result})"
+        result = f"{handle}(self._thread, {result})"
     docstring = ast.get_docstring(node, clean=False) or ""
-    for there, here in SAID.items():
+    for there, here in WORDING.items():
         docstring = docstring.replace(there, here)
     statement = result if returned == "None" else f"return {result}"
     return [ast.Expr(ast.Constant(docstring)), *ast.parse(statement).body]

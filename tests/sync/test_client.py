@@ -389,7 +389,7 @@ def test_a_coroutine_function_as_a_tool_is_told_not_to_block() -> None:
         async def stall() -> object:
             return client.statistics()
 
-        assert "take a function without `async`" in told(client)
+        assert "use a function without `async`" in told(client)
 
 
 def test_a_coroutine_function_as_a_tool_does_not_end_the_session_under_itself() -> None:
@@ -399,7 +399,7 @@ def test_a_coroutine_function_as_a_tool_does_not_end_the_session_under_itself() 
         async def leave() -> None:
             client.close()
 
-        assert "take a function without `async`" in told(client)
+        assert "use a function without `async`" in told(client)
         assert client.is_connected
 
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from duologue.transport.websocket import connect_websocket
+from duologue.transport.picows import connect_picows
 from duologue.transport.websockets import connect_websockets
 
 if TYPE_CHECKING:
     from tests.transport.transport_doubles import Connect
 
 
-@pytest.fixture(params=[connect_websocket, connect_websockets], ids=["picows", "websockets"])
+@pytest.fixture(params=[connect_picows, connect_websockets], ids=["picows", "websockets"])
 def connect(request: pytest.FixtureRequest) -> Connect:
     return request.param

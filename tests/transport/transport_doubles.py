@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from duologue.testing._peer import (
+from duologue.testing._raw_server import (
     BINARY,
     CLOSE,
     CONTINUATION,

@@ -8,10 +8,10 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Self, Unpack
 
-from duologue.client.config import SessionKeywords, session_config
 from duologue.client.context import CallContext, ToolContext
 from duologue.client.driver import Driver, Setup
 from duologue.client.offering import Offering
+from duologue.client.session_keywords import SessionKeywords, session_config
 from duologue.client.target import opened, target
 from duologue.client.tools import Tools
 from duologue.client.words import words_of
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from duologue.protocol.ga import Session
     from duologue.session.conversation import RealtimeConversation
     from duologue.session.formatted import FormattedItem
-    from duologue.session.requests import ResponseState
-    from duologue.session.tools import ToolCall
+    from duologue.session.response_state import ResponseState
+    from duologue.session.tool_calls import ToolCall
     from duologue.session.updates import Update
 
 __all__ = ["RealtimeClient", "Statistics"]

@@ -26,8 +26,8 @@ from duologue.errors import (
 from duologue.protocol import codec
 from duologue.protocol.ga import InputAudioBufferAppendEvent, SessionUpdateEvent
 from duologue.session.client_session import ClientSession
-from duologue.session.refusals import is_benign
-from duologue.session.requests import RequestState, ResponseRequest, response_failed
+from duologue.session.error_reports import is_benign
+from duologue.session.response_state import RequestState, ResponseRequest, response_failed
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ConversationUpdated, ErrorUpdate, RealtimeEvent, Update
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from duologue.protocol.model import Event, UnknownEvent
     from duologue.session.commands import Command
     from duologue.session.configuration import Configuration
-    from duologue.session.tools import ToolCall
+    from duologue.session.tool_calls import ToolCall
 
 __all__ = ["Driver", "Setup"]
 

@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from duologue.client.keys import KeyPlace, environment_key, value_of
 from duologue.errors import ConfigurationError
+from duologue.transport.connect import ConnectOptions, TransportChoice, open_websocket
 from duologue.transport.handshake import check_url
-from duologue.transport.opening import Library, WayOptions, open_websocket
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -37,7 +37,7 @@ _CHOOSES_MODEL: Final = frozenset({"model", "intent", "call_id", "deployment"})
 """Query parameters that say what answers: a transcription session or a call has no `model`."""
 
 
-class EndpointOptions(WayOptions, total=False):
+class EndpointOptions(ConnectOptions, total=False):
     """How a server is reached, and what is shown to it beside the key."""
 
     headers: Mapping[str, str]
@@ -221,7 +221,7 @@ class Endpoint:
         return f"{scheme}://{parts.netloc}{parts.path.removesuffix('/translations').rstrip('/')}"
 
     @property
-    def way(self) -> WayOptions:
+    def way(self) -> ConnectOptions:
         """How the server is reached."""
         return self._options
 
@@ -245,7 +245,7 @@ class Endpoint:
         unknown = self._options.keys() - EndpointOptions.__annotations__.keys()
         if unknown:
             raise ConfigurationError(f"an endpoint has no {', '.join(sorted(map(repr, unknown)))}")
-        _check_known("transport", self._options.get("transport", "auto"), get_args(Library))
+        _check_known("transport", self._options.get("transport", "auto"), get_args(TransportChoice))
         _check_known("compression", self._options.get("compression"), ("deflate", None))
         if self.kind == "translation" and self.dialect != "ga":
             raise ConfigurationError("translation sessions speak GA only: leave `dialect` out")

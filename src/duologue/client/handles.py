@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from duologue.client.news import News
 from duologue.protocol.ga import Response
 from duologue.session.commands import Command, CommandState
-from duologue.session.requests import RequestState, ResponseRequest, response_failed
-from duologue.session.stream import ResponseStream
+from duologue.session.response_state import RequestState, ResponseRequest, response_failed
+from duologue.session.response_stream import ResponseStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator

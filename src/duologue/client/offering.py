@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
-from duologue.client.config import function_tool
 from duologue.client.context import ToolContext
-from duologue.client.functions import ToolFunction
 from duologue.client.sending import Sending
+from duologue.client.session_keywords import function_tool
+from duologue.client.tool_schema import ToolFunction
 from duologue.client.tools import Tool, ToolOptions
 from duologue.protocol.ga import McpApprovalResponse
 from duologue.protocol.model import UNSET

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
-from duologue.client.config import SessionKeywords, session_config, transcription_config
 from duologue.client.driver import Driver, Setup
 from duologue.client.handlers import RealtimeEventHandler
 from duologue.client.handles import Pending, ResponseHandle
+from duologue.client.session_keywords import SessionKeywords, session_config, transcription_config
 from duologue.errors import Closed, ConfigurationError, LocalProtocolError
 from duologue.protocol.ga import (
     ConversationItemCreateEvent,

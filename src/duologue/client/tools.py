@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 import msgspec
 
-from duologue.client.functions import ToolFunction, written
 from duologue.client.tasks import cancel_all
 from duologue.client.threads import in_thread
+from duologue.client.tool_schema import ToolFunction, written
 from duologue.errors import ConfigurationError, ToolFailed
-from duologue.session.tools import ToolCall, ToolPolicy
+from duologue.session.tool_calls import ToolCall, ToolPolicy
 
 if TYPE_CHECKING:
     from duologue.client.context import CallContext

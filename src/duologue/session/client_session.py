@@ -39,12 +39,12 @@ from duologue.protocol.ga import (
 from duologue.protocol.model import UNSET, UnknownEvent, UnsetType, replace
 from duologue.session.commands import COMMAND_OF, Command, Commands
 from duologue.session.conversation import RealtimeConversation
+from duologue.session.error_reports import check_valid, is_benign, misfit, server_error
 from duologue.session.input_audio import InputAudio
-from duologue.session.refusals import check_valid, is_benign, misfit, server_error
-from duologue.session.requests import RequestState, response_failed
+from duologue.session.response_state import RequestState, response_failed
 from duologue.session.responses import Responses
 from duologue.session.retention import KEEP_RECENT, Retention
-from duologue.session.tools import ToolCalls, ToolPolicy, next_response
+from duologue.session.tool_calls import ToolCalls, ToolPolicy, next_response
 from duologue.session.updates import ErrorUpdate, RealtimeEvent
 from duologue.session.wire import format_of, id_of
 
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
         Response,
         Session,
     )
-    from duologue.session.requests import ResponseRequest
+    from duologue.session.response_state import ResponseRequest
     from duologue.session.updates import ConversationUpdated, Update
 
 __all__ = ["ClientSession"]

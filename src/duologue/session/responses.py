@@ -23,7 +23,12 @@ from duologue.protocol.ga import (
 )
 from duologue.protocol.model import UnsetType
 from duologue.session.bounded import remember
-from duologue.session.requests import RequestInput, RequestState, ResponseRequest, ResponseState
+from duologue.session.response_state import (
+    RequestInput,
+    RequestState,
+    ResponseRequest,
+    ResponseState,
+)
 from duologue.session.wire import id_of
 
 if TYPE_CHECKING:

@@ -1,12 +1,10 @@
-"""The client for code that blocks: the same names, no `await`, safe to use from any thread."""
+"""Blocking client: the names of the asynchronous one without `await`, usable from any thread."""
 
 from __future__ import annotations
 
-from duologue.sync._bridge import serving
-from duologue.sync._bridged import ToolContext
-from duologue.sync.client import RealtimeClient
-from duologue.sync.conversation import RealtimeConversation
-from duologue.sync.handles import Pending, ResponseHandle
+from duologue.sync.client import RealtimeClient, ToolContext
+from duologue.sync.handles import Pending, RealtimeConversation, ResponseHandle
+from duologue.sync.loop_thread import serving
 
 __all__ = [
     "Pending",

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from duologue.client import client
 from duologue.session.retention import KEEP_RECENT
-from duologue.sync._bridge import Bridge
-from duologue.sync._bridged import BridgedClient
 from duologue.sync.handles import Pending, ResponseHandle
+from duologue.sync.loop_thread import LoopThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any, Unpack
 
     from duologue.client.client import Statistics
-    from duologue.client.config import SessionKeywords
     from duologue.client.endpoint import Endpoint, Spoken
     from duologue.client.keys import Key
     from duologue.client.link import Connector
     from duologue.client.sending import ResponseKeywords
+    from duologue.client.session_keywords import SessionKeywords
     from duologue.client.tools import ToolHandler, ToolOptions
     from duologue.protocol import beta, ga
     from duologue.protocol.formats import Format
@@ -33,14 +33,17 @@ if TYPE_CHECKING:
     )
     from duologue.session.formatted import FormattedItem
     from duologue.session.playback import PlaybackCut
-    from duologue.session.requests import ResponseState
+    from duologue.session.response_state import ResponseState
     from duologue.session.retention import Retention
 
 __all__ = ["ClientMethods"]
+C = TypeVar("C", bound=client.RealtimeClient)
 
 
-class ClientMethods:
-    """The methods that only pass on what they are told."""
+class ClientMethods(Generic[C]):
+    """Methods that only pass their arguments on to the asynchronous client."""
+
+    _client_class: type[C]
 
     def __init__(
         self,
@@ -58,8 +61,8 @@ class ClientMethods:
         validate: bool = False,
         **keywords: Unpack[SessionKeywords],
     ) -> None:
-        self._bridge: Final = Bridge()
-        self._client: Final = BridgedClient(
+        self._thread: Final = LoopThread()
+        self._client: Final = self._client_class(
             endpoint=endpoint,
             url=url,
             api_key=api_key,
@@ -77,38 +80,89 @@ class ClientMethods:
     @property
     def is_connected(self) -> bool:
         """Whether events can be sent."""
-        return self._bridge.call(lambda: self._client.is_connected)
+        return self._thread.call(lambda: self._client.is_connected)
 
     @property
     def session(self) -> Session | None:
         """The configuration that holds, as the server last told it; `None` before it did."""
-        return self._bridge.call(lambda: self._client.session)
+        return self._thread.call(lambda: self._client.session)
 
     @property
     def responses(self) -> tuple[ResponseState, ...]:
         """The responses of the session, oldest first: the last thousand, whoever asked for them."""
-        return self._bridge.call(lambda: self._client.responses)
+        return self._thread.call(lambda: self._client.responses)
 
     @property
     def input_format(self) -> Format:
         """In which `append_input_audio` takes audio."""
-        return self._bridge.call(lambda: self._client.input_format)
+        return self._thread.call(lambda: self._client.input_format)
 
     def wait_for_session_created(self, *, timeout: float | None = None) -> Session:
         """Return the session's configuration, as soon as there is one; see `wait_for_next`."""
-        return self._bridge.run(self._client.wait_for_session_created(timeout=timeout))
+        return self._thread.run(self._client.wait_for_session_created(timeout=timeout))
 
     def wait_for_next_item(self, *, timeout: float | None = None) -> FormattedItem:
         """Return the next item that enters the conversation; see `wait_for_next`."""
-        return self._bridge.run(self._client.wait_for_next_item(timeout=timeout))
+        return self._thread.run(self._client.wait_for_next_item(timeout=timeout))
 
     def wait_for_next_completed_item(self, *, timeout: float | None = None) -> FormattedItem:
         """Return the next item that is completed; see `wait_for_next`."""
-        return self._bridge.run(self._client.wait_for_next_completed_item(timeout=timeout))
+        return self._thread.run(self._client.wait_for_next_completed_item(timeout=timeout))
 
     def statistics(self) -> Statistics:
         """Return the state of the client's queues."""
-        return self._bridge.call(self._client.statistics)
+        return self._thread.call(self._client.statistics)
+
+    def add_tool(
+        self,
+        definition: FunctionTool | Mapping[str, Any],
+        handler: ToolHandler,
+        **options: Unpack[ToolOptions],
+    ) -> Pending[Session]:
+        """Offer the model a function with a schema of your own; the session is updated.
+
+        Args:
+            definition: Name, description and `parameters` (JSON Schema), as a struct or as JSON.
+            handler: Takes the arguments; see `ToolHandler`.
+            options: See `ToolOptions`.
+
+        Raises:
+            ConfigurationError: If it has no name, or that of another tool, or an option is wrong.
+        """
+        return Pending(
+            self._thread,
+            self._thread.call(lambda: self._client.add_tool(definition, handler, **options)),
+        )
+
+    def remove_tool(self, name: str) -> Pending[Session]:
+        """Take back a tool; the session is updated. Its calls that run are finished.
+
+        Raises:
+            ConfigurationError: If it was not added.
+        """
+        return Pending(self._thread, self._thread.call(lambda: self._client.remove_tool(name)))
+
+    def approve_mcp_call(self, request_id: str) -> Pending[str]:
+        """Let the API call a tool of an MCP server; `result()` returns the id of the new item.
+
+        Args:
+            request_id: The id of the item of type `mcp_approval_request`.
+        """
+        return Pending(
+            self._thread, self._thread.call(lambda: self._client.approve_mcp_call(request_id))
+        )
+
+    def reject_mcp_call(self, request_id: str, *, reason: str | None = None) -> Pending[str]:
+        """Forbid a call of an MCP server's tool; see `approve_mcp_call`.
+
+        Args:
+            request_id: The id of the item of type `mcp_approval_request`.
+            reason: For the model.
+        """
+        return Pending(
+            self._thread,
+            self._thread.call(lambda: self._client.reject_mcp_call(request_id, reason=reason)),
+        )
 
     def send(self, event: ga.AnyClientEvent | beta.AnyClientEvent) -> None:
         """Send any event, at once; it gets an `event_id` if it has none.
@@ -119,11 +173,11 @@ class ClientMethods:
             LocalProtocolError: If a command with the same `event_id` awaits its answer, or the
                 event cannot be said in beta or written as JSON.
         """
-        self._bridge.call(lambda: self._client.send(event))
+        self._thread.call(lambda: self._client.send(event))
 
     def drain(self) -> None:
         """Wait while more is queued than the server takes: for who sends without end."""
-        self._bridge.run(self._client.drain())
+        self._thread.run(self._client.drain())
 
     def update_session(
         self,
@@ -148,8 +202,8 @@ class ClientMethods:
                 has no such thing, or a tool has the name of one that `add_tool` added.
         """
         return Pending(
-            self._bridge,
-            self._bridge.call(lambda: self._client.update_session(session, full=full, **keywords)),
+            self._thread,
+            self._thread.call(lambda: self._client.update_session(session, full=full, **keywords)),
         )
 
     def append_input_audio(self, audio: bytes | bytearray | memoryview) -> None:
@@ -157,20 +211,20 @@ class ClientMethods:
 
         The one thing that the server does not confirm.
         """
-        self._bridge.call(lambda: self._client.append_input_audio(audio))
+        self._thread.call(lambda: self._client.append_input_audio(audio))
 
     def commit_input_audio(self) -> Pending[str]:
         """Make the input audio a user message; `result()` returns its item id."""
-        return Pending(self._bridge, self._bridge.call(self._client.commit_input_audio))
+        return Pending(self._thread, self._thread.call(self._client.commit_input_audio))
 
     def clear_input_audio(self) -> Pending[None]:
         """Forget the input audio that is not committed."""
-        return Pending(self._bridge, self._bridge.call(self._client.clear_input_audio))
+        return Pending(self._thread, self._thread.call(self._client.clear_input_audio))
 
     def send_user_message_content(self, content: str | Sequence[ContentPart]) -> ResponseHandle:
         """Say something as the user, and ask for a response; without content only ask."""
         return ResponseHandle(
-            self._bridge, self._bridge.call(lambda: self._client.send_user_message_content(content))
+            self._thread, self._thread.call(lambda: self._client.send_user_message_content(content))
         )
 
     def create_item(self, item: Item, *, previous_item_id: str | None = None) -> Pending[str]:
@@ -181,19 +235,19 @@ class ClientMethods:
             previous_item_id: Insert after this one; `root`: at the front; `None`: at the end.
         """
         return Pending(
-            self._bridge,
-            self._bridge.call(
+            self._thread,
+            self._thread.call(
                 lambda: self._client.create_item(item, previous_item_id=previous_item_id)
             ),
         )
 
     def retrieve_item(self, item_id: str) -> Pending[Item]:
         """Ask for the server's copy of an item, with its audio; `result()` returns it."""
-        return Pending(self._bridge, self._bridge.call(lambda: self._client.retrieve_item(item_id)))
+        return Pending(self._thread, self._thread.call(lambda: self._client.retrieve_item(item_id)))
 
     def delete_item(self, item_id: str) -> Pending[None]:
         """Take an item out of the conversation; the mirror follows when the server has."""
-        return Pending(self._bridge, self._bridge.call(lambda: self._client.delete_item(item_id)))
+        return Pending(self._thread, self._thread.call(lambda: self._client.delete_item(item_id)))
 
     def truncate_item(
         self, item_id: str, audio_end_ms: int, content_index: int = 0
@@ -204,8 +258,8 @@ class ClientMethods:
         would refuse it. Nothing is sent of an item that has ended and was heard to its end.
         """
         return Pending(
-            self._bridge,
-            self._bridge.call(
+            self._thread,
+            self._thread.call(
                 lambda: self._client.truncate_item(item_id, audio_end_ms, content_index)
             ),
         )
@@ -217,7 +271,7 @@ class ClientMethods:
         server refuses to truncate what has no audio yet. What the conversation does not hold is
         left alone.
         """
-        self._bridge.call(lambda: self._client.truncate_items(cuts))
+        self._thread.call(lambda: self._client.truncate_items(cuts))
 
     def create_response(
         self, params: ResponseCreateParams | None = None, **keywords: Unpack[ResponseKeywords]
@@ -237,8 +291,8 @@ class ClientMethods:
             LocalProtocolError: If too many responses wait already.
         """
         return ResponseHandle(
-            self._bridge,
-            self._bridge.call(lambda: self._client.create_response(params, **keywords)),
+            self._thread,
+            self._thread.call(lambda: self._client.create_response(params, **keywords)),
         )
 
     def cancel_response(
@@ -256,59 +310,8 @@ class ClientMethods:
             ItemNotFound: If there is no such item; nothing is sent then.
             LocalProtocolError: If the item is none of the assistant's; nothing is sent then.
         """
-        self._bridge.call(
+        self._thread.call(
             lambda: self._client.cancel_response(
                 response_id, item_id=item_id, heard_samples=heard_samples
             )
-        )
-
-    def add_tool(
-        self,
-        definition: FunctionTool | Mapping[str, Any],
-        handler: ToolHandler,
-        **options: Unpack[ToolOptions],
-    ) -> Pending[Session]:
-        """Offer the model a function with a schema of your own; the session is updated.
-
-        Args:
-            definition: Name, description and `parameters` (JSON Schema), as a struct or as JSON.
-            handler: Takes the arguments; see `ToolHandler`.
-            options: See `ToolOptions`.
-
-        Raises:
-            ConfigurationError: If it has no name, or that of another tool, or an option is wrong.
-        """
-        return Pending(
-            self._bridge,
-            self._bridge.call(lambda: self._client.add_tool(definition, handler, **options)),
-        )
-
-    def remove_tool(self, name: str) -> Pending[Session]:
-        """Take back a tool; the session is updated. Its calls that run are finished.
-
-        Raises:
-            ConfigurationError: If it was not added.
-        """
-        return Pending(self._bridge, self._bridge.call(lambda: self._client.remove_tool(name)))
-
-    def approve_mcp_call(self, request_id: str) -> Pending[str]:
-        """Let the API call a tool of an MCP server; `result()` returns the id of the new item.
-
-        Args:
-            request_id: The id of the item of type `mcp_approval_request`.
-        """
-        return Pending(
-            self._bridge, self._bridge.call(lambda: self._client.approve_mcp_call(request_id))
-        )
-
-    def reject_mcp_call(self, request_id: str, *, reason: str | None = None) -> Pending[str]:
-        """Forbid a call of an MCP server's tool; see `approve_mcp_call`.
-
-        Args:
-            request_id: The id of the item of type `mcp_approval_request`.
-            reason: For the model.
-        """
-        return Pending(
-            self._bridge,
-            self._bridge.call(lambda: self._client.reject_mcp_call(request_id, reason=reason)),
         )

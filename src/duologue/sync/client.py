@@ -1,59 +1,109 @@
-"""RealtimeClient for code that blocks: the asynchronous one, on a thread of its own."""
+"""Blocking `RealtimeClient`: the asynchronous client on a thread of its own."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
+from duologue.client import client
+from duologue.client.context import CallContext
 from duologue.errors import Closed, LocalProtocolError
-from duologue.sync._bridged import Threaded
 from duologue.sync._generated import ClientMethods
-from duologue.sync.conversation import RealtimeConversation
+from duologue.sync.handles import RealtimeConversation
+from duologue.sync.loop_thread import ThreadCallback
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
     from types import TracebackType
 
-    from duologue.client.registry import Key
+    from duologue.client.registry import Callback, Key
     from duologue.client.tools import ToolOptions
+    from duologue.session.tool_calls import ToolCall
     from duologue.session.updates import Update
 
-__all__ = ["RealtimeClient"]
+__all__ = ["RealtimeClient", "ToolContext"]
 
 T = TypeVar("T")
 F = TypeVar("F", bound="Callable[..., object]")
 
 
-class RealtimeClient(ClientMethods):
-    """One conversation over a WebSocket, for code that blocks.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolContext(CallContext):
+    """One call of a tool, and the client that received it; see `duologue.ToolContext`."""
 
-    The same as `duologue.RealtimeClient`, method by method, where what is awaited there is waited
-    for here: by the call itself, or by `result()` of what it returns. It may be used by any number
-    of threads at once. Between `connect` and `close` a thread of its own holds the session, so that
-    audio and tools go on while the caller does something else.
+    client: RealtimeClient
+    """The client; a tool may call its blocking methods."""
 
-    Callbacks run one after the other on another thread, and may call anything that blocks; they
-    are plain functions. Iterating yields every update, as with the asynchronous client. Ctrl-C ends
-    what waits; leave the session by `with` or `close`.
 
-    The arguments and what they raise are those of `duologue.RealtimeClient`.
+class _WrappedClient(client.RealtimeClient):
+    """Asynchronous client that belongs to a blocking one."""
+
+    _context_class = ToolContext
+    wrapper: RealtimeClient
+    """The blocking client; set before a session is opened."""
+
+    _closings: int = 0
+
+    def is_idle(self) -> bool:
+        """Return whether no session is open, being opened or being closed."""
+        return not (self._is_connecting or self.is_connected or self._closings)
+
+    async def close(self) -> None:
+        """Close the session; see the asynchronous client."""
+        self._closings += 1
+        try:
+            await super().close()
+        finally:
+            self._closings -= 1
+
+    def add_callback(self, key: Key, callback: Callback, *, is_once: bool = False) -> None:
+        """Register a callback: `on` and `on_next` without their overloads."""
+        self._registry.add(key, callback, is_once=is_once)
+
+    async def wait(self, key: Key, timeout: float | None) -> object:  # noqa: ASYNC109  # its own text
+        """Wait for the next value of a key: `wait_for_next` without its overloads."""
+        return await self._registry.wait(key, timeout)
+
+    def _context(self, call: ToolCall) -> CallContext:
+        return ToolContext(client=self.wrapper, call_id=call.call_id, item=call.item)
+
+
+class RealtimeClient(ClientMethods[_WrappedClient]):
+    """One Realtime session over a WebSocket, for blocking code.
+
+    Has the methods of `duologue.RealtimeClient`. Where those are awaited, these block, or return a
+    handle whose `result()` blocks. Any number of threads may use a client at once. Between
+    `connect` and `close` a thread of its own runs the session, so that audio and tools go on while
+    the caller does something else.
+
+    Callbacks are plain functions. They run one after the other on another thread, and may call
+    blocking methods. Iterating over the client yields every update, as with the asynchronous
+    client. Ctrl-C interrupts a waiting call; leave the session with `with` or `close`.
+
+    The arguments, and the errors for wrong ones, are those of `duologue.RealtimeClient`.
     """
+
+    _client_class = _WrappedClient
 
     @property
     def conversation(self) -> RealtimeConversation:
-        """What was said; after `close` as it was last."""
-        return RealtimeConversation(self._bridge, self._client)
+        """The conversation; after `close` as it was last."""
+        return RealtimeConversation(self._thread, self._client)
 
     def connect(self) -> None:
         """Open a session, with an empty conversation. See `duologue.RealtimeClient.connect`."""
-        self._client.face = self
-        self._bridge.start(self._client.connect(), is_idle=self._client.is_idle)
+        self._client.wrapper = self
+        self._thread.start(self._client.connect(), is_idle=self._client.is_idle)
 
     def close(self) -> None:
-        """Close the session and wait until it is gone; harmless to repeat, and from any thread."""
+        """Close the session and wait until it is gone.
+
+        Harmless to repeat, and may be called on any thread.
+        """
         self._end(self._client.close())
 
     def disconnect(self) -> None:
-        """Close the session, and empty the conversation as the reference client does."""
+        """Close the session and empty the conversation, as the reference client does."""
         self._end(self._client.disconnect())
 
     def __enter__(self) -> Self:
@@ -69,8 +119,8 @@ class RealtimeClient(ClientMethods):
         self.close()
 
     def __iter__(self) -> Iterator[Update]:
-        updates = self._bridge.call(lambda: aiter(self._client))
-        while (update := self._bridge.run(_next(updates))) is not None:
+        updates = self._thread.call(lambda: aiter(self._client))
+        while (update := self._thread.run(_next(updates))) is not None:
             yield update
 
     @overload
@@ -82,20 +132,20 @@ class RealtimeClient(ClientMethods):
     @overload
     def on(self, key: str) -> Callable[[Callable[[Any], object]], Callable[[Any], object]]: ...
     def on(self, key: Key, callback: Callable[[Any], object] | None = None) -> object:
-        """Call `callback` each time; without one, return a decorator.
+        """Call `callback` for each value of a key; without a callback, return a decorator.
 
         See `duologue.RealtimeEventHandler` for the keys.
 
         Raises:
-            ConfigurationError: If it is a coroutine function.
+            ConfigurationError: If the callback is a coroutine function.
         """
         if callback is not None:
-            threaded = Threaded(self._bridge, callback)
-            return self._bridge.call(lambda: self._client.add_callback(key, threaded))
+            threaded = ThreadCallback(self._thread, callback)
+            return self._thread.call(lambda: self._client.add_callback(key, threaded))
 
         def register(callback: Callable[[Any], object]) -> Callable[[Any], object]:
-            threaded = Threaded(self._bridge, callback)
-            self._bridge.call(lambda: self._client.add_callback(key, threaded))
+            threaded = ThreadCallback(self._thread, callback)
+            self._thread.call(lambda: self._client.add_callback(key, threaded))
             return callback
 
         return register
@@ -105,31 +155,31 @@ class RealtimeClient(ClientMethods):
     @overload
     def on_next(self, key: str, callback: Callable[[Any], object]) -> None: ...
     def on_next(self, key: Key, callback: Callable[[Any], object]) -> None:
-        """Call `callback` the next time only; see `on`."""
-        threaded = Threaded(self._bridge, callback)
-        self._bridge.call(lambda: self._client.add_callback(key, threaded, is_once=True))
+        """Call `callback` for the next value only; see `on`."""
+        threaded = ThreadCallback(self._thread, callback)
+        self._thread.call(lambda: self._client.add_callback(key, threaded, is_once=True))
 
     def off(self, key: Key, callback: Callable[[Any], object] | None = None) -> None:
-        """Call `callback` no more; without one, none of the key's. Harmless if there is none."""
-        threaded = None if callback is None else Threaded(self._bridge, callback)
-        self._bridge.call(lambda: self._client.off(key, threaded))
+        """Remove `callback`, or all callbacks of a key; harmless if there is none."""
+        threaded = None if callback is None else ThreadCallback(self._thread, callback)
+        self._thread.call(lambda: self._client.off(key, threaded))
 
     @overload
     def wait_for_next(self, key: type[T], *, timeout: float | None = None) -> T: ...
     @overload
     def wait_for_next(self, key: str, *, timeout: float | None = None) -> Any: ...  # noqa: ANN401  # depends on the name
     def wait_for_next(self, key: Key, *, timeout: float | None = None) -> object:
-        """Return what a callback of `key` would get, the next time from now on.
+        """Return the next value that a callback of `key` would get.
 
-        What follows from a call may have come before this one begins: for the answer to a command
-        take `result()`, and to miss nothing iterate.
+        Only values that arrive after this call count. To wait for the answer to a command use its
+        `result()`, and to miss nothing iterate over the client.
 
         Raises:
-            TimeoutError: If nothing came within `timeout` seconds.
+            TimeoutError: If no value arrives within `timeout` seconds.
             ConnectionLost: If the connection ended first.
             Closed: If the session was closed first, or is not open.
         """
-        return self._bridge.run(self._client.wait(key, timeout))
+        return self._thread.run(self._client.wait(key, timeout))
 
     @overload
     def tool(self, function: F, /) -> F: ...
@@ -151,15 +201,15 @@ class RealtimeClient(ClientMethods):
         description: str | None = None,
         **options: Unpack[ToolOptions],
     ) -> F | Callable[[F], F]:
-        """Offer the model a function, as a decorator with or without options.
+        """Offer a function to the model, as a decorator with or without options.
 
-        It runs in a thread, and may call anything of the client that blocks. The call is told to a
-        parameter of the class `duologue.sync.ToolContext`. See `duologue.RealtimeClient.tool`.
+        The function runs on a thread, and may call blocking methods of the client. A parameter of
+        the class `duologue.sync.ToolContext` gets the call. See `duologue.RealtimeClient.tool`.
         """
 
         def offer(function: F) -> F:
             offering = self._client.tool
-            return self._bridge.call(
+            return self._thread.call(
                 lambda: offering(name=name, description=description, **options)(function)
             )
 
@@ -167,15 +217,15 @@ class RealtimeClient(ClientMethods):
 
     def _end(self, closing: Coroutine[Any, Any, None]) -> None:
         try:
-            self._bridge.run(closing)
-        except LocalProtocolError:  # the loop cannot wait for its own end
+            self._thread.run(closing)
+        except LocalProtocolError:  # on the loop's own thread, which cannot wait for its end
             raise
-        except Closed:  # by another thread
+        except Closed:  # another thread has closed it
             pass
         except BaseException:
-            self._bridge.stop()
+            self._thread.stop()
             raise
-        self._bridge.stop(is_idle=self._client.is_idle)  # another thread may have connected
+        self._thread.stop(is_idle=self._client.is_idle)  # another thread may have connected
 
 
 async def _next(updates: AsyncIterator[Update]) -> Update | None:

@@ -1,4 +1,4 @@
-"""What a sent command gives back, for code that blocks."""
+"""Blocking views of what the asynchronous client returns: commands, responses, conversation."""
 
 from __future__ import annotations
 
@@ -8,141 +8,178 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator
 
-    from duologue.client import handles
+    from duologue.client import client, handles
+    from duologue.protocol.formats import Format
     from duologue.protocol.ga import Response, Usage
     from duologue.session.formatted import FormattedItem
-    from duologue.session.requests import RequestState
+    from duologue.session.response_state import RequestState
     from duologue.session.updates import Delta
-    from duologue.sync._bridge import Bridge
+    from duologue.sync.loop_thread import LoopThread
 
-__all__ = ["Pending", "ResponseHandle"]
+__all__ = ["Pending", "RealtimeConversation", "ResponseHandle"]
 
 T = TypeVar("T")
 
 
 class Pending(Generic[T]):
-    """A command that was sent; `result()` waits for the server's answer."""
+    """Sent command; `result()` waits for the server's answer."""
 
-    __slots__ = ("_bridge", "_pending")
+    __slots__ = ("_pending", "_thread")
 
-    def __init__(self, bridge: Bridge, pending: handles.Pending[T]) -> None:
-        self._bridge: Final = bridge
+    def __init__(self, thread: LoopThread, pending: handles.Pending[T]) -> None:
+        self._thread: Final = thread
         self._pending: Final = pending
 
     @property
     def event_id(self) -> str:
-        """The id of the client event."""
+        """Id of the client event."""
         return self._pending.event_id
 
     @property
     def is_done(self) -> bool:
-        """Whether it was answered, refused or lost."""
+        """Whether the command was answered, refused or lost."""
         return self._pending.is_done
 
     def result(self, timeout: float | None = None) -> T:
-        """Wait for the answer, for so many seconds at most.
+        """Wait for the answer, for at most `timeout` seconds.
 
         Raises:
             ServerError: If the server refused the command.
             ConnectionLost: If the connection ended first.
             Closed: If the session was closed first.
-            RemoteProtocolError: If the server answered a thousand later commands, but not this.
-            TimeoutError: If it takes too long; the command stands, and may be waited for again.
+            RemoteProtocolError: If the server answered a thousand later commands, but not this one.
+            TimeoutError: If it takes too long; the command stays valid, and `result` may be called
+                again.
         """
-        return self._bridge.run(_awaited(self._pending, None if self.is_done else timeout))
+        return self._thread.run(_awaited(self._pending, None if self.is_done else timeout))
 
 
 class ResponseHandle:
-    """A response that was asked for.
+    """Requested response.
 
-    `result()` waits for its end, iterating yields what it says as it comes, and what it has said
-    can be read at any time.
+    `result()` waits for its end, iterating yields its deltas as they arrive, and the properties
+    return what has arrived so far.
     """
 
-    __slots__ = ("_bridge", "_handle")
+    __slots__ = ("_handle", "_thread")
 
-    def __init__(self, bridge: Bridge, handle: handles.ResponseHandle) -> None:
-        self._bridge: Final = bridge
+    def __init__(self, thread: LoopThread, handle: handles.ResponseHandle) -> None:
+        self._thread: Final = thread
         self._handle: Final = handle
 
     @property
     def event_id(self) -> str:
-        """The id of the `response.create`."""
+        """Id of the `response.create`."""
         return self._handle.event_id
 
     @property
     def id(self) -> str | None:
-        """The response's id, once the server has begun it."""
+        """Id of the response, once the server has begun it."""
         return self._handle.id
 
     @property
     def state(self) -> RequestState:
-        """How far it is."""
+        """State of the response, from waiting to completed."""
         return self._handle.state
 
     @property
     def is_done(self) -> bool:
-        """Whether it has ended, in whatever way."""
+        """Whether the response has ended, for whatever reason."""
         return self._handle.is_done
 
     @property
     def items(self) -> tuple[FormattedItem, ...]:
-        """The items that it made so far, also those of an out-of-band response."""
-        return self._bridge.call(lambda: self._handle.items)
+        """Output items so far, also those of an out-of-band response."""
+        return self._thread.call(lambda: self._handle.items)
 
     @property
     def text(self) -> str:
-        """What it has written so far."""
-        return self._bridge.call(lambda: self._handle.text)
+        """Text so far."""
+        return self._thread.call(lambda: self._handle.text)
 
     @property
     def transcript(self) -> str:
-        """What it has said so far, in words; they run ahead of the audio."""
-        return self._bridge.call(lambda: self._handle.transcript)
+        """Transcript of the speech so far; it runs ahead of the audio."""
+        return self._thread.call(lambda: self._handle.transcript)
 
     @property
     def audio(self) -> bytes:
-        """What it has said so far, in the session's output format."""
-        return self._bridge.call(lambda: self._handle.audio)
+        """Audio so far, in the session's output format."""
+        return self._thread.call(lambda: self._handle.audio)
 
     @property
     def usage(self) -> Usage | None:
-        """What it cost, once it is done."""
+        """Tokens used, once the response is done."""
         return self._handle.usage
 
     def cancel(self) -> None:
-        """Stop it; harmless when it has ended. See `duologue.ResponseHandle.cancel`.
+        """Cancel the response; harmless if it has ended. See `duologue.ResponseHandle.cancel`.
 
         Raises:
             Closed: If the session was closed.
             ConnectionLost: If the connection has ended.
         """
-        self._bridge.call(self._handle.cancel)
+        self._thread.call(self._handle.cancel)
 
     def result(self, timeout: float | None = None) -> Response:
-        """Wait for the end: completed, incomplete or cancelled, see the `status` of what returns.
+        """Wait for the response to end; its `status` is completed, incomplete or cancelled.
 
         Raises:
-            ResponseFailed: If it ended as `failed`.
-            ServerError: If the server refused to begin it.
+            ResponseFailed: If the response ended as `failed`.
+            ServerError: If the server refused to begin the response.
             ConnectionLost: If the connection ended first.
             Closed: If the session was closed first.
-            TimeoutError: If it takes more than `timeout` seconds; it goes on, and may be waited for
-                again.
+            TimeoutError: If it takes more than `timeout` seconds; the response goes on, and
+                `result` may be called again.
         """
-        return self._bridge.run(_awaited(self._handle, None if self.is_done else timeout))
+        return self._thread.run(_awaited(self._handle, None if self.is_done else timeout))
 
     def __iter__(self) -> Iterator[Delta]:
-        """Yield what it says, from its beginning, as deltas of text, transcript, audio, arguments.
+        """Yield deltas of text, transcript, audio and arguments, from the response's beginning.
 
-        Ends when the response has ended, in whatever way; `result()` tells in which.
+        The iteration ends when the response ends, for whatever reason; `result()` returns which.
         """
         deltas = aiter(self._handle)
-        while (delta := self._bridge.run(_next(deltas))) is not None:
+        while (delta := self._thread.run(_next(deltas))) is not None:
             yield delta
 
     def __repr__(self) -> str:
         return repr(self._handle)
+
+
+class RealtimeConversation:
+    """Conversation of the current session, as far as the server has reported it."""
+
+    def __init__(self, thread: LoopThread, source: client.RealtimeClient) -> None:
+        self._thread: Final = thread
+        self._source: Final = source
+
+    @property
+    def items(self) -> tuple[FormattedItem, ...]:
+        """All items, in the order of the conversation."""
+        return self._thread.call(lambda: self._source.conversation.items)
+
+    @property
+    def output_format(self) -> Format:
+        """Format of the assistant's audio, in which truncation counts."""
+        return self._source.conversation.output_format
+
+    def item(self, item_id: str) -> FormattedItem:
+        """Return the current state of an item.
+
+        Raises:
+            ItemNotFound: If the conversation has no item of this id.
+        """
+        return self._thread.call(lambda: self._source.conversation.item(item_id))
+
+    def __iter__(self) -> Iterator[FormattedItem]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self._source.conversation)
+
+    def __contains__(self, item_id: object) -> bool:
+        return item_id in self._source.conversation
 
 
 async def _next(deltas: AsyncIterator[Delta]) -> Delta | None:

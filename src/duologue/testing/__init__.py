@@ -1,4 +1,4 @@
-"""Tools for testing what is built on duologue."""
+"""Tools for testing applications that use duologue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["check_transport"]
 
 
 def __getattr__(name: str) -> object:
-    if name == "check_transport":  # the pytest plugin, which is always loaded, does without it
+    if name == "check_transport":  # not loaded by the pytest plugin, which is in every test run
         from duologue.testing.transports import check_transport  # noqa: PLC0415  # see above
 
         return check_transport

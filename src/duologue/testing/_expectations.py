@@ -1,4 +1,4 @@
-"""What a behaviour vector expects, in either dialect, compared with what was seen."""
+"""Expectations of a behaviour vector, in either dialect, compared with the results."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _PARTS: Final = {"text": "output_text", "audio": "output_audio"}
 
 
 def in_ga(vector: Json) -> Json:
-    """Return a vector in today's dialect, by the renaming that its authors prescribe."""
+    """Return a vector in GA, renamed by the rules of the authors of the vectors."""
     events: list[Json] = []
-    moved: list[int] = []  # where the event of each index now stands
+    moved: list[int] = []  # the new index of each event
     ended: set[str] = set()
     for event in vector["events"]:
         before, after = _event_in_ga(event, ended)
@@ -42,7 +42,7 @@ def in_ga(vector: Json) -> Json:
     expect["raised"] = [moved[index] for index in expect.get("raised", [])]
     expect.pop("log", None)
     if any(event.get("name") == "connect" for event in events):
-        expect["sent"] = expect["sent"][1:]  # what each dialect's client says first is its own
+        expect["sent"] = expect["sent"][1:]  # the first frame differs between the dialects
     tools = [
         tool | {"after_event": moved[tool["after_event"]]} if "after_event" in tool else tool
         for tool in vector.get("tools", [])
@@ -51,10 +51,12 @@ def in_ga(vector: Json) -> Json:
 
 
 def differences(player: Player, vector: Json) -> list[str]:
-    """Return what was seen otherwise than expected, a line each."""
+    """Return the differences between expectations and results, one line each."""
     expect = vector["expect"]
     is_beta = player.dialect == "beta"
-    found = _compare("item", expect["items"], [_told(item, is_beta) for item in player.items()])
+    found = _compare(
+        "item", expect["items"], [_in_dialect(item, is_beta) for item in player.items()]
+    )
     found += _compare("response", expect["responses"], player.responses())
     if "emitted" in expect:
         found += _compare("emitted", expect["emitted"], player.emitted)
@@ -65,7 +67,7 @@ def differences(player: Player, vector: Json) -> list[str]:
 
 
 def _event_in_ga(event: Json, ended: set[str]) -> tuple[list[Json], list[Json]]:
-    """Return what comes before an event, and the event with what comes after it."""
+    """Return the GA events to insert before an event, and those that replace it."""
     kind: str = event["type"]
     event = dict(event)
     for old, new in _EVENTS.items():
@@ -97,23 +99,23 @@ def _item_in_ga(item: Json) -> Json:
 
 
 def _completed_once(emitted: list[Json]) -> list[Json]:
-    """Leave out the second end of an item, and the change that it was told by."""
+    """Remove the second completion of an item, and the update before it."""
     kept: list[Json] = []
     completed: set[str] = set()
-    for told in emitted:
-        if told["event"] == "conversation.item.completed":
-            if told["item_id"] in completed:
+    for entry in emitted:
+        if entry["event"] == "conversation.item.completed":
+            if entry["item_id"] in completed:
                 kept.pop()
                 continue
-            completed.add(told["item_id"])
-        elif told["event"] == "conversation.item.appended":
-            completed.discard(told["item_id"])
-        kept.append(told)
+            completed.add(entry["item_id"])
+        elif entry["event"] == "conversation.item.appended":
+            completed.discard(entry["item_id"])
+        kept.append(entry)
     return kept
 
 
-def _told(item: Json, is_beta: bool) -> Json:  # noqa: FBT001  # a fact, no option
-    """Return an item of the mirror, which thinks in GA, in the words of the vector."""
+def _in_dialect(item: Json, is_beta: bool) -> Json:  # noqa: FBT001  # a fact, not an option
+    """Return an item of the mirror, which uses GA names, in the dialect of the vector."""
     if not is_beta or item.get("role") != "assistant":
         return item
     old = {new: old for old, new in _PARTS.items()}
@@ -123,14 +125,14 @@ def _told(item: Json, is_beta: bool) -> Json:  # noqa: FBT001  # a fact, no opti
 
 def _compare(what: str, expected: list[Any], seen: list[Any]) -> list[str]:
     return [
-        f"{what} {index}: expected {_short(wanted)}, saw {_short(got)}"
+        f"{what} {index}: expected {_short(wanted)}, got {_short(got)}"
         for index, (wanted, got) in enumerate(zip_longest(expected, seen))
         if not _matches(wanted, got)
     ]
 
 
 def _matches(wanted: Any, got: Any) -> bool:  # noqa: ANN401  # any JSON
-    """Tell whether what was seen is what was expected; what is not expected is not compared."""
+    """Return whether a result has the expected fields; its other fields are not compared."""
     if not isinstance(wanted, dict) or not isinstance(got, dict):
         return bool(wanted == got)
     expected, seen = cast("Json", wanted), cast("Json", got)
@@ -141,7 +143,7 @@ def _compare_sent(expected: list[Json], seen: list[Json], player: Player) -> lis
     found: list[str] = []
     for index, (wanted, got) in enumerate(zip_longest(expected, seen)):
         if wanted is None or got is None or not _is_same_frame(wanted, got, player):
-            found.append(f"sent {index}: expected {_short(wanted)}, saw {_short(got)}")
+            found.append(f"sent {index}: expected {_short(wanted)}, got {_short(got)}")
     return found
 
 
@@ -149,7 +151,7 @@ def _is_same_frame(wanted: Json, got: Json, player: Player) -> bool:
     if wanted["type"] == "session.update" and player.dialect == "ga":
         event = codec.decode(json.dumps(wanted), dialect="beta", direction="client")
         whole = json_of(to_ga(event).events[0])
-        return bool(got["session"]) and _matches(got, whole)  # GA says what has changed
+        return bool(got["session"]) and _matches(got, whole)  # GA sends the changes alone
     if wanted["type"] == "conversation.item.create" and "output" in wanted["item"]:
         return _is_same_output(wanted["item"], got.get("item", {}))
     return wanted == got

@@ -1,4 +1,4 @@
-"""Plays a behaviour vector through the real client, on the in-memory transport, and watches it."""
+"""Player of behaviour vectors: runs the real client over memory and records what it does."""
 
 from __future__ import annotations
 
@@ -50,65 +50,66 @@ CLIENT_TYPES: Final = frozenset(
         "response.cancel",
     }
 )
-"""Events of a vector that the application sends."""
+"""Types of the events that the application sends, not the server."""
 
 ROUNDS: Final = 20
-"""Iterations of the event loop after each event: the transport, a tool and its answer take five."""
+"""Iterations of the event loop after each event; transport, tool and tool output need five."""
 
 OURS: Final = "event_of_the_player"
-"""The id of the server events that are not the vector's."""
+"""Id of the server events that the player adds to those of the vector."""
 
 
-class Peer:
-    """The server's end: greets, confirms the first configuration, and keeps what it gets."""
+class VectorServer:
+    """Server of one vector: greets, confirms the first configuration, and keeps received frames."""
 
     def __init__(self, dialect: Dialect) -> None:
         self.frames: list[Json] = []
         self.keeps_greeting = False
-        """Whether the first configuration counts as sent: when the vector itself connects."""
+        """Whether to keep the first configuration as well, because the vector itself connects."""
         self._kind = "realtime" if dialect == "ga" else None
         self._is_new = False
         self._end: MemoryTransport | None = None
         self._receiver: Receiver | None = None
 
     async def connect(self, receiver: Receiver) -> Transport:
-        """Take a connection."""
+        """Accept a connection; a `Connector`."""
         self._receiver = receiver
         ours, self._end = memory_pair(receiver, self)
         self._is_new = True
-        self._say("session.created", {"id": "sess_1"})
+        self._send_session("session.created", {"id": "sess_1"})
         return ours
 
     def on_frame(self, frame: bytes) -> None:
-        """Take a frame of the client."""
+        """Process a frame of the client."""
         event: Json = json.loads(frame)
         if self._is_new and event["type"] == "session.update":
             self._is_new = False
-            self._say("session.updated", event["session"])
+            self._send_session("session.updated", event["session"])
             if not self.keeps_greeting:
                 return
         self.frames.append(event)
 
     def on_close(self, error: object) -> None:
-        """Take the end of the connection."""
+        """Process the end of the connection."""
         del error
         self._end = None
 
     def send(self, event: Json) -> None:
-        """Send a server event; on a connection that the client has closed it is still under way."""
+        """Send a server event; after a close by the client it arrives late, as on a network."""
         frame = json.dumps(event).encode()
         if self._end is not None:
             self._end.send(frame)
         elif self._receiver is not None:
             self._receiver.on_frame(frame)
 
-    def _say(self, kind: str, session: Json) -> None:
-        told = session if self._kind is None else {"type": self._kind, **session}
-        self.send({"type": kind, "event_id": OURS, "session": told})
+    def _send_session(self, event_type: str, session: Json) -> None:
+        if self._kind is not None:
+            session = {"type": self._kind, **session}
+        self.send({"type": event_type, "event_id": OURS, "session": session})
 
 
 class Player:
-    """One vector, played once."""
+    """Plays one vector, once."""
 
     def __init__(self, vector: Json, dialect: Dialect) -> None:
         self.dialect: Final[Dialect] = dialect
@@ -118,9 +119,9 @@ class Player:
         self._events: Final[list[Json]] = vector["events"]
         self._is_connected = not vector.get("disconnected", False)
         self._done: Final[list[asyncio.Event]] = [asyncio.Event() for _ in self._events]
-        self._peer = Peer(dialect)
+        self._server: Final = VectorServer(dialect)
         self.client = RealtimeClient(
-            connector=self._peer.connect,
+            connector=self._server.connect,
             dialect=dialect,
             session=self._session(vector.get("session", {}), is_start=True),
             retention=KEEP_ALL,
@@ -129,7 +130,7 @@ class Player:
             self.client.add_tool({"name": tool["name"]}, self._handler(tool))
 
     async def play(self) -> None:
-        """Play all events, one after the other."""
+        """Play all events in order."""
         try:
             if self._is_connected:
                 await self.client.connect()
@@ -142,20 +143,20 @@ class Player:
             await self.client.close()
 
     def sent(self) -> list[Json]:
-        """Return the frames that the client sent by itself or by a call, without their ids."""
+        """Return the frames that the client sent by itself or by a call, without event ids."""
         given = {event.get("event_id") for event in self._events if event["type"] in CLIENT_TYPES}
         return [
             {name: value for name, value in frame.items() if name != "event_id"}
-            for frame in self._peer.frames
+            for frame in self._server.frames
             if frame.get("event_id") not in given
         ]
 
     def items(self) -> list[Json]:
-        """Return the mirror as vectors tell it."""
+        """Return the conversation in the format of vectors."""
         return [self._item(item) for item in self.client.conversation]
 
     def responses(self) -> list[Json]:
-        """Return the responses as vectors tell them."""
+        """Return the responses in the format of vectors."""
         states = self.client.responses
         return [{"id": s.id, "status": s.status, "output": list(s.output)} for s in states]
 
@@ -172,26 +173,26 @@ class Player:
             else:
                 self.client.send(codec.decode(frame, direction="client"))
         else:
-            self._peer.send(event)
+            self._server.send(event)
 
     async def _call(self, name: str, args: Json) -> None:
-        client, peer = self.client, self._peer
+        client, server = self.client, self._server
         match name:
             case "connect":
-                peer.keeps_greeting = self.dialect == "beta"
+                server.keeps_greeting = self.dialect == "beta"
                 await client.connect()
             case "disconnect":
                 await client.disconnect()
             case "reconnect":
                 await client.disconnect()
-                peer.keeps_greeting = False
+                server.keeps_greeting = False
                 await client.connect()
             case "cancel_response" if "id" in args:
                 client.cancel_response(item_id=args["id"], heard_samples=args["sample_count"])
             case _:
-                self._ask(name, args)
+                self._request(name, args)
 
-    def _ask(self, name: str, args: Json) -> None:
+    def _request(self, name: str, args: Json) -> None:
         client = self.client
         calls: dict[str, Callable[[], object]] = {
             "update_session": lambda: client.update_session(self._session(args)),
@@ -206,19 +207,19 @@ class Player:
             "remove_tool": lambda: client.remove_tool(args["name"]),
         }
         if name not in calls:
-            raise ValueError(f"there is no call {name!r}")
+            raise ValueError(f"unknown call {name!r}")
         calls[name]()
 
     def _session(
-        self, told: Json, *, is_start: bool = False
+        self, settings: Json, *, is_start: bool = False
     ) -> ga.RealtimeSession | beta.SessionConfig:
-        """Return a vector's session settings as a configuration of the dialect."""
-        tools = [{"type": "function", **tool} for tool in told.get("tools", [])]
-        session = told | ({"tools": tools} if tools else {})
+        """Return the session settings of a vector as a configuration of the dialect."""
+        tools = [{"type": "function", **tool} for tool in settings.get("tools", [])]
+        session = settings | ({"tools": tools} if tools else {})
         frame = json.dumps({"type": "session.update", "session": session})
         event = codec.decode(frame, dialect="beta", direction="client")
         if not isinstance(event, beta.SessionUpdateEvent):
-            raise ValueError(f"these are no session settings: {told}")  # noqa: TRY004  # of the file
+            raise ValueError(f"not session settings: {settings}")  # noqa: TRY004  # the file is at fault
         if self.dialect == "beta":
             return event.session
         from duologue.client.beta import BetaWords, session_in_ga  # noqa: PLC0415  # one dialect
@@ -226,7 +227,7 @@ class Player:
         wanted = session_in_ga(event.session)
         if is_start:
             wanted = BetaWords().start(wanted)
-        return replace(wanted, extra=UNSET)  # what only beta knows
+        return replace(wanted, extra=UNSET)  # fields that only beta has
 
     def _handler(self, tool: Json) -> Callable[[Json], Awaitable[object]]:
         async def handler(arguments: Json) -> object:
@@ -252,65 +253,65 @@ class Player:
             self.log.append(f"{update.source}:{update.event.type}")
 
     def _emit(self, name: str, item: FormattedItem, delta: Delta | None = None) -> None:
-        told: Json = {"event": f"conversation.{name}", "item_id": item.id, "status": item.status}
+        entry: Json = {"event": f"conversation.{name}", "item_id": item.id, "status": item.status}
         if name == "updated":
-            told["delta"] = None if delta is None else self._delta(delta)
-        self.emitted.append(told)
+            entry["delta"] = None if delta is None else self._delta(delta)
+        self.emitted.append(entry)
 
     def _delta(self, delta: Delta) -> Json:
         if delta.audio is not None:
             return {"audio_samples": self._format_of("assistant").samples(len(delta.audio))}
-        told = {"text": delta.text, "transcript": delta.transcript, "arguments": delta.arguments}
-        return {name: value for name, value in told.items() if value is not None}
+        texts = {"text": delta.text, "transcript": delta.transcript, "arguments": delta.arguments}
+        return {name: value for name, value in texts.items() if value is not None}
 
     def _format_of(self, role: str | None) -> Format:
         is_users = role == "user"
         return self.client.input_format if is_users else self.client.conversation.output_format
 
     def _item(self, item: FormattedItem) -> Json:
-        said = item.formatted
-        audio = said.audio
+        content = item.formatted
+        audio = content.audio
         formatted: Json = {
-            "text": said.text,
-            "transcript": said.transcript,
+            "text": content.text,
+            "transcript": content.transcript,
             "audio_samples": self._format_of(item.role).samples(len(audio)),
         }
         if audio:
             formatted["audio_sha256"] = hashlib.sha256(audio).hexdigest()[:16]
-        if said.tool is not None:
-            tool = said.tool
+        if content.tool is not None:
+            tool = content.tool
             formatted["tool"] = {
                 "type": tool.type,
                 "name": tool.name,
                 "call_id": tool.call_id,
                 "arguments": tool.arguments,
             }
-        if said.output is not None:
-            formatted["output"] = said.output
-        told: Json = {"id": item.id, "type": item.type, "status": item.status}
+        if content.output is not None:
+            formatted["output"] = content.output
+        entry: Json = {"id": item.id, "type": item.type, "status": item.status}
         if item.role is not None:
-            told["role"] = item.role
-        return told | {"formatted": formatted, "content": [_part(part) for part in item.content]}
+            entry["role"] = item.role
+        return entry | {"formatted": formatted, "content": [_part(part) for part in item.content]}
 
 
 def json_of(model: Any) -> Json:  # noqa: ANN401  # any struct
     """Return a model as decoded JSON."""
-    told: Json = json.loads(encode_model(model))
-    return told
+    decoded: Json = json.loads(encode_model(model))
+    return decoded
 
 
 def _part(part: Any) -> Json:  # noqa: ANN401  # a content part
-    told = json_of(part)
-    return {name: told[name] for name in ("type", "text", "transcript") if name in told}
+    fields = json_of(part)
+    return {name: fields[name] for name in ("type", "text", "transcript") if name in fields}
 
 
-def _content(told: list[Json]) -> list[ga.ContentPart]:
-    item = {"type": "message", "role": "user", "content": told}
+def _content(parts: list[Json]) -> list[ga.ContentPart]:
+    item = {"type": "message", "role": "user", "content": parts}
     frame = json.dumps({"type": "conversation.item.create", "item": item})
     event = codec.decode(frame, direction="client")
     if isinstance(event, ga.ConversationItemCreateEvent) and isinstance(event.item, ga.Message):
         return event.item.content
-    raise ValueError(f"this is no content of a message: {told}")
+    raise ValueError(f"not the content of a message: {parts}")
 
 
 async def _settle() -> None:

@@ -1,7 +1,7 @@
-"""The pytest plugin: a server that runs, and a client that is connected to it.
+"""Pytest plugin: the fixtures `realtime_server` and `realtime_client`.
 
-Loading it imports nothing of duologue's client or server: only a test that asks for a fixture does.
-The fixtures go with pytest-asyncio and with anyio (on asyncio), whichever runs the test.
+Loading the plugin does not import the client or the server; a test that requests a fixture does.
+The fixtures work with pytest-asyncio and with anyio (on asyncio), whichever runs the test.
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["realtime_client", "realtime_server"]
 
-_RUNNERS = ("asyncio", "anyio")
-
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers, and the fixtures of those runners that are there."""
+    """Register the markers, and the fixtures if a plugin can run them."""
     config.addinivalue_line(
         "markers",
         "realtime_server(brain='scripted:', *, faults=(), seed=0, ...): arguments of the"
@@ -33,15 +31,13 @@ def pytest_configure(config: pytest.Config) -> None:
         "realtime_client(*, instructions=..., ...): arguments of the `RealtimeClient` that the"
         " fixture connects.",
     )
-    if config.pluginmanager.has_plugin("asyncio"):
-        config.pluginmanager.import_plugin("duologue.testing.on_asyncio")
-    if config.pluginmanager.has_plugin("anyio"):
-        config.pluginmanager.import_plugin("duologue.testing.on_anyio")
+    if any(config.pluginmanager.has_plugin(runner) for runner in ("asyncio", "anyio")):
+        config.pluginmanager.import_plugin("duologue.testing.fixtures")
 
 
 @pytest.fixture
 def realtime_server(request: pytest.FixtureRequest) -> LocalServer:
-    """A `LocalServer` that runs while the test does; its marker configures it."""
+    """Running `LocalServer`; its marker configures it."""
     server: LocalServer = request.getfixturevalue(f"_realtime_server_{_runner(request)}")
     return server
 
@@ -51,7 +47,7 @@ def realtime_client(
     request: pytest.FixtureRequest,
     realtime_server: LocalServer,  # noqa: ARG001  # runs first, and ends last
 ) -> RealtimeClient:
-    """A `RealtimeClient` connected to `realtime_server`; its marker configures it."""
+    """`RealtimeClient` connected to `realtime_server`; its marker configures it."""
     client: RealtimeClient = request.getfixturevalue(f"_realtime_client_{_runner(request)}")
     return client
 
@@ -60,19 +56,19 @@ def realtime_client(
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show beside a failure what the server received and sent."""
+    """Add the events that the server received and sent to the report of a failure."""
     report = yield
     if call.when == "call" and report.failed and isinstance(item, pytest.Function):
         server: object = item.funcargs.get("realtime_server")
         if server is not None:
-            from duologue.testing.sessions import told  # noqa: PLC0415  # imports the server
+            from duologue.testing.fixtures import session_reports  # noqa: PLC0415  # rarely needed
 
-            report.sections.extend(told(server))
+            report.sections.extend(session_reports(server))
     return report
 
 
 def _runner(request: pytest.FixtureRequest) -> str:
-    """Return who runs this test's coroutine."""
+    """Return the name of the plugin that runs this test's coroutine."""
     if request.node.get_closest_marker("asyncio") is not None:
         return "asyncio"
     if "anyio_backend" in request.fixturenames:

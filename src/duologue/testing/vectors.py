@@ -1,4 +1,4 @@
-"""Behaviour vectors for the real client: `python -m duologue.testing.vectors FILE.jsonl`."""
+"""Command that runs behaviour vectors: `python -m duologue.testing.vectors FILE.jsonl`."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 __all__ = ["BadVectors", "check", "load", "main"]
 
 HELP = """\
-A vector is one line of JSON: a sequence of Realtime events, and what a client makes of them.
+A vector is one line of JSON: a sequence of Realtime events, and the state of a client after them.
 
   {"name": "hello", "events": [...], "expect": {"items": [...], "responses": [...], "sent": [...]}}
 
 Events are server events, client events that the application sends, or calls of the client:
 {"type": "@call", "name": "create_response", "args": {}}. Expectations are the conversation, the
-responses and the frames that the client sends; "emitted" and "log" too, where they are given. They
-are written in the beta dialect. With --dialect ga they are renamed to today's: there an update of
-the session says what has changed, and the order of the log is not compared.
+responses, the frames that the client sends and, where given, "emitted" and "log". Vectors are
+written in the beta dialect; --dialect ga translates them to today's events. In GA a session.update
+contains only what has changed, and the order of the log is not compared.
 
-Exit status: 0 if every vector holds, 1 if one does not, 2 if the file cannot be read.
+Exit status: 0 if every vector passes, 1 if one fails, 2 if the file cannot be read.
 """
 
 
@@ -47,7 +47,7 @@ class _Expected(msgspec.Struct):
 
 
 class _Vector(msgspec.Struct):
-    """What every vector has."""
+    """Fields that every vector has."""
 
     name: str
     events: list[_Event]
@@ -55,14 +55,14 @@ class _Vector(msgspec.Struct):
 
 
 class BadVectors(ValueError):
-    """A file does not hold vectors; the message names the line."""
+    """The file contains no vectors, or a line is not a vector; the message names the line."""
 
 
 def load(path: Path) -> list[dict[str, Any]]:
     """Return the vectors of a file.
 
     Raises:
-        BadVectors: If it cannot be read, or a line is no vector.
+        BadVectors: If the file cannot be read, or a line is not a vector.
     """
     try:
         lines = path.read_text("utf-8").splitlines()
@@ -70,19 +70,19 @@ def load(path: Path) -> list[dict[str, Any]]:
         raise BadVectors(f"{path}: {error}") from None
     vectors = [_vector(line, f"{path}:{n}") for n, line in enumerate(lines, 1) if line.strip()]
     if not vectors:
-        raise BadVectors(f"{path}: there is no vector in it")
+        raise BadVectors(f"{path}: the file contains no vector")
     return vectors
 
 
 def check(vector: dict[str, Any], dialect: Dialect = "beta") -> list[str]:
-    """Play a vector through a client of its own; return what was otherwise than expected.
+    """Play a vector through a new client; return the differences from its expectations.
 
     Args:
-        vector: As `load` returns it, in beta.
-        dialect: What to play it in.
+        vector: A vector of `load`, in the beta dialect.
+        dialect: Dialect in which to play it.
     """
-    spoken = in_ga(vector) if dialect == "ga" else vector
-    return asyncio.run(_check(spoken, dialect))
+    translated = in_ga(vector) if dialect == "ga" else vector
+    return asyncio.run(_check(translated, dialect))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("file", type=Path, help="the vectors, one line of JSON each")
     parser.add_argument(
-        "--dialect", choices=("beta", "ga"), default="beta", help="what to speak (beta)"
+        "--dialect", choices=("beta", "ga"), default="beta", help="dialect of the session (beta)"
     )
     options = parser.parse_args(arguments)
     try:
@@ -117,17 +117,17 @@ async def _check(vector: dict[str, Any], dialect: Dialect) -> list[str]:
     player = Player(vector, dialect)
     try:
         await player.play()
-    except Exception as error:  # noqa: BLE001  # whatever it is, this vector does not hold
+    except Exception as error:  # noqa: BLE001  # any exception is a failure of this vector
         return [f"the client raised {type(error).__name__}: {error}"]
     return differences(player, vector)
 
 
 def _vector(line: str, where: str) -> dict[str, Any]:
     try:
-        body: object = json.loads(line)  # takes half a character, which vectors are about
+        body: object = json.loads(line)  # unlike msgspec, it accepts lone surrogates
         msgspec.convert(body, _Vector)
     except ValueError as error:  # msgspec's errors, too
-        raise BadVectors(f"{where}: this is no vector: {error}") from None
+        raise BadVectors(f"{where}: not a vector: {error}") from None
     vector: dict[str, Any] = json.loads(line)
     return vector
 

@@ -1,14 +1,14 @@
-"""Frames in, frames out, nothing else: what carries a session.
+"""Transports: open connections that carry whole messages, and nothing else.
 
-`websocket` talks to a server, `websockets` does so through a proxy or with compression, `memory`
-joins two ends in one process. All keep the contract in `base`, which
-`duologue.testing.check_transport` tests. Import `connect_websocket` from
-`duologue.transport.websocket`: this package itself does not load picows.
+`picows` connects to a WebSocket server, `websockets` does so through a proxy or with compression,
+and `connect` chooses between them. `memory` joins two ends in one process. All of them keep the
+contract in `base`, which `duologue.testing.check_transport` tests. Importing this package does not
+load a WebSocket library.
 """
 
 from __future__ import annotations
 
-from .base import Receiver, Transport
-from .memory import MemoryTransport, memory_pair
+from duologue.transport.base import Connector, Receiver, Transport
+from duologue.transport.memory import MemoryTransport, memory_pair
 
-__all__ = ["MemoryTransport", "Receiver", "Transport", "memory_pair"]
+__all__ = ["Connector", "MemoryTransport", "Receiver", "Transport", "memory_pair"]

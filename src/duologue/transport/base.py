@@ -1,39 +1,40 @@
-"""The contract between a transport and whoever drives it.
+"""Contract between a transport and the code that drives it.
 
-A transport pushes: it calls its receiver from the event loop, never from inside `send`. Frames come
-in order, then `on_close` exactly once, then nothing. A transport belongs to one event loop and its
-thread.
+A transport pushes: it calls its receiver from the event loop, and never from inside `send`. Frames
+arrive in order, then `on_close` is called exactly once, then nothing more. A transport belongs to
+one event loop and its thread.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from duologue.errors import ConnectionLost
 
-__all__ = ["MAX_UNSENT_BYTES", "Receiver", "Transport"]
+__all__ = ["MAX_UNSENT_BYTES", "Connector", "Receiver", "Transport"]
 
 MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
-"""What may wait to be sent before the connection is given up.
+"""Unsent data at which a connection is given up.
 
-Our choice: 17 minutes of pcm16 audio at 24 kHz in base64. Who awaits `Transport.drain` never comes
-near it.
+Our choice: 17 minutes of pcm16 audio at 24 kHz in base64. A caller that awaits `Transport.drain`
+never comes near it.
 """
 
 
 class Receiver(Protocol):
-    """Takes what a transport receives.
+    """Consumer of the frames of a transport.
 
     Both methods must return soon and should not raise: an exception is reported to the event loop's
     exception handler and ends the connection with close code 1011.
     """
 
     def on_frame(self, frame: bytes) -> None:
-        """Take one whole message, UTF-8 if it came as text; the bytes are yours to keep."""
+        """Process one whole message; a text message is UTF-8. The receiver may keep the bytes."""
 
     def on_close(self, error: ConnectionLost | None) -> None:
-        """Take the end of the connection, exactly once; `None` means that our side closed it."""
+        """Process the end of the connection, once; `None` means that our side closed it."""
 
 
 class Transport(Protocol):
@@ -44,11 +45,11 @@ class Transport(Protocol):
 
         Raises:
             Closed: If `close` was called.
-            ConnectionLost: If the connection has ended, or `MAX_UNSENT_BYTES` wait already.
+            ConnectionLost: If the connection has ended, or `MAX_UNSENT_BYTES` are already queued.
         """
 
     async def drain(self) -> None:
-        """Wait while more is queued than the peer takes.
+        """Wait until the write buffer has room again.
 
         Raises:
             Closed: If `close` was called, also while waiting.
@@ -56,7 +57,12 @@ class Transport(Protocol):
         """
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the connection and wait until it is gone; bounded, and harmless to repeat.
+        """Close the connection and wait until it is gone.
 
-        No frame arrives after this call. Cancelling it stops the waiting, not the closing.
+        The wait is bounded, and closing twice is harmless. No frame arrives after this call.
+        Cancelling it stops the waiting, not the closing.
         """
+
+
+Connector = Callable[[Receiver], Awaitable[Transport]]
+"""Function that opens a transport, which then pushes to the given receiver."""

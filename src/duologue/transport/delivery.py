@@ -1,4 +1,4 @@
-"""What every transport owes its receiver: ordered frames, one ending, no swallowed exception."""
+"""Guarantees of a transport to its receiver: ordered frames, one ending, no lost exception."""
 
 from __future__ import annotations
 
@@ -8,58 +8,58 @@ from typing import TYPE_CHECKING, Final
 from duologue.errors import Closed, ConnectionLost, DialectRefused, RemoteProtocolError
 
 if TYPE_CHECKING:
-    from .base import Receiver
+    from duologue.transport.base import Receiver
 
-__all__ = ["Delivery", "broken_rule", "closed_by_peer", "cut", "receiver_failed"]
+__all__ = ["Delivery", "closed_by_peer", "connection_cut", "protocol_broken", "receiver_failed"]
 
 CLOSE_DIALECT_REFUSED: Final = 4000
-_REFUSED: Final = "beta_api_shape_disabled"
-"""OpenAI's code in the reason of that close; with another one it refuses something else."""
+_BETA_DISABLED: Final = "beta_api_shape_disabled"
+"""OpenAI's code in the reason of that close; with another code it refuses something else."""
 
 
 def closed_by_peer(code: int, reason: str) -> ConnectionLost:
-    """Return what a CLOSE from the peer, unasked, means to us."""
-    kind, _, named = reason.partition(".")
-    is_of_another_kind = kind == "invalid_request_error" and named != _REFUSED
-    if code == CLOSE_DIALECT_REFUSED and not is_of_another_kind:
+    """Return the error for a CLOSE frame that the peer sent on its own initiative."""
+    kind, _, error_code = reason.partition(".")
+    is_other_error = kind == "invalid_request_error" and error_code != _BETA_DISABLED
+    if code == CLOSE_DIALECT_REFUSED and not is_other_error:
         return DialectRefused(reason or "the server does not speak this dialect", code=code)
     return ConnectionLost(reason or "the server closed the session", code=code)
 
 
-def broken_rule(code: int, reason: str) -> ConnectionLost:
-    """Return the error of a connection that we ended because the peer broke the protocol."""
+def protocol_broken(code: int, reason: str) -> ConnectionLost:
+    """Return the error for a connection that we ended because the peer broke the protocol."""
     lost = ConnectionLost(reason, code=code)
     lost.__cause__ = RemoteProtocolError(reason)
     return lost
 
 
-def cut() -> ConnectionLost:
-    """Return the error of a connection that ended without a CLOSE frame."""
+def connection_cut() -> ConnectionLost:
+    """Return the error for a connection that ended without a CLOSE frame."""
     return ConnectionLost("the connection was cut", code=1006)
 
 
 def receiver_failed(failure: Exception) -> ConnectionLost:
-    """Return the error of a connection that we ended because its receiver raised `failure`."""
+    """Return the error for a connection that we ended because its receiver raised `failure`."""
     lost = ConnectionLost("the receiver of the frames failed", code=1011)
     lost.__cause__ = failure
     return lost
 
 
 class Delivery:
-    """The way from a transport to its receiver; remembers how the connection ended."""
+    """Link from a transport to its receiver; remembers how the connection ended."""
 
     __slots__ = ("_ending", "_is_reported", "_lost", "_receiver", "is_open")
 
     def __init__(self, receiver: Receiver) -> None:
-        self._receiver = receiver
+        self._receiver: Final = receiver
         self._ending: Closed | ConnectionLost | None = None
         self._lost: ConnectionLost | None = None
         self._is_reported = False
         self.is_open: bool = True
-        """Whether frames may still pass, either way."""
+        """Whether frames may still pass in either direction."""
 
     def check_open(self) -> None:
-        """Raise the ending, if there is one.
+        """Raise the error with which the connection ended, if it has ended.
 
         Raises:
             Closed: If our side closed.
@@ -69,8 +69,8 @@ class Delivery:
             # One instance is raised many times: without this its traceback would grow each time.
             raise self._ending.with_traceback(None)
 
-    def frame(self, frame: bytes) -> Exception | None:
-        """Hand over one frame, and return what the receiver raised."""
+    def deliver(self, frame: bytes) -> Exception | None:
+        """Pass one frame to the receiver; return the exception that the receiver raised."""
         try:
             self._receiver.on_frame(frame)
         except Exception as error:  # noqa: BLE001  # reported, and the caller ends the connection
@@ -79,7 +79,11 @@ class Delivery:
         return None
 
     def end(self, lost: ConnectionLost | None) -> bool:
-        """Settle how it ended (`None`: we closed it); return whether it was open until now."""
+        """Record how the connection ended, `None` if we closed it; only the first call counts.
+
+        Returns:
+            Whether the connection was open until now.
+        """
         if not self.is_open:
             return False
         self.is_open = False
@@ -87,8 +91,8 @@ class Delivery:
         self._ending = lost or Closed("the session is closed")
         return True
 
-    def report(self) -> None:
-        """Tell the receiver about the ending, unless it knows; call after `end`."""
+    def report_end(self) -> None:
+        """Call the receiver's `on_close`, unless that is done; call this after `end`."""
         if self._is_reported:
             return
         self._is_reported = True
@@ -98,9 +102,9 @@ class Delivery:
             self._report_failure("on_close", error)
 
     def report_loss(self) -> None:
-        """Report at once, unless our side closed: that is told when the connection is gone."""
+        """Report a loss at once; the end of a close of ours is reported when the socket is gone."""
         if self._lost is not None:
-            self.report()
+            self.report_end()
 
     def silence(self) -> None:
         """Never call the receiver again: the caller got the ending as an exception."""

@@ -1,6 +1,7 @@
-"""Opening a WebSocket: the checks before, the socket, and what went wrong as one clear sentence.
+"""Checks before the WebSocket handshake, the socket for it, and errors for what went wrong.
 
-No text made here holds a query string, a header value or an offered subprotocol: each may be a key.
+No error text of this module holds a query string, a header value or an offered subprotocol: each of
+them may be a key.
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ __all__ = [
     "Dialer",
     "check_headers",
     "check_url",
-    "disagreement",
-    "refusal",
-    "refused",
+    "handshake_refused",
     "secrets_in",
+    "unoffered_choice",
     "unreachable",
+    "upgrade_failed",
 ]
 
 MAX_BODY_CHARS: Final = 1000
-"""How much of a refusal's text is kept: the API's error objects are shorter, HTML pages are not."""
+"""Kept length of an error response: the API's error objects are shorter, HTML pages are not."""
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})\b")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -47,14 +48,14 @@ _UNSAFE_URL: Final = re.compile(r"[\x00-\x20\x7f]")
 
 
 def check_url(url: str) -> str:
-    """Return `url` as error texts may show it: without its query.
+    """Return `url` without its query, as errors may show it.
 
     Raises:
-        ConfigurationError: If it is no ws:// or wss:// URL of a host.
+        ConfigurationError: If it is not a ws:// or wss:// URL with a host.
     """
     try:
         parts = urlsplit(url)
-        shown = _shown(parts)
+        shown = _without_query(parts)
     except ValueError as error:
         raise ConfigurationError("the URL of the server cannot be parsed") from error
     if parts.scheme not in {"ws", "wss"}:
@@ -68,7 +69,7 @@ def check_url(url: str) -> str:
     return shown
 
 
-def _shown(parts: SplitResult) -> str:
+def _without_query(parts: SplitResult) -> str:
     host = parts.hostname or ""
     bracketed = f"[{host}]" if ":" in host else host
     port = "" if parts.port is None else f":{parts.port}"
@@ -76,11 +77,11 @@ def _shown(parts: SplitResult) -> str:
 
 
 def check_headers(headers: Mapping[str, str], subprotocols: Sequence[str]) -> dict[str, str]:
-    """Return all headers of the request that are the caller's.
+    """Return the headers of the request, with the offer of subprotocols.
 
     Raises:
-        ConfigurationError: If one would break out of its line, or is not ASCII: picows joins them
-            unchecked, other libraries quote them in their errors.
+        ConfigurationError: If a header would break out of its line, or is not ASCII. picows joins
+            headers unchecked, and other libraries quote them in their errors.
     """
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name) or _UNSAFE_VALUE.search(value):
@@ -93,14 +94,14 @@ def check_headers(headers: Mapping[str, str], subprotocols: Sequence[str]) -> di
 
 
 def secrets_in(url: str, headers: Iterable[str]) -> frozenset[str]:
-    """Return every word of the request that may be a key, so that no answer can echo it."""
+    """Return the words of a request that may be keys, to remove them from an echo of it."""
     values = [value for _, value in parse_qsl(urlsplit(url).query)]
     words = (word for text in (*values, *headers) for word in re.split(r"[\s.,;=/]+", text))
     return frozenset(word for word in words if len(word) >= 12)
 
 
 class Dialer:
-    """The `socket_factory` of one attempt, which can also hang up.
+    """Socket factory for one call of `ws_connect`, which can also hang up.
 
     picows leaves its transport open when `ws_connect` is cancelled, and gives no handle to it.
     """
@@ -109,7 +110,7 @@ class Dialer:
         self._socket: socket.socket | None = None
 
     async def __call__(self, target: WSParsedURL) -> socket.socket:
-        """Return a socket that is connected to the first address that answers."""
+        """Return a socket connected to the first address of the host that answers."""
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
         failure = OSError("the host has no address")
@@ -130,14 +131,14 @@ class Dialer:
         raise failure
 
     def hang_up(self) -> None:
-        """End the attempt: the transport that owns the socket sees its end and closes it."""
+        """End the attempt: the transport that owns the socket sees the end and closes it."""
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
 
 def unreachable(shown: str, error: Exception) -> ConnectionLost:
-    """Return the error for a host that could not be found, reached or trusted."""
+    """Return the error for a host that cannot be found, reached or trusted."""
     return ConnectionLost(f"cannot reach {shown}: {_why(error)}")
 
 
@@ -157,21 +158,21 @@ def _why(error: Exception) -> str:
             return "the connection broke while it was made"
 
 
-def refusal(
+def upgrade_failed(
     shown: str, error: WSHandshakeError, secrets: frozenset[str]
 ) -> HandshakeRefused | ConnectionLost:
-    """Return the error for an HTTP answer that is no upgrade."""
+    """Return the error for an HTTP response that is not an upgrade."""
     # Not error.response: picows has none for HTTP/1.0, nor for codes unknown to Python (520).
     line = _STATUS_LINE.match(error.raw_header or b"")
     if line and line[1] != b"101":
-        return refused(int(line[1]), _body(error), secrets)
+        return handshake_refused(int(line[1]), _body(error), secrets)
     lost = ConnectionLost(f"{shown} did not answer as a WebSocket server")
     lost.__cause__ = RemoteProtocolError(str(error))
     return lost
 
 
-def refused(status: int, body: bytes, secrets: frozenset[str]) -> HandshakeRefused:
-    """Return the error for an HTTP status, and an answer that may echo the request."""
+def handshake_refused(status: int, body: bytes, secrets: frozenset[str]) -> HandshakeRefused:
+    """Return the error for an HTTP status and a body, which may echo the request."""
     text = body.decode("utf-8", "replace")
     for secret in secrets:
         text = text.replace(secret, "[removed]")
@@ -187,10 +188,10 @@ def _body(error: WSHandshakeError) -> bytes:
     return body
 
 
-def disagreement(response: WSUpgradeResponse, subprotocols: Sequence[str]) -> str | None:
-    """Return what a 101 answer claims that we did not offer, as a sentence, or nothing.
+def unoffered_choice(response: WSUpgradeResponse, subprotocols: Sequence[str]) -> str | None:
+    """Return the fault of a 101 response that chooses what was not offered, as a sentence.
 
-    Source: RFC 6455 section 4.1, what a client must check.
+    Source: RFC 6455 section 4.1, checks of the client.
     """
     chosen = response.headers.getall("Sec-WebSocket-Protocol", [])
     if len(chosen) > 1 or not set(chosen) <= set(subprotocols):

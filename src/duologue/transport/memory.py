@@ -1,4 +1,4 @@
-"""Two transports that talk to each other in one process: for tests, and for embedding a server."""
+"""Pair of transports in one process, for tests and for an embedded server."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from duologue.errors import ConnectionLost
-
-from .base import MAX_UNSENT_BYTES
-from .delivery import Delivery, closed_by_peer, cut, receiver_failed
+from duologue.transport.base import MAX_UNSENT_BYTES
+from duologue.transport.delivery import Delivery, closed_by_peer, connection_cut, receiver_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .base import Receiver
+    from duologue.transport.base import Receiver
 
 __all__ = ["MemoryTransport", "memory_pair"]
 
@@ -23,10 +22,11 @@ HIGH_WATER_BYTES: Final = 64 * 1024
 
 
 def memory_pair(first: Receiver, second: Receiver) -> tuple[MemoryTransport, MemoryTransport]:
-    """Return two joined ends: what one sends, the other's receiver gets.
+    """Return two joined ends: the receiver of each gets what the other end sends.
 
-    Call it in a running event loop. A frame arrives in the loop iteration after it was sent, in
-    order: no receiver is called from inside a `send`, and two chatty ends cannot recurse.
+    Call it in a running event loop. Frames arrive in order, in the loop iteration after they were
+    sent: no receiver is called from inside a `send`, so two ends that answer each other do not
+    recurse.
     """
     ends = MemoryTransport(first), MemoryTransport(second)
     ends[0].join(ends[1])
@@ -40,11 +40,11 @@ class MemoryTransport:
     __slots__ = ("_delivery", "_gone", "_incoming", "_loop", "_outgoing")
 
     def __init__(self, receiver: Receiver) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._delivery = Delivery(receiver)
-        self._incoming = _Pipe(self._take)
+        self._loop: Final = asyncio.get_running_loop()
+        self._delivery: Final = Delivery(receiver)
+        self._incoming: Final = _Pipe(self._process)
         self._outgoing = self._incoming
-        self._gone = asyncio.Event()
+        self._gone: Final = asyncio.Event()
 
     def join(self, peer: MemoryTransport) -> None:
         """Send to `peer` from now on; `memory_pair` does this."""
@@ -64,35 +64,35 @@ class MemoryTransport:
         self._delivery.check_open()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close this end; the other one gets what was sent before, then the close code."""
+        """Close this end; the other end gets the frames sent before, then the close code."""
         if self._delivery.end(None):
             self._outgoing.put(closed_by_peer(code, reason))
             self._finish_soon()
         await self._gone.wait()
 
     def cut(self) -> None:
-        """Lose the connection as a broken cable does: both ends, with all that was under way."""
-        self._lose(cut())
+        """Break the connection at both ends; frames on their way are lost."""
+        self._lose(connection_cut())
 
     def pause_reading(self) -> None:
-        """Stop delivering to this end's receiver: a reader that is too slow."""
+        """Stop delivering to this end's receiver, as a slow reader would."""
         self._incoming.pause()
 
     def resume_reading(self) -> None:
-        """Deliver again."""
+        """Deliver again, in order."""
         self._incoming.resume()
 
     def _lose(self, lost: ConnectionLost) -> None:
         if self._delivery.end(lost):
-            self._outgoing.cut(cut())
+            self._outgoing.cut(connection_cut())
             self._finish_soon()
 
-    def _take(self, item: bytes | ConnectionLost) -> None:
+    def _process(self, item: bytes | ConnectionLost) -> None:
         if isinstance(item, ConnectionLost):
             self._delivery.end(item)
             self._finish()
             return
-        failure = self._delivery.frame(item)
+        failure = self._delivery.deliver(item)
         if failure is not None and self._delivery.end(receiver_failed(failure)):
             self._outgoing.put(closed_by_peer(1011, ""))
             self._finish()
@@ -105,36 +105,30 @@ class MemoryTransport:
     def _finish(self) -> None:
         self._incoming.shut()
         self._outgoing.room.set()
-        self._delivery.report()
+        self._delivery.report_end()
         self._gone.set()
 
 
 class _Pipe:
-    """One direction of a pair: a queue that empties itself into `take` an iteration later."""
+    """One direction of a pair: a queue that passes its items to `deliver` one iteration later."""
 
     __slots__ = (
-        "_is_paused",
-        "_is_scheduled",
-        "_is_shut",
-        "_items",
-        "_take",
-        "room",
-        "waiting_bytes",
-    )
+        "_deliver", "_is_paused", "_is_scheduled", "_is_shut", "_items", "room", "waiting_bytes",
+    )  # fmt: skip
 
-    def __init__(self, take: Callable[[bytes | ConnectionLost], None]) -> None:
-        self._take = take
-        self._items: deque[bytes | ConnectionLost] = deque()
+    def __init__(self, deliver: Callable[[bytes | ConnectionLost], None]) -> None:
+        self._deliver: Final = deliver
+        self._items: Final = deque[bytes | ConnectionLost]()
         self._is_paused = self._is_scheduled = self._is_shut = False
         self.waiting_bytes = 0
-        """What was put in and not taken; the sender refuses to go far beyond `MAX_UNSENT_BYTES`."""
-        self.room = asyncio.Event()
-        """Set while less than `HIGH_WATER_BYTES` wait, and when nobody reads any more."""
+        """Size of the queue; `MemoryTransport.send` fails when it exceeds `MAX_UNSENT_BYTES`."""
+        self.room: Final = asyncio.Event()
+        """Set while at most `HIGH_WATER_BYTES` wait, and once the reading end is closed."""
         self.room.set()
 
     def put(self, item: bytes | ConnectionLost) -> None:
         if self._is_shut:
-            return  # as on a wire: what is sent to a peer that has left is lost
+            return  # as on a network: frames to a peer that has left are lost
         self._items.append(item)
         if isinstance(item, bytes):
             self.waiting_bytes += len(item)
@@ -143,14 +137,14 @@ class _Pipe:
         self._schedule()
 
     def cut(self, lost: ConnectionLost) -> None:
-        """Drop what waits, and hand over `lost` alone, even to a reader that pauses."""
+        """Drop the queue and deliver `lost` alone, even to a paused reader."""
         self._items.clear()
         self.waiting_bytes = 0
         self._is_paused = False
         self.put(lost)
 
     def shut(self) -> None:
-        """Take nothing any more."""
+        """Drop the queue and whatever comes later."""
         self._is_shut = True
         self._items.clear()
         self.waiting_bytes = 0
@@ -170,13 +164,13 @@ class _Pipe:
 
     def _pump(self) -> None:
         self._is_scheduled = False
-        # Only what is here now: what the reader causes by it comes in the next iteration.
+        # Only the items queued now: those that the reader adds wait for the next iteration.
         for _ in range(len(self._items)):
             if self._is_paused or not self._items:
                 break
             item = self._items.popleft()
             if isinstance(item, bytes):
                 self.waiting_bytes -= len(item)
-            self._take(item)
+            self._deliver(item)
         if self.waiting_bytes <= HIGH_WATER_BYTES:
             self.room.set()

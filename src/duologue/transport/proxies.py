@@ -1,4 +1,4 @@
-"""Which proxy the environment wants for an address, if any."""
+"""Proxies that the environment names, for `connect`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from duologue.errors import ConfigurationError
 __all__ = ["proxy_for", "shown_proxy"]
 
 _SYSTEM_HAS_SETTINGS: Final = sys.platform in {"darwin", "win32"}
-"""Where proxies may be set otherwise than by variables."""
+"""Whether the system keeps proxy settings beside the environment variables."""
 
 
 def proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment names for a WebSocket's URL.
+    """Return the proxy that the environment names for the URL of a WebSocket.
 
-    Of `WSS_PROXY`, `ALL_PROXY` and `HTTPS_PROXY` (for `ws:`: `WS_PROXY` and `HTTP_PROXY` instead)
-    the first counts, in lower case or upper case, unless `NO_PROXY` names the host; where there are
-    none, what macOS or Windows have been told. This machine itself is never reached by a proxy.
+    For `wss:` the first of `WSS_PROXY`, `ALL_PROXY` and `HTTPS_PROXY` counts, for `ws:` the first
+    of `WS_PROXY`, `ALL_PROXY` and `HTTP_PROXY`, in lower or upper case. Without any of them the
+    settings of macOS and Windows count. A host that `NO_PROXY` names, and this machine itself, are
+    always reached directly.
     """
     if not _SYSTEM_HAS_SETTINGS and not any(name.lower().endswith("_proxy") for name in os.environ):
-        return None  # nearly always: the import below takes 20 ms
+        return None  # the usual case, found without the import below, which takes 20 ms
     from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415  # see above
 
     parts = urlsplit(url)
@@ -36,16 +37,16 @@ def proxy_for(url: str) -> str | None:
 
 
 def shown_proxy(proxy: str) -> str:
-    """Return a proxy as errors may show it: without user and password.
+    """Return the URL of a proxy without user and password, as errors may show it.
 
     Raises:
-        ConfigurationError: If it is no URL of a host.
+        ConfigurationError: If it is not a URL with a host.
     """
     fix = "write http://host:port, or socks5h://"
     try:
         parts = urlsplit(proxy)
         port = "" if parts.port is None else f":{parts.port}"
-    except ValueError:  # its text may hold the password
+    except ValueError:  # the text of the error may hold the password
         raise ConfigurationError(f"the URL of the proxy cannot be parsed: {fix}") from None
     if not parts.hostname:
         raise ConfigurationError(f"the URL of the proxy names no host: {fix}")
@@ -53,7 +54,7 @@ def shown_proxy(proxy: str) -> str:
 
 
 def _is_this_machine(host: str) -> bool:
-    import ipaddress  # noqa: PLC0415  # where there are proxies
+    import ipaddress  # noqa: PLC0415  # only needed if there is a proxy
 
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -1,6 +1,7 @@
-"""A WebSocket client on the library `websockets`: through proxies, and with compression.
+"""WebSocket client on the library `websockets`, through proxies and with compression.
 
-The library awaits where a transport pushes: one task reads, one writes what `send` queued.
+The library is pulled by coroutines, while a transport pushes: one task reads and calls the
+receiver, another one writes the frames that `send` queued.
 """
 
 from __future__ import annotations
@@ -12,12 +13,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from duologue.errors import ConfigurationError, ConnectionLost, MissingExtra
-
-from .base import MAX_UNSENT_BYTES
-from .delivery import Delivery, broken_rule, closed_by_peer, cut, receiver_failed
-from .handshake import check_headers, check_url, refused, secrets_in, unreachable
-from .messages import close_reason
-from .proxies import shown_proxy
+from duologue.transport.base import MAX_UNSENT_BYTES
+from duologue.transport.delivery import (
+    Delivery,
+    closed_by_peer,
+    connection_cut,
+    protocol_broken,
+    receiver_failed,
+)
+from duologue.transport.handshake import (
+    check_headers,
+    check_url,
+    handshake_refused,
+    secrets_in,
+    unreachable,
+)
+from duologue.transport.proxies import shown_proxy
+from duologue.transport.reassembly import close_reason
 
 try:
     from websockets.asyncio.client import ClientConnection, connect
@@ -42,8 +54,7 @@ if TYPE_CHECKING:
     from typing_extensions import override
 
     from duologue.errors import DuologueError
-
-    from .base import Receiver, Transport
+    from duologue.transport.base import Receiver, Transport
 else:
 
     def override(method):  # noqa: ANN001, ANN202  # `typing` has it from Python 3.12 on
@@ -59,7 +70,7 @@ HIGH_WATER_BYTES: Final = 64 * 1024
 """Above this `drain` waits; asyncio's own default for sockets."""
 
 # At DEBUG the library logs request headers. A logger outside the tree, above every level, cannot be
-# opened by any configuration; what matters of those lines reaches the receiver as an error.
+# opened by any configuration; faults reach the receiver as errors instead.
 _MUTE: Final = logging.Logger("websockets", logging.CRITICAL + 1)  # noqa: LOG001  # see above
 
 
@@ -79,34 +90,34 @@ async def connect_websockets(  # noqa: PLR0913  # all but two are options with a
 ) -> Transport:
     """Open a WebSocket connection; the receiver may be called before this returns.
 
-    Redirects are not followed: they would carry the key to another host. When this raises,
+    Redirects are not followed, as they would carry the key to another host. When this raises,
     `on_close` is not called.
 
     Args:
         url: `ws://` or `wss://`.
-        receiver: Takes the messages; binary ones too, since some servers send JSON in them.
+        receiver: Gets the messages; binary ones too, since some servers send JSON in them.
         headers: Added to the request.
         subprotocols: Offered to the server, which must choose one of them or none.
-        ssl_context: Instead of the default one, for `wss://`.
+        ssl_context: TLS settings for `wss://` instead of the defaults.
         proxy: `http://`, `https://`, `socks4://`, `socks5://` or `socks5h://`, with user and
-            password if need be. The environment is not asked: see `proxies.proxy_for`.
+            password if needed. The environment is not read: see `proxies.proxy_for`.
         compression: Offered to the server. It costs CPU time, and base64 of speech shrinks little.
-        connect_timeout: For name, proxy, TCP, TLS and the server's answer together.
-        close_timeout: For the server's part of the closing handshake; the socket is cut after it.
-        keepalive: Seconds from one ping to the next, and how long its pong may take. `None` sends
-            none.
+        connect_timeout: Limit for name lookup, proxy, TCP, TLS and the server's response together.
+        close_timeout: Limit for the server's part of the closing handshake; then the socket is cut.
+        keepalive: Seconds between pings, and the limit for each pong. `None` sends no pings.
         max_message_bytes: A longer message ends the connection with close code 1009.
 
     Raises:
         ConfigurationError: If the URL, a header, a subprotocol or the proxy cannot be used.
         MissingExtra: If `websockets` is not installed, or `python-socks` for a SOCKS proxy.
         HandshakeRefused: If the server answered with an HTTP status other than 101.
-        ConnectionLost: If it could not be reached, was too slow, or broke the protocol.
+        ConnectionLost: If the server could not be reached, was too slow, or broke the protocol.
     """
-    way = "" if proxy is None else f" through the proxy {shown_proxy(proxy)}"
-    shown = check_url(url) + way
+    display_url = check_url(url)
+    if proxy is not None:
+        display_url += f" through the proxy {shown_proxy(proxy)}"
     check_headers(headers or {}, subprotocols)
-    transport = _LibraryTransport(
+    transport = _WebsocketsTransport(
         receiver,
         close_timeout=close_timeout,
         keepalive=keepalive,
@@ -127,25 +138,27 @@ async def connect_websockets(  # noqa: PLR0913  # all but two are options with a
                 close_timeout=close_timeout,
                 max_size=max_message_bytes,
                 logger=_MUTE,
-                create_connection=partial(_Connection, transport),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a factory will do
-                ssl=(ssl_context or True) if shown.startswith("wss:") else None,
+                create_connection=partial(_Connection, transport),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a factory is enough
+                ssl=(ssl_context or True) if display_url.startswith("wss:") else None,
             )
     except (OSError, UnicodeError, EOFError, ImportError, WebSocketException) as error:
         if isinstance(error, TimeoutError) and limit.expired():
-            raise ConnectionLost(f"{shown} did not answer within {connect_timeout:g} s") from error
+            reason = f"{display_url} did not answer within {connect_timeout:g} s"
+            raise ConnectionLost(reason) from error
         secrets = secrets_in(url, [*(headers or {}).values(), *subprotocols])
-        hides_password = isinstance(error, InvalidProxy)  # that one's text holds it
-        raise _failure(error, shown, proxy, secrets) from (None if hides_password else error)
+        holds_password = isinstance(error, InvalidProxy)  # in its text
+        raise _failure(error, display_url, proxy, secrets) from (None if holds_password else error)
     transport.start(connection)
     return transport
 
 
 def _failure(
-    error: Exception, shown: str, proxy: str | None, secrets: frozenset[str]
+    error: Exception, display_url: str, proxy: str | None, secrets: frozenset[str]
 ) -> DuologueError:
     match error:
         case InvalidStatus():
-            return refused(error.response.status_code, bytes(error.response.body or b""), secrets)
+            body = bytes(error.response.body or b"")
+            return handshake_refused(error.response.status_code, body, secrets)
         case InvalidProxy():
             fix = "write http://host:port, or socks5h://"
             return ConfigurationError(f"the proxy {shown_proxy(proxy or '')} cannot be used: {fix}")
@@ -155,31 +168,31 @@ def _failure(
             what = "chose a subprotocol or an extension that was not offered"
             lost = ConnectionLost(f"the server {what}", code=1002)
         case ProxyError():
-            lost = ConnectionLost(f"cannot reach {shown}: the proxy refused, {error}")
+            lost = ConnectionLost(f"cannot reach {display_url}: the proxy refused, {error}")
         case InvalidMessage(__cause__=EOFError()):
-            lost = ConnectionLost(f"{shown} closed the connection before it answered")
+            lost = ConnectionLost(f"{display_url} closed the connection before it answered")
         case WebSocketException() | EOFError():
-            lost = ConnectionLost(f"{shown} did not answer as a WebSocket server")
+            lost = ConnectionLost(f"{display_url} did not answer as a WebSocket server")
         case _:
-            lost = unreachable(shown, error)
+            lost = unreachable(display_url, error)
     return lost
 
 
 class _Connect(connect):
     @override
     def process_redirect(self, exc: Exception) -> Exception | str:
-        """Follow none."""
+        """Follow no redirect."""
         return exc
 
 
 class _Connection(ClientConnection):
-    """Hangs up when both CLOSE frames are exchanged; the library waits for the server to do so.
+    """Connection that hangs up in two cases in which the library goes on.
 
-    And when the answers to pings pile up: the library gives one to each, whether they are read or
-    not.
+    Once both CLOSE frames are exchanged, the library would wait for the server to hang up. And it
+    answers each ping of a server that never reads, so that the pongs would pile up.
     """
 
-    def __init__(self, owner: _LibraryTransport, /, *args: Any, **options: Any) -> None:  # noqa: ANN401  # handed through
+    def __init__(self, owner: _WebsocketsTransport, /, *args: Any, **options: Any) -> None:  # noqa: ANN401  # passed on
         super().__init__(*args, **options)
         self._owner = owner
 
@@ -194,8 +207,11 @@ class _Connection(ClientConnection):
             self._owner.give_up()
 
 
-class _LibraryTransport:
-    """The connection as a transport; see `Transport`."""
+class _WebsocketsTransport:
+    """Connection on the library `websockets`.
+
+    See `Transport` for the contract of `send`, `drain` and `close`.
+    """
 
     def __init__(
         self,
@@ -205,28 +221,28 @@ class _LibraryTransport:
         keepalive: float | None,
         max_message_bytes: int,
     ) -> None:
-        self._delivery = Delivery(receiver)
-        self._close_timeout = close_timeout
-        self._keepalive = keepalive
-        self._max_message_bytes = max_message_bytes
+        self._delivery: Final = Delivery(receiver)
+        self._close_timeout: Final = close_timeout
+        self._keepalive: Final = keepalive
+        self._max_message_bytes: Final = max_message_bytes
         self._connection: ClientConnection
         self._task: asyncio.Task[None]
-        self._outbox: deque[bytes] = deque()
+        self._outbox: Final = deque[bytes]()
         self._unsent_bytes = 0
         self._close_with: tuple[int, str] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._news = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
-        self._gone = asyncio.Event()
+        self._has_work: Final = asyncio.Event()
+        self._has_room: Final = asyncio.Event()
+        self._has_room.set()
+        self._gone: Final = asyncio.Event()
 
     def start(self, connection: ClientConnection) -> None:
-        """Read and write from now on."""
+        """Start to read and to write."""
         self._connection = connection
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def send(self, frame: bytes) -> None:
-        """Queue one message as text; see `Transport.send`."""
+        """Queue one message as text."""
         self._delivery.check_open()
         if self._unsent_bytes > MAX_UNSENT_BYTES:
             self.give_up()
@@ -234,41 +250,41 @@ class _LibraryTransport:
         self._outbox.append(frame)
         self._unsent_bytes += len(frame)
         if self._unsent_bytes > HIGH_WATER_BYTES:
-            self._room.clear()
-        self._news.set()
+            self._has_room.clear()
+        self._has_work.set()
 
     async def drain(self) -> None:
-        """Wait while the queue is above its high-water mark; see `Transport.drain`."""
-        await self._room.wait()
+        """Wait while the queue is above its high-water mark."""
+        await self._has_room.wait()
         self._delivery.check_open()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Send what is queued, then close; see `Transport.close`."""
+        """Send the queued messages, then close."""
         if self._delivery.end(None):
             self._close_soon(code, reason)
         await self._gone.wait()
 
     def give_up(self) -> None:
         """Cut the connection to a server that does not read."""
-        # `on_close` follows from `_run`: it is never called from inside `send`.
+        # `_run` calls `on_close`, which must not happen inside `send`.
         self._delivery.end(ConnectionLost("the server does not read what is sent", code=1006))
         self._abort()
 
     def limit_closing(self) -> None:
-        """Cut the connection if its closing takes too long."""
+        """Cut the connection if closing it takes too long."""
         if self._timer is None and not self._gone.is_set():
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._close_timeout, self._abort)
 
     def _close_soon(self, code: int, reason: str) -> None:
         self._close_with = code, close_reason(reason)
-        self._room.set()
-        self._news.set()
+        self._has_room.set()
+        self._has_work.set()
         self.limit_closing()
 
     def _abort(self) -> None:
         self._connection.transport.abort()
-        self._room.set()
+        self._has_room.set()
 
     async def _run(self) -> None:
         writer = asyncio.get_running_loop().create_task(self._write())
@@ -280,24 +296,24 @@ class _LibraryTransport:
             if self._timer is not None:
                 self._timer.cancel()
             self._outbox.clear()
-            self._delivery.end(cut())
-            self._room.set()
-            self._delivery.report()
+            self._delivery.end(connection_cut())
+            self._has_room.set()
+            self._delivery.report_end()
             self._gone.set()
             await asyncio.wait({writer})
 
     async def _read(self) -> None:
         try:
             while True:
-                self._take(await self._connection.recv())
+                self._process(await self._connection.recv())
         except ConnectionClosed as closed:
             self._delivery.end(self._ending(closed))
 
-    def _take(self, message: str | bytes) -> None:
+    def _process(self, message: str | bytes) -> None:
         if not self._delivery.is_open:
             return
         frame = message.encode() if isinstance(message, str) else message
-        failure = self._delivery.frame(frame)
+        failure = self._delivery.deliver(frame)
         if failure is not None:
             lost = receiver_failed(failure)
             if self._delivery.end(lost):
@@ -308,33 +324,33 @@ class _LibraryTransport:
     async def _write(self) -> None:
         try:
             while self._outbox or self._close_with is None:
-                self._news.clear()
+                self._has_work.clear()
                 if not self._outbox:
-                    await self._news.wait()
+                    await self._has_work.wait()
                 while self._outbox:
                     await self._write_one(self._outbox.popleft())
             await self._connection.close(*self._close_with)
         except ConnectionClosed:
-            return  # `_read` tells
+            return  # `_read` reports it
 
     async def _write_one(self, frame: bytes) -> None:
         await self._connection.send(frame, text=True)
         self._unsent_bytes -= len(frame)
         if self._unsent_bytes <= HIGH_WATER_BYTES:
-            self._room.set()
+            self._has_room.set()
 
     def _ending(self, closed: ConnectionClosed) -> ConnectionLost:
-        """Return what an end means that was not ours."""
+        """Return the error for an end that our side did not ask for."""
         if closed.rcvd is not None and (closed.rcvd_then_sent or closed.sent is None):
             return closed_by_peer(closed.rcvd.code, closed.rcvd.reason)
         if closed.sent is None:
-            return cut()
+            return connection_cut()
         code = closed.sent.code
-        if code == 1011:  # no pong came
+        if code == 1011:  # the library sends it when no pong arrives
             silence = 2 * (self._keepalive or 0.0)
             return ConnectionLost(f"the server gave no sign of life for {silence:g} s", code=1006)
         reasons = {
             1007: "the server sent text that is not UTF-8",
             1009: f"the server sent a message of more than {self._max_message_bytes} bytes",
         }
-        return broken_rule(code, reasons.get(code, closed.sent.reason))
+        return protocol_broken(code, reasons.get(code, closed.sent.reason))

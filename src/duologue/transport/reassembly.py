@@ -1,0 +1,91 @@
+"""Whole messages from WebSocket frames: reassembly, the size limit and the UTF-8 check.
+
+This module does no I/O.
+
+Source: RFC 6455 sections 5.4 (fragmentation), 7.4.1 (close codes) and 8.1 (UTF-8).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["MessageAssembler", "Violation", "close_reason"]
+
+_MAX_REASON_BYTES: Final = 123
+"""A control frame holds 125 bytes, two of them the code (RFC 6455 section 5.5)."""
+
+
+def close_reason(text: str) -> str:
+    """Return as much of a text as fits into a CLOSE frame."""
+    return text.encode("utf-8", "replace")[:_MAX_REASON_BYTES].decode("utf-8", "ignore")
+
+
+class Violation(Exception):
+    """The peer broke the WebSocket protocol; the transport turns it into a `ConnectionLost`."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code: Final = code
+        """The close code that names the fault."""
+        self.reason: Final = reason
+        """The fault, as a sentence without its full stop."""
+
+
+class MessageAssembler:
+    """Joins data frames into messages."""
+
+    __slots__ = ("_is_text", "_max_bytes", "_partial")
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes: Final = max_bytes
+        # A bytearray and not a list of fragments: an endless series of empty fragments would let a
+        # list grow without ever reaching the limit of bytes.
+        self._partial: bytearray | None = None
+        self._is_text = True
+
+    def begin(self, payload: bytes, *, is_text: bool, is_final: bool) -> bytes | None:
+        """Process the first frame of a message; return the message if it is complete.
+
+        Raises:
+            Violation: If another message is unfinished, this one too large or its text not UTF-8.
+        """
+        if self._partial is not None:
+            raise Violation(1002, "the server began a message inside another")
+        if len(payload) > self._max_bytes:
+            raise self._too_large()
+        if is_final:
+            # isascii() takes 75 ns for 20 ms of audio (1340 B) where decode() takes 123, and 2.0 us
+            # against 2.8 at 64 KB. Base64 in JSON is ASCII: only short text deltas are decoded.
+            return payload if payload.isascii() or not is_text else _checked(payload)
+        self._is_text = is_text
+        self._partial = bytearray(payload)
+        return None
+
+    def resume(self, payload: bytes, *, is_final: bool) -> bytes | None:
+        """Process a continuation frame; return the message if this frame completes it.
+
+        Raises:
+            Violation: If no message was begun, it is now too large or its text not UTF-8.
+        """
+        if self._partial is None:
+            raise Violation(1002, "the server continued a message that it never began")
+        if len(self._partial) + len(payload) > self._max_bytes:
+            raise self._too_large()
+        self._partial += payload
+        if not is_final:
+            return None
+        # UTF-8 is checked here and not per fragment: a character may lie across two of them.
+        message = bytes(self._partial)
+        self._partial = None
+        return _checked(message) if self._is_text else message
+
+    def _too_large(self) -> Violation:
+        return Violation(1009, f"the server sent a message of more than {self._max_bytes} bytes")
+
+
+def _checked(text: bytes) -> bytes:
+    try:
+        text.decode()
+    except UnicodeDecodeError as error:
+        raise Violation(1007, "the server sent text that is not UTF-8") from error
+    return text
