@@ -86,7 +86,7 @@ def read_body(body: bytes, kind: type[M], dialect: Dialect = "ga") -> M | list[P
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DecodeError("the body is not JSON") from error
     if not isinstance(value, dict):
-        raise DecodeError("the body is no object")
+        raise DecodeError("the body is not an object")
     try:
         model = msgspec.json.decode(msgspec.json.encode(lift(value, kind)), type=kind)
     except msgspec.ValidationError as error:
