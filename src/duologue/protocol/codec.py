@@ -320,8 +320,8 @@ def _plain(value: object) -> object:
         if entry is not UNSET and name != "extra":
             plain[wire] = _plain(entry)
     extra = {} if value.extra is UNSET else value.extra
-    # A known field may also be in `extra`: as a null that its type forbids. If it was set since, the
-    # field counts.
+    # A known field is also in `extra` if it was received as a null that its type forbids. If it has
+    # been set since, the field counts.
     return plain | {key: entry for key, entry in extra.items() if key not in plain}
 
 

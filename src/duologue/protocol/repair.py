@@ -48,10 +48,10 @@ def repairing_decoder(
 ) -> Callable[[bytes], Event | UnknownEvent]:
     """Return a decoder of server events that repairs what does not fit the types.
 
-    A frame that fits is decoded as by `codec.decode`. Otherwise missing fields get an empty value
-    if the event is usable without them, an item that does not fit its type becomes an
-    `UnknownItem`, and half a surrogate pair is kept. What cannot be repaired remains an `UnknownEvent`. `raw` of
-    the event is the received frame in any case.
+    A frame that fits is decoded as by `codec.decode`. Otherwise a missing field gets an empty value
+    if the event is usable without it, an item that does not fit its type becomes an `UnknownItem`,
+    and half a surrogate pair is kept. What cannot be repaired remains an `UnknownEvent`. The `raw`
+    of the event is the frame as received.
 
     The returned function raises `DecodeError` if a frame is not an event at all.
     """
