@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import duologue
-from duologue.protocol import names
+from duologue.protocol import aliases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,11 +52,11 @@ def _dart(seed: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
     rows: list[tuple[str, ...]] = []
     for group, kind in (("classes", "class"), ("enums", "enum"), ("typedefs", "typedef")):
         for name, entry in seed[group].items():
-            here = _client(name) if name in names.CLIENT else _link("beta", name)
+            here = _client(name) if name in aliases.CLIENT else _link("beta", name)
             rows.append((f"`{name}`", _kind(entry, kind), here))
     for name, entry in seed["extensions"].items():
         on = entry["pattern_matching_on"]
-        here = f"`{on}`" if on in names.CLIENT else _link("beta", on)
+        here = f"`{on}`" if on in aliases.CLIENT else _link("beta", on)
         rows.append((f"`{name}`", "extension", f"`match` on {here}"))
     return _table("Dart", ("In `openai_realtime_dart`", "What it is", "Here"), rows)
 
@@ -83,8 +83,8 @@ def _python(seeds: dict[str, Any]) -> list[str]:
     told = {name.replace(".", "") for name in seeds["java"]}
     for group in ("classes", "enums", "typedefs"):
         told |= set(seeds["dart"][group])
-    ga = [(f"`{name}`", _link("ga", name)) for name in names.GA]
-    beta = [(f"`{name}`", _link("beta", name)) for name in names.BETA if name not in told]
+    ga = [(f"`{name}`", _link("ga", name)) for name in aliases.GA]
+    beta = [(f"`{name}`", _link("beta", name)) for name in aliases.BETA if name not in told]
     return [
         *_table("Python SDK, GA", ("In `openai.types.realtime`", "Here"), ga),
         "",
@@ -115,7 +115,7 @@ def _client(name: str) -> str:
 def _link(dialect: str, name: str) -> str:
     """Return a link to our type of another package's name."""
     flat = SHARED.get(name, name.replace(".", ""))
-    place = (names.BETA if dialect == "beta" else names.GA).get(flat, flat)
+    place = (aliases.BETA if dialect == "beta" else aliases.GA).get(flat, flat)
     module, _, ours = place.rpartition(".")
     package = f"{ROOT}.{dialect}.{module}" if module else f"{ROOT}.{dialect}"
     getattr(import_module(package), ours)  # it must exist
@@ -133,11 +133,20 @@ def _imports(module: str) -> dict[str, tuple[str, str]]:
     spec = find_spec(module)
     source = Path(spec.origin).read_text() if spec and spec.origin else ""
     return {
-        alias.asname or alias.name: (node.module, alias.name)
+        here: (node.module, there)
         for node in ast.parse(source).body
         if isinstance(node, ast.ImportFrom) and node.module
-        for alias in node.names
+        for here, there in _names(node, node.module)
     }
+
+
+def _names(node: ast.ImportFrom, module: str) -> Iterable[tuple[str, str]]:
+    """Return the names that an import binds, each with its name in the other module."""
+    for alias in node.names:
+        if alias.name == "*":
+            yield from ((name, name) for name in import_module(module).__all__)
+        else:
+            yield alias.asname or alias.name, alias.name
 
 
 def _table(title: str, head: Iterable[str], rows: Iterable[tuple[str, ...]]) -> list[str]:

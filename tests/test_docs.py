@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from duologue.protocol import names
+from duologue.protocol import aliases
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -63,4 +63,4 @@ def test_no_name_is_missing_from_the_tables() -> None:
         name.replace(".", "")
         for name in re.findall(r"^\| `(\S+)`", PAGES["coming-from.md"], re.MULTILINE)
     }
-    assert {*names.BETA, *names.GA, *names.CLIENT} <= there
+    assert {*aliases.BETA, *aliases.GA, *aliases.CLIENT} <= there

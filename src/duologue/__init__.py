@@ -129,7 +129,7 @@ def __getattr__(name: str) -> object:
         module = _HOME.get(name, "duologue.errors")
         place = name
     else:
-        from duologue.protocol.names import CLIENT  # noqa: PLC0415  # names of other packages, rarely used
+        from duologue.protocol.aliases import CLIENT  # noqa: PLC0415  # names of other packages, rarely used
 
         if name not in CLIENT:
             raise AttributeError(f"module 'duologue' has no attribute {name!r}")

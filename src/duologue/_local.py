@@ -9,13 +9,18 @@ from duologue.client.client import RealtimeClient
 from duologue.client.endpoint import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Iterable
 
     from duologue.client.endpoint import Kind
     from duologue.client.session_keywords import SessionKeywords
     from duologue.protocol.codec import Dialect
-    from duologue.server.engine.selection import BrainChoice
-    from duologue.server.engine.stages import Synthesizer, Transcriber, TurnDetector, Vad
+    from duologue.server.engine.uris import (
+        BrainChoice,
+        SynthesizerChoice,
+        TranscriberChoice,
+        TurnDetectorChoice,
+        VadChoice,
+    )
     from duologue.server.faults import Fault
 
 __all__ = ["local"]
@@ -25,10 +30,10 @@ __all__ = ["local"]
 async def local(  # noqa: PLR0913  # one argument per choice, all with a default
     brain: BrainChoice = "scripted:",
     *,
-    stt: str | Transcriber | type[Transcriber] | None = None,
-    tts: str | Synthesizer | type[Synthesizer] | None = None,
-    vad: str | Callable[[], Vad] | None = None,
-    turn: str | TurnDetector | type[TurnDetector] | None = None,
+    stt: TranscriberChoice = None,
+    tts: SynthesizerChoice = None,
+    vad: VadChoice = None,
+    turn: TurnDetectorChoice = None,
     faults: Iterable[Fault] = (),
     seed: int = 0,
     kind: Kind = "conversation",

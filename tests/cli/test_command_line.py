@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from duologue import __version__
-from duologue.cli.demo.command import own_key
+from duologue.cli.demo.command import key_of_own_server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -239,4 +239,4 @@ def test_the_key_of_our_own_server_is_shown_to_this_machine_alone(
     url: str | None, key: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DUOLOGUE_API_KEY", "sesame")
-    assert own_key(url) == key
+    assert key_of_own_server(url) == key

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from duologue.cli import models as command
 from duologue.cli.models import models
 from duologue.errors import ConfigurationError, ModelUnavailable
-from duologue.models import BRAINS, DEFAULT_TRANSCRIBER, MODELS, File, Model, Progress
+from duologue.weights import BRAINS, DEFAULT_TRANSCRIBER, MODELS, File, ModelWeights, Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,10 +25,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> Model:
+def tiny(monkeypatch: pytest.MonkeyPatch) -> ModelWeights:
     """A model of one file that nobody offers."""
     file = File(name="a.bin", size=len(WEIGHTS), sha256=hashlib.sha256(WEIGHTS).hexdigest())
-    model = Model(name="tiny", stage="brain", title="Tiny", licence="MIT", files=(file,))
+    model = ModelWeights(name="tiny", stage="brain", title="Tiny", licence="MIT", files=(file,))
     monkeypatch.setitem(MODELS, "tiny", model)
     return model
 
@@ -37,14 +37,14 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(models, arguments)
 
 
-def test_list_shows_every_model(tiny: Model) -> None:
+def test_list_shows_every_model(tiny: ModelWeights) -> None:
     lines = run("list").stdout.splitlines()
 
     assert [line.split()[0] for line in lines] == list(MODELS)
     assert " - " in lines[-1]
 
 
-def test_list_as_json_says_what_is_present(tiny: Model, cache: Path, tmp_path: Path) -> None:
+def test_list_as_json_says_what_is_present(tiny: ModelWeights, cache: Path, tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(WEIGHTS)
     run("fetch", "tiny", "--from", str(tmp_path))
 
@@ -62,7 +62,7 @@ def test_list_as_json_says_what_is_present(tiny: Model, cache: Path, tmp_path: P
     assert [row["present"] for row in rows[:-1]] == [False] * (len(rows) - 1)
 
 
-def test_fetch_then_path_prints_the_folder(tiny: Model, cache: Path, tmp_path: Path) -> None:
+def test_fetch_then_path_prints_the_folder(tiny: ModelWeights, cache: Path, tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(WEIGHTS)
 
     fetched = run("fetch", "tiny", "--from", str(tmp_path))
@@ -73,7 +73,7 @@ def test_fetch_then_path_prints_the_folder(tiny: Model, cache: Path, tmp_path: P
     assert located.stdout == f"{cache / 'models' / 'tiny'}\n"
 
 
-def test_path_of_an_absent_model_fails_with_the_fix(tiny: Model) -> None:
+def test_path_of_an_absent_model_fails_with_the_fix(tiny: ModelWeights) -> None:
     outcome = run("path", "tiny")
 
     assert outcome.stdout == ""
@@ -111,7 +111,7 @@ def test_without_any_brain_fetch_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_log_gets_a_line_per_step_and_quarter(capsys: pytest.CaptureFixture[str]) -> None:
-    show = command._Log()
+    show = command._ProgressLog()
     for done in range(0, 101_000_000, 1_000_000):
         show(Progress("tiny", "package 1 of 1", done, 100_000_000))
     show.end()
@@ -125,7 +125,7 @@ def test_a_terminal_gets_one_line_written_over(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "30")
-    show = command._Line()
+    show = command._ProgressLine()
     show(Progress("tiny", "package 1 of 1", 9_000_000, 10_000_000))
     show(Progress("tiny", "package 1 of 1", 9_000_001, 10_000_000))
     show(Progress("tiny", "unpacking", 0, 0))
@@ -137,10 +137,10 @@ def test_a_terminal_gets_one_line_written_over(
 
 
 def test_on_a_terminal_the_line_is_used(
-    tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: ModelWeights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used: list[str] = []
-    monkeypatch.setattr(command._Line, "end", lambda _: used.append("line"))
+    monkeypatch.setattr(command._ProgressLine, "end", lambda _: used.append("line"))
     monkeypatch.setattr(command, "_is_terminal", lambda: True)
     (tmp_path / "a.bin").write_bytes(WEIGHTS)
 

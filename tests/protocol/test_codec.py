@@ -272,7 +272,9 @@ def test_the_official_types_were_asked_about_every_event() -> None:
     for (dialect, direction), union in UNIONS.items():
         types: set[Any] = {kind.__struct_config__.tag for kind in get_args(union)}
         missing = types - {t for d, way, t in asked if (d, way) == (dialect, direction)}
-        assert missing - UNKNOWN_TO_THE_SDK[dialect] == NOT_SHOWN[dialect, direction]
+        unknown = missing - UNKNOWN_TO_THE_SDK[dialect]
+        hint = f"add an example to examples/{dialect}.jsonl, and unknown types to official.py"
+        assert unknown == NOT_SHOWN[dialect, direction], hint
     translations = {e.type for e in UNDERSTOOD if e.surface == "translation"}
     known = get_args(translation.KnownTranslationClientEvent)
     known += get_args(translation.KnownTranslationServerEvent)

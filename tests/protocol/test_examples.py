@@ -19,7 +19,7 @@ from tests.protocol.protocol_data import (
 )
 
 from duologue.protocol import beta, codec, ga
-from duologue.protocol._lenient import lift
+from duologue.protocol._unknown_fields import lift
 from duologue.protocol.beta import rest as beta_rest
 from duologue.protocol.codec import encode_model
 from duologue.protocol.ga import rest

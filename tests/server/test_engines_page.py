@@ -19,7 +19,7 @@ from tests.server.talking import outcomes
 
 from duologue.server import LocalServer
 from duologue.server.engine.http import endpoint as http_endpoint
-from duologue.server.engine.http.engine import KINDS
+from duologue.server.engine.http.engine import STAGES
 
 PAGE = "server/engines.md"
 TEXT = " ".join((DOCS / PAGE).read_text().split())
@@ -83,8 +83,8 @@ def test_the_codes_on_the_page_are_those_of_the_endpoints() -> None:
 
 
 def test_the_times_on_the_page_are_those_of_the_endpoints() -> None:
-    first = [kind.timeouts.first for stage, kind in KINDS.items() if stage != "translator"]
-    between = [kind.timeouts.between for stage, kind in KINDS.items() if stage != "translator"]
+    first = [each.timeouts.first for stage, each in STAGES.items() if stage != "translator"]
+    between = [each.timeouts.between for stage, each in STAGES.items() if stage != "translator"]
     assert (
         f"no connection after {http_endpoint.Timeouts().connect:g} s; no answer after"
         f" {first[0]:g} s (brain), {first[1]:g} s (speech to text) or {first[2]:g} s"

@@ -49,5 +49,5 @@ def test_a_fault_that_cannot_be_read_is_one_clear_sentence_with_the_grammar() ->
     done = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False)
     assert done.returncode == 2
     [sentence] = done.stderr.splitlines()
-    assert sentence.startswith("Error: cannot read the fault 'drop@respons.done': no event is")
+    assert sentence.startswith("Error: cannot read the fault 'drop@respons.done': no event matches")
     assert USAGE in sentence

@@ -1,1 +1,1 @@
-"""Audio that is not on the wire: files and sample rates. No devices."""
+"""Conversion of audio: the protocol's formats, sample rates and WAV files."""

@@ -1,4 +1,4 @@
-"""The protocol's audio formats to PCM16 at 24 kHz and back, piece by piece.
+"""Conversion of audio streams between the protocol's formats and PCM16 at 24 kHz.
 
 Source: session object, `audio.input.format` and `audio.output.format`.
 """
@@ -14,19 +14,19 @@ __all__ = ["AudioStream", "decoder", "encoder"]
 
 
 class AudioStream(Protocol):
-    """One direction of one stream of audio, from one format to another."""
+    """Converter of one stream of audio, chunk by chunk."""
 
     def feed(self, audio: bytes) -> bytes:
-        """Return what is ready of the audio so far; some milliseconds may be held back."""
+        """Return the audio that is ready; a filter may keep some milliseconds."""
         ...
 
     def finish(self) -> bytes:
-        """Return what was held back, and begin another stream."""
+        """Return the rest of the stream, and start a new one."""
         ...
 
 
 def decoder(source: Format) -> AudioStream:
-    """Return a stream from a format to PCM16 at 24 kHz.
+    """Return a converter from a format to PCM16 at 24 kHz.
 
     Raises:
         MissingExtra: If the packages that G.711 needs are not installed.
@@ -41,7 +41,7 @@ def decoder(source: Format) -> AudioStream:
 
 
 def encoder(target: Format) -> AudioStream:
-    """Return a stream from PCM16 at 24 kHz, in whole samples, to a format.
+    """Return a converter from PCM16 at 24 kHz, in whole samples, to a format.
 
     Raises:
         MissingExtra: If the packages that G.711 needs are not installed.

@@ -1,4 +1,4 @@
-"""WAV files in and out, as the mono PCM16 at 24 kHz that the protocol speaks."""
+"""WAV files, read and written as mono PCM16 at 24 kHz, the protocol's default format."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["check_writable", "read_wav", "wav_of", "write_wav"]
 
 MAX_RATE_HZ: Final = 768_000
+"""The highest rate of any audio interface; a higher one in a header is damage."""
 
 
 def check_writable(path: Path) -> None:
-    """Refuse a place where nothing can be written, before there is something to write.
+    """Check that a file can be written, before there is anything to write.
 
     Raises:
-        ConfigurationError: If the folder is not there, or the file or folder is not writable.
+        ConfigurationError: If the folder does not exist, or the file or folder is not writable.
     """
     if not path.parent.is_dir():
         raise ConfigurationError(f"cannot write {path}: there is no folder {path.parent}")
@@ -31,11 +32,11 @@ def check_writable(path: Path) -> None:
 
 
 def read_wav(path: Path) -> bytes:
-    """Return a file's audio as mono PCM16 at 24 kHz, converted if it is anything else.
+    """Return a file's audio as mono PCM16 at 24 kHz, converted if necessary.
 
     Raises:
-        ConfigurationError: If the file cannot be read, is no PCM WAV, or holds no audio.
-        MissingExtra: If it must be converted and the packages for that are missing.
+        ConfigurationError: If the file cannot be read, is not a PCM WAV file, or holds no audio.
+        MissingExtra: If the audio needs conversion and the packages for that are not installed.
     """
     try:
         with path.open("rb") as raw, wave.open(raw, "rb") as file:
@@ -47,10 +48,11 @@ def read_wav(path: Path) -> bytes:
     except (wave.Error, EOFError) as error:
         fix = f"convert it first: ffmpeg -i {path.name} -ar 24000 -ac 1 -c:a pcm_s16le speech.wav"
         reason = str(error) or "the file ends in its header"
-        raise ConfigurationError(f"{path} is no WAV file of PCM ({reason}); {fix}") from error
+        raise ConfigurationError(f"{path} is not a PCM WAV file ({reason}); {fix}") from error
     if not (0 < rate <= MAX_RATE_HZ and 1 <= width <= 4 and channels > 0):
         shape = f"{rate} Hz, {8 * width} bits, {channels} channels"
-        raise ConfigurationError(f"{path} is no WAV file that can be played: {shape}")
+        raise ConfigurationError(f"{path} is not a playable WAV file: {shape}")
+    # A recording that was cut off may end in the middle of a frame.
     data = data[: len(data) - len(data) % (width * channels)]
     if not data:
         raise ConfigurationError(f"{path} holds no audio")
@@ -60,7 +62,7 @@ def read_wav(path: Path) -> bytes:
 
 
 def write_wav(path: Path, pcm: bytes) -> None:
-    """Write mono PCM16 at 24 kHz.
+    """Write mono PCM16 at 24 kHz to a file.
 
     Raises:
         ConfigurationError: If the file cannot be written.
@@ -90,10 +92,10 @@ def _converted(data: bytes, *, rate: int, width: int, channels: int) -> bytes:
     except ImportError as error:
         what = f"Audio of {rate} Hz, {8 * width} bits and {channels} channels"
         raise MissingExtra("audio", what) from error
-    if width == 1:  # the one unsigned width
+    if width == 1:  # the only unsigned width
         samples = np.frombuffer(data, np.uint8).astype(np.float32) / 128 - 1
     else:
-        # Put the bytes of each sample at the top of 32 bits: 24 bits have no type of their own.
+        # numpy has no 24-bit type: put the bytes of each sample at the top of 32 bits.
         wide = np.zeros((len(data) // width, 4), np.uint8)
         wide[:, 4 - width :] = np.frombuffer(data, np.uint8).reshape(-1, width)
         samples = wide.view("<i4")[:, 0].astype(np.float32) / 2**31

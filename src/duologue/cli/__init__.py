@@ -1,6 +1,6 @@
 """The command `duologue`.
 
-Only this module is imported before it is known what to do: `duologue --version` needs nothing else.
+This module imports nothing heavy, so that `duologue --version` is fast and works without extras.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line; errors that a user can mend are one sentence and exit code 2."""
+    """Run the command line.
+
+    Errors that the user can fix print one sentence and exit with code 2.
+    """
     if sys.argv[1:] in (["--version"], ["-V"]):
         print(f"duologue {__version__}")
         return
     if find_spec("click") is None:
         fix = "pip install 'duologue[cli]'"
-        print(f"Error: the command line needs more packages: {fix}", file=sys.stderr)
+        print(f"Error: the command line needs another package; run: {fix}", file=sys.stderr)
         sys.exit(2)
     from duologue.cli.commands import run  # noqa: PLC0415  # needs click
 

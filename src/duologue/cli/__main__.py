@@ -1,4 +1,4 @@
-"""`python -m duologue.cli` is `duologue`."""
+"""Run the command `duologue` as `python -m duologue.cli`."""
 
 from duologue.cli import main
 

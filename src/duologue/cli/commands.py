@@ -1,4 +1,4 @@
-"""All commands, each imported when it is used, and what happens to their errors."""
+"""The group of all commands, each imported when it is used, and the handling of their errors."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ _COMMANDS: Final = {
     "serve": ("duologue.cli.serve", "serve"),
 }
 
-
 _SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class _LazyGroup(click.Group):
-    """Imports a command when it is asked for: help and errors stay quick."""
+    """Group that imports a command only when it runs, so that help and errors are fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         return sorted(_COMMANDS)
@@ -35,24 +34,25 @@ class _LazyGroup(click.Group):
             return None
         module, name = _COMMANDS[cmd_name]
         command = vars(importlib.import_module(module))[name]
-        assert isinstance(command, click.Command), f"{module}.{name} is no command"  # noqa: S101  # our own table
+        if not isinstance(command, click.Command):
+            raise AssertionError(f"{module}.{name} is not a command")  # noqa: TRY004  # our own table
         return command
 
 
 @click.group(cls=_LazyGroup, context_settings=_SETTINGS)
 @click.version_option(__version__, "-V", "--version", message="duologue %(version)s")
 def duologue() -> None:
-    """Speak the OpenAI Realtime protocol, with a server of your own or with OpenAI's.
+    """Use the OpenAI Realtime protocol, with a local server or with OpenAI's.
 
     \b
-    duologue demo          hold a spoken conversation on this machine, no key needed
-    duologue serve         run the server that any Realtime client can connect to
-    duologue models fetch  get the speech and language models of the local server
+    duologue demo          hold a spoken conversation on this machine; needs no key
+    duologue serve         run a server for any Realtime client
+    duologue models fetch  download the speech and language models of the local server
     """
 
 
 def run() -> int:
-    """Run the command line and return the exit code: 0 well, 2 mendable, 130 interrupted."""
+    """Run the command line and return the exit code: 0 success, 2 user error, 130 interrupted."""
     try:
         duologue(standalone_mode=False)
     except click.exceptions.Exit as exit_:
@@ -66,7 +66,7 @@ def run() -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return 130
-    except BrokenPipeError:  # `duologue … | head` has seen enough
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # until exit
+    except BrokenPipeError:  # `duologue … | head`
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # open until exit
         return 0
     return 0

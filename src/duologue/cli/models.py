@@ -1,4 +1,4 @@
-"""`duologue models`: the weights of the local engines."""
+"""The command `duologue models`: lists, fetches and locates weights of the local engines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from duologue.errors import ModelUnavailable
-from duologue.models import (
+from duologue.weights import (
     BRAINS,
     DEFAULT_TRANSCRIBER,
     MODELS,
@@ -31,16 +31,16 @@ _MB = 1_000_000
 def models() -> None:
     """List, fetch and locate the model files of the local engines.
 
-    Voice detection and speech synthesis bring their weights in their packages; only the transcriber
-    and the brain (the language model) need files of their own. They are kept in the user's cache,
-    or in the folder that DUOLOGUE_CACHE names.
+    Only the transcriber and the brain (the language model) need model files; the packages for
+    voice detection and speech synthesis contain theirs. Files are stored in the user's cache, or in
+    the folder named by DUOLOGUE_CACHE.
     """
 
 
 @models.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array instead of a table.")
 def list_models(*, as_json: bool) -> None:
-    """Show the known models and which of them are here."""
+    """List the known models, and which of them are present."""
     present = {name: find(name) for name in MODELS}
     if as_json:
         click.echo(json.dumps([_row(name, path) for name, path in present.items()], indent=2))
@@ -48,13 +48,13 @@ def list_models(*, as_json: bool) -> None:
     width = max(len(name) for name in MODELS)
     for name, path in present.items():
         model = MODELS[name]
-        here = "present" if path else "-"
+        state = "present" if path else "-"
         size = f"{model.size / _MB:.0f} MB"
         click.echo(
-            f"{name:<{width}}  {model.stage:<11}  {size:>6}  {model.licence:<10}  {here:<7}  "
+            f"{name:<{width}}  {model.stage:<11}  {size:>6}  {model.licence:<10}  {state:<7}  "
             f"{model.title}"
         )
-    click.echo(f"Kept in {cache_dir() / 'models'}", err=True)
+    click.echo(f"Stored in {cache_dir() / 'models'}", err=True)
 
 
 @models.command("fetch")
@@ -64,14 +64,14 @@ def list_models(*, as_json: bool) -> None:
     "wheelhouse",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Look here first: a folder with the files (or NAME/files, or wheels), or one file.",
+    help="Look here first: a folder with the files, with NAME/files or with wheels, or one file.",
 )
 def fetch_models(names: tuple[str, ...], wheelhouse: Path | None) -> None:
-    """Download models into the cache and check them.
+    """Download models into the cache and verify them.
 
-    Without a NAME, fetches the default transcriber and the default brain (about 640 MB, and as much
-    again of free space while it works). Files that are here already are left alone, and an
-    interrupted download goes on where it stopped.
+    Without NAME, fetches the default transcriber and the default brain: about 640 MB, and twice as
+    much free space during the download. Files that are already present are kept, and an interrupted
+    download resumes where it stopped.
     """
     if names:
         for name in names:
@@ -84,7 +84,7 @@ def fetch_models(names: tuple[str, ...], wheelhouse: Path | None) -> None:
 @models.command("path")
 @click.argument("name")
 def show_path(name: str) -> None:
-    """Print the folder of a model; fails when the model is not here."""
+    """Print the folder of a model; fails if the model is not present."""
     click.echo(require(name))
 
 
@@ -106,12 +106,12 @@ def _fetch_a_brain(wheelhouse: Path | None) -> None:
         try:
             return _fetch(name, wheelhouse)
         except ModelUnavailable as error:
-            click.echo(f"{error}\nTaking {next_best} instead; its answers are poor.", err=True)
+            click.echo(f"{error}\nFetching {next_best} instead; its answers are poor.", err=True)
     return _fetch(BRAINS[-1], wheelhouse)
 
 
 def _fetch(name: str, wheelhouse: Path | None) -> None:
-    show = _Line() if _is_terminal() else _Log()
+    show = _ProgressLine() if _is_terminal() else _ProgressLog()
     try:
         folder = fetch(name, wheelhouse=wheelhouse, progress=show)
     finally:
@@ -123,8 +123,8 @@ def _is_terminal() -> bool:
     return sys.stderr.isatty()
 
 
-class _Line:
-    """Progress on a terminal: one line, written over."""
+class _ProgressLine:
+    """Progress on a terminal: one line that is overwritten."""
 
     def __init__(self) -> None:
         self._shown = ""
@@ -136,13 +136,13 @@ class _Line:
             self._shown = line
 
     def end(self) -> None:
-        """Leave the line."""
+        """End the line."""
         if self._shown:
             click.echo(err=True)
 
 
-class _Log:
-    """Progress in a log: a line when a step starts, and at each quarter of a long one."""
+class _ProgressLog:
+    """Progress in a log: a line at the start of a step, and at each quarter of a long one."""
 
     def __init__(self) -> None:
         self._shown = ("", 0)
@@ -154,7 +154,7 @@ class _Log:
             click.echo(_described(progress), err=True)
 
     def end(self) -> None:
-        """Nothing is left open."""
+        """Do nothing: every line is complete."""
 
 
 def _described(progress: Progress) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from duologue.errors import Closed, ConnectionLost, DecodeError
-from duologue.protocol import codec, mend
+from duologue.protocol import codec, repair
 from duologue.transport.base import Receiver, Transport
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Link:
         surface: codec.Surface = "realtime",
     ) -> None:
         self._owner = owner
-        self._read: Final = mend.reader(dialect, surface)
+        self._read: Final = repair.repairing_decoder(dialect, surface)
         self._transport: Transport | None = None
         self._is_over = False
 

@@ -18,7 +18,7 @@ from duologue.errors import (
     RemoteProtocolError,
     RequestRefused,
 )
-from duologue.protocol import codec, mend
+from duologue.protocol import codec, repair
 from duologue.protocol.ga import rest as ga_rest
 from duologue.protocol.model import UNSET, Model, UnsetType
 from duologue.transport.handshake import MAX_BODY_CHARS, check_headers, secrets_in
@@ -192,7 +192,7 @@ class RealtimeRest:
 
     async def _ask(self, path: str, asked: Model, kind: type[M]) -> M:
         _, body = await self._send(path, **_json(asked))
-        return mend.read_model(body, kind)
+        return repair.read_model(body, kind)
 
     async def _tell(self, call_id: str, what: str, said: Model | None = None) -> None:
         content = {} if said is None else _json(said)

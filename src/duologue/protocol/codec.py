@@ -1,8 +1,9 @@
 """Frames to events and back.
 
 One msgspec pass decodes what fits the types exactly: nearly everything. What does not fit takes a
-second, slower pass that keeps it (see `_lenient.py`), so decoding only ever fails on a frame that
-is no event at all. An event that nobody changed is written as the very bytes that it came from.
+second, slower pass that keeps it (see `_unknown_fields.py`), so decoding only ever fails on a frame
+that is no event at all. An event that nobody changed is written as the very bytes that it came
+from.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from pybase64 import b64encode
 
 from duologue.errors import ConfigurationError, DecodeError
 from duologue.protocol import ga
+from duologue.protocol._audio_splice import WORTHWHILE_BYTES, splicer
 from duologue.protocol._depth import SHALLOW_BYTES, check_depth
-from duologue.protocol._splice import WORTHWHILE_BYTES, splicer
 from duologue.protocol.model import (
     EXTRA_KEY,
     UNKNOWN_TAG,
@@ -45,9 +46,10 @@ __all__ = [
     "append_frame",
     "decode",
     "decode_leniently",
+    "decoder_for",
     "encode",
     "encode_model",
-    "reader",
+    "event_union",
 ]
 
 Dialect = Literal["ga", "beta"]
@@ -78,8 +80,14 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 @cache
-def _union(dialect: Dialect, direction: Direction, surface: Surface) -> Any:  # noqa: ANN401  # a union is no type
-    """Return the events that may come; what is not GA's main surface is imported when asked for."""
+def event_union(
+    dialect: Dialect, direction: Direction = "server", surface: Surface = "realtime"
+) -> Any:  # noqa: ANN401  # a union has no type that checkers know
+    """Return the union of the known events of a dialect; beta and translation are imported lazily.
+
+    Raises:
+        ConfigurationError: If `surface` does not exist in `dialect`.
+    """
     if surface == "translation":
         from duologue.protocol.ga import translation  # noqa: PLC0415  # rare
 
@@ -95,16 +103,13 @@ def _union(dialect: Dialect, direction: Direction, surface: Surface) -> Any:  # 
     return ga.KnownServerEvent if direction == "server" else ga.KnownClientEvent
 
 
-def union_of(dialect: Dialect, surface: Surface = "realtime") -> Any:  # noqa: ANN401  # a union is no type
-    """Return the server events that a dialect knows."""
-    return _union(dialect, "server", surface)
-
-
 @cache
 def _decoder(
     dialect: Dialect, direction: Direction, surface: Surface
 ) -> msgspec.json.Decoder[Event]:
-    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_union(dialect, direction, surface))
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+        event_union(dialect, direction, surface)
+    )
     return decoder
 
 
@@ -201,12 +206,12 @@ def decode(
         ConfigurationError: If `surface` does not exist in `dialect`.
         DecodeError: If the frame is no JSON object with a `type`, or is too deep or too large.
     """
-    read = reader(dialect, direction, surface)
+    read = decoder_for(dialect, direction, surface)
     return read(frame if isinstance(frame, bytes) else _own(frame))
 
 
 @cache
-def reader(
+def decoder_for(
     dialect: Dialect = "ga",
     direction: Direction = "server",
     surface: Surface = "realtime",
@@ -324,11 +329,11 @@ def decode_leniently(
     frame: bytes, dialect: Dialect, direction: Direction, surface: Surface
 ) -> Event | UnknownEvent:
     """Return the event of a frame that does not fit the types exactly; see `decode`."""
-    from duologue.protocol._lenient import explain, lift, tags  # noqa: PLC0415  # rare, slow to import
+    from duologue.protocol._unknown_fields import explain, lift, tags  # noqa: PLC0415  # rare, slow to import
 
     check_depth(frame)
     head = _read_head(frame)
-    struct = tags(_union(dialect, direction, surface)).get(head.type)
+    struct = tags(event_union(dialect, direction, surface)).get(head.type)
     if struct is None:
         _check_text(frame)
         return UnknownEvent(type=head.type, raw=frame, event_id=head.event_id)

@@ -13,7 +13,7 @@ from duologue.errors import MissingExtra
 if TYPE_CHECKING:
     from duologue.server.app import create_app
     from duologue.server.embedded import LocalServer
-    from duologue.server.engine.selection import open_engine
+    from duologue.server.engine.uris import open_engine
     from duologue.server.injection import Faults
     from duologue.server.limits import Limits
     from duologue.server.listening import Listener
@@ -39,7 +39,7 @@ _PLACES = {
     "LocalServer": "embedded",
     "ObservedSession": "observed",
     "create_app": "app",
-    "open_engine": "engine.selection",
+    "open_engine": "engine.uris",
 }
 
 

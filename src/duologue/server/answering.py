@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from duologue.server.engine.clauses import ClauseSplitter, speakable
-from duologue.server.engine.stages import BrainRequest, Call, Say, TokenCount
-from duologue.server.engine.streams import closing
+from duologue.server.engine.stages import BrainRequest, Call, Say, TokenCount, closing
 
 if TYPE_CHECKING:
     from duologue.server.engine.stages import Brain, Synthesizer

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from duologue.errors import Closed
 from duologue.protocol.model import UNSET
+from duologue.server.faults.delay_line import DelayLine
+from duologue.server.faults.event_pattern import event_pattern
 from duologue.server.faults.kinds import Act, Close, Expire, SendError, Stall
-from duologue.server.faults.line import Line
-from duologue.server.faults.target import target
 from duologue.server.mailbox import Mailbox
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from duologue.protocol.model import UnsetType
     from duologue.server.connection import AnyReceived
+    from duologue.server.faults.delay_line import Arrival
     from duologue.server.faults.kinds import Fault
-    from duologue.server.faults.line import Arrival
-    from duologue.server.faults.plan import Injection, Plan
+    from duologue.server.faults.plan import FaultPlan, Injection
 
 __all__ = ["Disturbance", "Disturbed"]
 
@@ -72,7 +72,7 @@ class Disturbed(Protocol):
 class Disturbance:
     """Stands between a connection and its wire, and does nothing until there are faults."""
 
-    def __init__(self, plan: Plan, now: Callable[[], float]) -> None:
+    def __init__(self, plan: FaultPlan, now: Callable[[], float]) -> None:
         self.injections: deque[Injection] = deque(maxlen=MAX_INJECTIONS)
         """What happened so far."""
         self.is_active: bool = False
@@ -84,8 +84,8 @@ class Disturbance:
         self._host: Disturbed | None = None
         self._is_closing = False
         self._is_expiring = False
-        self._out: Line[Sequence[bytes]] = Line()
-        self._in: Line[Hear] = Line()
+        self._out: DelayLine[Sequence[bytes]] = DelayLine()
+        self._in: DelayLine[Hear] = DelayLine()
         self._inbox: Mailbox[Hear] = Mailbox()
         self._delivers = False
         self._timer: asyncio.TimerHandle | None = None
@@ -185,7 +185,7 @@ class Disturbance:
 
     def _stall(self, stall: Stall) -> None:
         until = math.inf if stall.seconds is None else self._now() + stall.seconds
-        direction = None if stall.at is None else target(stall.at).direction
+        direction = None if stall.at is None else event_pattern(stall.at).direction
         if direction != "client":
             self._out.stall(until)
         if direction != "server":

@@ -6,25 +6,30 @@ from collections import deque
 from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final, Literal, Self, TypedDict
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 from duologue.errors import Closed
 from duologue.server.app import create_app
 from duologue.server.door import demand_key
-from duologue.server.engine.selection import open_engine
+from duologue.server.engine.uris import StageChoices, open_engine
 from duologue.server.injection import Faults
 from duologue.server.listening import Listener
 from duologue.server.observed import ObservedSession
 from duologue.server.tls import self_signed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from duologue.protocol.codec import Dialect
     from duologue.server.connection import Observer
     from duologue.server.disturbance import Disturbance
-    from duologue.server.engine.selection import BrainChoice
-    from duologue.server.engine.stages import Synthesizer, Transcriber, TurnDetector, Vad
+    from duologue.server.engine.uris import (
+        BrainChoice,
+        SynthesizerChoice,
+        TranscriberChoice,
+        TurnDetectorChoice,
+        VadChoice,
+    )
     from duologue.server.faults import Fault
     from duologue.server.injection import Sessions
     from duologue.server.limits import Limits
@@ -33,14 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["LocalServer"]
 
 MAX_SESSIONS: Final = 1000
-
-
-class _Stages(TypedDict):
-    brain: BrainChoice
-    stt: str | Transcriber | type[Transcriber] | None
-    tts: str | Synthesizer | type[Synthesizer] | None
-    vad: str | Callable[[], Vad] | None
-    turn: str | TurnDetector | type[TurnDetector] | None
 
 
 class LocalServer:
@@ -56,10 +53,10 @@ class LocalServer:
         self,
         brain: BrainChoice = "scripted:",
         *,
-        stt: str | Transcriber | type[Transcriber] | None = None,
-        tts: str | Synthesizer | type[Synthesizer] | None = None,
-        vad: str | Callable[[], Vad] | None = None,
-        turn: str | TurnDetector | type[TurnDetector] | None = None,
+        stt: TranscriberChoice = None,
+        tts: SynthesizerChoice = None,
+        vad: VadChoice = None,
+        turn: TurnDetectorChoice = None,
         host: str = "127.0.0.1",
         port: int = 0,
         api_key: str | None = None,
@@ -94,7 +91,13 @@ class LocalServer:
         """
         self.sessions: deque[ObservedSession] = deque(maxlen=MAX_SESSIONS)
         """The sessions so far, in the order in which they were opened; the last thousand."""
-        self._stages: _Stages = {"brain": brain, "stt": stt, "tts": tts, "vad": vad, "turn": turn}
+        self._stages: StageChoices = {
+            "brain": brain,
+            "stt": stt,
+            "tts": tts,
+            "vad": vad,
+            "turn": turn,
+        }
         self._host = host
         self._port = port
         self._api_key = api_key

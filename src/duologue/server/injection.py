@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from duologue.server.disturbance import Disturbance
 from duologue.server.door import Denied
 from duologue.server.faults.kinds import RefuseHandshake
-from duologue.server.faults.plan import Handshakes, Plan
+from duologue.server.faults.plan import FaultPlan, HandshakeFaults
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -47,7 +47,7 @@ class Faults:
         """
         self._seed = seed
         self._faults: list[Fault] = []
-        self._handshakes = Handshakes()
+        self._handshakes = HandshakeFaults()
         self._connections = 0
         self._open: set[Disturbance] = set()
         self.fail(faults)
@@ -86,7 +86,7 @@ class Faults:
             code, message = _REFUSALS[fault.status]
             raise Denied(fault.status, code, message, retry_after=fault.retry_after)
         now = asyncio.get_running_loop().time
-        plan = Plan(number, now(), lambda index: self._dice(number, index))
+        plan = FaultPlan(number, now(), lambda index: self._dice(number, index))
         disturbance = Disturbance(plan, now)
         if self._faults:
             disturbance.fail(self._faults)

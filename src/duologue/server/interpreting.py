@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from duologue.errors import EngineFailed
 from duologue.server.engine.clauses import ClauseSplitter, speakable
-from duologue.server.engine.streams import closing
+from duologue.server.engine.stages import closing
 from duologue.server.session.translation import CloseSocket, Translate
 
 if TYPE_CHECKING:

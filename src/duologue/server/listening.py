@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
     from starlette.applications import Starlette
+    from uvicorn.server import Protocols
 
     from duologue.server.tls import Certificate
 
@@ -34,6 +36,12 @@ CUT_SECONDS = 5.0
 REQUEST_SECONDS = 10.0
 """How long a client may take to say what it wants."""
 
+STOP_SECONDS = 2.0
+"""How long sessions and requests may take to end when the server stops."""
+
+ACCEPT_STEPS = 3
+"""Iterations of the loop from the acceptance of a connection until its protocol exists."""
+
 
 class _HttpProtocol(H11Protocol):
     """Cuts a connection on which no request comes, or no further one."""
@@ -45,6 +53,12 @@ class _HttpProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._waiting.cancel()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        # Uvicorn renews the date on a timer; here nothing runs while nothing happens.
+        date = formatdate(usegmt=True).encode()
+        self.server_state.default_headers = [(b"date", date), *self.config.encoded_headers]
+        super().data_received(data)
 
     def on_response_complete(self) -> None:
         self._waiting.cancel()
@@ -74,16 +88,91 @@ class _Protocol(WebSocketsSansIOProtocol):
         asyncio.get_running_loop().call_later(CUT_SECONDS, self.transport.abort)
 
 
+class _Connections(set["Protocols"]):
+    """The open connections of a server; uvicorn's protocols add and remove themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_shut = False
+        self._fewer: Final = asyncio.Event()
+
+    def add(self, connection: Protocols) -> None:
+        super().add(connection)
+        if self._is_shut:
+            asyncio.get_running_loop().call_soon(connection.shutdown)
+
+    def discard(self, connection: object) -> None:
+        super().discard(connection)
+        self._fewer.set()
+
+    def remove(self, connection: Protocols) -> None:
+        super().remove(connection)
+        self._fewer.set()
+
+    async def shut_down(self) -> None:
+        """Shut down all connections, also those just accepted, and wait until none is left."""
+        self._is_shut = True
+        for connection in list(self):
+            connection.shutdown()
+        while self:
+            self._fewer.clear()
+            await self._fewer.wait()
+
+
 class _Server(uvicorn.Server):
-    """Uvicorn in a loop that is not its own: tells when it is ready, leaves signals alone."""
+    """Uvicorn without its ticks and signal handlers: waits for events, so that it stops at once.
+
+    Uvicorn looks every 100 ms whether it should stop, and sleeps 100 ms while it stops.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.ready = asyncio.Event()
+        self.ready: Final = asyncio.Event()
+        self._stopping: Final = asyncio.Event()
+        self._connections: Final = _Connections()
+        self.server_state.connections = self._connections
+
+    def stop(self) -> None:
+        """Stop serving; `serve` returns when everything has ended."""
+        self.should_exit = True
+        self._stopping.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
+
+    async def main_loop(self) -> None:
+        await self._stopping.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._stop_accepting()
+        for each in sockets or ():
+            each.close()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._connections.shut_down()
+                while tasks := self.server_state.tasks:
+                    await asyncio.wait(tasks)
+                for server in self.servers:
+                    await server.wait_closed()
+        except TimeoutError:
+            for task in self.server_state.tasks:
+                task.cancel()
+
+    async def _stop_accepting(self) -> None:
+        """Close the listening sockets, once the connections accepted so far have a protocol.
+
+        asyncio fails on a connection whose server is closed between its acceptance and that.
+        """
+        loop = asyncio.get_running_loop()
+        for server in self.servers:
+            for each in server.sockets:
+                with contextlib.suppress(NotImplementedError):  # Windows' loop has no readers
+                    loop.remove_reader(each)
+        for _ in range(ACCEPT_STEPS):
+            await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -128,7 +217,6 @@ class Listener:
                 log_config=None,
                 access_log=False,
                 log_level="critical",  # its lines show the query, which may hold a key
-                timeout_graceful_shutdown=2,
                 ssl_certfile=None if shown is None else shown.cert_file,
                 ssl_keyfile=None if shown is None else shown.key_file,
             )
@@ -142,7 +230,7 @@ class Listener:
         try:
             yield
         finally:
-            server.should_exit = True
+            server.stop()
             await serving
             for connection in list(server.server_state.connections):
                 connection.transport.abort()  # its client leaves unread even the close

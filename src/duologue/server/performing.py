@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from duologue.errors import EngineFailed
 from duologue.server.answering import Speech, Words, answer
-from duologue.server.engine.stages import BrainRequest, Call, TokenCount
-from duologue.server.engine.streams import closing
+from duologue.server.engine.stages import BrainRequest, Call, TokenCount, closing
 from duologue.server.session.commands import Cancel, Respond, Transcribe, Warm, Warn
 from duologue.server.session.usage import Tokens
 

@@ -23,8 +23,8 @@ from duologue.server.faults import (
     Stall,
     TruncateFrame,
 )
-from duologue.server.faults.line import Line
-from duologue.server.faults.plan import NOTHING, Fate, Handshakes, Plan
+from duologue.server.faults.delay_line import DelayLine
+from duologue.server.faults.plan import NOTHING, FaultPlan, HandshakeFaults, Verdict
 
 if TYPE_CHECKING:
     from duologue.server.faults.plan import Dice
@@ -36,15 +36,15 @@ def dice(index: int) -> Dice:
     return random.Random(f"7/1/{index}").random  # noqa: S311  # to be foreseen
 
 
-def plan(*faults: Fault, connection: int = 1) -> Plan:
-    made = Plan(connection, 100.0, dice)
+def plan(*faults: Fault, connection: int = 1) -> FaultPlan:
+    made = FaultPlan(connection, 100.0, dice)
     made.add(faults, 100.0)
     return made
 
 
 def received(faults: list[Fault], kinds: list[str]) -> list[str]:
     """Return what comes out of a line, in the order in which it comes."""
-    decided, line = plan(*faults), Line[str]()
+    decided, line = plan(*faults), DelayLine[str]()
     arrivals = [
         arrival
         for second, kind in enumerate(kinds)
@@ -125,10 +125,10 @@ def test_faults_compose_in_their_order() -> None:
     close = Close(at="response.done")
     assert plan(close, Drop()).decide("server", "response.done", 100.0).acts == (close,)
     assert plan(Drop(), close).decide("server", "response.done", 100.0).acts == ()
-    fate = plan(TruncateFrame(0.5), Delay(1), Duplicate(), Delay(2), TruncateFrame(0.5)).decide(
+    verdict = plan(TruncateFrame(0.5), Delay(1), Duplicate(), Delay(2), TruncateFrame(0.5)).decide(
         "server", "response.done", 100.0
     )
-    assert (fate.keep, fate.delay, fate.copies) == (0.25, 3, 2)
+    assert (verdict.keep, verdict.delay, verdict.copies) == (0.25, 3, 2)
 
 
 def test_an_error_is_never_answered_with_an_error() -> None:
@@ -154,14 +154,14 @@ def test_faults_added_later_count_from_then() -> None:
 
 
 def test_a_line_takes_its_time_for_every_byte() -> None:
-    line = Line[str]()
-    fate = Fate(bytes_per_second=100, delay=0.5, copies=2)
-    assert [arrival.due for arrival in line.put("a", 200, fate, 10.0)] == [12.5, 14.5]
-    assert [arrival.due for arrival in line.put("b", 100, fate, 20.0)] == [21.5, 22.5]
+    line = DelayLine[str]()
+    verdict = Verdict(bytes_per_second=100, delay=0.5, copies=2)
+    assert [arrival.due for arrival in line.put("a", 200, verdict, 10.0)] == [12.5, 14.5]
+    assert [arrival.due for arrival in line.put("b", 100, verdict, 20.0)] == [21.5, 22.5]
 
 
 def test_a_stalled_line_lets_through_all_that_waited_or_nothing() -> None:
-    line = Line[str]()
+    line = DelayLine[str]()
     line.stall(15.0)
     assert [arrival.due for arrival in line.put("a", 1, NOTHING, 10.0)] == [15.0]
     assert [arrival.due for arrival in line.put("b", 1, NOTHING, 16.0)] == [16.0]
@@ -171,7 +171,7 @@ def test_a_stalled_line_lets_through_all_that_waited_or_nothing() -> None:
 
 @pytest.mark.parametrize(("connection", "is_refused"), [(1, False), (2, True)])
 def test_a_handshake_is_refused_by_its_number(connection: int, is_refused: bool) -> None:
-    handshakes = Handshakes()
+    handshakes = HandshakeFaults()
     fault = RefuseHandshake(429, connection=2)
     handshakes.add(fault, dice(0))
     assert handshakes.refusal(connection) == (fault if is_refused else None)

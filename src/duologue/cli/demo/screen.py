@@ -1,41 +1,41 @@
-"""What the demo shows in a terminal, as it happens."""
+"""The demo's terminal output."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 if TYPE_CHECKING:
-    from duologue.cli.demo.turns import Reply, Turn
+    from duologue.cli.demo.turns import SpokenReply, Turn
 
 __all__ = ["Screen"]
 
-_WHO = {"user": ("you", "cyan"), "assistant": ("duologue", "green")}
+_LABELS: Final = {"user": ("you", "cyan"), "assistant": ("duologue", "green")}
 
 
 class Screen:
-    """Writes lines; nothing when it is quiet, for `--json`."""
+    """Terminal output, line by line; silent for `--json`."""
 
     def __init__(self, *, is_quiet: bool = False) -> None:
         self._is_quiet = is_quiet
         self.is_gone: bool = False
-        """Whether nobody reads any more."""
-        self._open: str | None = None  # the item whose words stand on the last line, unfinished
-        self._shown: dict[str, int] = {}  # characters shown of each item
+        """Whether the reader of our output is gone."""
+        self._open: str | None = None  # the item whose transcript is on the last line, unfinished
+        self._shown: Final[dict[str, int]] = {}  # characters shown of each item
 
     def note(self, text: str) -> None:
-        """Show what is going on."""
+        """Show a note about what happens."""
         self._end_line()
         self._write(click.style(f"{'':>10} · {text}", dim=True))
 
     def user(self, words: str) -> None:
-        """Show what the user said."""
+        """Show the transcript of the user's turn."""
         self._end_line()
         self._write(self._label("user") + words)
 
-    def assistant(self, reply: Reply, now: float) -> None:
-        """Show the words of a reply that were heard since the last call."""
+    def assistant(self, reply: SpokenReply, now: float) -> None:
+        """Show the words of a reply that were played since the last call."""
         words = reply.heard_words(now)
         shown = self._shown.get(reply.item_id, 0)
         if len(words) <= shown:
@@ -61,7 +61,7 @@ class Screen:
         self.note("ms from the end of speech: " + " → ".join(steps))
 
     def _label(self, role: str) -> str:
-        name, color = _WHO[role]
+        name, color = _LABELS[role]
         return click.style(f"{name:>10} ", fg=color, bold=True) + "▸ "
 
     def _end_line(self) -> None:
@@ -74,5 +74,5 @@ class Screen:
             return
         try:
             click.echo(text, nl=ends)
-        except BrokenPipeError:  # `duologue demo | head` has seen enough
+        except BrokenPipeError:  # `duologue demo | head`
             self._is_quiet = self.is_gone = True

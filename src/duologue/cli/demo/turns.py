@@ -1,4 +1,4 @@
-"""What became of each turn of the user: words, answer, how long each step took."""
+"""Record of each turn of the demo: transcript, answer and latencies."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from typing import Final, TypedDict
 from duologue.cli.demo.speech import rms
 from duologue.protocol.formats import PCM16
 
-__all__ = ["STEPS", "Reply", "Turn", "TurnReport"]
+__all__ = ["STEPS", "SpokenReply", "Turn", "TurnReport"]
 
 STEPS: Final = ("turn_end", "transcript", "first_text", "first_audio")
-"""What is timed, from the end of the user's speech."""
+"""The steps that are timed, from the end of the user's speech."""
 
 
 @dataclass(slots=True)
-class Reply:
-    """One message of the assistant, as far as it was made and heard."""
+class SpokenReply:
+    """One message of the assistant: what has arrived of it, and what has been played."""
 
     item_id: str
     is_instant: bool
-    """Whether it is heard as soon as it arrives (`--fast`), instead of as it is played."""
+    """Whether audio counts as played as soon as it arrives (`--fast`)."""
     pcm: bytearray = field(default_factory=bytearray)
     words: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
-    """Words, and how much audio had come before them, in milliseconds."""
+    """Pieces of the transcript, each with the milliseconds of audio that arrived before it."""
     begins_at: float | None = None
-    """When its first audio is heard."""
+    """When playback starts."""
     cut_ms: int | None = None
-    """How much was heard when it was interrupted."""
+    """How much had been played when the user interrupted."""
 
     @property
     def received_ms(self) -> int:
-        """How much audio has arrived."""
+        """Length of the audio that has arrived."""
         return PCM16.ms(len(self.pcm))
 
     def heard_ms(self, now: float) -> int:
-        """Return how much of it the listener has heard."""
+        """Return how much audio has been played, in milliseconds."""
         if self.cut_ms is not None:
             return self.cut_ms
         if self.is_instant or self.begins_at is None:
@@ -43,13 +43,13 @@ class Reply:
         return max(0, min(self.received_ms, int((now - self.begins_at) * 1000)))
 
     def heard_words(self, now: float) -> str:
-        """Return the words that were heard, or all of them when there is no audio."""
+        """Return the transcript of the audio that has been played, or all of it without audio."""
         heard = self.heard_ms(now)
         is_whole = self.cut_ms is None and heard >= self.received_ms
         return "".join(text for before, text in self.words if is_whole or before < heard)
 
     def heard_audio(self, now: float) -> bytes:
-        """Return the audio that was heard."""
+        """Return the audio that has been played."""
         return bytes(self.pcm[: PCM16.bytes(self.heard_ms(now))])
 
 
@@ -69,21 +69,21 @@ class Turn:
     """A turn of the user and the answer to it."""
 
     speech_ended_at: float
-    """When the last word left the microphone, or the typed text was sent."""
+    """When the end of the speech, or the typed text, was sent."""
     user_words: str = ""
-    replies: list[Reply] = field(default_factory=list[Reply])
+    replies: list[SpokenReply] = field(default_factory=list[SpokenReply])
     is_interrupted: bool = False
     is_answered: bool = False
-    """Whether nothing more is to come."""
+    """Whether the answer is complete."""
     steps: dict[str, float] = field(default_factory=dict[str, float])
-    """When each of `STEPS` was first seen."""
+    """When each of `STEPS` happened."""
 
-    def saw(self, step: str, now: float) -> None:
-        """Note the first time of a step."""
+    def record(self, step: str, now: float) -> None:
+        """Record the time of a step, unless it already has one."""
         self.steps.setdefault(step, now)
 
     def latency_ms(self) -> dict[str, int | None]:
-        """Return milliseconds from the end of speech to each step."""
+        """Return the milliseconds from the end of speech to each step."""
         return {
             step: round((self.steps[step] - self.speech_ended_at) * 1000)
             if step in self.steps
@@ -92,11 +92,11 @@ class Turn:
         }
 
     def audio(self, now: float) -> bytes:
-        """Return what was heard of the answer."""
+        """Return the audio of the answer that has been played."""
         return b"".join(reply.heard_audio(now) for reply in self.replies)
 
     def report(self, now: float) -> TurnReport:
-        """Return the turn as JSON shows it."""
+        """Return the turn for the output of `--json`."""
         audio = self.audio(now)
         return {
             "user_transcript": self.user_words.strip(),

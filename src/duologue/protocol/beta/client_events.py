@@ -19,7 +19,7 @@ from duologue.protocol.ga.client_events import (
     OutputAudioBufferClearEvent,
     ResponseCancelEvent,
 )
-from duologue.protocol.ga.flat import TranscriptionSessionUpdate
+from duologue.protocol.ga.transcription_session import TranscriptionSessionUpdate
 from duologue.protocol.model import UNSET, UnknownEvent, UnsetType
 
 __all__ = [

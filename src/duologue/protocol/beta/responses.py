@@ -5,10 +5,17 @@ Source: Realtime API reference, response object (beta).
 
 from __future__ import annotations
 
-from duologue.protocol.beta.audio import AudioFormat, Voice, VoiceId
 from duologue.protocol.beta.items import Item
-from duologue.protocol.beta.session import MaxOutputTokens, Modality, Prompt
-from duologue.protocol.beta.tools import Tool, ToolChoice
+from duologue.protocol.beta.session import (
+    AudioFormat,
+    MaxOutputTokens,
+    Modality,
+    Prompt,
+    Tool,
+    ToolChoice,
+    Voice,
+    VoiceId,
+)
 from duologue.protocol.ga.responses import (
     CachedTokenDetails,
     ConversationMode,

@@ -1,5 +1,8 @@
 """The session's configuration, as asked for and as it is: flat, and without a type.
 
+The official beta types know function tools only, and `tool_choice` only as a string; the service
+accepts the other forms as well.
+
 Source: Realtime API reference, session object (beta).
 """
 
@@ -7,43 +10,107 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from duologue.protocol.beta.audio import (
-    AudioFormat,
-    InputAudioTranscription,
+from duologue.protocol.ga.audio import AudioTranscription as InputAudioTranscription
+from duologue.protocol.ga.audio import (
+    Delay,
+    Eagerness,
     NoiseReduction,
-    TurnDetection,
-    Voice,
+    NoiseReductionType,
+    TranscriptionModel,
     VoiceId,
 )
-from duologue.protocol.beta.tools import Tool, ToolChoice
-from duologue.protocol.ga.flat import ClientSecret, ExpiresAfter, ExpiresAfterAnchor
-from duologue.protocol.ga.flat import FlatTranscriptionConfig as TranscriptionSessionConfig
-from duologue.protocol.ga.flat import FlatTranscriptionSecret as TranscriptionSecretConfig
-from duologue.protocol.ga.flat import FlatTranscriptionSession as TranscriptionSession
 from duologue.protocol.ga.session import Include, Prompt, Tracing, TracingConfig, Truncation
 from duologue.protocol.ga.session import OutputModality as Modality
+from duologue.protocol.ga.tools import (
+    FunctionTool,
+    McpTool,
+    Tool,
+    ToolChoice,
+    ToolChoiceFunction,
+    ToolChoiceMcp,
+    ToolChoiceMode,
+    UnknownTool,
+    UnknownToolChoice,
+)
+from duologue.protocol.ga.transcription_session import AudioFormatName as AudioFormat
+from duologue.protocol.ga.transcription_session import (
+    ClientSecret,
+    ExpiresAfter,
+    ExpiresAfterAnchor,
+    TurnDetectionType,
+)
+from duologue.protocol.ga.transcription_session import (
+    FlatTranscriptionConfig as TranscriptionSessionConfig,
+)
+from duologue.protocol.ga.transcription_session import (
+    FlatTranscriptionSecret as TranscriptionSecretConfig,
+)
+from duologue.protocol.ga.transcription_session import (
+    FlatTranscriptionSession as TranscriptionSession,
+)
+from duologue.protocol.ga.transcription_session import FlatTurnDetection as TurnDetection
 from duologue.protocol.model import UNSET, Model, Open, UnsetType
 
 __all__ = [
+    "AudioFormat",
     "ClientSecret",
     "ClientSecretConfig",
+    "Delay",
+    "Eagerness",
     "ExpiresAfter",
     "ExpiresAfterAnchor",
+    "FunctionTool",
     "Include",
+    "InputAudioTranscription",
     "MaxOutputTokens",
+    "McpTool",
     "Modality",
+    "NoiseReduction",
+    "NoiseReductionType",
     "ObjectType",
     "Prompt",
     "RealtimeModel",
     "Session",
     "SessionConfig",
+    "Tool",
+    "ToolChoice",
+    "ToolChoiceFunction",
+    "ToolChoiceMcp",
+    "ToolChoiceMode",
+    "ToolType",
     "Tracing",
     "TracingConfig",
+    "TranscriptionModel",
     "TranscriptionSecretConfig",
     "TranscriptionSession",
     "TranscriptionSessionConfig",
     "Truncation",
+    "TurnDetection",
+    "TurnDetectionType",
+    "UnknownTool",
+    "UnknownToolChoice",
+    "Voice",
+    "VoiceId",
 ]
+
+
+class Voice(StrEnum):
+    """Built-in voices; `marin` and `cedar` came with GA."""
+
+    ALLOY = "alloy"
+    ASH = "ash"
+    BALLAD = "ballad"
+    CORAL = "coral"
+    ECHO = "echo"
+    SAGE = "sage"
+    SHIMMER = "shimmer"
+    VERSE = "verse"
+
+
+class ToolType(StrEnum):
+    """Kinds of tool; beta itself has one."""
+
+    FUNCTION = "function"
 
 
 MaxOutputTokens = int | str

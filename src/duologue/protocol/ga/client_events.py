@@ -5,10 +5,10 @@ Source: Realtime API reference, client events (GA).
 
 from __future__ import annotations
 
-from duologue.protocol.ga.flat import TranscriptionSessionUpdate
 from duologue.protocol.ga.items import Item
 from duologue.protocol.ga.responses import ResponseCreateParams
 from duologue.protocol.ga.session import Session
+from duologue.protocol.ga.transcription_session import TranscriptionSessionUpdate
 from duologue.protocol.model import (
     UNSET,
     Event,

@@ -5,8 +5,8 @@ Source: Realtime API reference, client secrets, calls, webhooks (GA).
 
 from __future__ import annotations
 
-from duologue.protocol.ga.flat import ExpiresAfter, Secret
 from duologue.protocol.ga.session import RealtimeSession, Session
+from duologue.protocol.ga.transcription_session import ExpiresAfter, Secret
 from duologue.protocol.ga.translation import TranslationSession, TranslationSessionParams
 from duologue.protocol.model import UNSET, Model, UnsetType
 

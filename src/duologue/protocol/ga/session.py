@@ -6,9 +6,11 @@ Source: Realtime API reference, session object (GA).
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
-from duologue.protocol.ga.audio import AudioConfig
+import msgspec
+
+from duologue.protocol.ga.audio import AudioConfig, AudioInput, AudioOutput
 from duologue.protocol.ga.content import ContentDetail
 from duologue.protocol.ga.tools import Tool, ToolChoice
 from duologue.protocol.model import UNSET, Model, Open, Unknown, UnsetType
@@ -39,7 +41,10 @@ __all__ = [
     "UnknownPromptVariable",
     "UnknownSession",
     "UnknownTruncation",
+    "merge_session",
 ]
+
+MergeableT = TypeVar("MergeableT", bound="RealtimeSession | AudioConfig | AudioInput | AudioOutput")
 
 
 class OutputModality(StrEnum):
@@ -251,3 +256,24 @@ class UnknownSession(Unknown, frozen=True, kw_only=True):
 
 
 Session = RealtimeSession | TranscriptionSession | UnknownSession
+
+
+def merge_session(base: MergeableT, change: MergeableT) -> MergeableT:
+    """Return `base` changed as a `session.update` with `change` changes it.
+
+    Unset fields keep their values and `None` clears them. Audio settings merge field by field, and
+    so do unknown fields; everything else is replaced whole.
+    """
+    changes: dict[str, object] = {}
+    for name in change.__struct_fields__:
+        new: object = getattr(change, name)
+        old: object = getattr(base, name)
+        if isinstance(new, UnsetType):
+            continue
+        if isinstance(new, AudioConfig | AudioInput | AudioOutput) and type(old) is type(new):
+            changes[name] = merge_session(old, new)
+        elif name == "extra" and isinstance(old, dict) and isinstance(new, dict):
+            changes[name] = old | new
+        else:
+            changes[name] = new
+    return msgspec.structs.replace(base, **changes)

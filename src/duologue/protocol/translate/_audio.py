@@ -7,7 +7,7 @@ from typing import Final
 from duologue.protocol import beta, ga
 from duologue.protocol.formats import PCM16
 from duologue.protocol.model import UNSET, UnsetType
-from duologue.protocol.translate._carry import json_of, reread
+from duologue.protocol.translate._copy import convert, json_of
 from duologue.protocol.translate._losses import Losses, LossRule
 
 __all__ = [
@@ -83,7 +83,7 @@ def turn_detection_to_ga(
     if detection is UNSET or detection is None:
         return detection
     body = {"type": beta.TurnDetectionType.SERVER_VAD.value} | json_of(detection)
-    known: ga.TurnDetection | None = reread(body, ga.TurnDetection)
+    known: ga.TurnDetection | None = convert(body, ga.TurnDetection)
     return known or ga.UnknownTurnDetection(raw=body)
 
 
@@ -94,5 +94,5 @@ def turn_detection_to_beta(
     if detection is UNSET or detection is None:
         return detection
     body = json_of(detection)
-    known: beta.TurnDetection | None = reread(body, beta.TurnDetection)
+    known: beta.TurnDetection | None = convert(body, beta.TurnDetection)
     return known or beta.TurnDetection(extra=body)

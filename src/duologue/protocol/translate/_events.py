@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias, overload
 
 from duologue.protocol import beta, ga
 from duologue.protocol.model import UNSET, Event, UnknownEvent
-from duologue.protocol.translate._carry import carry
+from duologue.protocol.translate._copy import copy_as
 from duologue.protocol.translate._items import is_in_progress, item_to_beta, item_to_ga
 from duologue.protocol.translate._losses import Loss, Losses, LossRule, Translation
 from duologue.protocol.translate._responses import (
@@ -87,22 +87,22 @@ def _translate(event: Event | UnknownEvent, table: Mapping[type, Handler]) -> Tr
 
 
 def _renamed(target: type[Event]) -> Handler:
-    return lambda event, _losses: [carry(event, target)]
+    return lambda event, _losses: [copy_as(event, target)]
 
 
 def _with_item(target: type[Event], change: Callable[[Any], object]) -> Handler:
-    return lambda event, _losses: [carry(event, target, item=change(event.item))]
+    return lambda event, _losses: [copy_as(event, target, item=change(event.item))]
 
 
 def _with_response(target: type[Event], change: Callable[[Any, Losses], object]) -> Handler:
     return lambda event, losses: [
-        carry(event, target, response=change(event.response, losses.under("response")))
+        copy_as(event, target, response=change(event.response, losses.under("response")))
     ]
 
 
 def _with_session(target: type[Event], change: Callable[[Any, Losses], object]) -> Handler:
     return lambda event, losses: [
-        carry(event, target, session=change(event.session, losses.under("session")))
+        copy_as(event, target, session=change(event.session, losses.under("session")))
     ]
 
 
@@ -133,17 +133,17 @@ def _session_event(
         here = losses.under("session")
         if isinstance(event.session, ga.TranscriptionSession):
             flat = transcription_to_beta(event.session, transcription_kind, here)
-            return [carry(event, transcription_target, session=flat)]
-        return [carry(event, target, session=session_to_beta(event.session, kind, here))]
+            return [copy_as(event, transcription_target, session=flat)]
+        return [copy_as(event, target, session=session_to_beta(event.session, kind, here))]
 
     return handler
 
 
 def _item_created(event: beta.ConversationItemCreatedEvent, _losses: Losses) -> list[Event]:
-    added = carry(event, ga.ConversationItemAdded, item=item_to_ga(event.item))
+    added = copy_as(event, ga.ConversationItemAdded, item=item_to_ga(event.item))
     if is_in_progress(event.item):
         return [added]
-    done = carry(added, ga.ConversationItemDone, event_id=f"{event.event_id}_done", extra=UNSET)
+    done = copy_as(added, ga.ConversationItemDone, event_id=f"{event.event_id}_done", extra=UNSET)
     return [added, done]
 
 

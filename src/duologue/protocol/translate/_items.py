@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from duologue.protocol import beta, ga
 from duologue.protocol.model import UNSET
-from duologue.protocol.translate._carry import carry, json_of, reread
+from duologue.protocol.translate._copy import convert, copy_as, json_of
 
 __all__ = ["is_in_progress", "item_to_beta", "item_to_ga"]
 
@@ -41,24 +41,24 @@ def _message_to_ga(item: beta.Message) -> ga.Item:
     if item.role is UNSET:
         return ga.UnknownItem(raw=json_of(item))
     parts = [] if item.content is UNSET else [_part_to_ga(part) for part in item.content]
-    return carry(item, ga.Message, content=parts)
+    return copy_as(item, ga.Message, content=parts)
 
 
 def _message_to_beta(item: ga.Message) -> beta.Item:
-    return carry(item, beta.Message, content=[_part_to_beta(part) for part in item.content])
+    return copy_as(item, beta.Message, content=[_part_to_beta(part) for part in item.content])
 
 
 def _call_to_ga(item: beta.FunctionCall) -> ga.Item:
     if item.name is UNSET:
         return ga.UnknownItem(raw=json_of(item))
     arguments = "" if item.arguments is UNSET else item.arguments
-    return carry(item, ga.FunctionCall, arguments=arguments)
+    return copy_as(item, ga.FunctionCall, arguments=arguments)
 
 
 def _output_to_ga(item: beta.FunctionCallOutput) -> ga.Item:
     if item.call_id is UNSET or item.output is UNSET:
         return ga.UnknownItem(raw=json_of(item))
-    return carry(item, ga.FunctionCallOutput)
+    return copy_as(item, ga.FunctionCallOutput)
 
 
 def _part_to_ga(part: beta.ContentPart) -> ga.ContentPart:
@@ -75,7 +75,7 @@ def _reread(
     union: Any,  # noqa: ANN401  # a union is no type
 ) -> Callable[[Any], Any]:
     """Return what looks again at something unknown: the other dialect may know it."""
-    return lambda unknown: reread(unknown.raw, union) or unknown
+    return lambda unknown: convert(unknown.raw, union) or unknown
 
 
 _ITEMS_TO_GA: Final[Mapping[type, Callable[[Any], ga.Item]]] = {
@@ -86,20 +86,20 @@ _ITEMS_TO_GA: Final[Mapping[type, Callable[[Any], ga.Item]]] = {
 
 _ITEMS_TO_BETA: Final[Mapping[type, Callable[[Any], beta.Item]]] = {
     ga.Message: _message_to_beta,
-    ga.FunctionCall: lambda item: carry(item, beta.FunctionCall),
-    ga.FunctionCallOutput: lambda item: carry(item, beta.FunctionCallOutput),
+    ga.FunctionCall: lambda item: copy_as(item, beta.FunctionCall),
+    ga.FunctionCallOutput: lambda item: copy_as(item, beta.FunctionCallOutput),
     ga.UnknownItem: _reread(beta.Item),
 }
 
 _PARTS_TO_GA: Final[Mapping[type, Callable[[Any], ga.ContentPart]]] = {
-    beta.Text: lambda part: carry(part, ga.OutputText),
-    beta.Audio: lambda part: carry(part, ga.OutputAudio),
+    beta.Text: lambda part: copy_as(part, ga.OutputText),
+    beta.Audio: lambda part: copy_as(part, ga.OutputAudio),
     beta.ReferencePart: lambda part: ga.UnknownPart(raw=json_of(part)),
     beta.UnknownPart: _reread(ga.ContentPart),
 }
 
 _PARTS_TO_BETA: Final[Mapping[type, Callable[[Any], beta.ContentPart]]] = {
-    ga.OutputText: lambda part: carry(part, beta.Text),
-    ga.OutputAudio: lambda part: carry(part, beta.Audio),
+    ga.OutputText: lambda part: copy_as(part, beta.Text),
+    ga.OutputAudio: lambda part: copy_as(part, beta.Audio),
     ga.UnknownPart: _reread(beta.ContentPart),
 }

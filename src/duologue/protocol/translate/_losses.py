@@ -1,4 +1,4 @@
-"""What a translation gives, and what it could not carry."""
+"""What a translation gives, and what it could not copy_as."""
 
 from __future__ import annotations
 

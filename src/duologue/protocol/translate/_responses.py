@@ -8,7 +8,7 @@ from typing import TypeVar
 from duologue.protocol import beta, ga
 from duologue.protocol.model import UNSET, UnsetType
 from duologue.protocol.translate._audio import modalities_to_beta, modalities_to_ga
-from duologue.protocol.translate._carry import carry, with_nulls
+from duologue.protocol.translate._copy import copy_as, with_nulls
 from duologue.protocol.translate._items import item_to_beta, item_to_ga
 from duologue.protocol.translate._losses import Losses, LossRule
 from duologue.protocol.translate._session import response_audio_to_beta, response_audio_to_ga
@@ -27,7 +27,7 @@ def params_to_ga(params: beta.ResponseCreateParams, losses: Losses) -> ga.Respon
         limit = params.max_output_tokens
     else:
         losses.drop("max_output_tokens", params.max_output_tokens, LossRule.TWO_LIMITS)
-    return carry(
+    return copy_as(
         params,
         ga.ResponseCreateParams,
         losses,
@@ -49,14 +49,14 @@ def params_to_beta(params: ga.ResponseCreateParams, losses: Losses) -> beta.Resp
         "max_response_output_tokens": params.max_output_tokens,
         "max_output_tokens": UNSET,
     }
-    return carry(params, beta.ResponseCreateParams, losses, **changes)
+    return copy_as(params, beta.ResponseCreateParams, losses, **changes)
 
 
 def response_to_ga(response: beta.Response, losses: Losses) -> ga.Response:
     """Return a beta response in GA's words."""
     response = with_nulls(response)
     losses.drop("temperature", response.temperature, LossRule.TEMPERATURE)
-    return carry(
+    return copy_as(
         response,
         ga.Response,
         losses,
@@ -73,7 +73,7 @@ def response_to_beta(response: ga.Response, losses: Losses) -> beta.Response:
         "output": _each(response.output, item_to_beta),
         "modalities": modalities_to_beta(response.output_modalities),
     }
-    return carry(response, beta.Response, losses, **changes)
+    return copy_as(response, beta.Response, losses, **changes)
 
 
 def _each(items: list[Item] | UnsetType | None, change: Callable[[Item], object]) -> object:

@@ -17,9 +17,9 @@ from duologue.protocol.translate._audio import (
     turn_detection_to_beta,
     turn_detection_to_ga,
 )
-from duologue.protocol.translate._carry import (
+from duologue.protocol.translate._copy import (
     Extra,
-    carry,
+    copy_as,
     fit,
     join,
     json_of,
@@ -63,7 +63,7 @@ def session_to_ga(session: beta.Session | beta.SessionConfig, losses: Losses) ->
         "voice": session.voice,
         "speed": session.speed,
     }
-    conversation = carry(
+    conversation = copy_as(
         session,
         ga.RealtimeSession,
         losses,
@@ -99,7 +99,7 @@ def session_to_beta(
     losses.drop("parallel_tool_calls", session.parallel_tool_calls, LossRule.PARALLEL_TOOL_CALLS)
     audio = _spoken_audio(session.audio, ga.AudioConfig, losses)
     output = with_nulls(audio.output or ga.AudioOutput())
-    return carry(
+    return copy_as(
         session,
         kind,
         losses,
@@ -121,7 +121,7 @@ def transcription_to_ga(
     losses.drop("client_secret", session.client_secret, LossRule.CLIENT_SECRET)
     losses.drop("modalities", session.modalities, LossRule.TRANSCRIPTION_MODALITIES)
     audio = _audio_to_ga(session.extra, ga.AudioConfig, losses, input=_input_to_ga(session))
-    return carry(session, ga.TranscriptionSession, losses, **audio)
+    return copy_as(session, ga.TranscriptionSession, losses, **audio)
 
 
 def transcription_to_beta(
@@ -131,7 +131,7 @@ def transcription_to_beta(
     session = with_nulls(session)
     audio = _spoken_audio(session.audio, ga.AudioConfig, losses)
     extra = _with_state(_with_rest(session.extra, audio, has_voice=False), session, kind)
-    return carry(session, kind, losses, extra=extra, **_input_to_beta(audio, losses))
+    return copy_as(session, kind, losses, extra=extra, **_input_to_beta(audio, losses))
 
 
 def response_audio_to_ga(

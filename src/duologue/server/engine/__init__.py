@@ -1,1 +1,1 @@
-"""Who hears, understands, thinks and speaks: the stages, and their implementations."""
+"""Engines of the server: the protocols of their stages, and the stages that come with duologue."""

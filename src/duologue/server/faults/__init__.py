@@ -1,7 +1,12 @@
-"""Faults to inject into sessions: what may go wrong, when, and how it is written on a command line.
+"""Faults to inject into sessions, for testing how an application copes with them.
 
-Everything here is pure: `plan` decides from an event's type, counters, dice and `now`; `line` says
-when what is on a connection arrives. The edge (`server/disturbance.py`) carries it out.
+- `kinds` defines the faults and the rules that say when they happen,
+- `grammar` parses them from the command line,
+- `event_pattern` matches the events that a fault applies to,
+- `plan` decides what happens to each event: from its type, counters, dice and `now`,
+- `delay_line` computes when each frame arrives.
+
+Everything here is pure. The server's connection carries out what a plan decides.
 """
 
 from __future__ import annotations

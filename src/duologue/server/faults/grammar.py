@@ -1,4 +1,4 @@
-"""How a fault is written on a command line, and read."""
+"""Parser for faults on the command line."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ _HEAD: Final = re.compile(
 
 
 def parse_fault(text: str) -> Fault:
-    """Return the fault that `close=1011@response.output_audio.delta#3` means.
+    """Parse a fault such as `close=1011@response.output_audio.delta#3`.
 
     Raises:
-        ConfigurationError: If it means none; the message shows the grammar.
+        ConfigurationError: If the text is not a fault; the message shows the grammar.
     """
     head, *settings = text.strip().split(",")
     found = _HEAD.fullmatch(head)
@@ -63,14 +63,14 @@ def parse_fault(text: str) -> Fault:
     own = [each.name for each in fields(kind) if not each.kw_only]
     values = {name: found[name] for name in ("at", "nth", "chance") if found[name] is not None}
     if found["value"] is not None:
-        name = own[0] if own else "at"  # what is dropped may stand after either sign
+        name = own[0] if own else "at"  # `drop=response.done` is as clear as `drop@response.done`
         values[name] = found["value"]
     names = {each.name for each in fields(kind)}
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or name not in names:
             known = ", ".join(sorted(names))
-            raise _unreadable(text, f"{setting!r} sets none of the fields of {kind.word}: {known}")
+            raise _unreadable(text, f"{setting!r} does not set a field of {kind.word}: {known}")
         values[name] = value
     try:
         return msgspec.convert(values, kind, strict=False)
@@ -81,9 +81,9 @@ def parse_fault(text: str) -> Fault:
 
 
 def _plainly(problem: str, values: dict[str, str]) -> str:
-    """Return msgspec's sentence without its path: the name and the value say more."""
+    """Return msgspec's error in plain words: its path names no field of the command line."""
     name = problem.rpartition("$.")[2].rstrip("`")
-    return f"{values.get(name, '')!r} is no number for {name}"
+    return f"{values.get(name, '')!r} is not a number for {name}"
 
 
 def _unreadable(text: str, reason: str) -> ConfigurationError:

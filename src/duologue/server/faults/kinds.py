@@ -1,8 +1,8 @@
-"""The vocabulary of faults: what goes wrong, and the rule that says when.
+"""The kinds of faults, and the rule that says when each happens.
 
-Faults of frames (`Drop`, `Delay`, `Reorder`, `Duplicate`, `TruncateFrame`, `SlowNetwork`) change
-how an event travels. Acts (`Stall`, `SendError`, `Close`, `Expire`) happen right after an event, or
-at a time if they name none. `RefuseHandshake` happens to who wants to connect.
+Frame faults (`Drop`, `Delay`, `Reorder`, `Duplicate`, `TruncateFrame`, `SlowNetwork`) change how an
+event travels. Acts (`Stall`, `SendError`, `Close`, `Expire`) happen right after an event, or at a
+time if they name no event. `RefuseHandshake` happens to a client that connects.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import ClassVar, Final
 
 from duologue.errors import ConfigurationError
-from duologue.server.faults.target import target
+from duologue.server.faults.event_pattern import event_pattern
 
 __all__ = [
     "Act",
@@ -42,7 +42,7 @@ _LIMITS: Final[dict[str, tuple[float, float]]] = {
     "jitter": (0, _MANY),
     "latency": (0, _MANY),
     "bytes_per_second": (1, _MANY),
-    "by": (1, 1000),  # so many events may wait to be overtaken
+    "by": (1, 1000),
     "within": (0, _MANY),
     "copies": (1, 100),
     "keep": (0, 0.99),
@@ -50,37 +50,37 @@ _LIMITS: Final[dict[str, tuple[float, float]]] = {
 }
 _CLOSE_CODES: Final = {*range(1000, 1004), *range(1006, 1015)}
 SIGNS: Final = {"@": "at", "#": "nth", ":": "chance"}
-"""The short forms of the command line, in their order."""
+"""The signs of the command line for these fields, in the order in which they stand."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What all faults have: the rule that says when.
+    """Base of all faults: the rule that says when a fault happens.
 
-    All parts of a rule must hold. `str(fault)` is how the command line writes it.
+    All conditions of the rule must hold. `str(fault)` is the fault as written on the command line.
     """
 
     word: ClassVar[str] = ""
-    """Its name on the command line."""
+    """The fault's name on the command line."""
 
     at: str | None = field(default=None, kw_only=True)
-    """The type of the events, in GA words whatever the client speaks: `response.done`, or a pattern
-    as of file names: `response.output_audio.*`. `client.` before it means what the client sends,
-    `server.` what it is sent; without either it means the server's events if any fit."""
+    """Type of the events, `response.done`, or a pattern with wildcards, `response.output_audio.*`.
+    Names are GA, also for beta clients. The prefix `client.` means events that the client sends,
+    `server.` events that the server sends; without a prefix, the server's events if any match."""
     nth: int | None = field(default=None, kw_only=True)
-    """Only at this one of those events, counted from 1 in each session; `None`: at each."""
+    """Only the nth of those events, counted from 1 in each session; `None`: every one."""
     chance: float = field(default=1.0, kw_only=True)
-    """With this probability each time."""
+    """Probability of the fault at each event."""
     after: float = field(default=0.0, kw_only=True)
-    """Not before this many seconds of the session; events before it are not counted."""
+    """Seconds of the session before the fault starts; events before then do not count."""
     times: int | None = field(default=None, kw_only=True)
-    """At most so often in a session; `None`: without end."""
+    """How often the fault happens in a session, at most; `None`: no limit."""
     connection: int | None = field(default=None, kw_only=True)
-    """Only to this connection, counted from 1 in the server's life; refused ones count."""
+    """Only this connection, counted from 1 since the server started; refused ones count."""
 
     def __post_init__(self) -> None:
         if self.at is not None:
-            target(self.at)
+            event_pattern(self.at)
         for name, value in asdict(self).items():
             if value is None or name not in _LIMITS:
                 continue
@@ -95,7 +95,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class FrameFault(Fault):
-    """Changes how events travel; without `at`, every event to the client."""
+    """Base of faults that change how events travel; without `at`, every event to the client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,82 +107,85 @@ class Drop(FrameFault):
 
 @dataclass(frozen=True, slots=True)
 class Delay(FrameFault):
-    """The event comes later; what is behind it waits, as on one TCP connection."""
+    """The event arrives late; later events wait behind it, as on one TCP connection."""
 
     word: ClassVar[str] = "delay"
 
     seconds: float = 0.2
     jitter: float = 0.0
-    """Up to so many seconds more, by the dice."""
+    """Additional random seconds, up to this number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reorder(FrameFault):
-    """The event is overtaken by the next ones; one at a time waits so."""
+    """The next events overtake the event; only one event waits at a time."""
 
     word: ClassVar[str] = "reorder"
 
     by: int = 1
     """How many events overtake it."""
     within: float = 1.0
-    """Seconds after which it comes even if fewer did."""
+    """Seconds after which it arrives even if fewer have overtaken it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicate(FrameFault):
-    """The event comes more than once."""
+    """The event arrives more than once."""
 
     word: ClassVar[str] = "duplicate"
 
     copies: int = 1
-    """How many more."""
+    """Number of additional copies."""
 
 
 @dataclass(frozen=True, slots=True)
 class TruncateFrame(FrameFault):
-    """Only the beginning of the event's frame comes: no JSON any more."""
+    """Only the beginning of the event's frame arrives, so it is not valid JSON."""
 
     word: ClassVar[str] = "truncate"
 
     keep: float = 0.5
-    """The part of its characters that comes; below 1."""
+    """The part of its characters that arrives; below 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlowNetwork(FrameFault):
-    """The line is slow, from `after` on; without `at` in both directions."""
+    """The network is slow, from `after` on; without `at` in both directions."""
 
     word: ClassVar[str] = "slow"
 
     bytes_per_second: float | None = None
-    """How much goes through; `None`: no limit."""
+    """The bandwidth; `None`: no limit."""
     latency: float = 0.0
-    """Seconds that every frame takes, however many are on their way."""
+    """Seconds that every frame takes, in addition to its bandwidth."""
     jitter: float = 0.0
     """Up to so many seconds more, by the dice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Act(Fault):
-    """Happens right after an event; without `at` once, `after` seconds into the session."""
+    """Base of faults that happen right after an event.
+
+    Without `at`, they happen once, `after` seconds into the session.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Stall(Act):
-    """Nothing goes through any more in the direction of `at`; without it, in both."""
+    """Nothing arrives any more in the direction of `at`; without `at`, in both directions."""
 
     word: ClassVar[str] = "stall"
 
     seconds: float | None = None
-    """How long; then all that waited comes. `None`: for ever, nothing is kept."""
+    """How long; then everything that waits arrives. `None`: for ever, and nothing is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendError(Act):
-    """The client is sent an `error` event.
+    """The server sends an `error` event.
 
-    At an event of the client's it is the answer: the event is not carried out, and the error names
-    its id.
+    If `at` matches an event of the client, the error is the answer to it: it names the event's id,
+    and the server does not execute the event.
     """
 
     word: ClassVar[str] = "error"
@@ -194,7 +197,7 @@ class SendError(Act):
 
 @dataclass(frozen=True, slots=True)
 class Close(Act):
-    """The server closes, after what it sent before has left."""
+    """The server closes the connection, after sending what is queued."""
 
     word: ClassVar[str] = "close"
 
@@ -206,24 +209,24 @@ class Close(Act):
         Fault.__post_init__(self)
         if self.code not in _CLOSE_CODES and not 3000 <= self.code <= 4999:
             known = "1000-1003, 1006 (break the connection), 1007-1014, or 3000-4999"
-            raise ConfigurationError(f"{self.code} is no close code that can be sent; use {known}")
+            raise ConfigurationError(f"{self.code} is not a valid close code; use {known}")
         if len(self.reason.encode()) > 123:
-            raise ConfigurationError("the reason of a close is at most 123 bytes long")
+            raise ConfigurationError("the reason of a close must be at most 123 bytes")
 
 
 @dataclass(frozen=True, slots=True)
 class Expire(Act):
-    """The session ends as at 60 minutes: an `error` of code `session_expired`, then close 1001."""
+    """The session expires, as after 60 minutes: error `session_expired`, then close 1001."""
 
     word: ClassVar[str] = "expire"
 
 
 @dataclass(frozen=True, slots=True)
 class RefuseHandshake(Fault):
-    """A client may not connect: it gets an HTTP error with the body that OpenAI sends.
+    """The server rejects a client's handshake, with an HTTP error and body as OpenAI sends them.
 
-    There is no event yet and no session: `at`, `nth` and `after` do not go with it, and `times`
-    counts in the server's life.
+    There is no event and no session yet, so `at`, `nth` and `after` do not apply, and `times`
+    counts since the server started.
     """
 
     word: ClassVar[str] = "refuse"
@@ -231,22 +234,22 @@ class RefuseHandshake(Fault):
     status: int = 503
     """401, 403, 429 or 503."""
     retry_after: int | None = None
-    """Seconds, told with 429 and 503."""
+    """Seconds; sent with 429 and 503."""
 
     def __post_init__(self) -> None:
         Fault.__post_init__(self)
         if self.status not in (401, 403, 429, 503):
             raise ConfigurationError(
-                f"a handshake is refused with 401, 403, 429 or 503, not {self.status}"
+                f"the status of a refused handshake is 401, 403, 429 or 503, not {self.status}"
             )
         if self.at is not None or self.nth is not None or self.after:
             raise ConfigurationError(
-                "a handshake has no events: say which are refused by connection, times or chance"
+                "at, nth and after do not apply to a handshake; use connection, times or chance"
             )
 
 
 def written(fault: Fault) -> str:
-    """Return a fault as the command line writes it."""
+    """Return a fault as written on the command line."""
     values = asdict(fault)
     own = [each.name for each in fields(fault) if not each.kw_only]
     text = fault.word

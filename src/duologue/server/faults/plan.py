@@ -1,8 +1,11 @@
-"""What happens to each event of one session: the faults, their rules, and how they compose.
+"""The plan of faults of one session: decides what happens to each of its events.
 
-Faults are asked in their order. Each event that reaches a fault and fits its rule is counted, and
-the dice are thrown if the rule has a chance. What a `Drop` takes does not reach the faults behind
-it. Each fault has dice of its own, so that what one direction does never changes the other's luck.
+Faults are checked in order, and their effects add up. A fault counts each event that matches its
+rule, and throws its dice if the rule has a chance. An event that a `Drop` takes does not reach the
+faults after it.
+
+Every fault has its own dice. With shared dice, the timing of one direction would change the outcome
+in the other, and the same seed would not repeat a session.
 """
 
 from __future__ import annotations
@@ -10,7 +13,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
+from duologue.server.faults.event_pattern import EventPattern, event_pattern
+
+if TYPE_CHECKING:
+    from duologue.protocol.codec import Direction
 from duologue.server.faults.kinds import (
     Act,
     Delay,
@@ -24,48 +32,49 @@ from duologue.server.faults.kinds import (
     SlowNetwork,
     TruncateFrame,
 )
-from duologue.server.faults.target import Direction, Target, target
 
-__all__ = ["NOTHING", "Dice", "Fate", "Injection", "Plan"]
+__all__ = ["NOTHING", "Dice", "FaultPlan", "HandshakeFaults", "Injection", "Verdict"]
 
 Dice = Callable[[], float]
-"""Returns the next number from 0 up to 1."""
+"""Returns the next random number, from 0 to below 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """A fault that happened."""
+    """A fault that has happened."""
 
     fault: Fault
     kind: str
-    """The type of the event that it happened to; empty where it was a matter of time."""
+    """The type of the event it happened to; empty if it happened at a time."""
     seconds: float
-    """When, since the session began."""
+    """Seconds since the start of the session."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
-    """How one event travels, and what happens after it."""
+class Verdict:
+    """What happens to one event on its way, and after it."""
 
     is_dropped: bool = False
     copies: int = 1
-    """How often it comes."""
+    """How many times it arrives."""
     keep: float = 1.0
-    """The part of its frame that comes."""
+    """The part of its frame that arrives."""
     delay: float = 0.0
-    """Seconds that it takes longer."""
+    """Seconds that it is late."""
     bytes_per_second: float = math.inf
-    """How fast its frame goes through."""
+    """The bandwidth for its frame."""
     overtaken_by: int = 0
-    """How many events go before it."""
+    """How many events overtake it."""
     within: float = 0.0
-    """Seconds that it waits for them at most."""
+    """Seconds that it waits for them, at most."""
     acts: tuple[Act, ...] = ()
+    """What the server does after it."""
     injections: tuple[Injection, ...] = ()
+    """The faults that caused all this."""
 
 
-NOTHING = Fate()
-"""The event travels as it would."""
+NOTHING: Final = Verdict()
+"""The event arrives unchanged."""
 
 
 @dataclass(slots=True)
@@ -73,15 +82,15 @@ class _Armed:
     """A fault with its counters."""
 
     fault: Fault
-    targets: tuple[Target, ...]
+    patterns: tuple[EventPattern, ...]
     since: float
-    """When its clock began."""
+    """When the fault was added: `after` counts from then."""
     dice: Dice
     seen: int = 0
     injected: int = 0
 
     def happens(self, now: float) -> bool:
-        """Count an event that fits; return whether the fault happens to it."""
+        """Count an event that matches; return whether the fault happens to it."""
         fault = self.fault
         if now - self.since < fault.after:
             return False
@@ -97,57 +106,58 @@ class _Armed:
 
 
 @dataclass(slots=True)
-class Plan:
+class FaultPlan:
     """The faults of one session."""
 
     connection: int
-    """Which one it is in the server's life, from 1."""
+    """Number of the connection since the server started, from 1."""
     began: float
     make_dice: Callable[[int], Dice]
-    """Returns the dice of the session's fault of a number, from 0."""
+    """Returns the dice for the session's nth fault, counted from 0."""
     _by_event: list[_Armed] = field(default_factory=list[_Armed])
     _by_time: list[_Armed] = field(default_factory=list[_Armed])
     _added: int = 0
 
     def add(self, faults: Iterable[Fault], now: float) -> None:
-        """Ask more faults, behind those that there are; their `after` counts from now on."""
+        """Add faults behind the existing ones; their `after` counts from now."""
         for fault in faults:
             self._added += 1
             if fault.connection not in (None, self.connection) or isinstance(
                 fault, RefuseHandshake
             ):
                 continue
-            armed = _Armed(fault, _targets(fault), now, self.make_dice(self._added - 1))
-            (self._by_event if armed.targets else self._by_time).append(armed)
+            armed = _Armed(fault, _patterns(fault), now, self.make_dice(self._added - 1))
+            (self._by_event if armed.patterns else self._by_time).append(armed)
 
-    def decide(self, direction: Direction, kind: str, now: float) -> Fate:
+    def decide(self, direction: Direction, kind: str, now: float) -> Verdict:
         """Return what happens to an event of this type."""
-        fate = NOTHING
+        verdict = NOTHING
         for armed in self._by_event:
             fault = armed.fault
             if kind == "error" and isinstance(fault, SendError):
-                continue  # it would answer itself
-            if not any(each.includes(direction, kind) for each in armed.targets):
+                continue  # or it would follow its own error with another, for ever
+            if not any(each.includes(direction, kind) for each in armed.patterns):
                 continue
             if not armed.happens(now):
                 continue
-            if armed.injected == 1 or not isinstance(fault, SlowNetwork):  # it lasts
+            if armed.injected == 1 or not isinstance(fault, SlowNetwork):
+                # A slow network slows every event: report it once.
                 injection = Injection(fault, kind, now - self.began)
-                fate = replace(fate, injections=(*fate.injections, injection))
+                verdict = replace(verdict, injections=(*verdict.injections, injection))
             if isinstance(fault, Act):
-                fate = replace(fate, acts=(*fate.acts, fault))
+                verdict = replace(verdict, acts=(*verdict.acts, fault))
             else:
-                fate = _changed(fate, fault, armed.dice)
-            if fate.is_dropped:
+                verdict = _changed(verdict, fault, armed.dice)
+            if verdict.is_dropped:
                 break
-        return fate
+        return verdict
 
     def next_deadline(self) -> float | None:
-        """Return when to ask `take_due`, in monotonic seconds."""
+        """Return when to call `take_due`, in monotonic seconds."""
         return min((armed.since + armed.fault.after for armed in self._by_time), default=None)
 
     def take_due(self, now: float) -> list[Injection]:
-        """Return the acts whose time has come, once each."""
+        """Return the timed faults that are due, once each."""
         due = [armed for armed in self._by_time if armed.since + armed.fault.after <= now]
         self._by_time = [armed for armed in self._by_time if armed not in due]
         return [
@@ -157,60 +167,66 @@ class Plan:
         ]
 
 
-def _targets(fault: Fault) -> tuple[Target, ...]:
-    """Return what a fault is asked about; of none, if it is a matter of time."""
+def _patterns(fault: Fault) -> tuple[EventPattern, ...]:
+    """Return the events that a fault applies to; none if it happens at a time."""
     if fault.at is not None:
-        return (target(fault.at),)
+        return (event_pattern(fault.at),)
     if isinstance(fault, SlowNetwork):
-        return (Target("server", "*"), Target("client", "*"))
-    return (Target("server", "*"),) if isinstance(fault, FrameFault) else ()
+        return (EventPattern("server", "*"), EventPattern("client", "*"))
+    return (EventPattern("server", "*"),) if isinstance(fault, FrameFault) else ()
 
 
-def _changed(fate: Fate, fault: Fault, dice: Dice) -> Fate:
-    """Return a fate after one more fault of its frame."""
+def _changed(verdict: Verdict, fault: Fault, dice: Dice) -> Verdict:
+    """Return the verdict with the effect of one more fault added."""
     match fault:
         case Drop():
-            return replace(fate, is_dropped=True)
+            return replace(verdict, is_dropped=True)
         case Duplicate():
-            return replace(fate, copies=fate.copies + fault.copies)
+            return replace(verdict, copies=verdict.copies + fault.copies)
         case TruncateFrame():
-            return replace(fate, keep=fate.keep * fault.keep)
+            return replace(verdict, keep=verdict.keep * fault.keep)
         case Delay():
-            return replace(fate, delay=fate.delay + fault.seconds + _jitter(fault.jitter, dice))
+            seconds = fault.seconds + _jitter(fault.jitter, dice)
+            return replace(verdict, delay=verdict.delay + seconds)
         case Reorder():
             return replace(
-                fate,
-                overtaken_by=fate.overtaken_by + fault.by,
-                within=max(fate.within, fault.within),
+                verdict,
+                overtaken_by=verdict.overtaken_by + fault.by,
+                within=max(verdict.within, fault.within),
             )
         case SlowNetwork():
             return replace(
-                fate,
-                delay=fate.delay + fault.latency + _jitter(fault.jitter, dice),
-                bytes_per_second=min(fate.bytes_per_second, fault.bytes_per_second or math.inf),
+                verdict,
+                delay=verdict.delay + fault.latency + _jitter(fault.jitter, dice),
+                bytes_per_second=min(verdict.bytes_per_second, fault.bytes_per_second or math.inf),
             )
         case _:
-            raise AssertionError(f"{fault} changes no frame")
+            raise AssertionError(f"{fault} does not change a frame")
 
 
 def _jitter(most: float, dice: Dice) -> float:
     return most * dice() if most else 0.0
 
 
-class Handshakes:
-    """Which clients are refused before they have a session."""
+class HandshakeFaults:
+    """The `RefuseHandshake` faults of a server, which happen before there is a session."""
 
     def __init__(self) -> None:
-        self._armed: list[_Armed] = []
+        self._armed: Final[list[_Armed]] = []
 
     def add(self, fault: RefuseHandshake, dice: Dice) -> None:
-        """Ask one more fault, behind those that there are."""
+        """Add a fault behind the existing ones."""
         self._armed.append(_Armed(fault, (), 0.0, dice))
 
     def refusal(self, connection: int) -> RefuseHandshake | None:
-        """Return how a connection is refused, if it is; counted from 1 in the server's life."""
+        """Return the fault that refuses a connection, if one does.
+
+        Args:
+            connection: Number of the connection since the server started, from 1.
+        """
         for armed in self._armed:
             fault = armed.fault
+            # `after` does not apply, so any time will do.
             if fault.connection in (None, connection) and armed.happens(math.inf):
                 return fault if isinstance(fault, RefuseHandshake) else None
         return None

@@ -21,9 +21,8 @@ from websockets.asyncio.client import connect
 from duologue.errors import ConfigurationError, EngineFailed, MissingExtra
 from duologue.protocol import ga
 from duologue.server import LocalServer, open_engine
-from duologue.server.engine.http.address import parse_address
 from duologue.server.engine.http.brain import HttpBrain
-from duologue.server.engine.http.endpoint import Endpoint, Timeouts
+from duologue.server.engine.http.endpoint import HttpEndpoint, Timeouts, parse_address
 from duologue.server.engine.http.speech import HttpSynthesizer, HttpTranscriber
 from duologue.server.engine.stages import BrainEvent, BrainRequest, Call, Say, TokenCount
 
@@ -76,10 +75,10 @@ def asked(*items: ga.Item, **request: Any) -> BrainRequest:
 @asynccontextmanager
 async def direct(
     there: fake.Endpoint, option: str = "brain", timeouts: Timeouts | None = None
-) -> AsyncGenerator[Endpoint]:
+) -> AsyncGenerator[HttpEndpoint]:
     """Yield a stage's endpoint without a server around it."""
     address = parse_address(f"{there.url}#model")
-    made = Endpoint(address, option=option, key=KEY, timeouts=timeouts)
+    made = HttpEndpoint(address, option=option, key=KEY, timeouts=timeouts)
     try:
         yield made
     finally:
@@ -214,7 +213,7 @@ async def test_an_empty_conversation_is_answered(there: fake.Endpoint) -> None:
     [
         (401, "engine_unauthorized", r"refuses the key \(HTTP 401, bad_thing\); set DUOLOGUE_"),
         (404, "engine_not_found", r"no /chat/completions, or no model 'small' .* --brain"),
-        (429, "engine_overloaded", r"is asked too much \(HTTP 429, bad_thing\); try later"),
+        (429, "engine_overloaded", r"is rate limited \(HTTP 429, bad_thing\); try later"),
         (400, "engine_refused", r"refuses the request \(HTTP 400, bad_thing\)"),
         (500, "engine_unavailable", r"fails \(HTTP 500, bad_thing\); look at its log"),
         (302, "engine_refused", "refuses the request"),
@@ -249,11 +248,11 @@ async def test_a_refusal_fails_the_response_and_the_session_lives(
 @pytest.mark.parametrize(
     ("kind", "pieces", "code", "told"),
     [
-        ("application/json", [b"{}"], "engine_malformed", "else than a stream of events"),
-        ("text/event-stream", [b"data: no json\n\n"], "engine_malformed", "chunks of a chat"),
+        ("application/json", [b"{}"], "engine_malformed", "other than an event stream"),
+        ("text/event-stream", [b"data: no json\n\n"], "engine_malformed", "other than chat chunks"),
         ("text/event-stream", [b'data: {"choices": 1}\n\n'], "engine_malformed", "chunks"),
         ("text/event-stream", [b'data: {"error": {"message": "x"}}\n\n'], "engine_unav", "failed"),
-        ("text/event-stream", chat({"content": "a"}, finish=None), "engine_broke_off", "middle"),
+        ("text/event-stream", chat({"content": "a"}, finish=None), "engine_broke_off", "early"),
         ("text/event-stream", [b"data: {}\n\n", BREAK], "engine_broke_off", "broke off"),
     ],
 )
@@ -295,7 +294,7 @@ async def test_an_endpoint_that_falls_silent_is_given_up(
 ) -> None:
     there.chat(*pieces)
     async with direct(there, timeouts=Timeouts(**limits)) as at:
-        with pytest.raises(EngineFailed, match=r"said nothing for 0\.05 s") as fault:
+        with pytest.raises(EngineFailed, match=r"sent nothing for 0\.05 s") as fault:
             await gathered(HttpBrain(at, model="m").respond(asked()))
         assert fault.value.code == "engine_timeout"
         async with asyncio.timeout(5):
@@ -510,8 +509,8 @@ async def test_what_an_engine_tells_of_itself_holds_no_key(
     [
         ({"brain": "http://host/v1"}, "names no model; add #MODEL: http://host/v1#MODEL"),
         ({"brain": "https://"}, "has no host; write http://host:port/v1#model"),
-        ({"brain": "http://host:port/v1#m"}, "cannot be read"),
-        ({"brain": "https://me:sk-very-secret@host/v1#m"}, "a key does not belong in a URL"),
+        ({"brain": "http://host:port/v1#m"}, "is malformed"),
+        ({"brain": "https://me:sk-very-secret@host/v1#m"}, "a key in a URL is visible"),
         ({"stt": "https://host/v1?api_key=sk-very-secret"}, "set the environment variable DUOL"),
         ({"vad": "https://host/v1"}, "no endpoint offers a vad; use scripted: or local:"),
     ],

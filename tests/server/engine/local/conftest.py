@@ -38,7 +38,7 @@ def speech() -> Speech:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
-    from duologue.server.engine.selection import open_engine  # noqa: PLC0415  # an extra
+    from duologue.server.engine.uris import open_engine  # noqa: PLC0415  # an extra
 
     loaded = asyncio.run(open_engine(brain="local:"))
     yield loaded

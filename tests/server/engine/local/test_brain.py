@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from duologue import models
+from duologue import weights
 from duologue.errors import ModelUnavailable, ServerError
 from duologue.protocol.ga import (
     FunctionCall,
@@ -166,7 +166,7 @@ async def test_warming_reads_the_prompt_beforehand(engine: Engine) -> None:
 async def test_what_the_model_has_no_room_for_is_forgotten() -> None:
     from duologue.server.engine.local.brain import LlamaBrain  # noqa: PLC0415  # an extra
 
-    file = next(models.require(models.BRAINS[0]).glob("*.gguf"))
+    file = next(weights.require(weights.BRAINS[0]).glob("*.gguf"))
     brain = LlamaBrain(file, slots=1, context_tokens=1024)
     old = [item for n in range(8) for item in (user(f"{n} " + "word " * 80), assistant("Yes."))]
     with closing(brain):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from duologue.errors import ConfigurationError, MissingExtra, ModelUnavailable
-from duologue.server.engine.selection import open_engine
+from duologue.server.engine.uris import open_engine
 
 if TYPE_CHECKING:
     from pathlib import Path

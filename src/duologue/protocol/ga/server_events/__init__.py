@@ -5,142 +5,27 @@ Source: Realtime API reference, server events (GA).
 
 from __future__ import annotations
 
-from duologue.protocol.ga.flat import TranscriptionSessionUpdatedEvent
-from duologue.protocol.ga.server_events.conversation import (
-    ConversationItemAdded,
-    ConversationItemCreatedEvent,
-    ConversationItemDeletedEvent,
-    ConversationItemDone,
-    ConversationItemInputAudioTranscriptionCompletedEvent,
-    ConversationItemInputAudioTranscriptionDeltaEvent,
-    ConversationItemInputAudioTranscriptionFailedEvent,
-    ConversationItemInputAudioTranscriptionSegment,
-    ConversationItemRetrieved,
-    ConversationItemTruncatedEvent,
-    LogProb,
-    TranscriptionDurationUsage,
-    TranscriptionError,
-    TranscriptionLanguage,
-    TranscriptionTokenUsage,
-    TranscriptionUsage,
-    UnknownTranscriptionUsage,
+from duologue.protocol.ga.server_events import (
+    conversation,
+    input_audio,
+    mcp,
+    response,
+    session,
 )
-from duologue.protocol.ga.server_events.input_audio import (
-    InputAudioBufferClearedEvent,
-    InputAudioBufferCommittedEvent,
-    InputAudioBufferDtmfEventReceivedEvent,
-    InputAudioBufferSpeechStartedEvent,
-    InputAudioBufferSpeechStoppedEvent,
-    InputAudioBufferTimeoutTriggered,
-    OutputAudioBufferCleared,
-    OutputAudioBufferStarted,
-    OutputAudioBufferStopped,
-)
-from duologue.protocol.ga.server_events.mcp import (
-    McpListToolsCompleted,
-    McpListToolsFailed,
-    McpListToolsInProgress,
-    ResponseMcpCallArgumentsDelta,
-    ResponseMcpCallArgumentsDone,
-    ResponseMcpCallCompleted,
-    ResponseMcpCallFailed,
-    ResponseMcpCallInProgress,
-)
-from duologue.protocol.ga.server_events.response import (
-    Part,
-    PartType,
-    ResponseAudioDeltaEvent,
-    ResponseAudioDoneEvent,
-    ResponseAudioTranscriptDeltaEvent,
-    ResponseAudioTranscriptDoneEvent,
-    ResponseContentPartAddedEvent,
-    ResponseContentPartDoneEvent,
-    ResponseCreatedEvent,
-    ResponseDoneEvent,
-    ResponseFunctionCallArgumentsDeltaEvent,
-    ResponseFunctionCallArgumentsDoneEvent,
-    ResponseOutputItemAddedEvent,
-    ResponseOutputItemDoneEvent,
-    ResponseTextDeltaEvent,
-    ResponseTextDoneEvent,
-)
-from duologue.protocol.ga.server_events.session import (
-    Conversation,
-    ConversationCreatedEvent,
-    RateLimit,
-    RateLimitName,
-    RateLimitsUpdatedEvent,
-    RealtimeError,
-    RealtimeErrorEvent,
-    SessionCreatedEvent,
-    SessionUpdatedEvent,
-)
+from duologue.protocol.ga.server_events.conversation import *
+from duologue.protocol.ga.server_events.input_audio import *
+from duologue.protocol.ga.server_events.mcp import *
+from duologue.protocol.ga.server_events.response import *
+from duologue.protocol.ga.server_events.session import *
+from duologue.protocol.ga.transcription_session import TranscriptionSessionUpdatedEvent
 from duologue.protocol.model import UnknownEvent
 
-__all__ = [
-    "AnyServerEvent",
-    "Conversation",
-    "ConversationCreatedEvent",
-    "ConversationItemAdded",
-    "ConversationItemCreatedEvent",
-    "ConversationItemDeletedEvent",
-    "ConversationItemDone",
-    "ConversationItemInputAudioTranscriptionCompletedEvent",
-    "ConversationItemInputAudioTranscriptionDeltaEvent",
-    "ConversationItemInputAudioTranscriptionFailedEvent",
-    "ConversationItemInputAudioTranscriptionSegment",
-    "ConversationItemRetrieved",
-    "ConversationItemTruncatedEvent",
-    "InputAudioBufferClearedEvent",
-    "InputAudioBufferCommittedEvent",
-    "InputAudioBufferDtmfEventReceivedEvent",
-    "InputAudioBufferSpeechStartedEvent",
-    "InputAudioBufferSpeechStoppedEvent",
-    "InputAudioBufferTimeoutTriggered",
-    "KnownServerEvent",
-    "LogProb",
-    "McpListToolsCompleted",
-    "McpListToolsFailed",
-    "McpListToolsInProgress",
-    "OutputAudioBufferCleared",
-    "OutputAudioBufferStarted",
-    "OutputAudioBufferStopped",
-    "Part",
-    "PartType",
-    "RateLimit",
-    "RateLimitName",
-    "RateLimitsUpdatedEvent",
-    "RealtimeError",
-    "RealtimeErrorEvent",
-    "ResponseAudioDeltaEvent",
-    "ResponseAudioDoneEvent",
-    "ResponseAudioTranscriptDeltaEvent",
-    "ResponseAudioTranscriptDoneEvent",
-    "ResponseContentPartAddedEvent",
-    "ResponseContentPartDoneEvent",
-    "ResponseCreatedEvent",
-    "ResponseDoneEvent",
-    "ResponseFunctionCallArgumentsDeltaEvent",
-    "ResponseFunctionCallArgumentsDoneEvent",
-    "ResponseMcpCallArgumentsDelta",
-    "ResponseMcpCallArgumentsDone",
-    "ResponseMcpCallCompleted",
-    "ResponseMcpCallFailed",
-    "ResponseMcpCallInProgress",
-    "ResponseOutputItemAddedEvent",
-    "ResponseOutputItemDoneEvent",
-    "ResponseTextDeltaEvent",
-    "ResponseTextDoneEvent",
-    "SessionCreatedEvent",
-    "SessionUpdatedEvent",
-    "TranscriptionDurationUsage",
-    "TranscriptionError",
-    "TranscriptionLanguage",
-    "TranscriptionSessionUpdatedEvent",
-    "TranscriptionTokenUsage",
-    "TranscriptionUsage",
-    "UnknownTranscriptionUsage",
-]
+__all__: list[str] = ["AnyServerEvent", "KnownServerEvent", "TranscriptionSessionUpdatedEvent"]
+__all__ += conversation.__all__
+__all__ += input_audio.__all__
+__all__ += mcp.__all__
+__all__ += response.__all__
+__all__ += session.__all__
 
 KnownServerEvent = (
     SessionCreatedEvent

@@ -1,1 +1,1 @@
-"""The `http:` and `https:` engines: any OpenAI-compatible endpoint, stage by stage."""
+"""The `http:` and `https:` engines: stages of any OpenAI-compatible endpoint."""

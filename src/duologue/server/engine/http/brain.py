@@ -1,4 +1,4 @@
-"""A brain behind `/chat/completions`, streamed."""
+"""A brain that streams from `/chat/completions`, and a translator that uses it."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ from duologue.server.engine.chat import (
     chat_tools,
     functions_of,
 )
-from duologue.server.engine.stages import BrainRequest, Call, Say, TokenCount
-from duologue.server.engine.streams import closing
+from duologue.server.engine.stages import BrainRequest, Call, Say, TokenCount, closing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from duologue.protocol.model import Json
     from duologue.server.engine.chat import ChatObject
-    from duologue.server.engine.http.endpoint import Endpoint
+    from duologue.server.engine.http.endpoint import HttpEndpoint
     from duologue.server.engine.stages import BrainEvent
 
 __all__ = ["HttpBrain", "HttpTranslator"]
 
 MAX_ARGUMENT_CHARS: Final = 1 << 20
 MAX_CALLS: Final = 128
-"""As many as OpenAI lets a request have functions."""
+"""OpenAI's limit on the functions of a request."""
 
 INTERPRETER: Final = (
     "You are an interpreter. Translate what the user says into the language with the ISO 639-1 code"
@@ -81,26 +80,28 @@ _decoder: msgspec.json.Decoder[_Chunk] = msgspec.json.Decoder(_Chunk)
 
 
 class HttpBrain:
-    """Answers with a model of an endpoint; closing the answer closes its connection."""
+    """Language model of an endpoint; closing a response's iterator closes its connection."""
 
-    def __init__(self, endpoint: Endpoint, *, model: str, limit_name: str = "max_tokens") -> None:
-        """Take an endpoint and one of its models.
+    def __init__(
+        self, endpoint: HttpEndpoint, *, model: str, limit_name: str = "max_tokens"
+    ) -> None:
+        """Use a model of an endpoint.
 
         Args:
-            endpoint: Whom to ask; whoever made it closes it.
+            endpoint: The endpoint; the caller closes it.
             model: The model's name there.
-            limit_name: What the endpoint calls the limit of tokens: OpenAI's newer models refuse
-                `max_tokens`, others know nothing else.
+            limit_name: The endpoint's name for the token limit: OpenAI's newer models reject
+                `max_tokens`, most others know no other name.
         """
-        self._endpoint = endpoint
-        self._model = model
-        self._limit_name = limit_name
+        self._endpoint: Final = endpoint
+        self._model: Final = model
+        self._limit_name: Final = limit_name
 
     async def respond(self, request: BrainRequest) -> AsyncIterator[BrainEvent]:
-        """Yield words as they come, then the calls, and last what the answer cost.
+        """Yield text as it arrives, then the calls, and finally the token usage.
 
         Raises:
-            EngineFailed: If the endpoint fails, or its answer ends before its end.
+            EngineFailed: If the endpoint fails, or its stream ends early.
         """
         calls = _Calls()
         finish: str | None = None
@@ -120,21 +121,23 @@ class HttpBrain:
                         if not calls.feed(choice.delta.tool_calls or ()):
                             raise self._endpoint.malformed("calls that are too long")
         if finish is None:
-            raise self._endpoint.failure("engine_broke_off", "ended in the middle of its answer")
+            raise self._endpoint.failure("engine_broke_off", "ended its response early")
         for call in calls.whole(cut=finish == "length"):
             yield call
         yield _count(usage, truncated=finish == "length")
 
     async def warm(self, request: BrainRequest) -> None:
-        """Ask nothing: what an endpoint keeps of a prompt is its own affair, and it may cost."""
+        """Do nothing: prompt caching is up to the endpoint, and a request may cost money."""
 
     def _read(self, data: str) -> _Chunk:
         try:
             chunk = _decoder.decode(data)
         except msgspec.DecodeError as error:
-            raise self._endpoint.malformed("something else than chunks of a chat") from error
+            raise self._endpoint.malformed("something other than chat chunks") from error
         if chunk.error is not None:
-            raise self._endpoint.failure("engine_unavailable", "failed in the middle of its answer")
+            raise self._endpoint.failure(
+                "engine_unavailable", "failed in the middle of its response"
+            )
         return chunk
 
     def _body(self, request: BrainRequest) -> ChatObject:
@@ -154,21 +157,20 @@ class HttpBrain:
 
 
 class HttpTranslator:
-    """Lets a brain translate."""
+    """Translator that instructs a brain to translate."""
 
     def __init__(self, brain: HttpBrain) -> None:
-        """Take the brain."""
-        self._brain = brain
+        self._brain: Final = brain
 
     async def translate(self, text: str, *, language: str) -> AsyncIterator[str]:
-        """Yield the translation as it is written.
+        """Yield the translation as it arrives.
 
         Raises:
             EngineFailed: If the endpoint fails.
         """
         instructions = INTERPRETER.format(language=language)
-        said = Message(role="user", content=[InputText(text=text)])
-        events = self._brain.respond(BrainRequest(instructions=instructions, items=[said]))
+        message = Message(role="user", content=[InputText(text=text)])
+        events = self._brain.respond(BrainRequest(instructions=instructions, items=[message]))
         async with closing(events):
             async for event in events:
                 if isinstance(event, Say):
@@ -176,7 +178,7 @@ class HttpTranslator:
 
 
 class _Calls:
-    """Gathers calls from their pieces, which may come in turns."""
+    """Collects function calls from their deltas, which may be interleaved."""
 
     def __init__(self) -> None:
         self._names: list[str] = []
@@ -185,10 +187,10 @@ class _Calls:
         self._chars = 0
 
     def feed(self, deltas: Sequence[_CallDelta]) -> bool:
-        """Add pieces; return whether there is room for more."""
+        """Add deltas; return whether the calls are still within the limits."""
         for delta in deltas:
             known_id, place = self._places.get(delta.index, (None, -1))
-            # Some servers give each whole call the same index: then the id tells them apart.
+            # Some servers send every call whole and with the same index; only the id differs.
             if place < 0 or (delta.id and known_id and delta.id != known_id):
                 place = len(self._names)
                 self._names.append("")
@@ -200,7 +202,10 @@ class _Calls:
         return self._chars <= MAX_ARGUMENT_CHARS and len(self._names) <= MAX_CALLS
 
     def whole(self, *, cut: bool) -> Iterator[Call]:
-        """Yield the calls in the order in which they began; one that was cut is left out."""
+        """Yield the calls in the order in which they began.
+
+        `cut` says that the token limit ended the response: incomplete calls are dropped then.
+        """
         for name, pieces in zip(self._names, self._arguments, strict=True):
             arguments = "".join(pieces) or "{}"
             if not cut or _is_json(arguments):
@@ -216,9 +221,9 @@ def _is_json(text: str) -> bool:
 
 
 def _paired(messages: Sequence[ChatObject]) -> Iterator[ChatObject]:
-    """Yield the messages with each output right behind its calls, as endpoints demand.
+    """Yield the messages with each output directly after its call, as endpoints require.
 
-    A call without an output gets an empty one; an output whose call was deleted is left out.
+    A call without an output gets an empty one; an output whose call was deleted is dropped.
     """
     outputs = {m["tool_call_id"]: m for m in messages if m["role"] == "tool"}
     for message in messages:

@@ -1,4 +1,4 @@
-"""Speech to text behind `/audio/transcriptions`, text to speech behind `/audio/speech`."""
+"""Speech to text by `/audio/transcriptions`, and text to speech by `/audio/speech`."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from duologue.server.engine.chat import ChatObject
-    from duologue.server.engine.http.endpoint import Endpoint
+    from duologue.server.engine.http.endpoint import HttpEndpoint
 
 __all__ = ["HttpSynthesizer", "HttpTranscriber"]
 
 SHORTEST_MS: Final = 100
-"""Less audio than this holds no word, and endpoints refuse it."""
+"""Shorter audio holds no word, and endpoints reject it."""
 
 CHUNK_BYTES: Final = 200 * 48
-"""200 ms: small enough to be sent at once, large enough that its event is mostly audio."""
+"""200 ms: short enough to be sent soon, long enough that its event is mostly audio."""
 
 SLOWEST: Final = 0.25
 FASTEST: Final = 4.0
-"""What `/audio/speech` takes."""
+"""The speeds that `/audio/speech` accepts."""
 
-_OTHER_SOUND: Final = ("text/", "application/json", "audio/mpeg", "audio/wav", "audio/x-wav")
-"""What an endpoint answers with that does not know `response_format`."""
+_NOT_PCM: Final = ("text/", "application/json", "audio/mpeg", "audio/wav", "audio/x-wav")
+"""Content types of endpoints that ignore `response_format`. Played as PCM, they are noise."""
 
 
 class _Transcription(Struct):
@@ -41,12 +41,12 @@ _decoder: msgspec.json.Decoder[_Transcription] = msgspec.json.Decoder(_Transcrip
 
 
 class HttpTranscriber:
-    """Transcribes a turn at a time with a model of an endpoint."""
+    """Transcription model of an endpoint, used for one turn at a time."""
 
-    def __init__(self, endpoint: Endpoint, *, model: str) -> None:
-        """Take an endpoint, which whoever made it closes, and one of its models."""
-        self._endpoint = endpoint
-        self._model = model
+    def __init__(self, endpoint: HttpEndpoint, *, model: str) -> None:
+        """Use a model of an endpoint, which the caller closes."""
+        self._endpoint: Final = endpoint
+        self._model: Final = model
 
     async def transcribe(
         self, pcm: bytes, *, language: str | None, prompt: str | None
@@ -54,7 +54,7 @@ class HttpTranscriber:
         """Yield the transcript in one piece.
 
         Raises:
-            EngineFailed: If the endpoint fails, or answers with something else.
+            EngineFailed: If the endpoint fails, or its response is not a transcript.
         """
         if PCM16.ms(len(pcm)) < SHORTEST_MS:
             return
@@ -69,22 +69,22 @@ class HttpTranscriber:
         try:
             yield _decoder.decode(body).text.strip()
         except msgspec.DecodeError as error:
-            raise self._endpoint.malformed("something else than a transcript") from error
+            raise self._endpoint.malformed("something other than a transcript") from error
 
 
 class HttpSynthesizer:
-    """Speaks with a model of an endpoint, which is told the session's voice by name."""
+    """Speech model of an endpoint, which gets the name of the session's voice."""
 
-    def __init__(self, endpoint: Endpoint, *, model: str) -> None:
-        """Take an endpoint, which whoever made it closes, and one of its models."""
-        self._endpoint = endpoint
-        self._model = model
+    def __init__(self, endpoint: HttpEndpoint, *, model: str) -> None:
+        """Use a model of an endpoint, which the caller closes."""
+        self._endpoint: Final = endpoint
+        self._model: Final = model
 
     async def speak(self, text: str, *, voice: str, speed: float) -> AsyncIterator[bytes]:
-        """Yield chunks of 200 ms as they come; the last one may be shorter.
+        """Yield chunks of 200 ms as they arrive; the last one may be shorter.
 
         Raises:
-            EngineFailed: If the endpoint fails, or answers with something else than PCM.
+            EngineFailed: If the endpoint fails, or its response is not PCM.
         """
         body: ChatObject = {
             "model": self._model,
@@ -95,7 +95,7 @@ class HttpSynthesizer:
         }
         async with self._endpoint.ask("/audio/speech", json=body) as response:
             kind = response.headers.get("content-type", "").lower()
-            if kind.startswith(_OTHER_SOUND):
+            if kind.startswith(_NOT_PCM):
                 raise self._endpoint.malformed(f"{kind.partition(';')[0]} instead of PCM")
             held = bytearray()
             chunks = self._endpoint.pieces(response.aiter_bytes())
@@ -106,4 +106,4 @@ class HttpSynthesizer:
                         yield bytes(held[:CHUNK_BYTES])
                         del held[:CHUNK_BYTES]
             if len(held) >= PCM16.sample_bytes:
-                yield bytes(held[: len(held) & ~1])
+                yield bytes(held[: len(held) & ~1])  # whole samples

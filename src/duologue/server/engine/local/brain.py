@@ -17,7 +17,7 @@ from duologue.protocol.model import replace as replace_fields
 from duologue.server.engine.chat import chat_messages, chat_tools, forget_oldest, functions_of
 from duologue.server.engine.local.calls import CallReader, call_grammar, offer
 from duologue.server.engine.local.llama import load_llama
-from duologue.server.engine.local.worker import Worker
+from duologue.server.engine.local.sharing import Worker
 from duologue.server.engine.stages import TokenCount
 
 if TYPE_CHECKING:

@@ -1,129 +1,146 @@
-"""The stages of the `local:` engine, loaded side by side and run once, so that they are warm."""
+"""The stages of the `local:` engine: loaded side by side, and run once so that they are warm.
+
+A cold model takes seconds for its first answer. Warming pays for that before the server listens,
+not in the first conversation.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from duologue import models
+from duologue import weights
 from duologue.errors import MissingExtra, ModelUnavailable
+from duologue.server.engine.local.sharing import SharedBrain, SharedSynthesizer, SharedTranscriber
 from duologue.server.engine.local.turns import WordTurnDetector
-from duologue.server.engine.sharing import SharedBrain, SharedSynthesizer, SharedTranscriber
-from duologue.server.engine.stages import VAD_FRAME_BYTES, BrainRequest, StageParts
+from duologue.server.engine.stages import VAD_FRAME_BYTES, BrainRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-__all__ = ["LocalStages", "load_stages"]
+    from duologue.server.engine.stages import Engine
+
+__all__ = ["load_stages"]
 
 MOST_THREADS: Final = 4
-"""More cores than this make a small model wait for itself."""
+"""A small model is slower on more cores than this: the threads wait for each other."""
 
 SLOTS: Final = 2
-"""How many sessions are answered at a time; the others wait in line (`engine/sharing.py`)."""
+"""Number of sessions answered at the same time; the others queue (see `local/sharing.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
-class LocalStages:
-    """Loaded stages."""
+class _Loaded:
+    """One loaded stage."""
 
-    parts: StageParts
-    labels: dict[str, str]
-    """What each runs on, for people."""
-    closers: tuple[Callable[[], None], ...] = ()
-
-    async def close(self) -> None:
-        """Stop the stages; a sentence or a transcription is let end first."""
-        for close in self.closers:
-            await asyncio.to_thread(close)
+    open: Callable[[], object]
+    """Returns the stage of a session."""
+    label: str
+    """What it runs on, for display."""
+    close: Callable[[], None] | None = None
+    """Stops it; blocks until the running sentence or transcription ends."""
 
 
-async def load_stages(names: Mapping[str, str | None]) -> LocalStages:
-    """Load the stages named, each in a thread; all of them take two to three seconds.
+async def load_stages(engine: Engine, names: Mapping[str, str | None]) -> Engine:
+    """Return an engine with local stages, each loaded in a thread; this takes 2 to 3 seconds.
 
     Args:
-        names: For each stage of `Engine` the model to use, or `None` for the default. A brain may
-            also be the path of a `.gguf` file.
+        engine: The engine whose stages are replaced.
+        names: By field of `Engine`, the model to use, or `None` for the default. A brain may also
+            be the path of a `.gguf` file.
 
     Raises:
         MissingExtra: If a package of `duologue[local]` is not installed.
-        ModelUnavailable: If a model is not there or broken; the message says how to get it.
+        ModelUnavailable: If a model is missing or broken; the message says how to get it.
         ConfigurationError: If no model has this name.
     """
-    loads = [asyncio.to_thread(_LOADERS[stage], name) for stage, name in names.items()]
-    found = await asyncio.gather(*loads, return_exceptions=True)
-    loaded = [part for part in found if isinstance(part, LocalStages)]
-    failures = [part for part in found if isinstance(part, BaseException)]
-    if failures:
-        for part in loaded:
-            await part.close()
-        for failure in failures:  # first of all, lest a model is fetched in vain
-            if isinstance(failure, ModuleNotFoundError):
-                raise MissingExtra("local", "The local engine") from failure
-        raise failures[0]
-    parts: StageParts = {}
-    labels: dict[str, str] = {}
-    for part in loaded:
-        parts |= part.parts
-        labels |= part.labels
-    if "brain" in parts:
-        await parts["brain"]().warm(BrainRequest(instructions="", items=()))
-    closers = tuple(close for part in loaded for close in part.closers)
-    return LocalStages(parts, labels, closers)
+    results = await asyncio.gather(
+        *(asyncio.to_thread(_LOADERS[stage], name) for stage, name in names.items()),
+        return_exceptions=True,
+    )
+    loaded = {
+        stage: result
+        for stage, result in zip(names, results, strict=True)
+        if isinstance(result, _Loaded)
+    }
+
+    async def close() -> None:
+        for stage in loaded.values():
+            if stage.close is not None:
+                await asyncio.to_thread(stage.close)
+
+    if failures := [result for result in results if isinstance(result, BaseException)]:
+        await close()
+        raise _first_to_fix(failures)
+    opened = engine.with_stages(
+        {stage: each.open for stage, each in loaded.items()},
+        labels={stage: each.label for stage, each in loaded.items()},
+        close=close,
+    )
+    if "brain" in loaded:
+        await opened.brain().warm(BrainRequest(instructions="", items=()))
+    # Whisper takes a fraction of a second for a turn: worth spending in a pause, to answer sooner.
+    return replace(opened, transcribes_early="transcriber" in loaded)
 
 
-def _load_vad(_name: str | None) -> LocalStages:
+def _first_to_fix(failures: list[BaseException]) -> BaseException:
+    """Return the failure to report: a missing package, before the user fetches models for it."""
+    for failure in failures:
+        if isinstance(failure, ModuleNotFoundError):
+            error = MissingExtra("local", "The local engine")
+            error.__cause__ = failure
+            return error
+    return failures[0]
+
+
+# The imports are inside the loaders: each package takes up to 250 ms to import, and is an extra.
+
+
+def _load_vad(_name: str | None) -> _Loaded:
     from duologue.server.engine.local.vad import EarshotVad  # noqa: PLC0415  # may be missing
 
     EarshotVad().score(bytes(VAD_FRAME_BYTES))
-    return LocalStages({"vad": EarshotVad}, {"vad": "earshot"})
+    return _Loaded(EarshotVad, "earshot")
 
 
-def _load_transcriber(name: str | None) -> LocalStages:
+def _load_transcriber(name: str | None) -> _Loaded:
     from duologue.server.engine.local.transcriber import (  # noqa: PLC0415  # may be missing
         WhisperTranscriber,
     )
 
-    name = name or models.DEFAULT_TRANSCRIBER
-    transcriber = WhisperTranscriber(models.require(name), threads=_threads())
+    name = name or weights.DEFAULT_TRANSCRIBER
+    transcriber = WhisperTranscriber(weights.require(name), threads=_threads())
     transcriber.warm()
-    label = {"transcriber": _title(name)}
-    return LocalStages(
-        {"transcriber": lambda: SharedTranscriber(transcriber)}, label, (transcriber.close,)
-    )
+    return _Loaded(lambda: SharedTranscriber(transcriber), _title(name), transcriber.close)
 
 
-def _load_brain(name: str | None) -> LocalStages:
+def _load_brain(name: str | None) -> _Loaded:
     from duologue.server.engine.local.brain import LlamaBrain  # noqa: PLC0415  # may be missing
 
     file = _brain_file(name)
     brain = LlamaBrain(file, threads=_threads(), slots=SLOTS)
-    return LocalStages(
-        {"brain": lambda: SharedBrain(brain)}, {"brain": _title(file.stem)}, (brain.close,)
-    )
+    return _Loaded(lambda: SharedBrain(brain), _title(file.stem), brain.close)
 
 
-def _load_synthesizer(_name: str | None) -> LocalStages:
+def _load_synthesizer(_name: str | None) -> _Loaded:
     from duologue.server.engine.local.synthesizer import (  # noqa: PLC0415  # may be missing
         HibariSynthesizer,
     )
 
     synthesizer = HibariSynthesizer()
     synthesizer.warm()
-    label = {"synthesizer": "hibari, voice heart"}
-    return LocalStages(
-        {"synthesizer": lambda: SharedSynthesizer(synthesizer)}, label, (synthesizer.close,)
-    )
+    return _Loaded(lambda: SharedSynthesizer(synthesizer), "hibari, voice heart", synthesizer.close)
 
 
-def _load_turn_detector(_name: str | None) -> LocalStages:
-    return LocalStages({"turn_detector": WordTurnDetector}, {"turn_detector": "last words"})
+def _load_turn_detector(_name: str | None) -> _Loaded:
+    return _Loaded(WordTurnDetector, "last words")
 
 
-_LOADERS: Final[dict[str, Callable[[str | None], LocalStages]]] = {
+_LOADERS: Final[dict[str, Callable[[str | None], _Loaded]]] = {
     "vad": _load_vad,
     "transcriber": _load_transcriber,
     "brain": _load_brain,
@@ -133,21 +150,22 @@ _LOADERS: Final[dict[str, Callable[[str | None], LocalStages]]] = {
 
 
 def _threads() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only: honours containers' CPU sets
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only: respects containers' CPU sets
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     return min(cores, MOST_THREADS)
 
 
 def _brain_file(name: str | None) -> Path:
-    """Return the GGUF file that a name or path means, or of the best model that is there."""
+    """Return the GGUF file of a model's name, of a path, or of the best model in the cache."""
     if name and name.endswith(".gguf"):
         return Path(name).expanduser()
-    name = name or models.default_brain()
+    name = name or weights.default_brain()
     if name is None:
-        raise ModelUnavailable("no language model is here; get it with: duologue models fetch")
-    return next(models.require(name).glob("*.gguf"))
+        fix = "get one with: duologue models fetch"
+        raise ModelUnavailable(f"no language model is in the cache; {fix}")
+    return next(weights.require(name).glob("*.gguf"))
 
 
 def _title(name: str) -> str:
-    model = models.MODELS.get(name)
+    model = weights.MODELS.get(name)
     return model.title if model else name

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from duologue.server.engine.local.native import load_voice
-from duologue.server.engine.local.worker import Worker
+from duologue.server.engine.local.sharing import Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -8,7 +8,7 @@ import numpy as np
 import soxr
 
 from duologue.server.engine.local.native import load_whisper
-from duologue.server.engine.local.worker import Worker
+from duologue.server.engine.local.sharing import Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -1,0 +1,72 @@
+"""Dialect adapters: between the wire of a connection and the GA events of the session cores.
+
+Both session cores use GA events only. What a connection sends and receives in another dialect is
+translated here, at the edge, by the same adapter on a client and on a server.
+
+A new dialect is one module beside `ga` and `beta`, with a class that fulfils `DialectAdapter`, and
+one row in `_ADAPTERS`. Its events are named in `codec.Dialect` and `codec.event_union`, so that
+`codec.decode` reads them as well.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
+
+from duologue.errors import ConfigurationError
+from duologue.protocol.dialects.adapter import DialectAdapter, InvalidClientEvent
+from duologue.protocol.dialects.ga import GaAdapter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from duologue.protocol import ga
+    from duologue.protocol.codec import Dialect, Surface
+    from duologue.protocol.ga import translation
+
+__all__ = ["DialectAdapter", "InvalidClientEvent", "dialect_adapter"]
+
+
+@overload
+def dialect_adapter(
+    dialect: Dialect, surface: Literal["realtime", "transcription"] = "realtime"
+) -> DialectAdapter[ga.AnyClientEvent, ga.KnownServerEvent]: ...
+
+
+@overload
+def dialect_adapter(
+    dialect: Dialect, surface: Literal["translation"]
+) -> DialectAdapter[
+    translation.AnyTranslationClientEvent, translation.KnownTranslationServerEvent
+]: ...
+
+
+@overload
+def dialect_adapter(dialect: Dialect, surface: Surface) -> DialectAdapter[Any, Any]: ...
+
+
+def dialect_adapter(dialect: Dialect, surface: Surface = "realtime") -> DialectAdapter[Any, Any]:
+    """Return a new adapter, for one connection.
+
+    Args:
+        dialect: Name of the dialect on the wire.
+        surface: Purpose of the connection.
+
+    Raises:
+        ConfigurationError: If there is no such dialect, or `surface` does not exist in it.
+    """
+    make = _ADAPTERS.get(dialect)
+    if make is None:
+        raise ConfigurationError(f"there is no dialect {dialect!r}: take 'ga', 'beta' or 'auto'")
+    return make(surface)
+
+
+def _beta(surface: Surface) -> DialectAdapter[Any, Any]:
+    from duologue.protocol.dialects.beta import BetaAdapter  # noqa: PLC0415  # half of the import time
+
+    return BetaAdapter(surface)
+
+
+_ADAPTERS: Final[Mapping[str, Callable[[Surface], DialectAdapter[Any, Any]]]] = {
+    "ga": GaAdapter,
+    "beta": _beta,
+}

@@ -1,0 +1,123 @@
+"""Copying between structs that nearly agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+
+from duologue.protocol._unknown_fields import lift
+from duologue.protocol.codec import encode_model
+from duologue.protocol.model import EXTRA_KEY, UNSET, Json, Model, UnsetType
+from duologue.protocol.translate._losses import Losses, LossRule
+
+__all__ = ["Extra", "convert", "copy_as", "fit", "join", "json_of", "with_nulls"]
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+Extra: TypeAlias = "dict[str, Any] | UnsetType"
+"""The unknown fields of a model."""
+
+
+def with_nulls(model: S) -> S:
+    """Return a model with the nulls that its types forbid in their fields, not in `extra`.
+
+    A translation finds them there by their names; `copy_as` puts them back where they are kept.
+    """
+    if not isinstance(model, Model) or not isinstance(model.extra, dict):
+        return model
+    own = set(model.__struct_fields__)
+    nulls = {name: value for name, value in model.extra.items() if value is None and name in own}
+    rest = {name: value for name, value in model.extra.items() if name not in nulls}
+    return msgspec.structs.replace(model, extra=rest or UNSET, **nulls) if nulls else model
+
+
+def copy_as(
+    source: msgspec.Struct, target: type[S], losses: Losses | None = None, **changes: object
+) -> S:
+    """Return a `target` with what `source` has by the same names, `extra` included.
+
+    An unknown field that `target` knows becomes its field, unless `changes` say something else: a
+    loss. What `target` cannot hold as a field, it keeps as an unknown one.
+    """
+    given = {name: getattr(source, name) for name in _shared(type(source), target)} | changes
+    extra = _extra(given.get("extra", UNSET))
+    known = not extra.keys().isdisjoint(_own(target))
+    nulls = any(value is None and name in _never_null(target) for name, value in given.items())
+    if not known and not nulls:
+        return target(**given)
+    bare = target(**{name: value for name, value in given.items() if name != "extra"})
+    body = json_of(bare)
+    whole = fit(join(extra, body, losses or Losses()), target)
+    return bare if whole is None else whole
+
+
+def _extra(extra: Any) -> dict[str, Json]:  # noqa: ANN401  # what may be unset
+    found: dict[str, Json] = {} if extra is UNSET else extra
+    return found
+
+
+def join(theirs: Mapping[str, Json], ours: Mapping[str, Json], losses: Losses) -> dict[str, Json]:
+    """Return both objects in one; where they differ ours stays, and theirs is lost."""
+    for name in ours.keys() & theirs.keys():
+        if ours[name] != theirs[name]:
+            losses.drop(name, theirs[name], LossRule.TAKEN)
+    return {**theirs, **ours}
+
+
+def fit(body: dict[str, Json], kind: type[S]) -> S | None:
+    """Return decoded JSON as a model whose unknown fields hold what does not fit its own.
+
+    `None` if it lacks a field that must be there.
+    """
+    whole: S | None = convert(body, kind)
+    if whole is not None:
+        return whole
+    start = {"type": body["type"]} if "type" in body else {}
+    odd = {
+        name: value for name, value in body.items() if convert(start | {name: value}, kind) is None
+    }
+    fitting: S | None = convert({n: v for n, v in body.items() if n not in odd}, kind)
+    if fitting is None:
+        return None
+    extra: Extra = getattr(fitting, "extra", UNSET)
+    return msgspec.structs.replace(fitting, extra=({} if extra is UNSET else extra) | odd)
+
+
+@cache
+def _shared(source: type[msgspec.Struct], target: type[msgspec.Struct]) -> tuple[str, ...]:
+    ours = set(target.__struct_fields__)
+    return tuple(name for name in source.__struct_fields__ if name in ours)
+
+
+@cache
+def _own(target: type[msgspec.Struct]) -> frozenset[str]:
+    tag = target.__struct_config__.tag_field
+    return frozenset(target.__struct_fields__ if tag is None else (*target.__struct_fields__, tag))
+
+
+@cache
+def _never_null(target: type[msgspec.Struct]) -> frozenset[str]:
+    """Return the fields that may be left out but not be null."""
+    config = target.__struct_config__
+    start: dict[str, Json] = {} if config.tag_field is None else {config.tag_field: str(config.tag)}
+    nulls = dict.fromkeys(target.__struct_fields__)
+    lifted = lift(start | nulls, target)
+    kept = lifted.get(EXTRA_KEY) if isinstance(lifted, dict) else None
+    return frozenset(kept) if isinstance(kept, dict) else frozenset()
+
+
+def json_of(model: msgspec.Struct) -> dict[str, Json]:
+    """Return a model as decoded JSON, as it would be on the wire."""
+    body: dict[str, Json] = msgspec.json.decode(encode_model(model))
+    return body
+
+
+def convert(body: Json, target: Any) -> Any:  # noqa: ANN401  # a union is no type
+    """Return decoded JSON as a type or union of the other dialect, or `None` if it does not fit."""
+    try:
+        return msgspec.convert(lift(body, target), target)
+    except msgspec.ValidationError:
+        return None
