@@ -10,8 +10,7 @@ import msgspec
 from duologue.protocol import codec
 from duologue.session.client_session import ClientSession
 from duologue.session.commands import Command
-from duologue.session.contract import SendEvent
-from duologue.session.effects import CancelTool, RunTool, Settled
+from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
 from duologue.session.response_state import ResponseRequest
 from duologue.session.updates import RealtimeEvent
 
@@ -69,21 +68,23 @@ class Probe(ClientSession):
 
     def take(self, *kinds: type) -> list[Any]:
         """Return the effects of these kinds since the last call, in order."""
-        self._taken += self.effects()
+        self._pull()
         taken = [effect for effect in self._taken if isinstance(effect, kinds)]
         self._taken = [effect for effect in self._taken if not isinstance(effect, kinds)]
         return taken
 
     def take_updates(self) -> list[Update]:
         """Return the updates, without the raw events."""
-        self._taken += self.effects()
-        others = (RealtimeEvent, SendEvent, Settled, RunTool, CancelTool)
-        updates = [effect for effect in self._taken if not isinstance(effect, others)]
-        self._taken = [effect for effect in self._taken if isinstance(effect, others)]
-        return updates
+        effects = self.take(Notify)
+        updates = [update for effect in effects for update in effect.updates]
+        return [update for update in updates if not isinstance(update, RealtimeEvent)]
 
     def events_to_send(self) -> list[Event | UnknownEvent]:
-        return [effect.event for effect in self.take(SendEvent)]
+        frames = [effect.frame for effect in self.take(SendFrame)]
+        return [codec.decode(frame, direction="client") for frame in frames]
+
+    def _pull(self) -> None:
+        self._taken += self.effects()
 
     def _settled(self, kind: type) -> list[Any]:
         effects = self.take(Settled)

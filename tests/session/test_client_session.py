@@ -14,8 +14,7 @@ from duologue.errors import (
 from duologue.protocol import codec, ga
 from duologue.protocol.dialects import dialect_adapter
 from duologue.session.commands import MAX_PENDING, CommandState
-from duologue.session.contract import SendEvent
-from duologue.session.effects import RunTool, Settled
+from duologue.session.effects import Notify, RunTool, SendFrame, Settled
 from duologue.session.response_state import RequestState
 from duologue.session.updates import ConversationUpdated, ErrorUpdate, RealtimeEvent
 
@@ -37,14 +36,17 @@ def test_an_event_of_an_unknown_type_goes_out_as_it_is() -> None:
     event = codec.decode(b'{"type":"future.event"}', direction="client")
     core.send(event, 1.0)
     core.send(ga.OutputAudioBufferClearEvent(event_id="x"), 1.0)
-    assert core.events_to_send()[0] is event
+    assert core.events_to_send()[0] == event
 
 
 def test_the_raw_event_comes_after_what_it_caused() -> None:
     core = new_core()
     event = added(message("item_u"))
     core.receive(event, 2.5)
-    assert core.effects()[-1] == RealtimeEvent("server", event, 2.5)
+    (effect,) = core.effects()
+    assert isinstance(effect, Notify)
+    assert effect.updates[-1] == RealtimeEvent("server", event, 2.5)
+    assert len(effect.updates) == 4
 
 
 def test_an_unknown_event_is_only_shown_and_a_broken_one_is_told() -> None:
@@ -143,14 +145,15 @@ def test_effects_are_updates_then_what_is_settled_then_tools_then_what_is_sent()
     done = response("done", status="completed", output=[call])
     core.receive(done, 2.0)
     shown, settled, run = core.effects()
-    assert (shown, settled) == (RealtimeEvent("server", done, 2.0), Settled(first))
+    assert (shown, settled) == (Notify([RealtimeEvent("server", done, 2.0)]), Settled(first))
     assert isinstance(run, RunTool)
     core.receive(response("created", "resp_2"), 3.0)
     core.receive(response("done", "resp_2", status="completed"), 3.0)
     *_, settled, shown, sent = core.effects()
     assert settled == Settled(second)
-    assert isinstance(sent, SendEvent)
-    assert shown == RealtimeEvent("client", sent.event, 3.0)
+    assert isinstance(sent, SendFrame)
+    assert isinstance(shown, Notify)
+    assert [update.event.type for update in shown.updates] == [sent.type] == ["response.create"]
 
 
 def test_an_answer_about_another_item_settles_nothing() -> None:
@@ -261,7 +264,9 @@ def test_a_beta_event_is_processed_as_ga_and_shown_as_it_came() -> None:
     body = {"type": "response.text.delta", "event_id": "e", **place, "delta": "Hi"}
     delta = codec.decode(msgspec.json.encode(body), dialect="beta")
     core.receive(delta, 1.0)
-    update, shown = core.effects()
+    (effect,) = core.effects()
+    assert isinstance(effect, Notify)
+    update, shown = effect.updates
     assert isinstance(update, ConversationUpdated)
     assert update.item.formatted.text == "Hi"
     assert isinstance(shown, RealtimeEvent)

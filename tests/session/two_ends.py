@@ -9,8 +9,7 @@ from duologue.protocol import codec, ga
 from duologue.server.session.commands import Command, Respond, Transcribe
 from duologue.server.session.session import ServerSession
 from duologue.session.client_session import ClientSession
-from duologue.session.contract import SendEvent
-from duologue.session.effects import CancelTool, RunTool, Settled
+from duologue.session.effects import Notify, SendFrame
 
 if TYPE_CHECKING:
     from duologue.session.updates import Update
@@ -50,11 +49,10 @@ class TwoEnds:
     def settle(self) -> None:
         """Hand over what the client has to send; the server's answers go on the line."""
         for effect in self.client.effects():
-            if isinstance(effect, SendEvent):
-                frame = codec.encode(effect.event)
-                self.server.receive(codec.decode(frame, direction="client"))
-            elif not isinstance(effect, Settled | RunTool | CancelTool):
-                self.updates.append(effect)
+            if isinstance(effect, SendFrame):
+                self.server.receive(codec.decode(effect.frame, direction="client"))
+            elif isinstance(effect, Notify):
+                self.updates += effect.updates
         self._line += self.server.take_events(1.0)
         for command in self.server.take_commands():
             self._note(command)

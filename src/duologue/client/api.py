@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from duologue.client.callbacks import RealtimeEventHandler
-from duologue.client.connection import EventConnection
+from duologue.client.driver import EventConnection
 from duologue.client.endpoint import resolve_endpoint
-from duologue.client.update_stream import UpdateStream, Wakeup
+from duologue.client.update_stream import UpdateStream
 from duologue.errors import Closed, ConnectionLost, LocalProtocolError
 from duologue.protocol.dialects import dialect_adapter
 from duologue.session.updates import ErrorUpdate, RealtimeEvent
@@ -71,7 +71,6 @@ class RealtimeAPI(RealtimeEventHandler):
         if self._endpoint.dialect != "auto":
             self._dialect = dialect_adapter(self._endpoint.dialect, self._surface)
         self._connection: EventConnection | None = None
-        self._wakeup: Final = Wakeup()
         self._events: UpdateStream[Event | UnknownEvent] | None = None
         self._ending: Closed | ConnectionLost | None = None
         self._is_connecting = False
@@ -106,7 +105,7 @@ class RealtimeAPI(RealtimeEventHandler):
             self._is_connecting = False
 
     async def _connect(self) -> None:
-        self._events, self._ending = UpdateStream(self._wakeup), None
+        self._events, self._ending = UpdateStream(), None
         self._callbacks.open()
         connection = EventConnection(self, self._dialect, self._surface)
         self._connection = connection
@@ -149,7 +148,7 @@ class RealtimeAPI(RealtimeEventHandler):
             ConnectionLost: If it has ended.
         """
         self._opened().send(event)
-        self._callbacks.call(RealtimeEvent("client", event, self._now()))
+        self._callbacks.call([RealtimeEvent("client", event, self._now())])
 
     async def drain(self) -> None:
         """Wait until the write buffer has drained; use it when sending continuously."""
@@ -169,13 +168,12 @@ class RealtimeAPI(RealtimeEventHandler):
     def on_event(self, event: Event | UnknownEvent) -> None:
         """Process an event of the connection."""
         if self._ending is None and self._events is not None:
-            self._events.put(event)
-            self._callbacks.call(RealtimeEvent("server", event, self._now()))
-            self._wakeup.wake()
+            self._events.put([event])
+            self._callbacks.call([RealtimeEvent("server", event, self._now())])
 
     def on_undecodable(self, error: DecodeError) -> None:
         """Report a frame that is not an event."""
-        self._callbacks.call(ErrorUpdate(error))
+        self._callbacks.call([ErrorUpdate(error)])
 
     def on_end(self, error: ConnectionLost | None) -> None:
         """Process the end of the connection."""

@@ -23,9 +23,8 @@ from duologue.session.updates import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterable
 
-    from duologue.protocol.model import Event
 
 __all__ = [
     "CLASSIC_NAMES", "AsyncCallbackQueue", "Callback", "CallbackKey", "CallbackRegistry",
@@ -198,36 +197,36 @@ class CallbackRegistry:
             if not future.done():
                 future.set_exception(ending.with_traceback(None))
 
-    def call(self, update: Update) -> None:
-        """Call the callbacks of an update, and those of the wire event in it."""
+    def call(self, updates: Iterable[Update]) -> None:
+        """Call the callbacks of updates, and those of the wire events in them."""
         entries = self._entries
         if not entries:
             return
-        if update.__class__ in entries:
-            self._call(update.__class__, update)
-        if type(update) is RealtimeEvent:
-            event = update.event
-            keys = self._keys_of[update.source].get(event.__class__)
-            if keys is None:
-                keys = self._find_keys(event, update.source)
-            for key in keys:
-                self._call(key, event)
-            if update.meanings:
-                self._call_for_meanings(update)
-
-    def _find_keys(self, event: Event | UnknownEvent, source: str) -> tuple[CallbackKey, ...]:
-        possible = [*_possible_keys(event, source), f"{source}.*"]
-        keys = tuple(key for key in possible if key in self._entries)
-        if not isinstance(event, UnknownEvent):  # its type is not that of its class
-            self._keys_of[source][type(event)] = keys
-        return keys
+        for update in updates:
+            if update.__class__ in entries:
+                self._call(update.__class__, update)
+            if type(update) is RealtimeEvent:
+                event, source = update.event, update.source
+                kind = event.__class__
+                keys = self._keys_of[source].get(kind)
+                if keys is None:
+                    # A classic name (`error`) is never a key: `_class_of` replaces it.
+                    name = event.type if kind is UnknownEvent else str(kind.__struct_config__.tag)
+                    possible = (kind, name, f"{source}.{name}", f"{source}.*")
+                    keys = tuple(filter(entries.__contains__, possible))
+                    if kind is not UnknownEvent:  # its type is not that of its class
+                        self._keys_of[source][kind] = keys
+                for key in keys:
+                    self._call(key, event)
+                if update.meanings:
+                    self._call_for_meanings(update)
 
     def _call_for_meanings(self, update: RealtimeEvent) -> None:
         for meaning in update.meanings:
-            # An event that has the same type in both dialects was called by that type already.
-            has_same_type = meaning.type == update.event.type
-            for key in _possible_keys(meaning, update.source)[: 1 if has_same_type else None]:
-                self._call(key, meaning)
+            self._call(type(meaning), meaning)
+            if meaning.type != update.event.type:  # otherwise its names were called already
+                self._call(meaning.type, meaning)
+                self._call(f"{update.source}.{meaning.type}", meaning)
 
     def _call(self, key: CallbackKey, value: object) -> None:
         for entry in self._entries.get(key, ()):
@@ -286,10 +285,8 @@ class AsyncCallbackQueue:
 
     def put(self, callback: Callable[[Any], Any], value: object) -> None:
         """Queue the call of an asynchronous callback."""
-        if isinstance(value, RealtimeEvent):
-            self._queue.put_repeat((callback, value))
-        else:
-            self._queue.put((callback, value))
+        is_repeat = isinstance(value, RealtimeEvent)
+        self._queue.put([(callback, value)], repeats=tuple if is_repeat else None)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._work(), name="callbacks")
 
@@ -335,13 +332,6 @@ class AsyncCallbackQueue:
 
 async def _await(coroutine: Coroutine[Any, Any, object]) -> None:
     await coroutine
-
-
-def _possible_keys(event: Event | UnknownEvent, source: str) -> list[CallbackKey]:
-    """Return the keys of an event, without the one of its source alone."""
-    kind = event.type
-    names: list[CallbackKey] = [] if kind in CLASSIC_NAMES else [kind]
-    return [type(event), *names, f"{source}.{kind}"]
 
 
 def _class_of(key: CallbackKey) -> CallbackKey:

@@ -344,8 +344,9 @@ class RealtimeClient(RealtimeEventHandler):
         The server does not confirm it.
         """
         if len(audio):
-            data = audio if isinstance(audio, bytes) else bytes(audio)
-            self._opened().call(lambda core, now: core.append_audio(data, now))
+            if self._driver is None:
+                raise Closed(_NOT_OPEN)
+            self._driver.append_audio(audio if isinstance(audio, bytes) else bytes(audio))
 
     def commit_input_audio(self) -> Pending[str]:
         """Make the input audio a user message; awaiting returns the id of its item."""

@@ -1,37 +1,182 @@
-"""The driver of a client's core: frames in, effects carried out; no task, one step at a time."""
+"""The driver of a client's core: events in from the transport, effects carried out.
+
+There is no task and no queue of received events: each event is one step, from the transport's call
+to the last effect. `EventConnection` is the lower half: events over a transport.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from duologue.client.connection import EventConnection
 from duologue.client.handles import Pending, Waiters
 from duologue.client.tools import ToolRunner
-from duologue.client.update_stream import UpdateStream, Wakeup
-from duologue.errors import Closed, ConnectionLost
+from duologue.client.update_stream import UpdateStream
+from duologue.errors import Closed, ConnectionLost, DecodeError
+from duologue.protocol import codec
+from duologue.protocol.dialects import dialect_adapter
 from duologue.session.client_session import ClientSession
-from duologue.session.contract import SendEvent
-from duologue.session.effects import CancelTool, RunTool, Settled
+from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ErrorUpdate, RealtimeEvent, Update
 
 if TYPE_CHECKING:
     from duologue.client.callbacks import CallbackRegistry
     from duologue.client.tools import Tools
-    from duologue.errors import DecodeError, ToolFailed
+    from duologue.errors import ToolFailed
+    from duologue.protocol.codec import Surface
     from duologue.protocol.dialects import DialectAdapter
     from duologue.protocol.model import Event, UnknownEvent
     from duologue.session.configuration import Configuration
     from duologue.session.tool_calls import ToolCall
-    from duologue.transport.base import Connector
+    from duologue.transport.base import Connector, Transport
 
-__all__ = ["ClientOptions", "Driver"]
+__all__ = ["ClientOptions", "Driver", "EventConnection", "EventReceiver"]
+
+logger: Final = logging.getLogger("duologue.client")
 
 T = TypeVar("T")
+
+
+class EventReceiver(Protocol):
+    """Receives what arrives on an `EventConnection`."""
+
+    def on_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
+        """Process the dialect of the connection; called before its first event."""
+
+    def on_event(self, event: Event | UnknownEvent) -> None:
+        """Process a server event, in the dialect of the wire."""
+
+    def on_undecodable(self, error: DecodeError) -> None:
+        """Process a frame that is not an event; the connection goes on."""
+
+    def on_end(self, error: ConnectionLost | None) -> None:
+        """Process the end of the connection; `None` if our side closed it."""
+
+
+class EventConnection:
+    """One connection that carries events. It logs their types and sizes, never their content.
+
+    Args:
+        receiver: Receives the events.
+        dialect: Adapter of the dialect on the wire; `None`: detected from the first frame.
+        surface: Purpose of the connection.
+    """
+
+    def __init__(
+        self,
+        receiver: EventReceiver,
+        dialect: DialectAdapter[Any, Any] | None,
+        surface: Surface = "realtime",
+    ) -> None:
+        self._receiver: Final = receiver
+        self._surface: Final[Surface] = surface
+        self._decode = self._detect if dialect is None else dialect.decode_server
+        self.transport: Transport | None = None
+        """The transport, once it is open."""
+        self._unsent: list[bytes] = []
+        self._has_begun: Final = asyncio.Event() if dialect is None else None
+        self._is_over = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether events can be sent."""
+        return self.transport is not None and not self._is_over
+
+    async def open(self, connector: Connector) -> None:
+        """Connect; events may arrive before this returns."""
+        self.transport = await connector(self)
+        unsent, self._unsent = self._unsent, []
+        for frame in unsent:
+            self.transport.send(frame)
+
+    async def wait_for_dialect(self, timeout: float) -> None:  # noqa: ASYNC109  # its own text
+        """Wait until the dialect is detected, or the connection has ended.
+
+        Raises:
+            TimeoutError: If the server sends nothing in time.
+        """
+        limit = asyncio.timeout(timeout)
+        try:
+            async with limit:
+                if self._has_begun is not None:
+                    await self._has_begun.wait()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            text = f"the server sent nothing within {timeout:g} s to detect its dialect from"
+            raise TimeoutError(text) from None
+
+    def on_frame(self, frame: bytes) -> None:
+        """Decode a frame of the transport."""
+        try:
+            event = self._decode(frame)
+        except DecodeError as error:
+            logger.warning("< a frame of %d bytes is no event: %s", len(frame), error.reason)
+            self._receiver.on_undecodable(error)
+            return
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("< %s, %d bytes", event.type, len(frame))
+        self._receiver.on_event(event)
+
+    def on_close(self, error: ConnectionLost | None) -> None:
+        """Process the end of the transport."""
+        self._is_over = True
+        if self._has_begun is not None:
+            self._has_begun.set()
+        logger.debug("< closed: %s", error or "by us")
+        self._receiver.on_end(error)
+
+    def send(self, event: Event | UnknownEvent) -> None:
+        """Send an event; see `send_frame`."""
+        self.send_frame(codec.encode(event), event.type)
+
+    def send_frame(self, frame: bytes, kind: str) -> None:
+        """Send an event that is encoded; while the connection is being opened, as soon as it is.
+
+        Args:
+            frame: The event.
+            kind: Its `type`, for the log.
+
+        Raises:
+            Closed: If the connection was closed.
+            ConnectionLost: If it has ended.
+        """
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("> %s, %d bytes", kind, len(frame))
+        if self.transport is None:  # a callback of `session.created` was faster than `open`
+            self._unsent.append(frame)
+        else:
+            self.transport.send(frame)
+
+    async def drain(self) -> None:
+        """Wait until the write buffer has drained."""
+        if self.transport is not None:
+            await self.transport.drain()
+
+    async def close(self) -> None:
+        """Close the connection and wait until it is gone."""
+        if self.transport is not None:
+            await self.transport.close()
+
+    def _detect(self, frame: bytes) -> Event | UnknownEvent:
+        """Decode the first frame in the dialect that it shows; GA where it may be either."""
+        from duologue.protocol.translate import detect_dialect  # noqa: PLC0415  # imports beta
+
+        try:
+            name = detect_dialect(frame) or "ga"
+        except DecodeError:
+            name = "ga"
+        dialect = dialect_adapter(name, self._surface)
+        self._decode = dialect.decode_server
+        self._receiver.on_dialect(dialect)
+        if self._has_begun is not None:
+            self._has_begun.set()
+        return self._decode(frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +218,18 @@ class Driver:
             has_tool=options.tools.handlers.__contains__,
             tool_policy=options.tools.policy,
         )
-        self.wakeup: Final = Wakeup()
-        self.waiters: Final = Waiters(self.wakeup)
-        self.updates: Final[UpdateStream[Update]] = UpdateStream(self.wakeup)
+        self.waiters: Final = Waiters()
+        self.updates: Final[UpdateStream[Update]] = UpdateStream()
         self.connection: Final = EventConnection(self, dialect)
         self.ending: Closed | ConnectionLost | None = None
         """How the session ended."""
         self._callbacks: Final = callbacks
         self._on_dialect: Final = on_dialect
         self._tools: Final = ToolRunner(options.tools, self._answer_call)
-        self._is_carrying_out = False
+        self._is_carrying_out = self._has_more = False
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._now: Final[Callable[[], float]] = asyncio.get_running_loop().time
-        self._actions: Final[Mapping[type, Callable[[Any], None]]] = {
-            RealtimeEvent: self._show,
-            SendEvent: self._send,
-            Settled: self._settle,
-            RunTool: self._run_tool,
-            CancelTool: self._cancel_tool,
-        }
-        """How an effect is carried out; the others are updates to deliver."""
 
     @property
     def is_connected(self) -> bool:
@@ -141,7 +277,15 @@ class Driver:
         self.check_open()
         result = method(self.core, self._now())
         self._carry_out()
+        self._set_timer()
         return result
+
+    def append_audio(self, audio: bytes) -> None:
+        """Send input audio: `call` for the most frequent method, which sets no deadline."""
+        if self.ending is not None or self.connection.transport is None:
+            self.check_open()
+        self.core.append_audio(audio, self._now())
+        self._carry_out()
 
     def check_open(self) -> None:
         """Raise how the session ended, if it has."""
@@ -169,25 +313,24 @@ class Driver:
 
     def on_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
         """Use the dialect that was detected."""
-        self.core.dialect = dialect
+        self.core.set_dialect(dialect)
         self._on_dialect(dialect)
 
     def on_event(self, event: Event | UnknownEvent) -> None:
         """Process a server event."""
-        if self.ending is None:
-            self.core.receive(event, self._now())
-            # A failure to send is reported by `on_end`, which follows.
-            with contextlib.suppress(Closed, ConnectionLost):
-                self._carry_out()
-        else:  # it was under way when the session ended: shown, but it changes nothing
+        if self.ending is not None:  # it was under way when the session ended: only shown
             meanings = self.core.dialect.server_event_to_ga(event)
-            self._callbacks.call(RealtimeEvent("server", event, self._now(), meanings))
+            self._callbacks.call([RealtimeEvent("server", event, self._now(), meanings)])
+            return
+        self.core.receive(event, self._now())
+        self._step()
 
     def on_undecodable(self, error: DecodeError) -> None:
         """Report a frame that is not an event."""
         if self.ending is None:
-            self._deliver(ErrorUpdate(error))
-            self.wakeup.wake()
+            update = ErrorUpdate(error)
+            self.updates.put([update])
+            self._callbacks.call([update])
 
     def on_end(self, error: ConnectionLost | None) -> None:
         """End everything that waits, at once."""
@@ -203,44 +346,42 @@ class Driver:
 
     # The effects.
 
+    def _step(self) -> None:
+        """Carry out what followed from an event or a deadline."""
+        # A connection that cannot send has ended: `on_end` follows, and reports it.
+        with contextlib.suppress(Closed, ConnectionLost):
+            self._carry_out()
+        self._set_timer()
+
     def _carry_out(self) -> None:
         """Carry out the core's effects, in order.
 
         A callback may call the client, and so add effects: they follow those that are under way.
         """
+        self._has_more = True
         if self._is_carrying_out:
             return
         self._is_carrying_out = True
         try:
-            while effects := self.core.effects():
-                for effect in effects:
-                    self._actions.get(effect.__class__, self._deliver)(effect)
+            while self._has_more:
+                self._has_more = False
+                for effect in self.core.effects():
+                    match effect:
+                        case Notify():
+                            self.updates.put(effect.updates)
+                            self._callbacks.call(effect.updates)
+                        case SendFrame():
+                            self.connection.send_frame(effect.frame, effect.type)
+                        case Settled():
+                            self.waiters.wake(effect.record)
+                        case RunTool():
+                            self._tools.start(effect.call)
+                        case CancelTool():
+                            self._tools.cancel(effect.call_id)
         finally:
             self._is_carrying_out = False
-        if self.wakeup.waiting:
-            self.wakeup.wake()
-        if self.core.next_deadline() != self._deadline:
-            self._set_timer()
-
-    def _deliver(self, update: Update) -> None:
-        self.updates.put(update)
-        self._callbacks.call(update)
-
-    def _show(self, event: RealtimeEvent) -> None:
-        self.updates.put_repeat(event)
-        self._callbacks.call(event)
-
-    def _send(self, effect: SendEvent[Event | UnknownEvent]) -> None:
-        self.connection.send(effect.event)
-
-    def _settle(self, effect: Settled) -> None:
-        self.waiters.wake(effect.record)
-
-    def _run_tool(self, effect: RunTool) -> None:
-        self._tools.start(effect.call)
-
-    def _cancel_tool(self, effect: CancelTool) -> None:
-        self._tools.cancel(effect.call_id)
+        if self.waiters.reading:
+            self.waiters.wake_readers()
 
     def _answer_call(self, call: ToolCall, output: str, error: ToolFailed | None) -> None:
         if self.ending is None:
@@ -248,15 +389,17 @@ class Driver:
                 self.call(lambda core, now: core.answer_call(call.call_id, output, error, now))
 
     def _set_timer(self) -> None:
+        deadline = self.core.next_deadline()
+        if deadline == self._deadline:
+            return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._deadline = self.core.next_deadline()
-        if self._deadline is not None and self.ending is None:
-            self._timer = asyncio.get_running_loop().call_at(self._deadline, self._on_deadline)
+        self._deadline = deadline
+        if deadline is not None and self.ending is None:
+            self._timer = asyncio.get_running_loop().call_at(deadline, self._on_deadline)
 
     def _on_deadline(self) -> None:
         self._timer = self._deadline = None
         self.core.handle_deadline(self._now())
-        with contextlib.suppress(Closed, ConnectionLost):
-            self._carry_out()
+        self._step()

@@ -17,7 +17,6 @@ from duologue.session.response_stream import ResponseStream
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator
 
-    from duologue.client.update_stream import Wakeup
     from duologue.protocol.ga import Usage
     from duologue.session.commands import Command
     from duologue.session.formatted import FormattedItem
@@ -30,14 +29,11 @@ T = TypeVar("T")
 
 
 class Waiters:
-    """The tasks that await commands and responses.
+    """The tasks that await commands and responses, or iterate over a response."""
 
-    Args:
-        wakeup: Wakes up the tasks that iterate over a response.
-    """
-
-    def __init__(self, wakeup: Wakeup) -> None:
-        self.wakeup: Final = wakeup
+    def __init__(self) -> None:
+        self.reading: Final[set[asyncio.Future[None]]] = set()
+        """The tasks that wait for more of a response. Nearly always empty: see `wake_readers`."""
         self._futures: Final[dict[Command | ResponseRequest, set[asyncio.Future[None]]]] = {}
 
     async def wait(self, record: Command | ResponseRequest) -> None:
@@ -53,6 +49,21 @@ class Waiters:
             futures.discard(future)
             if not futures:
                 self._futures.pop(record, None)
+
+    async def wait_for_more(self) -> None:
+        """Wait until anything has happened in the session."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.reading.add(future)
+        try:
+            await future
+        finally:
+            self.reading.discard(future)
+
+    def wake_readers(self) -> None:
+        """Wake up the tasks of `wait_for_more`."""
+        for future in self.reading:
+            if not future.done():
+                future.set_result(None)
 
     def wake(self, record: Command | ResponseRequest) -> None:
         """Wake up the tasks that wait for a command or response: it has ended."""
@@ -197,7 +208,7 @@ class ResponseHandle:
                 continue
             if self.is_done:
                 return
-            await self._waiters.wakeup.wait()
+            await self._waiters.wait_for_more()
 
     def __await__(self) -> Generator[Any, None, Response]:
         """Wait for its end, and return it: see its `status` (completed, incomplete, cancelled).

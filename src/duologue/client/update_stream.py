@@ -1,14 +1,18 @@
-"""Updates for `async for`: a bounded queue, and the tasks that wait for it."""
+"""Updates for `async for`: a bounded queue, and the task that waits for it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from duologue.errors import LocalProtocolError
+from duologue.session.updates import RealtimeEvent
 
-__all__ = ["BACKLOG", "CAPACITY", "TwoLaneQueue", "UpdateStream", "Wakeup"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["BACKLOG", "CAPACITY", "TwoLaneQueue", "UpdateStream"]
 
 T = TypeVar("T")
 
@@ -22,39 +26,14 @@ CAPACITY: Final = 8192
 """Entries of each lane that wait for an iteration: minutes of speech in 200 ms deltas."""
 
 
-class Wakeup:
-    """Wakes up the tasks that wait for anything new in a session."""
-
-    __slots__ = ("waiting",)
-
-    def __init__(self) -> None:
-        self.waiting: Final[set[asyncio.Future[None]]] = set()
-        """Nearly always empty: check it before calling `wake`."""
-
-    async def wait(self) -> None:
-        """Wait until something is new."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.waiting.add(future)
-        try:
-            await future
-        finally:
-            self.waiting.discard(future)
-
-    def wake(self) -> None:
-        """Wake up all waiting tasks."""
-        for future in self.waiting:
-            if not future.done():
-                future.set_result(None)
-
-
 class TwoLaneQueue(Generic[T]):
     """A bounded queue of two lanes in one order; each drops its oldest entry when it is full.
 
-    Entries that repeat others (raw events repeat updates) have a lane of their own, so that they
-    never displace an entry that is not repeated.
+    Entries that repeat others have a lane of their own, so that they never displace an entry that
+    is not repeated: a raw event repeats the updates that it caused.
     """
 
-    __slots__ = ("_lanes", "_put", "_taken")
+    __slots__ = ("_lanes", "_put", "_taken", "waiter")
 
     def __init__(self, capacity: int = BACKLOG) -> None:
         self._lanes: tuple[deque[tuple[int, T]], deque[tuple[int, T]]] = (
@@ -62,6 +41,8 @@ class TwoLaneQueue(Generic[T]):
             deque(maxlen=capacity),
         )
         self._put = self._taken = 0
+        self.waiter: asyncio.Future[None] | None = None
+        """Completed when an entry is added; whoever waits sets it."""
 
     def __len__(self) -> int:
         return len(self._lanes[0]) + len(self._lanes[1])
@@ -77,15 +58,16 @@ class TwoLaneQueue(Generic[T]):
         if capacity > (first.maxlen or 0):
             self._lanes = deque(first, capacity), deque(second, capacity)
 
-    def put(self, entry: T) -> None:
-        """Add an entry."""
-        self._lanes[0].append((self._put, entry))
-        self._put += 1
-
-    def put_repeat(self, entry: T) -> None:
-        """Add an entry that repeats others."""
-        self._lanes[1].append((self._put, entry))
-        self._put += 1
+    def put(self, entries: Iterable[T], repeats: type | None = RealtimeEvent) -> None:
+        """Add entries; those of the class `repeats` repeat others."""
+        first, second = self._lanes
+        number = self._put
+        for entry in entries:
+            (second if entry.__class__ is repeats else first).append((number, entry))
+            number += 1
+        self._put = number
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
 
     def take(self) -> T:
         """Remove the oldest entry and return it; there must be one."""
@@ -109,18 +91,12 @@ class UpdateStream(Generic[T]):
     one that was left can be resumed. See `TwoLaneQueue` for what happens if it is too slow.
     """
 
-    __slots__ = (
-        "_ending", "_is_iterated", "_is_over", "_queue", "_wakeup", "put", "put_repeat",
-    )  # fmt: skip
+    __slots__ = ("_ending", "_is_over", "_queue", "put")
 
-    def __init__(self, wakeup: Wakeup) -> None:
+    def __init__(self) -> None:
         self._queue: Final[TwoLaneQueue[T]] = TwoLaneQueue()
         self.put: Final = self._queue.put
-        """Adds an entry; call `Wakeup.wake` afterwards."""
-        self.put_repeat: Final = self._queue.put_repeat
-        """Adds an entry that repeats others; see `TwoLaneQueue`."""
-        self._wakeup: Final = wakeup
-        self._is_iterated = False
+        """Adds entries."""
         self._ending: Exception | None = None
         self._is_over = False
 
@@ -135,7 +111,7 @@ class UpdateStream(Generic[T]):
     def end(self, ending: Exception | None) -> None:
         """End the stream after what is buffered, with this exception if there is one."""
         self._is_over, self._ending = True, ending
-        self._wakeup.wake()
+        self._queue.put(())
 
     def __aiter__(self) -> UpdateStream[T]:
         self._queue.widen(CAPACITY)
@@ -152,11 +128,11 @@ class UpdateStream(Generic[T]):
                 if self._ending is not None:
                     raise self._ending.with_traceback(None)
                 raise StopAsyncIteration
-            if self._is_iterated:
+            if self._queue.waiter is not None:
                 raise LocalProtocolError("another task iterates over this stream already")
-            self._is_iterated = True
+            self._queue.waiter = asyncio.get_running_loop().create_future()
             try:
-                await self._wakeup.wait()
+                await self._queue.waiter
             finally:
-                self._is_iterated = False
+                self._queue.waiter = None
         return self._queue.take()

@@ -298,13 +298,17 @@ def append_frame(audio: bytes | bytearray | memoryview, event_id: str | None = N
     return start.encode() + b64encode(audio) + b'"}'
 
 
-def append_event(audio: bytes, event_id: str) -> ga.InputAudioBufferAppendEvent:
-    """Return the event of `append_frame`, with that frame as its `raw`: audio is encoded once."""
-    frame = append_frame(audio, event_id)
-    field = Raw(frame[frame.rindex(b":") + 1 : -1])  # base64 has no colon
-    event = ga.InputAudioBufferAppendEvent(event_id=event_id, audio=field)
-    vars(event).update(raw=frame, audio_data=audio)
-    return event
+def append_event(audio: bytes, event_id: str) -> tuple[bytes, ga.InputAudioBufferAppendEvent]:
+    """Return the frame of `append_frame` and its event, which share the base64: one encoding.
+
+    Args:
+        audio: In the session's input format.
+        event_id: Must need no escaping.
+    """
+    head = f'{{"type":"input_audio_buffer.append","event_id":"{event_id}","audio":'.encode()
+    field = b'"' + b64encode(audio) + b'"'
+    event = ga.InputAudioBufferAppendEvent(event_id=event_id, audio=Raw(field))
+    return head + field + b"}", event
 
 
 _EXTRA_MARK: Final = f'"{EXTRA_KEY}":'.encode()

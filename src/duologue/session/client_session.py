@@ -11,7 +11,8 @@ they only add to an item, and nothing else follows from them.
 
 `effects` lists what follows, always in this order: updates for the application, each event after
 the updates that it caused; then commands and responses that have ended, so that a task that awaits
-one runs after the callbacks; tools to run or cancel; and events to send.
+one runs after the callbacks, and tools to run or cancel; then frames to send, each after the update
+that shows its event.
 """
 
 from __future__ import annotations
@@ -33,11 +34,10 @@ from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.model import UNSET, UnknownEvent, UnsetType, replace
 from duologue.session.commands import Command, Commands, CommandState
 from duologue.session.configuration import ActiveConfiguration, Configuration
-from duologue.session.contract import SendEvent
 from duologue.session.conversation import ConversationMirror
-from duologue.session.effects import CancelTool, RunTool, Settled
+from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
 from duologue.session.error_reports import check_valid, is_benign, malformed_event, server_error
-from duologue.session.input_audio import InputAudio
+from duologue.session.input_audio import MAX_UNPLACED, InputAudio
 from duologue.session.response_state import RequestState, response_failed
 from duologue.session.responses import BUSY, Responses
 from duologue.session.retention import KEEP_RECENT, Retention
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from duologue.session.effects import Effect
     from duologue.session.playback import PlaybackCut
     from duologue.session.response_state import ResponseRequest
+    from duologue.session.updates import Update
 
 __all__ = ["REACTIONS", "ClientSession"]
 
@@ -91,11 +92,9 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
         lambda s, e, _: s.commands.answer(e),
         lambda s, _, __: s.tools.expire(),
     ),
-    # The command first: only it knows that the item was sent to the front.
-    ga.ConversationItemAdded: (
-        lambda s, e, _: s.on_item_added(e),
-        lambda s, e, _: s.tools.on_item_added(e.item),
-    ),
+    # The command, then the conversation: only the command knows that the item goes to the front.
+    # Tools last: they learn which outputs the server has.
+    ga.ConversationItemAdded: (lambda s, e, _: s.on_item_added(e),),
     ga.ConversationItemCreatedEvent: (lambda s, e, _: s.on_item_added(e),),
     ga.ConversationItemDone: (lambda s, e, _: s.conversation.on_item_done(e),),
     ga.ConversationItemRetrieved: (lambda s, e, _: s.commands.answer(e),),
@@ -165,11 +164,10 @@ class ClientSession:
         tool_policy: Callable[[str], ToolPolicy] = lambda _name: ToolPolicy(),
     ) -> None:
         self.new_id: Final = new_id
-        self._updates: Final[list[Effect]] = []
+        self._updates: Final[list[Update]] = []
         self._actions: Final[list[Effect]] = []
         self._sendings: Final[list[Effect]] = []
-        self.dialect: DialectAdapter[Any, Any] = dialect or dialect_adapter("ga")
-        """The dialect on the wire; it may be set until the first event."""
+        self.set_dialect(dialect or dialect_adapter("ga"))
         self._configuration: Final = configuration or Configuration(None)
         self._validates: Final = validates
         self._has_tool: Final = has_tool
@@ -196,6 +194,11 @@ class ClientSession:
         )
         self._growth: Final = self.conversation.growth
 
+    def set_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
+        """Use another dialect on the wire; possible until the first event."""
+        self.dialect: DialectAdapter[Any, Any] = dialect
+        self._translates = dialect.dialect != "ga"
+
     # The contract of a core.
 
     def receive(self, event: Event | UnknownEvent, now: float) -> None:
@@ -206,7 +209,7 @@ class ClientSession:
             self._updates.append(RealtimeEvent("server", event, now))
             return
         self._now = now
-        meanings = self.dialect.server_event_to_ga(event)
+        meanings = self.dialect.server_event_to_ga(event) if self._translates else ()
         for meaning in meanings or (event,):
             for react in REACTIONS.get(meaning.__class__, ()):
                 react(self, meaning, now)
@@ -244,8 +247,10 @@ class ClientSession:
 
     def effects(self) -> list[Effect]:
         """Return what is to be done now, in order, and forget it."""
-        effects = self._updates.copy()
-        self._updates.clear()  # not replaced: the conversation appends to this very list
+        effects: list[Effect] = []
+        if self._updates:
+            effects.append(Notify(self._updates.copy()))
+            self._updates.clear()  # not replaced: the conversation appends to this very list
         if self._actions or self._sendings:
             effects += self._actions
             effects += self._sendings
@@ -278,9 +283,19 @@ class ClientSession:
         Raises:
             LocalProtocolError: If the session is over.
         """
-        self._check_open(now)
-        self.input_audio.append(audio)
-        self._emit(codec.append_event(audio, self.new_id("event")))
+        if self._is_over:
+            self._check_open(now)
+        unplaced = self.input_audio.unplaced
+        unplaced.append(audio)
+        if len(unplaced) > MAX_UNPLACED:
+            self.input_audio.place()
+        frame, event = codec.append_event(audio, self.new_id("event"))
+        if self._translates:
+            self._now = now
+            self._emit(event)
+        else:
+            self._sendings.append(Notify([RealtimeEvent("client", event, now)]))
+            self._sendings.append(SendFrame(frame, "input_audio_buffer.append"))
 
     def create_response(self, event: ga.ResponseCreateEvent, now: float) -> ResponseRequest:
         """Request a response, now or when the one in progress has ended.
@@ -424,10 +439,11 @@ class ClientSession:
 
     def _emit(self, event: Event | UnknownEvent) -> None:
         """Send an event, and show it to the application as it is on the wire."""
-        for wire in self.dialect.client_event_to_wire(event):
+        wire_events = self.dialect.client_event_to_wire(event) if self._translates else (event,)
+        for wire in wire_events:
             meanings = () if wire is event else (event,)
-            self._sendings.append(RealtimeEvent("client", wire, self._now, meanings))
-            self._sendings.append(SendEvent(wire))
+            self._sendings.append(Notify([RealtimeEvent("client", wire, self._now, meanings)]))
+            self._sendings.append(SendFrame(codec.encode(wire), wire.type))
 
     def _send_item(self, item: ga.Item) -> None:
         self.send(ga.ConversationItemCreateEvent(item=item), self._now)
@@ -479,9 +495,11 @@ class ClientSession:
         self, event: ga.ConversationItemAdded | ga.ConversationItemCreatedEvent
     ) -> None:
         """Insert an item, at the front if our command said so."""
-        command = self.commands.answer(event)
+        command = self.commands.answer(event) if self.commands.pending else None
         at_front = command is not None and command.inserts_at_front
         self.conversation.on_item_added(event, at_front=at_front)
+        if isinstance(event.item, ga.FunctionCallOutput):
+            self.tools.on_output_added(event.item)
 
     def on_response_created(self, event: ga.ResponseCreatedEvent) -> None:
         """Begin a response; cancel it at once if its request was cancelled meanwhile."""

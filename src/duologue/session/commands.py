@@ -111,22 +111,23 @@ class Commands:
 
     def __init__(self, settle: Callable[[Command], None]) -> None:
         self._settle: Final = settle
-        self._pending: Final[dict[str, Command]] = {}
+        self.pending: Final[dict[str, Command]] = {}
+        """The commands that await their answers, by event id."""
 
     def __len__(self) -> int:
-        return len(self._pending)
+        return len(self.pending)
 
     def get(self, event_id: str) -> Command | None:
         """Return a pending command by the id of its event."""
-        return self._pending.get(event_id)
+        return self.pending.get(event_id)
 
     def send(self, event_id: str, event: Event) -> Command | None:
         """Record an event that is being sent, and return it if it is a command."""
         if type(event) not in ANSWERS:
             return None
-        command = self._pending[event_id] = Command(event_id, event)
-        if len(self._pending) > MAX_PENDING:
-            oldest = next(iter(self._pending))
+        command = self.pending[event_id] = Command(event_id, event)
+        if len(self.pending) > MAX_PENDING:
+            oldest = next(iter(self.pending))
             text = f"the server left this and {MAX_PENDING} later commands without an answer"
             self.fail(oldest, RemoteProtocolError(text))
         return command
@@ -134,7 +135,7 @@ class Commands:
     def answer(self, event: Event) -> Command | None:
         """Settle the command that a server event answers, and return it."""
         kind = COMMAND_OF.get(type(event))
-        for command in self._pending.values():
+        for command in self.pending.values():
             if type(command.event) is kind and _is_answer(command.event, event):
                 command.state, command.answer = CommandState.ANSWERED, event
                 self._remove(command)
@@ -145,7 +146,7 @@ class Commands:
         self, event_id: str, error: ServerError | ConnectionLost | Closed | RemoteProtocolError
     ) -> bool:
         """Fail the command of this event id; return whether there is one."""
-        command = self._pending.get(event_id)
+        command = self.pending.get(event_id)
         if command is None:
             return False
         command.state, command.error = CommandState.FAILED, error
@@ -154,17 +155,17 @@ class Commands:
 
     def lose(self, error: ConnectionLost | Closed) -> None:
         """Fail all pending commands: the connection has ended."""
-        for event_id in list(self._pending):
+        for event_id in list(self.pending):
             self.fail(event_id, error)
 
     def refused_by(self, code: str) -> str | None:
         """Return the event id of the oldest command that an error of this code can refer to."""
         kind = REFUSED_BY_CODE.get(code)
-        matching = (c.event_id for c in self._pending.values() if type(c.event) is kind)
+        matching = (c.event_id for c in self.pending.values() if type(c.event) is kind)
         return next(matching, None)
 
     def _remove(self, command: Command) -> None:
-        del self._pending[command.event_id]
+        del self.pending[command.event_id]
         self._settle(command)
 
 

@@ -177,14 +177,16 @@ class ConversationMirror(RealtimeConversation):
             event: The server's announcement.
             at_front: Whether we inserted it at the front: the server's null does not say so.
         """
-        item_id = id_of(event.item)
-        if item_id is None:
+        item_id = event.item.id
+        if not isinstance(item_id, str):
             return
         known = self._items.get(item_id)
         if known is not None:
             self._notify(ConversationUpdated(known.snapshot()))
             return
-        state = self._take_apart(item_id) or self._new(item_id, event)
+        state = self._take_apart(item_id) if self._apart else None
+        if state is None:
+            state = self._new(item_id, event)
         self._insert(state, ROOT if at_front else event.previous_item_id)
         clip = self._clip_of(item_id)
         if clip is not None:

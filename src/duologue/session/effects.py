@@ -1,21 +1,25 @@
-"""The effects of a client's core, beside its updates and the events that it sends."""
+"""The effects of a client's core: what its driver carries out, in order."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
-from duologue.protocol.model import Event, UnknownEvent
 from duologue.session.commands import Command
-from duologue.session.contract import SendEvent
 from duologue.session.response_state import ResponseRequest
 from duologue.session.tool_calls import ToolCall
 from duologue.session.updates import Update
 
-__all__ = ["CancelTool", "Effect", "RunTool", "Settled"]
+__all__ = ["CancelTool", "Effect", "Notify", "RunTool", "SendFrame", "Settled"]
+
+
+class Notify(Struct, frozen=True, gc=False):
+    """Deliver updates to the application."""
+
+    updates: list[Update]
 
 
 class Settled(Struct, frozen=True):
-    """Wake up whoever awaits a command or a response: it has ended."""
+    """Wake up the tasks that await a command or a response: it has ended."""
 
     record: Command | ResponseRequest
 
@@ -32,5 +36,12 @@ class CancelTool(Struct, frozen=True):
     call_id: str
 
 
-Effect = Update | Settled | RunTool | CancelTool | SendEvent[Event | UnknownEvent]
-"""What a driver carries out, in order. An update is delivered to the application."""
+class SendFrame(Struct, frozen=True, gc=False):
+    """Send an event, encoded in the dialect of the wire."""
+
+    frame: bytes
+    type: str
+    """The event's `type`, for the log."""
+
+
+Effect = Notify | Settled | RunTool | CancelTool | SendFrame

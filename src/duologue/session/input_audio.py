@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["InputAudio"]
 
+MAX_UNPLACED: Final = 256
+"""Chunks that wait for `InputAudio.place`: five seconds of 20 ms chunks."""
+
 MAX_TURNS: Final = 64
 """Turns without a message yet that are remembered: usually there is one."""
 
@@ -49,8 +52,12 @@ class InputAudio:
         self._retention: Final = retention
         self.format: Format = PCM16
         """Format of the audio that is appended from now on."""
-        self.sent_bytes: int = 0
-        """Bytes appended since the session began."""
+        self.unplaced: Final[list[bytes]] = []
+        """Audio that was appended but has no place on the clock yet.
+
+        A microphone appends fifty times a second, and nothing asks where a chunk lies until a turn
+        begins or ends, so that is found out then; see `place`."""
+        self._sent_bytes = 0
         self._sent_ms_before = 0.0
         self._format_since = 0
         self._uncommitted_since = 0
@@ -77,11 +84,26 @@ class InputAudio:
             self._format_since = self.sent_bytes
             self.format = format
 
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes appended since the session began."""
+        if self.unplaced:
+            self.place()
+        return self._sent_bytes
+
     def append(self, audio: bytes) -> None:
         """Record audio that is being sent."""
-        self._starts.append(self.sent_bytes)
-        self._chunks.append(audio)
-        self.sent_bytes += len(audio)
+        self.unplaced.append(audio)
+        if len(self.unplaced) > MAX_UNPLACED:
+            self.place()
+
+    def place(self) -> None:
+        """Put the audio that was appended on the clock, and drop what is too old."""
+        for audio in self.unplaced:
+            self._starts.append(self._sent_bytes)
+            self._chunks.append(audio)
+            self._sent_bytes += len(audio)
+        self.unplaced.clear()
         self._forget()
 
     def commit(self, event_id: str) -> None:
@@ -132,9 +154,10 @@ class InputAudio:
         return self._format_since + self.format.bytes(ms - self._sent_ms_before)
 
     def _read(self, start: int, end: int) -> bytes:
+        end = min(end, self.sent_bytes)
         if not self._starts:
             return b""
-        start, end = max(start, self._starts[0]), min(end, self.sent_bytes)
+        start = max(start, self._starts[0])
         if end <= start:
             return b""
         first = bisect_right(self._starts, start) - 1
@@ -147,6 +170,6 @@ class InputAudio:
         kept_bytes = self._retention.audio_bytes(self.format.bytes_per_ms)
         if kept_bytes is None:
             return
-        if self.sent_bytes - self._starts[0] > kept_bytes * 5 // 4:
-            old = bisect_right(self._starts, self.sent_bytes - kept_bytes) - 1
+        if self._starts and self._sent_bytes - self._starts[0] > kept_bytes * 5 // 4:
+            old = bisect_right(self._starts, self._sent_bytes - kept_bytes) - 1
             del self._starts[:old], self._chunks[:old]

@@ -202,10 +202,9 @@ class ToolCalls:
         else:
             self.expire()
 
-    def on_item_added(self, item: Item) -> None:
-        """Record that the server has added an item, if it is the output of a call."""
-        if isinstance(item, FunctionCallOutput):
-            self._unconfirmed.pop(item.call_id, None)
+    def on_output_added(self, output: FunctionCallOutput) -> None:
+        """Record that the server has added the output of a call."""
+        self._unconfirmed.pop(output.call_id, None)
 
     def on_response_created(self) -> None:
         """Count the response to the user's turn as the one that uses the outputs."""
