@@ -33,7 +33,7 @@ ANSWER_SECONDS: Final = 60.0
 """Give up on an answer that takes longer."""
 
 TURN_SECONDS: Final = 4.0
-"""How long to wait after speech for the server to detect a turn."""
+"""Time for the server to detect a turn after its speech."""
 
 _TICK: Final = 0.05
 
@@ -216,7 +216,7 @@ class DemoConversation:
         for reply in turn.replies:
             played = reply.played_ms(now)
             if not self._active and reply.cut_ms is None and played >= reply.received_ms:
-                continue
+                continue  # played to its end
             turn.is_interrupted = True
             reply.cut_ms = played
             if reply.pcm:

@@ -55,7 +55,7 @@ def chat_messages(request: BrainRequest, *, sees: bool = False) -> list[ChatObje
     messages: list[ChatObject] = []
     if request.instructions:
         messages.append({"role": "system", "content": request.instructions})
-    calls: list[Json] = []
+    calls: list[Json] = []  # of the assistant message that consecutive calls share
     for item in request.items:
         if isinstance(item, FunctionCall):
             if not calls:
@@ -96,7 +96,7 @@ def forget_oldest(messages: Sequence[ChatObject], *, share: float) -> list[ChatO
     first = next((i for i, m in enumerate(messages) if m["role"] != "system"), len(messages))
     turns = [i for i, m in enumerate(messages) if m["role"] == "user" and i > first]
     kept = list(messages)
-    for start in turns:
+    for start in turns:  # drops one more turn each time; without a second turn, nothing
         kept = [*messages[:first], *messages[start:]]
         if _size(kept) <= share * _size(messages):
             break

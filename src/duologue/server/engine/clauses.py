@@ -67,6 +67,8 @@ class ClauseSplitter:
         """Return the clauses that a piece of text completes."""
         self._pending += delta
         clauses: list[str] = []
+        # Resume where the last delta ended: no position before it can end a clause any more. A
+        # clause has at least one character.
         at = max(self._looked, 1)
         while at < len(self._pending):
             if self._ends_at(at):
@@ -91,6 +93,7 @@ class ClauseSplitter:
         head = self._pending[:at]
         stem = head.rstrip(_CLOSERS)
         mark = stem[-1:]
+        # A clause without a word ("...") is not worth a run of the synthesizer: it joins the next.
         if following == "\n" or mark in _SENTENCE_ENDS:
             return _has_word(head)
         if mark == ".":

@@ -80,7 +80,7 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Rule(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to answer, and when; without `match` and `output`, the rule answers anything."""
+    """Condition and steps of a response; without `match` and `output`, the rule always applies."""
 
     match: str | UnsetType = UNSET
     """Regular expression, searched for in the last user message; ignores case."""
@@ -181,6 +181,7 @@ def script_from(values: Mapping[str, object], *, name: str) -> Script:
         ConfigurationError: If it is invalid; the message says where and how to fix it.
     """
     try:
+        # The types and constraints of the fields are the checks; msgspec names the offending path.
         return msgspec.convert(values, Script)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{name}: {_explain(str(error))}") from error

@@ -108,7 +108,7 @@ class ScriptedBrain:
         if chosen is None:
             for event in _unscripted(request):
                 yield event
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # like a model, let the user interrupt between words
             return
         rule, words = chosen
         for step in rule.doing:
@@ -132,6 +132,8 @@ class ScriptedBrain:
             if index in self._used or (rule.use == "next" and not is_next):
                 continue
             is_next = is_next and rule.use != "next"
+            # A function's output is matched by `output` and by rules for anything, the user's
+            # words by `match` and by rules for anything.
             ignores = rule.match if output is not None else rule.output
             heard = request.heard
             found = self._patterns[index].search(heard if output is None else output)
@@ -318,7 +320,7 @@ def _pitch_hz(character: str) -> int:
     return 0 if character.isspace() else 180 + ord(character) % 64 * 8
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=256)  # a sine per sample is slow, and a text has few different characters
 def _tone(pitch_hz: int, ms: int) -> bytes:
     """Return a tone of whole cycles: it starts and ends at zero, so that it does not click."""
     samples = PCM16.rate_hz * ms // 1000

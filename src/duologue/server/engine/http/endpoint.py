@@ -179,6 +179,8 @@ class HttpEndpoint:
         self._client: Final = httpx2.AsyncClient(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             verify=_trusted(),
+            # The other limits apply to pieces of a response (see `pieces`), not to socket reads: a
+            # server that sends keep-alive comments but no text must time out too.
             timeout=httpx2.Timeout(None, connect=self._timeouts.connect),
             limits=httpx2.Limits(max_connections=MAX_CONNECTIONS),
         )
@@ -211,7 +213,7 @@ class HttpEndpoint:
         Raises:
             EngineFailed: If a piece takes too long, or the connection breaks.
         """
-        seconds = self._timeouts.first
+        seconds = self._timeouts.first  # a model may read the prompt for a while
         while True:
             try:
                 async with asyncio.timeout(seconds):

@@ -51,7 +51,7 @@ ROOM_TOKENS: Final = 512
 """Part of the context that is reserved for the response."""
 
 STOP_S: Final = 2.0
-"""How long to wait for the model to stop. It takes 20 ms, or 0.3 s while it reads a prompt."""
+"""Time for the model to stop. It needs 20 ms, or 0.3 s while it reads a prompt."""
 
 
 class LlamaBrain:

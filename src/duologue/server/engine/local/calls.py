@@ -123,6 +123,7 @@ class CallReader:
         self._held += text
         if not self._may_become_call():
             return self.flush()
+        # Only a closing brace can complete the object: do not parse at every token.
         if "}" in text and (call := self._call()):
             self._called = True
             return [call]

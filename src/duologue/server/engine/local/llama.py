@@ -25,8 +25,8 @@ CACHE_MIB: Final = 256
 default is 8 GB."""
 
 REUSE_TOKENS: Final = 32
-"""When old turns are dropped, parts of the prompt of at least this length keep their state; the
-model does not read them again."""
+"""Parts of at least this length keep their state when the turns before them are dropped: the model
+does not read them again."""
 
 SAME_CONVERSATION: Final = 0.005
 """A slot accepts a prompt that shares this much of its beginning, as a share of the prompt. After
@@ -66,7 +66,7 @@ def load_llama(path: Path, *, threads: int, slots: int, context_tokens: int) -> 
     xllamacpp = package("xllamacpp")
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
-    params.n_ctx = context_tokens * slots
+    params.n_ctx = context_tokens * slots  # llama.cpp divides it among the slots
     params.n_parallel = slots
     params.n_batch = BATCH_TOKENS
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads

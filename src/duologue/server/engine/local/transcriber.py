@@ -102,10 +102,12 @@ class WhisperTranscriber:
         return code if code in self._whisper.languages else None
 
     def _short(self, audio: NDArray[np.float32], language: str | None, hint: str | None) -> str:
+        # The encoder does most of the work. Its output serves to detect the language as well.
         encoded = self._encode(audio)
         tokenizer = self._whisper.tokenizer(language or self._detect(encoded))
         start = [*tokenizer.sot_sequence, tokenizer.no_timestamps]
         if hint:
+            # The prompt takes the place of the previous window's text.
             start = [tokenizer.sot_prev, *tokenizer.encode(f" {hint}"), *start]
         result = self._whisper.net.generate(
             encoded,
@@ -140,6 +142,7 @@ class WhisperTranscriber:
     def _encode(self, audio: NDArray[np.float32]) -> object:
         window = np.zeros(WINDOW, np.float32)
         window[: audio.size] = audio
+        # One column per 160 samples; the extractor adds one more at the end.
         spectrogram = self._whisper.log_mel(window)[np.newaxis, :, : WINDOW // 160]
         view = self._whisper.view(np.ascontiguousarray(spectrogram, np.float32))
         return self._whisper.net.encode(view)
