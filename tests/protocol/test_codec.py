@@ -118,8 +118,8 @@ def _decode_or_refuse(
     ("frame", "reason"),
     [
         (b"", "not JSON"),
-        (b"[]", "no object"),
-        (b"null", "no object"),
+        (b"[]", "not an object"),
+        (b"null", "not an object"),
         (b"{}", "no `type`"),
         (b'{"type":null}', "no `type`"),
         (b'{"type":"error","event_id":"\xff"}', "not"),

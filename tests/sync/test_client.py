@@ -64,10 +64,7 @@ def test_every_name_of_the_asynchronous_client_is_there_with_the_same_arguments(
 
 
 def test_the_conversation_has_what_an_application_reads() -> None:
-    internal = {"HANDLERS", "find", "growth", "receive"}
-    assert public(duologue.sync.RealtimeConversation) == (
-        public(duologue.RealtimeConversation) - internal
-    )
+    assert public(duologue.sync.RealtimeConversation) == public(duologue.RealtimeConversation)
 
 
 def test_the_generated_methods_are_up_to_date() -> None:

@@ -14,11 +14,9 @@ if TYPE_CHECKING:
     from typing import Any, Unpack
 
     from duologue.client.client import Statistics
-    from duologue.client.endpoint import Endpoint, Spoken
-    from duologue.client.keys import Key
-    from duologue.client.link import Connector
-    from duologue.client.sending import ResponseKeywords
-    from duologue.client.session_keywords import SessionKeywords
+    from duologue.client.credentials import Key
+    from duologue.client.endpoint import DialectChoice, Endpoint
+    from duologue.client.session_keywords import ResponseKeywords, SessionKeywords
     from duologue.client.tools import ToolHandler, ToolOptions
     from duologue.protocol import beta, ga
     from duologue.protocol.formats import Format
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     from duologue.session.playback import PlaybackCut
     from duologue.session.response_state import ResponseState
     from duologue.session.retention import Retention
+    from duologue.transport.base import Connector
 
 __all__ = ["ClientMethods"]
 C = TypeVar("C", bound=client.RealtimeClient)
@@ -56,7 +55,7 @@ class ClientMethods(Generic[C]):
         headers: Mapping[str, str] | None = None,
         connect_timeout: float = 10.0,
         connector: Connector | None = None,
-        dialect: Spoken | None = None,
+        dialect: DialectChoice | None = None,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
         **keywords: Unpack[SessionKeywords],
@@ -84,17 +83,17 @@ class ClientMethods(Generic[C]):
 
     @property
     def session(self) -> Session | None:
-        """The configuration that holds, as the server last told it; `None` before it did."""
+        """The configuration in force, as the server last sent it; `None` before that."""
         return self._thread.call(lambda: self._client.session)
 
     @property
     def responses(self) -> tuple[ResponseState, ...]:
-        """The responses of the session, oldest first: the last thousand, whoever asked for them."""
+        """The responses of the session, oldest first: the last thousand, whoever began them."""
         return self._thread.call(lambda: self._client.responses)
 
     @property
     def input_format(self) -> Format:
-        """In which `append_input_audio` takes audio."""
+        """Format of the audio that `append_input_audio` expects."""
         return self._thread.call(lambda: self._client.input_format)
 
     def wait_for_session_created(self, *, timeout: float | None = None) -> Session:
@@ -102,7 +101,7 @@ class ClientMethods(Generic[C]):
         return self._thread.run(self._client.wait_for_session_created(timeout=timeout))
 
     def wait_for_next_item(self, *, timeout: float | None = None) -> FormattedItem:
-        """Return the next item that enters the conversation; see `wait_for_next`."""
+        """Return the next item that is added to the conversation; see `wait_for_next`."""
         return self._thread.run(self._client.wait_for_next_item(timeout=timeout))
 
     def wait_for_next_completed_item(self, *, timeout: float | None = None) -> FormattedItem:
@@ -110,73 +109,22 @@ class ClientMethods(Generic[C]):
         return self._thread.run(self._client.wait_for_next_completed_item(timeout=timeout))
 
     def statistics(self) -> Statistics:
-        """Return the state of the client's queues."""
+        """Return the fill levels of the client's queues."""
         return self._thread.call(self._client.statistics)
 
-    def add_tool(
-        self,
-        definition: FunctionTool | Mapping[str, Any],
-        handler: ToolHandler,
-        **options: Unpack[ToolOptions],
-    ) -> Pending[Session]:
-        """Offer the model a function with a schema of your own; the session is updated.
-
-        Args:
-            definition: Name, description and `parameters` (JSON Schema), as a struct or as JSON.
-            handler: Takes the arguments; see `ToolHandler`.
-            options: See `ToolOptions`.
-
-        Raises:
-            ConfigurationError: If it has no name, or that of another tool, or an option is wrong.
-        """
-        return Pending(
-            self._thread,
-            self._thread.call(lambda: self._client.add_tool(definition, handler, **options)),
-        )
-
-    def remove_tool(self, name: str) -> Pending[Session]:
-        """Take back a tool; the session is updated. Its calls that run are finished.
-
-        Raises:
-            ConfigurationError: If it was not added.
-        """
-        return Pending(self._thread, self._thread.call(lambda: self._client.remove_tool(name)))
-
-    def approve_mcp_call(self, request_id: str) -> Pending[str]:
-        """Let the API call a tool of an MCP server; `result()` returns the id of the new item.
-
-        Args:
-            request_id: The id of the item of type `mcp_approval_request`.
-        """
-        return Pending(
-            self._thread, self._thread.call(lambda: self._client.approve_mcp_call(request_id))
-        )
-
-    def reject_mcp_call(self, request_id: str, *, reason: str | None = None) -> Pending[str]:
-        """Forbid a call of an MCP server's tool; see `approve_mcp_call`.
-
-        Args:
-            request_id: The id of the item of type `mcp_approval_request`.
-            reason: For the model.
-        """
-        return Pending(
-            self._thread,
-            self._thread.call(lambda: self._client.reject_mcp_call(request_id, reason=reason)),
-        )
-
     def send(self, event: ga.AnyClientEvent | beta.AnyClientEvent) -> None:
-        """Send any event, at once; it gets an `event_id` if it has none.
+        """Send any event; it gets an `event_id` if it has none.
 
-        On a beta connection it may be written in either dialect.
+        On a beta connection it may be of either dialect.
 
         Raises:
             LocalProtocolError: If a command with the same `event_id` awaits its answer, or the
-                event cannot be said in beta or written as JSON.
+                event cannot be expressed in beta or encoded as JSON.
         """
         self._thread.call(lambda: self._client.send(event))
 
     def drain(self) -> None:
-        """Wait while more is queued than the server takes: for who sends without end."""
+        """Wait until the write buffer has drained; use it when sending continuously."""
         self._thread.run(self._client.drain())
 
     def update_session(
@@ -186,20 +134,20 @@ class ClientMethods(Generic[C]):
         full: bool | None = None,
         **keywords: Unpack[SessionKeywords],
     ) -> Pending[Session]:
-        """Change the session; `result()` returns the configuration that holds then.
+        """Change the session; `result()` returns the configuration in force then.
 
         What is unset stays as it is, `None` switches off. Without a session the change is kept for
-        `connect`; its `result()` raises then.
+        `connect`; its `result()` raises `Closed` then.
 
         Args:
-            session: The change, in the words of either dialect.
-            full: Send everything that was ever wanted along with it, or the change alone. When it
-                is `None`: all in beta, as the reference client does, the change alone in GA.
-            keywords: The same, laid over `session`.
+            session: The change, in either dialect.
+            full: Whether to send the whole wanted configuration with it, or the change alone. By
+                default: the whole in beta, as the reference client does, the change alone in GA.
+            keywords: Added to `session`.
 
         Raises:
-            ConfigurationError: If nothing is told, a keyword is unknown, a session that transcribes
-                has no such thing, or a tool has the name of one that `add_tool` added.
+            ConfigurationError: If there is no change, a keyword is unknown, a transcription session
+                cannot have it, or a tool has the name of one that `add_tool` added.
         """
         return Pending(
             self._thread,
@@ -207,32 +155,32 @@ class ClientMethods(Generic[C]):
         )
 
     def append_input_audio(self, audio: bytes | bytearray | memoryview) -> None:
-        """Send what the user says, in the session's input format; nothing is sent of nothing.
+        """Send user audio, in the session's input format; empty audio sends nothing.
 
-        The one thing that the server does not confirm.
+        The server does not confirm it.
         """
         self._thread.call(lambda: self._client.append_input_audio(audio))
 
     def commit_input_audio(self) -> Pending[str]:
-        """Make the input audio a user message; `result()` returns its item id."""
+        """Make the input audio a user message; `result()` returns the id of its item."""
         return Pending(self._thread, self._thread.call(self._client.commit_input_audio))
 
     def clear_input_audio(self) -> Pending[None]:
-        """Forget the input audio that is not committed."""
+        """Discard the input audio that is not committed."""
         return Pending(self._thread, self._thread.call(self._client.clear_input_audio))
 
     def send_user_message_content(self, content: str | Sequence[ContentPart]) -> ResponseHandle:
-        """Say something as the user, and ask for a response; without content only ask."""
+        """Send a user message and request a response; without content only request it."""
         return ResponseHandle(
             self._thread, self._thread.call(lambda: self._client.send_user_message_content(content))
         )
 
     def create_item(self, item: Item, *, previous_item_id: str | None = None) -> Pending[str]:
-        """Put an item into the conversation; `result()` returns its id.
+        """Add an item to the conversation; `result()` returns its id.
 
         Args:
-            item: Anything but speech of the assistant: that is put back as its text.
-            previous_item_id: Insert after this one; `root`: at the front; `None`: at the end.
+            item: Anything but audio of the assistant: restore that as its text.
+            previous_item_id: Insert after this item; `root`: at the front; `None`: at the end.
         """
         return Pending(
             self._thread,
@@ -242,20 +190,20 @@ class ClientMethods(Generic[C]):
         )
 
     def retrieve_item(self, item_id: str) -> Pending[Item]:
-        """Ask for the server's copy of an item, with its audio; `result()` returns it."""
+        """Request the server's copy of an item, with its audio; `result()` returns it."""
         return Pending(self._thread, self._thread.call(lambda: self._client.retrieve_item(item_id)))
 
     def delete_item(self, item_id: str) -> Pending[None]:
-        """Take an item out of the conversation; the mirror follows when the server has."""
+        """Delete an item; it leaves `conversation` once the server has deleted it."""
         return Pending(self._thread, self._thread.call(lambda: self._client.delete_item(item_id)))
 
     def truncate_item(
         self, item_id: str, audio_end_ms: int, content_index: int = 0
     ) -> Pending[None]:
-        """Cut what the assistant said to what was heard of it; its transcript goes.
+        """Cut the assistant's audio to what was heard of it; its transcript is dropped.
 
-        Never more is asked for than was received, where the conversation has the audio: the server
-        would refuse it. Nothing is sent of an item that has ended and was heard to its end.
+        The end is clamped to what was received, as the server refuses more, if the conversation has
+        the audio. Nothing is sent for an item that has ended and was heard to its end.
         """
         return Pending(
             self._thread,
@@ -265,26 +213,25 @@ class ClientMethods(Generic[C]):
         )
 
     def truncate_items(self, cuts: Iterable[PlaybackCut]) -> None:
-        """Tell the server what was not heard: what `PlaybackLedger.interrupt` returned.
+        """Cut items to what was heard of them: the result of `PlaybackLedger.interrupt`.
 
-        What was begun is truncated. What nobody heard is deleted, unless it is also written: the
-        server refuses to truncate what has no audio yet. What the conversation does not hold is
-        left alone.
+        An item of which nothing was heard is deleted, unless it has text, too: the server refuses
+        to truncate an item that has no audio yet. Items that the conversation does not have are
+        ignored.
         """
         self._thread.call(lambda: self._client.truncate_items(cuts))
 
     def create_response(
         self, params: ResponseCreateParams | None = None, **keywords: Unpack[ResponseKeywords]
     ) -> ResponseHandle:
-        """Ask for a response.
+        """Request a response.
 
-        While another response of the conversation is in progress it waits its turn, one beside the
-        conversation does not. Without turn detection, input audio that is not committed is
-        committed first.
+        While another response of the conversation is in progress it waits its turn; an out-of-band
+        response does not. Without turn detection, uncommitted input audio is committed first.
 
         Args:
-            params: What the response does differently.
-            keywords: The same, laid over `params`.
+            params: What the response does differently from its session.
+            keywords: Added to `params`.
 
         Raises:
             ConfigurationError: If a keyword is unknown.
@@ -298,20 +245,71 @@ class ClientMethods(Generic[C]):
     def cancel_response(
         self, response_id: str | None = None, *, item_id: str | None = None, heard_samples: int = 0
     ) -> None:
-        """Stop a response, the conversation's when none is named; harmless when there is none.
+        """Cancel a response, by default the conversation's; harmless when there is none.
 
         Args:
-            response_id: Which response.
-            item_id: What is being played: an item of the assistant, which is cut to what was heard
-                of it as `truncate_item` does. One without audio is not.
+            response_id: The response.
+            item_id: The item of the assistant that is being played: it is cut to what was heard, as
+                `truncate_item` does, if it has audio.
             heard_samples: How much of that item was heard.
 
         Raises:
             ItemNotFound: If there is no such item; nothing is sent then.
-            LocalProtocolError: If the item is none of the assistant's; nothing is sent then.
+            LocalProtocolError: If the item is not the assistant's; nothing is sent then.
         """
         self._thread.call(
             lambda: self._client.cancel_response(
                 response_id, item_id=item_id, heard_samples=heard_samples
             )
+        )
+
+    def add_tool(
+        self,
+        definition: FunctionTool | Mapping[str, Any],
+        handler: ToolHandler,
+        **options: Unpack[ToolOptions],
+    ) -> Pending[Session]:
+        """Offer a function with a schema of your own to the model; the session is updated.
+
+        Args:
+            definition: Name, description and `parameters` (JSON Schema), as a struct or as JSON.
+            handler: Receives the arguments; see `ToolHandler`.
+            options: See `ToolOptions`.
+
+        Raises:
+            ConfigurationError: If it has no name, or that of another tool, or an option is wrong.
+        """
+        return Pending(
+            self._thread,
+            self._thread.call(lambda: self._client.add_tool(definition, handler, **options)),
+        )
+
+    def remove_tool(self, name: str) -> Pending[Session]:
+        """Remove a tool; the session is updated. Its running calls are finished.
+
+        Raises:
+            ConfigurationError: If it was not added.
+        """
+        return Pending(self._thread, self._thread.call(lambda: self._client.remove_tool(name)))
+
+    def approve_mcp_call(self, request_id: str) -> Pending[str]:
+        """Let the API call a tool of an MCP server; `result()` returns the id of the new item.
+
+        Args:
+            request_id: Id of the item of type `mcp_approval_request`.
+        """
+        return Pending(
+            self._thread, self._thread.call(lambda: self._client.approve_mcp_call(request_id))
+        )
+
+    def reject_mcp_call(self, request_id: str, *, reason: str | None = None) -> Pending[str]:
+        """Forbid a call of an MCP server's tool; see `approve_mcp_call`.
+
+        Args:
+            request_id: Id of the item of type `mcp_approval_request`.
+            reason: For the model.
+        """
+        return Pending(
+            self._thread,
+            self._thread.call(lambda: self._client.reject_mcp_call(request_id, reason=reason)),
         )

@@ -10,7 +10,7 @@ import inspect
 import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from duologue.client.tasks import cancel_all
+from duologue.client._concurrency import cancel_all
 from duologue.errors import Closed, ConfigurationError, LocalProtocolError
 
 if TYPE_CHECKING:
