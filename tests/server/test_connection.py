@@ -247,7 +247,10 @@ async def test_a_session_whose_time_is_over_ends_though_nobody_reads_it(
 
 
 @pytest.mark.asyncio
-async def test_a_server_that_stops_cuts_a_client_that_does_not_read() -> None:
+async def test_a_server_that_stops_cuts_a_client_that_does_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("duologue.server.listening.STOP_SECONDS", 0.1)
     part = {"type": "input_text", "text": "x" * (15 << 20)}  # more than the system keeps
     item = {"type": "message", "role": "user", "content": [part]}
     async with LocalServer() as server:
