@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -503,13 +502,17 @@ async def test_a_callback_may_send_and_the_order_is_kept() -> None:
 
 
 async def test_sending_on_a_connection_that_just_died_raises() -> None:
-    server = MemoryServer()
-    async with client_of(server) as client:
-        server.end.cut()
-        with contextlib.suppress(ConnectionLost):
+    async def send_on(client: RealtimeClient) -> None:
+        async with asyncio.timeout(5):
             while True:
                 client.clear_input_audio()
                 await asyncio.sleep(0)
+
+    server = MemoryServer()
+    async with client_of(server) as client:
+        server.end.cut()
+        with pytest.raises(ConnectionLost):
+            await send_on(client)
 
 
 async def test_any_event_can_be_sent() -> None:

@@ -105,9 +105,11 @@ async def test_asynchronous_callbacks_run_in_order_and_may_await_the_client() ->
 async def test_an_object_with_an_asynchronous_call_is_awaited() -> None:
     class Listener:
         def __init__(self) -> None:
+            self.events: list[object] = []
             self.called = asyncio.Event()
 
-        async def __call__(self, _: object) -> None:
+        async def __call__(self, event: object) -> None:
+            self.events.append(event)
             self.called.set()
 
     server = MemoryServer()
@@ -117,6 +119,7 @@ async def test_an_object_with_an_asynchronous_call_is_awaited() -> None:
         client.on("response.done", listener)
         await client.create_response()
         await asyncio.wait_for(listener.called.wait(), 5)
+        assert [type(event) for event in listener.events] == [ga.ResponseDoneEvent]
 
 
 async def test_what_a_callback_raises_reaches_the_loop_and_the_session_lives() -> None:

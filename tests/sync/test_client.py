@@ -310,6 +310,7 @@ def test_errors_come_through() -> None:
         assert client.is_connected
 
 
+@pytest.mark.timeout(5)  # the server's loop is awake at once, not at its next timer
 def test_a_lost_connection_ends_what_waits() -> None:
     with serving(LocalServer()) as server, RealtimeClient(url=server.url) as client:
         client.on(ErrorUpdate, lambda _: None)

@@ -270,7 +270,11 @@ async def test_no_secret_is_ever_logged(connect: Connect, caplog: pytest.LogCapt
     got = Recorder()
     async with raw_server(script) as server:
         transport = await connect(
-            f"{server.url}?api_key={KEY}", got, headers=HEADERS, subprotocols=[f"key.{KEY}"]
+            f"{server.url}?api_key={KEY}",
+            got,
+            headers=HEADERS,
+            subprotocols=[f"key.{KEY}"],
+            close_timeout=0.01,
         )
         await got.loss()
         await transport.close()

@@ -81,6 +81,7 @@ class Disturbance:
         """Set when the session is over."""
         self._plan = plan
         self._now = now
+        self._loop = asyncio.get_running_loop()
         self._host: Disturbed | None = None
         self._is_closing = False
         self._is_expiring = False
@@ -95,6 +96,8 @@ class Disturbance:
     def fail(self, faults: Iterable[Fault]) -> None:
         """Ask more faults from now on; those without `at` or `after` happen at once.
 
+        Any thread may call it, as a test does whose server runs in `duologue.sync.serving`.
+
         Raises:
             Closed: If the session is over.
         """
@@ -102,8 +105,14 @@ class Disturbance:
             raise Closed("the session is over: nothing can go wrong any more")
         self._plan.add(faults, self._now())
         self.is_active = True
-        if self._host is not None:
+        try:
+            is_on_loop = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            is_on_loop = False
+        if is_on_loop:
             self.wake()
+        else:
+            self._loop.call_soon_threadsafe(self.wake)
 
     # What the connection uses.
 
