@@ -21,7 +21,7 @@ from duologue import (
     ResponseFailed,
     ServerError,
 )
-from duologue.client.buffer import BACKLOG
+from duologue.client.update_stream import BACKLOG
 from duologue.protocol import ga
 from duologue.session.response_state import RequestState
 
@@ -531,6 +531,6 @@ async def test_what_the_service_would_refuse_is_refused_at_once_when_asked() -> 
 
 async def test_a_client_that_was_never_opened_is_not_waited_for() -> None:
     client = client_of(MemoryServer())
-    with pytest.raises(Closed, match="not connected"):
+    with pytest.raises(Closed, match="not open"):
         async for _ in client:
             pass

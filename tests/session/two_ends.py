@@ -9,6 +9,8 @@ from duologue.protocol import codec, ga
 from duologue.server.session.commands import Command, Respond, Transcribe
 from duologue.server.session.session import ServerSession
 from duologue.session.client_session import ClientSession
+from duologue.session.contract import SendEvent
+from duologue.session.effects import CancelTool, RunTool, Settled
 
 if TYPE_CHECKING:
     from duologue.session.updates import Update
@@ -47,8 +49,12 @@ class TwoEnds:
 
     def settle(self) -> None:
         """Hand over what the client has to send; the server's answers go on the line."""
-        for event in self.client.events_to_send():
-            self.server.receive(codec.decode(codec.encode(event), direction="client"))
+        for effect in self.client.effects():
+            if isinstance(effect, SendEvent):
+                frame = codec.encode(effect.event)
+                self.server.receive(codec.decode(frame, direction="client"))
+            elif not isinstance(effect, Settled | RunTool | CancelTool):
+                self.updates.append(effect)
         self._line += self.server.take_events(1.0)
         for command in self.server.take_commands():
             self._note(command)
@@ -58,7 +64,7 @@ class TwoEnds:
         self.settle()
         while self._line and count != 0:
             event = self._line.pop(0)
-            self.updates += self.client.receive(codec.decode(codec.encode(event)), 1.0)
+            self.client.receive(codec.decode(codec.encode(event)), 1.0)
             count = None if count is None else count - 1
             self.settle()
 

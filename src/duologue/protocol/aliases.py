@@ -41,7 +41,7 @@ enum; a `Visitor` is `match`, as are Dart's `...Patterns`.
 
 CLIENT: Final[Mapping[str, str]] = {
     "Delta": "duologue.session.updates.Delta",
-    "EventHandlerCallback": "duologue.client.registry.Callback",
+    "EventHandlerCallback": "duologue.client.callbacks.Callback",
     "EventHandlerResult": "duologue.session.updates.ConversationUpdated",
     "FormattedItem": "duologue.session.formatted.FormattedItem",
     "FormattedProperty": "duologue.session.formatted.FormattedProperty",
@@ -51,8 +51,8 @@ CLIENT: Final[Mapping[str, str]] = {
     "RealtimeAPI": "duologue.client.api.RealtimeAPI",
     "RealtimeClient": "duologue.client.client.RealtimeClient",
     "RealtimeConversation": "duologue.session.conversation.RealtimeConversation",
-    "RealtimeEventHandler": "duologue.client.handlers.RealtimeEventHandler",
-    "ToolHandler": "duologue.client.registry.Callback",
+    "RealtimeEventHandler": "duologue.client.callbacks.RealtimeEventHandler",
+    "ToolHandler": "duologue.client.callbacks.Callback",
     "Uint8ListConverter": "duologue.protocol.model.read_audio",
 }
 """Dart's names of types that are not on the wire. The package `duologue` resolves them."""

@@ -29,6 +29,7 @@ from duologue.protocol.model import (
     Event,
     Json,
     Model,
+    Raw,
     Unknown,
     UnknownEvent,
     UnsetType,
@@ -45,6 +46,7 @@ __all__ = [
     "Dialect",
     "Direction",
     "Surface",
+    "append_event",
     "append_frame",
     "decode",
     "decode_leniently",
@@ -294,6 +296,15 @@ def append_frame(audio: bytes | bytearray | memoryview, event_id: str | None = N
         return b'{"type":"input_audio_buffer.append","audio":"' + b64encode(audio) + b'"}'
     start = f'{{"type":"input_audio_buffer.append","event_id":"{event_id}","audio":"'
     return start.encode() + b64encode(audio) + b'"}'
+
+
+def append_event(audio: bytes, event_id: str) -> ga.InputAudioBufferAppendEvent:
+    """Return the event of `append_frame`, with that frame as its `raw`: audio is encoded once."""
+    frame = append_frame(audio, event_id)
+    field = Raw(frame[frame.rindex(b":") + 1 : -1])  # base64 has no colon
+    event = ga.InputAudioBufferAppendEvent(event_id=event_id, audio=field)
+    vars(event).update(raw=frame, audio_data=audio)
+    return event
 
 
 _EXTRA_MARK: Final = f'"{EXTRA_KEY}":'.encode()

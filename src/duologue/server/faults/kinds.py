@@ -159,7 +159,7 @@ class SlowNetwork(FrameFault):
     latency: float = 0.0
     """Seconds that every frame takes, in addition to its bandwidth."""
     jitter: float = 0.0
-    """Up to so many seconds more, by the dice."""
+    """Additional random seconds, up to this number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ class Stall(Act):
     word: ClassVar[str] = "stall"
 
     seconds: float | None = None
-    """How long; then everything that waits arrives. `None`: for ever, and nothing is kept."""
+    """How long; then everything that waits arrives. `None`: forever, and nothing is kept."""
 
 
 @dataclass(frozen=True, slots=True)

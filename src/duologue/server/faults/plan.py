@@ -135,7 +135,7 @@ class FaultPlan:
         for armed in self._by_event:
             fault = armed.fault
             if kind == "error" and isinstance(fault, SendError):
-                continue  # or it would follow its own error with another, for ever
+                continue  # or it would follow its own error with another, forever
             if not any(each.includes(direction, kind) for each in armed.patterns):
                 continue
             if not armed.happens(now):

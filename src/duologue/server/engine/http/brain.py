@@ -106,7 +106,7 @@ class HttpBrain:
         calls = _Calls()
         finish: str | None = None
         usage = _Usage()
-        async with self._endpoint.ask("/chat/completions", json=self._body(request)) as response:
+        async with self._endpoint.post("/chat/completions", json=self._body(request)) as response:
             chunks = self._endpoint.pieces(aiter(httpx2.EventSource(response)))
             async with aclosing(chunks):
                 async for event in chunks:
@@ -181,9 +181,9 @@ class _Calls:
     """Collects function calls from their deltas, which may be interleaved."""
 
     def __init__(self) -> None:
-        self._names: list[str] = []
-        self._arguments: list[list[str]] = []
-        self._places: dict[int | None, tuple[str | None, int]] = {}
+        self._names: Final[list[str]] = []
+        self._arguments: Final[list[list[str]]] = []
+        self._places: Final[dict[int | None, tuple[str | None, int]]] = {}
         self._chars = 0
 
     def feed(self, deltas: Sequence[_CallDelta]) -> bool:

@@ -188,7 +188,7 @@ class HttpEndpoint:
         await self._client.aclose()
 
     @asynccontextmanager
-    async def ask(
+    async def post(
         self, path: str, **content: Unpack[RequestBody]
     ) -> AsyncGenerator[httpx2.Response]:
         """Post a request; leaving the context before the response ends closes its connection.
@@ -251,8 +251,8 @@ class HttpEndpoint:
         try:
             return await self._once(request)
         except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
-            # The server closed an idle connection just as we reused it. It has answered nothing, so
-            # a second attempt cannot do the work twice in the session.
+            # The server closed an idle connection just as it was reused. No response has begun, so
+            # the request can be sent again.
             try:
                 return await self._once(request)
             except httpx2.HTTPError as error:
@@ -287,7 +287,7 @@ class HttpEndpoint:
             case _ if status >= 500:
                 return self._failure("engine_unavailable", f"fails ({details})", "look at its log")
             case _:
-                fix = "it may not offer what the session asks for"
+                fix = "it may not support what the session requests"
                 return self._failure("engine_refused", f"refuses the request ({details})", fix)
 
     async def _reason(self, response: httpx2.Response) -> str:
