@@ -17,7 +17,7 @@ from duologue.protocol.translate import Translation, to_beta, to_ga
 from duologue.protocol.validate import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from duologue.protocol.codec import Dialect, Surface
     from duologue.protocol.dialects.adapter import ServerDecoder

@@ -10,7 +10,7 @@ from duologue.protocol.dialects.adapter import check_encodable, decode_error
 from duologue.protocol.ga import RealtimeSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from duologue.protocol.codec import Dialect, Surface
     from duologue.protocol.dialects.adapter import ServerDecoder
