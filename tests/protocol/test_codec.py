@@ -1,4 +1,4 @@
-"""Bytes to events and back: every event, any bytes, and the official types on the other end."""
+"""The codec: every event, any bytes, and the official types at the other end."""
 
 from __future__ import annotations
 

@@ -213,13 +213,13 @@ def _joined(
 ) -> S:
     known: dict[str, object] = {}
     for side, side_kind in _SIDES[kind].items():
-        there = theirs.get(side, {})
+        existing = theirs.get(side, {})
         given = ours.get(side, {})
-        if isinstance(there, dict):
+        if isinstance(existing, dict):
             if side in theirs or given:
-                known[side] = fit(join(there, given, losses.under(side)), side_kind)
+                known[side] = fit(join(existing, given, losses.under(side)), side_kind)
         elif given:
-            losses.drop(side, there, LossRule.TAKEN)
+            losses.drop(side, existing, LossRule.TAKEN)
             known[side] = fit(given, side_kind)
     rest = {name: value for name, value in theirs.items() if name not in known}
     return kind(**known, extra=rest or UNSET)
