@@ -146,7 +146,6 @@ class CallbackRegistry:
         self._futures: Final[set[asyncio.Future[object]]] = set()
         self._ending: Exception | None = Closed("the session is not open")
         self.queue: Final = AsyncCallbackQueue()
-        self._run: Final = self.queue.run
 
     def add(self, key: CallbackKey, callback: Callback, *, is_once: bool = False) -> None:
         """Register a callback; whether it is asynchronous is decided here, once."""
@@ -234,8 +233,14 @@ class CallbackRegistry:
                 continue  # another callback removed it
             if entry.is_async:
                 self.queue.put(entry.callback, value)
-            else:
-                self._run(entry.callback, value)
+                continue
+            try:
+                result = entry.callback(value)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # an application's fault must not end its session
+                self.queue.report(entry.callback, error)
+                continue
+            if result is not None and inspect.iscoroutine(result):  # of a lambda
+                self.queue.put(_await, result)
 
     def _take(self, key: CallbackKey, entry: _Entry) -> bool:
         entries = self._entries.get(key, ())
@@ -252,7 +257,7 @@ class CallbackRegistry:
 
 
 class AsyncCallbackQueue:
-    """Runs callbacks: synchronous ones at once, asynchronous ones in order on one task.
+    """Runs asynchronous callbacks, one after the other on one task.
 
     The task lives as long as there is something to call.
     """
@@ -272,16 +277,6 @@ class AsyncCallbackQueue:
     def dropped(self) -> int:
         """Calls that were dropped: callbacks were too slow for too long."""
         return self._queue.dropped
-
-    def run(self, callback: Callable[[Any], object], value: object) -> None:
-        """Call a synchronous callback; a coroutine that it returns is awaited on the task."""
-        try:
-            result = callback(value)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # an application's fault must not end its session
-            self._report(callback, error)
-            return
-        if result is not None and inspect.iscoroutine(result):  # of a lambda
-            self.put(_await, result)
 
     def put(self, callback: Callable[[Any], Any], value: object) -> None:
         """Queue the call of an asynchronous callback."""
@@ -313,11 +308,11 @@ class AsyncCallbackQueue:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            self._report(callback, error)  # of something that the callback awaited
-        except Exception as error:  # noqa: BLE001  # as in `run`
-            self._report(callback, error)
+            self.report(callback, error)  # of something that the callback awaited
+        except Exception as error:  # noqa: BLE001  # as of a synchronous one
+            self.report(callback, error)
 
-    def _report(self, callback: Callable[[Any], object], error: BaseException) -> None:
+    def report(self, callback: Callable[[Any], object], error: BaseException) -> None:
         """Report the first exception of a callback: one that always fails would flood the log."""
         self.failures += 1
         if callback in self._reported:

@@ -277,7 +277,8 @@ class Driver:
         self.check_open()
         result = method(self.core, self._now())
         self._carry_out()
-        self._set_timer()
+        if self.core.next_deadline() != self._deadline:
+            self._set_timer()
         return result
 
     def append_audio(self, audio: bytes) -> None:
@@ -323,7 +324,12 @@ class Driver:
             self._callbacks.call([RealtimeEvent("server", event, self._now(), meanings)])
             return
         self.core.receive(event, self._now())
-        self._step()
+        try:
+            self._carry_out()
+        except (Closed, ConnectionLost):  # it cannot send, so it has ended: `on_end` reports it
+            return
+        if self.core.next_deadline() != self._deadline:
+            self._set_timer()
 
     def on_undecodable(self, error: DecodeError) -> None:
         """Report a frame that is not an event."""
@@ -345,13 +351,6 @@ class Driver:
         self.updates.end(error)
 
     # The effects.
-
-    def _step(self) -> None:
-        """Carry out what followed from an event or a deadline."""
-        # A connection that cannot send has ended: `on_end` follows, and reports it.
-        with contextlib.suppress(Closed, ConnectionLost):
-            self._carry_out()
-        self._set_timer()
 
     def _carry_out(self) -> None:
         """Carry out the core's effects, in order.
@@ -389,17 +388,16 @@ class Driver:
                 self.call(lambda core, now: core.answer_call(call.call_id, output, error, now))
 
     def _set_timer(self) -> None:
-        deadline = self.core.next_deadline()
-        if deadline == self._deadline:
-            return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._deadline = deadline
-        if deadline is not None and self.ending is None:
-            self._timer = asyncio.get_running_loop().call_at(deadline, self._on_deadline)
+        self._deadline = self.core.next_deadline()
+        if self._deadline is not None and self.ending is None:
+            self._timer = asyncio.get_running_loop().call_at(self._deadline, self._on_deadline)
 
     def _on_deadline(self) -> None:
         self._timer = self._deadline = None
         self.core.handle_deadline(self._now())
-        self._step()
+        with contextlib.suppress(Closed, ConnectionLost):
+            self._carry_out()
+        self._set_timer()

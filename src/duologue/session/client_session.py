@@ -164,7 +164,7 @@ class ClientSession:
         tool_policy: Callable[[str], ToolPolicy] = lambda _name: ToolPolicy(),
     ) -> None:
         self.new_id: Final = new_id
-        self._updates: Final[list[Update]] = []
+        self._updates: list[Update] = []
         self._actions: Final[list[Effect]] = []
         self._sendings: Final[list[Effect]] = []
         self.set_dialect(dialect or dialect_adapter("ga"))
@@ -178,7 +178,7 @@ class ClientSession:
         self.input_audio: Final[InputAudio] = InputAudio(retention)
         self.responses: Final[Responses] = Responses(send=self._emit, settle=self._settle_request)
         self.conversation: Final[ConversationMirror] = ConversationMirror(
-            notify=self._updates.append,
+            self._updates,
             clip_of=self.input_audio.take_clip,
             is_of_conversation=self.responses.is_of_conversation,
             retention=retention,
@@ -249,8 +249,8 @@ class ClientSession:
         """Return what is to be done now, in order, and forget it."""
         effects: list[Effect] = []
         if self._updates:
-            effects.append(Notify(self._updates.copy()))
-            self._updates.clear()  # not replaced: the conversation appends to this very list
+            effects.append(Notify(self._updates))
+            self._updates = self.conversation.updates = []
         if self._actions or self._sendings:
             effects += self._actions
             effects += self._sendings

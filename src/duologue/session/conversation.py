@@ -104,7 +104,7 @@ class ConversationMirror(RealtimeConversation):
     """The conversation with the reactions that change it; applications see its base class.
 
     Args:
-        notify: Called with each update, in order.
+        updates: Where updates are appended, in order.
         clip_of: Returns the audio of a user's message, once.
         is_of_conversation: Returns whether the items of a response, by its id, belong here.
         retention: How much is kept.
@@ -112,14 +112,15 @@ class ConversationMirror(RealtimeConversation):
 
     def __init__(
         self,
+        updates: list[Update],
         *,
-        notify: Callable[[Update], object],
         clip_of: Callable[[str], bytes | None],
         is_of_conversation: Callable[[str], bool],
         retention: Retention = KEEP_RECENT,
     ) -> None:
         super().__init__()
-        self._notify: Final = notify
+        self.updates: list[Update] = updates
+        """Where updates are appended, in order; the core replaces it when it has taken them."""
         self._clip_of: Final = clip_of
         self._is_of_conversation: Final = is_of_conversation
         self._retention: Final = retention
@@ -182,7 +183,7 @@ class ConversationMirror(RealtimeConversation):
             return
         known = self._items.get(item_id)
         if known is not None:
-            self._notify(ConversationUpdated(known.snapshot()))
+            self.updates.append(ConversationUpdated(known.snapshot()))
             return
         state = self._take_apart(item_id) if self._apart else None
         if state is None:
@@ -196,10 +197,10 @@ class ConversationMirror(RealtimeConversation):
         item = state.snapshot()
         if clip:
             self._input_audio.add(state, len(clip))
-        self._notify(ConversationUpdated(item))
-        self._notify(ItemAppended(item))
+        self.updates.append(ConversationUpdated(item))
+        self.updates.append(ItemAppended(item))
         if state.is_completed:
-            self._notify(ItemCompleted(item))
+            self.updates.append(ItemCompleted(item))
 
     def on_item_done(self, event: ConversationItemDone) -> None:
         """Complete an item."""
@@ -208,14 +209,14 @@ class ConversationMirror(RealtimeConversation):
             return
         was_completed, state.has_ended = state.is_completed, True
         if state.finish(event.item):
-            self._notify_done(state, is_new=state.is_completed and not was_completed)
+            self._report_done(state, is_new=state.is_completed and not was_completed)
 
     def on_item_truncated(self, event: ConversationItemTruncatedEvent) -> None:
         """Cut an item's audio, and drop its transcript."""
         state = self._items.get(event.item_id)
         if state is not None:
             state.truncate(event.content_index, self._output_format.bytes(event.audio_end_ms))
-            self._notify(ConversationUpdated(state.snapshot()))
+            self.updates.append(ConversationUpdated(state.snapshot()))
 
     def on_item_deleted(self, event: ConversationItemDeletedEvent) -> None:
         """Remove an item."""
@@ -223,7 +224,7 @@ class ConversationMirror(RealtimeConversation):
         if state is not None:
             self._order.remove(event.item_id)
             self._remove(state)
-            self._notify(ConversationUpdated(state.snapshot()))
+            self.updates.append(ConversationUpdated(state.snapshot()))
 
     def on_user_words(self, item_id: str, index: int, words: str, *, is_final: bool) -> None:
         """Add to the transcript of a user's message, or set it.
@@ -243,11 +244,11 @@ class ConversationMirror(RealtimeConversation):
                 pieces.append((index, words, is_final))
             return
         state.add_user_words(index, words, is_final=is_final)
-        self._notify(ConversationUpdated(state.snapshot(), Delta(transcript=words)))
+        self.updates.append(ConversationUpdated(state.snapshot(), Delta(transcript=words)))
 
     def on_speech_started(self, event: InputAudioBufferSpeechStartedEvent) -> None:
         """Report that the user interrupts."""
-        self._notify(Interrupted(event.item_id, event.audio_start_ms))
+        self.updates.append(Interrupted(event.item_id, event.audio_start_ms))
 
     # Items of a response, which the server may never announce as the conversation's.
 
@@ -283,26 +284,32 @@ class ConversationMirror(RealtimeConversation):
             return
         is_changed = state.finish(event.item)
         if state.is_mirrored and (is_changed or not state.has_ended):
-            self._notify_done(state, is_new=state.is_completed and not state.has_ended)
+            self._report_done(state, is_new=state.is_completed and not state.has_ended)
 
-    # Deltas: the fast way, so each is one call and a few objects.
+    # Deltas: the fast way. `find` is called only if there may be another item of this id.
 
     def _on_text(self, event: ResponseTextDeltaEvent) -> None:
-        state = self.find(event.item_id, event.response_id)
+        state = self._items.get(event.item_id)
+        if state is None or self._apart:
+            state = self.find(event.item_id, event.response_id)
         if state is not None:
             item = state.grow(TEXT, event.content_index, event.delta)
             if state.is_mirrored:
-                self._notify(ConversationUpdated(item, Delta(event.delta)))
+                self.updates.append(ConversationUpdated(item, Delta(event.delta)))
 
     def _on_transcript(self, event: ResponseAudioTranscriptDeltaEvent) -> None:
-        state = self.find(event.item_id, event.response_id)
+        state = self._items.get(event.item_id)
+        if state is None or self._apart:
+            state = self.find(event.item_id, event.response_id)
         if state is not None:
             item = state.grow(TRANSCRIPT, event.content_index, event.delta)
             if state.is_mirrored:
-                self._notify(ConversationUpdated(item, Delta(None, event.delta)))
+                self.updates.append(ConversationUpdated(item, Delta(None, event.delta)))
 
     def _on_audio(self, event: ResponseAudioDeltaEvent) -> None:
-        state = self.find(event.item_id, event.response_id)
+        state = self._items.get(event.item_id)
+        if state is None or self._apart:
+            state = self.find(event.item_id, event.response_id)
         if state is not None:
             self._output_audio.add(state, len(event.delta) - 2)  # without its quotes
             item = state.grow(AUDIO, event.content_index, event.delta)
@@ -310,14 +317,16 @@ class ConversationMirror(RealtimeConversation):
                 journal = state.journal
                 position = len(journal.entries) - 1
                 delta = Delta(None, None, None, event.delta, journal, position)
-                self._notify(ConversationUpdated(item, delta))
+                self.updates.append(ConversationUpdated(item, delta))
 
     def _on_arguments(self, event: ResponseFunctionCallArgumentsDeltaEvent) -> None:
-        state = self.find(event.item_id, event.response_id)
+        state = self._items.get(event.item_id)
+        if state is None or self._apart:
+            state = self.find(event.item_id, event.response_id)
         if state is not None:
             item = state.grow(ARGUMENTS, 0, event.delta)
             if state.is_mirrored:
-                self._notify(ConversationUpdated(item, Delta(None, None, event.delta)))
+                self.updates.append(ConversationUpdated(item, Delta(None, None, event.delta)))
 
     # Placing.
 
@@ -343,8 +352,8 @@ class ConversationMirror(RealtimeConversation):
         state = self._apart.pop(key)
         self._insert(state, None)
         item = state.snapshot()
-        self._notify(ConversationUpdated(item))
-        self._notify(ItemAppended(item))
+        self.updates.append(ConversationUpdated(item))
+        self.updates.append(ItemAppended(item))
 
     def _insert(self, state: ItemState, previous_item_id: object) -> None:
         """Insert an item after the given one; at the end if that is unknown."""
@@ -366,11 +375,11 @@ class ConversationMirror(RealtimeConversation):
         self._input_audio.release(state)
         self._output_audio.release(state)
 
-    def _notify_done(self, state: ItemState, *, is_new: bool) -> None:
+    def _report_done(self, state: ItemState, *, is_new: bool) -> None:
         item = state.snapshot()
-        self._notify(ConversationUpdated(item))
+        self.updates.append(ConversationUpdated(item))
         if is_new:
-            self._notify(ItemCompleted(item))
+            self.updates.append(ItemCompleted(item))
 
 
 def _base64_length(size: int | None) -> int | None:
