@@ -1,4 +1,4 @@
-"""The pages do what they show, are found, and say what is so."""
+"""Pages of the documentation: examples run, links and navigation are complete."""
 
 from __future__ import annotations
 

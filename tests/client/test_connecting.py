@@ -95,6 +95,10 @@ async def test_a_key_among_the_subprotocols_opens_the_door(dialect: Any) -> None
         endpoint = Endpoint(server.url, api_key=KEY, key_in="subprotocol", dialect=dialect)
         async with RealtimeClient(endpoint=endpoint) as client:
             await client.send_user_message_content("Hello")
+        assert server.sessions[0].received[-1].type == "response.create"
+        wrong = Endpoint(server.url, api_key="another-key", key_in="subprotocol", dialect=dialect)
+        with pytest.raises(HandshakeRefused):
+            await RealtimeClient(endpoint=wrong).connect()
 
 
 @pytest.mark.parametrize("transport", ["picows", "websockets"])
@@ -300,11 +304,28 @@ async def test_a_proxy_takes_the_other_library(no_proxies: pytest.MonkeyPatch) -
             await RealtimeAPI(endpoint=endpoint).connect()
 
 
-async def test_compression_takes_the_other_library() -> None:
+@pytest.mark.parametrize("compression", ["deflate", None])
+async def test_compression_takes_the_other_library(compression: Any) -> None:
+    names: list[str] = []
+
+    async def handle(socket: ServerConnection) -> None:
+        names.extend(extension.name for extension in socket.protocol.extensions)
+        await socket.wait_closed()
+
+    async with serve(handle, "127.0.0.1", 0, compression="deflate") as listening:
+        port = listening.sockets[0].getsockname()[1]
+        api = RealtimeAPI(endpoint=Endpoint(f"ws://127.0.0.1:{port}", compression=compression))
+        await api.connect()
+        await api.close()
+    assert names == (["permessage-deflate"] if compression else [])
+
+
+async def test_a_server_that_does_not_compress_is_no_obstacle() -> None:
     async with LocalServer() as server:
         endpoint = Endpoint(server.url, compression="deflate")
         async with RealtimeClient(endpoint=endpoint) as client:
-            await client.send_user_message_content("Hello")
+            response = await client.send_user_message_content("Hello")
+            assert response.status == "completed"
 
 
 async def test_without_its_package_the_other_transport_names_it(

@@ -105,7 +105,7 @@ async def test_azure_has_addresses_of_its_own(
         ({"transport": "pycows"}, "transport is one of 'auto'"),
         ({"compression": "gzip"}, "compression is one of 'deflate'"),
         ({"call_id": "rtc_1", "model": "m"}, "leave `model`"),
-        ({"call_id": "rtc_1", "dialect": "auto"}, "say which dialect"),
+        ({"call_id": "rtc_1", "dialect": "auto"}, "pass dialect="),
         ({"kind": "transcription", "model": "m"}, "leave `model` out"),
         ({"kind": "translation", "dialect": "beta"}, "GA only"),
     ],

@@ -105,9 +105,11 @@ async def test_asynchronous_callbacks_run_in_order_and_may_await_the_client() ->
 async def test_an_object_with_an_asynchronous_call_is_awaited() -> None:
     class Listener:
         def __init__(self) -> None:
+            self.events: list[object] = []
             self.called = asyncio.Event()
 
-        async def __call__(self, _: object) -> None:
+        async def __call__(self, event: object) -> None:
+            self.events.append(event)
             self.called.set()
 
     server = MemoryServer()
@@ -117,6 +119,7 @@ async def test_an_object_with_an_asynchronous_call_is_awaited() -> None:
         client.on("response.done", listener)
         await client.create_response()
         await asyncio.wait_for(listener.called.wait(), 5)
+        assert [type(event) for event in listener.events] == [ga.ResponseDoneEvent]
 
 
 async def test_what_a_callback_raises_reaches_the_loop_and_the_session_lives() -> None:
@@ -168,7 +171,7 @@ async def test_a_callback_that_awaited_something_cancelled_is_not_the_last_one()
         await client.create_response()
         await asyncio.wait_for(called.wait(), 5)
         assert client.statistics().failed_calls == 4
-    assert told == [asyncio.CancelledError] * 4
+    assert told == [asyncio.CancelledError] * 2  # the first of each callback
 
 
 async def test_a_coroutine_that_a_callback_returns_is_awaited() -> None:
@@ -189,7 +192,7 @@ async def test_a_coroutine_that_a_callback_returns_is_awaited() -> None:
 async def test_a_callback_that_cannot_be_cancelled_is_told_and_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("duologue.client.tasks.PATIENCE", 0.01)
+    monkeypatch.setattr("duologue.client._concurrency.PATIENCE", 0.01)
     loop = asyncio.get_running_loop()
     told: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: told.append(context))

@@ -142,7 +142,7 @@ async def test_functions_that_hang_hold_no_other_up() -> None:
 
 
 async def test_too_many_functions_that_hang_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("duologue.client.threads._free", threading.BoundedSemaphore(1))
+    monkeypatch.setattr("duologue.client._concurrency._free", threading.BoundedSemaphore(1))
     server = MemoryServer()
     client = client_of(server)
     over = threading.Event()

@@ -10,7 +10,7 @@ import msgspec
 import pydantic
 import pytest
 
-from duologue.client.tool_schema import ArgumentsInvalid, ToolFunction, written
+from duologue.client.tool_schema import ArgumentsInvalid, ToolFunction, to_text
 from duologue.errors import ConfigurationError
 
 
@@ -117,7 +117,7 @@ def test_fields_of_a_docstring_are_read_too() -> None:
 
 
 def test_a_name_and_a_text_may_be_given() -> None:
-    definition = ToolFunction(lambda: None, name="get-it", about="Get it.").definition
+    definition = ToolFunction(lambda: None, name="get-it", description="Get it.").definition
     assert (definition.name, definition.description) == ("get-it", "Get it.")
 
 
@@ -129,7 +129,7 @@ def test_models_of_pydantic_are_told_read_and_written() -> None:
     assert schema(take)["$defs"]["Inner"]["required"] == ["number"]
     [outer] = tool.read('{"outer": {"inner": {"number": 3}}}').values()
     assert outer == Outer(inner=Inner(number=3))
-    assert written(outer) == '{"inner":{"number":3}}'
+    assert to_text(outer) == '{"inner":{"number":3}}'
     with pytest.raises(ArgumentsInvalid, match="number"):
         tool.read('{"outer": {"inner": {}}}')
 
@@ -183,8 +183,8 @@ def test_what_cannot_be_called_by_name_is_refused() -> None:
 
 
 def test_results_are_text_or_json() -> None:
-    assert written("plain") == "plain"
-    assert written(None) == "null"
-    assert written({"place": Place("Paris")}) == '{"place":{"city":"Paris","country":null}}'
+    assert to_text("plain") == "plain"
+    assert to_text(None) == "null"
+    assert to_text({"place": Place("Paris")}) == '{"place":{"city":"Paris","country":null}}'
     with pytest.raises(TypeError):
-        written(Foreign())
+        to_text(Foreign())

@@ -14,6 +14,7 @@ from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed
 from websockets.uri import parse_uri
 
+from duologue.protocol import ga
 from duologue.server import Limits, LocalServer, asgi_transport, send_queue
 from duologue.server import connection as connection_module
 from duologue.server.engine.scripted import ScriptedBrain, ScriptedTranscriber, ToneSynthesizer
@@ -227,6 +228,7 @@ async def test_a_client_that_neither_reads_nor_says_anything_is_dropped(
         _, writer = await silent_client(server.url, LONG_ANSWER)
         async with asyncio.timeout(10):
             await server.sessions[0].wait_closed()
+        assert "response.done" not in [event.type for event in server.sessions[0].sent]
         writer.close()
 
 
@@ -235,16 +237,22 @@ async def test_a_session_whose_time_is_over_ends_though_nobody_reads_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(asgi_transport, "CLOSE_SECONDS", 0.1)
-    async with LocalServer(limits=Limits(session_seconds=0.5)) as server:
+    monkeypatch.setattr(asgi_transport, "FLUSH_SECONDS", 0.3)
+    async with LocalServer(limits=Limits(session_seconds=0.1)) as server:
         _, writer = await silent_client(server.url, LONG_ANSWER)
         async with asyncio.timeout(10):
-            monkeypatch.setattr(asgi_transport, "FLUSH_SECONDS", 0.2)
             await server.sessions[0].wait_closed()
+        sent = server.sessions[0].sent
+        errors = [event.error.code for event in sent if isinstance(event, ga.RealtimeErrorEvent)]
+        assert errors == ["session_expired"]
         writer.close()
 
 
 @pytest.mark.asyncio
-async def test_a_server_that_stops_cuts_a_client_that_does_not_read() -> None:
+async def test_a_server_that_stops_cuts_a_client_that_does_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("duologue.server.listening.STOP_SECONDS", 0.1)
     part = {"type": "input_text", "text": "x" * (15 << 20)}  # more than the system keeps
     item = {"type": "message", "role": "user", "content": [part]}
     async with LocalServer() as server:

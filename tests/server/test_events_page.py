@@ -26,8 +26,8 @@ def table(heading: str) -> dict[str, dict[str, str]]:
     return {kind: {"ga": in_ga, "beta": second} for kind, in_ga, second in rows}
 
 
-CLIENT = table("What a client may send")
-SERVER_EVENTS = table("What the server tells")
+CLIENT = table("Client events")
+SERVER_EVENTS = table("Server events")
 TRANSLATION = table("Translation sessions")
 
 

@@ -14,7 +14,8 @@ from duologue.protocol.ga import (
     RealtimeSession,
     ServerVad,
 )
-from duologue.session.configuration import Configuration, merged
+from duologue.protocol.ga.session import merge_session
+from duologue.session.configuration import Configuration
 
 TOOL = FunctionTool(name="f", parameters={})
 
@@ -29,7 +30,7 @@ def test_what_is_unset_stays_and_none_clears() -> None:
     quiet = RealtimeSession(
         audio=AudioConfig(input=AudioInput(turn_detection=None)), extra={"b": 2}
     )
-    assert merged(start, quiet) == RealtimeSession(
+    assert merge_session(start, quiet) == RealtimeSession(
         instructions="x",
         audio=AudioConfig(input=AudioInput(turn_detection=None), output=AudioOutput(speed=1.0)),
         extra={"a": 1, "b": 2},
@@ -40,7 +41,7 @@ def test_an_update_says_the_change_or_everything() -> None:
     config = Configuration(RealtimeSession(instructions="x"))
     assert config.update(speaking("marin")) == speaking("marin")
     whole = config.update(speaking("marin"), is_full=True)
-    assert whole == merged(RealtimeSession(instructions="x"), speaking("marin"))
+    assert whole == merge_session(RealtimeSession(instructions="x"), speaking("marin"))
     full = Configuration(RealtimeSession(instructions="x"), is_full=True)
     assert full.update(speaking("marin")) == whole
     assert full.update(speaking("marin"), is_full=False) == speaking("marin")
@@ -49,7 +50,7 @@ def test_an_update_says_the_change_or_everything() -> None:
 def test_a_refused_change_is_taken_back_and_an_accepted_one_stays() -> None:
     config = Configuration(None)
     for event_id, voice in (("1", "marin"), ("2", "nobody")):
-        config.note(event_id, speaking(voice))
+        config.record(event_id, speaking(voice))
     assert config.wanted == speaking("nobody")
     config.settle("2", is_refused=True)
     config.settle("1", is_refused=False)
@@ -92,6 +93,6 @@ def test_a_tool_needs_a_name_of_its_own() -> None:
 def test_what_is_laid_under_gives_way_and_is_said_with_every_update() -> None:
     """As a beta session gets the reference client's defaults."""
     config = Configuration(RealtimeSession(instructions="mine"))
-    config.lay_under(RealtimeSession(instructions="default", max_output_tokens=100))
+    config.set_defaults(RealtimeSession(instructions="default", max_output_tokens=100))
     assert config.wanted == RealtimeSession(instructions="mine", max_output_tokens=100)
-    assert config.update(speaking("ash")) == merged(config.wanted, speaking("ash"))
+    assert config.update(speaking("ash")) == merge_session(config.wanted, speaking("ash"))

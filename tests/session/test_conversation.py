@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.session.session_events import (
+    Probe,
     added,
     done,
     feed,
@@ -19,8 +20,13 @@ from tests.session.session_events import (
 )
 
 from duologue.errors import DecodeError, ItemNotFound
+from duologue.protocol import ga
 from duologue.protocol.formats import G711_ULAW
 from duologue.protocol.ga import OutputAudio, OutputText, ResponseCreateEvent, UnknownPart
+from duologue.session.conversation import (
+    MAX_EARLY_ITEMS,
+    MAX_EARLY_PIECES,
+)
 from duologue.session.updates import (
     ConversationUpdated,
     Delta,
@@ -31,7 +37,6 @@ from duologue.session.updates import (
 
 if TYPE_CHECKING:
     from duologue.protocol.ga import AnyServerEvent
-    from duologue.session.client_session import ClientSession
     from duologue.session.updates import Update
 
 ASSISTANT = message("item_a", "assistant", status="in_progress")
@@ -50,7 +55,7 @@ def audio_delta(audio: bytes) -> AnyServerEvent:
     return part_event("response.output_audio.delta", delta=b64encode(audio).decode())
 
 
-def streaming() -> ClientSession:
+def streaming() -> Probe:
     core = new_core()
     feed(core, response("created"), output_item("added", ASSISTANT), added(ASSISTANT))
     return core
@@ -233,7 +238,7 @@ def test_words_of_the_user_come_before_or_after_the_item() -> None:
 
 def test_truncation_cuts_the_audio_and_drops_the_words() -> None:
     core = streaming()
-    core.conversation.output_format = G711_ULAW
+    core.conversation.set_output_format(G711_ULAW)
     feed(
         core,
         part_event("response.output_audio_transcript.delta", delta="one"),
@@ -372,7 +377,7 @@ def test_what_a_response_says_is_in_the_conversation_though_no_server_announces_
 ) -> None:
     """As Hugging Face's speech-to-speech and CopilotKit's aimock do it."""
     core = new_core()
-    core.request_response(ResponseCreateEvent())
+    core.create_response(ResponseCreateEvent(), 1.0)
     feed(core, response("created", **told), output_item("added", ASSISTANT))
     assert core.conversation.items == ()
     part = part_event("response.content_part.added", part={"type": "text", "text": ""})
@@ -387,7 +392,7 @@ def test_what_a_response_says_is_in_the_conversation_though_no_server_announces_
 
 def test_a_call_that_no_server_announces_is_in_the_conversation_when_it_is_done() -> None:
     core = new_core()
-    core.request_response(ResponseCreateEvent())
+    core.create_response(ResponseCreateEvent(), 1.0)
     call = {"id": "item_f", "type": "function_call", "call_id": "call_1", "name": "look"}
     feed(core, response("created"), output_item("added", call | {"arguments": ""}))
     updates = feed(core, output_item("done", call | {"arguments": "{}", "status": "completed"}))
@@ -471,3 +476,28 @@ def test_a_response_may_begin_an_item_that_the_conversation_has_already() -> Non
     feed(core, response("created"), added(ASSISTANT), output_item("added", ASSISTANT))
     feed(core, part_event("response.output_text.delta", delta="Hi"))
     assert core.conversation.item("item_a").formatted.text == "Hi"
+
+
+def test_transcripts_that_come_before_their_item_are_bounded() -> None:
+    conversation = new_core().conversation
+    for number in range(MAX_EARLY_ITEMS + 1):
+        conversation.on_user_words(str(number), 0, "x", is_final=False)
+    for _ in range(MAX_EARLY_PIECES + 1):
+        conversation.on_user_words("1", 0, "x", is_final=False)
+    for item_id in ("0", "1"):
+        event = added(message(item_id))
+        assert isinstance(event, ga.ConversationItemAdded)
+        conversation.on_item_added(event)
+    assert conversation.item("0").formatted.transcript == ""
+    assert conversation.item("1").formatted.transcript == "x" * MAX_EARLY_PIECES
+
+
+def test_the_whole_transcript_is_kept_however_much_came_before() -> None:
+    conversation = new_core().conversation
+    for _ in range(MAX_EARLY_PIECES + 1):
+        conversation.on_user_words("1", 0, "x", is_final=False)
+    conversation.on_user_words("1", 0, "whole", is_final=True)
+    event = added(message("1"))
+    assert isinstance(event, ga.ConversationItemAdded)
+    conversation.on_item_added(event)
+    assert conversation.item("1").formatted.transcript == "whole"

@@ -6,7 +6,6 @@ from tests.session.session_events import added, feed, message, new_core, server
 
 from duologue.protocol import ga
 from duologue.protocol.formats import G711_ULAW, PCM16
-from duologue.protocol.model import UnknownEvent
 from duologue.session.input_audio import MAX_TURNS, InputAudio
 
 KEPT_SECONDS = 600
@@ -91,7 +90,7 @@ def test_a_stop_without_a_start_is_an_empty_clip() -> None:
     audio.append(bytes(4800))
     stop = server("input_audio_buffer.speech_stopped", item_id="item_u", audio_end_ms=50)
     assert isinstance(stop, ga.InputAudioBufferSpeechStoppedEvent)
-    audio.receive(stop)
+    audio.on_speech_stopped(stop)
     assert audio.take_clip("item_u") == b""
     assert audio.take_clip("item_u") is None
 
@@ -103,7 +102,7 @@ def test_old_audio_is_forgotten_and_the_clock_goes_on() -> None:
         audio.append(second)
     start = server("input_audio_buffer.speech_started", item_id="item_u", audio_start_ms=0)
     assert isinstance(start, ga.InputAudioBufferSpeechStartedEvent)
-    audio.receive(start)
+    audio.on_speech_started(start)
     clip = audio.take_clip("item_u")
     assert clip is not None
     assert KEPT_SECONDS * 48_000 <= len(clip) < KEPT_SECONDS * 48_000 * 5 // 4
@@ -118,7 +117,7 @@ def test_commits_that_are_never_answered_do_not_pile_up() -> None:
         audio.commit(f"event_{number}")
     committed = server("input_audio_buffer.committed", item_id="item_u")
     assert isinstance(committed, ga.InputAudioBufferCommittedEvent)
-    audio.receive(committed)
+    audio.on_committed(committed)
     assert audio.take_clip("item_u") == b"01"
 
 
@@ -135,7 +134,10 @@ def test_a_clip_is_a_slice_of_what_was_appended(
         audio.append(chunk)
     for kind, name, ms in (("started", "start", start_ms), ("stopped", "end", end_ms)):
         event = server(f"input_audio_buffer.speech_{kind}", item_id="i", **{f"audio_{name}_ms": ms})
-        assert not isinstance(event, UnknownEvent)
-        audio.receive(event)
+        if isinstance(event, ga.InputAudioBufferSpeechStartedEvent):
+            audio.on_speech_started(event)
+        else:
+            assert isinstance(event, ga.InputAudioBufferSpeechStoppedEvent)
+            audio.on_speech_stopped(event)
     whole = b"".join(chunks)
     assert audio.take_clip("i") == whole[PCM16.bytes(start_ms) : PCM16.bytes(end_ms)]

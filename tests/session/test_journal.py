@@ -46,7 +46,7 @@ def test_a_sample_that_begins_before_the_journal_does_comes_whole() -> None:
 
 def test_forgotten_audio_is_nothing_and_what_comes_is_still_told() -> None:
     journal = spoken(b"one.")
-    journal.forget_audio()
+    journal.drop_audio()
     journal.entries.append(Entry(AUDIO, 0, encoded(b"two.")))
     assert (journal.audio(2), journal.audio_bytes(2)) == (b"", 0)
     assert journal.samples_of(1, encoded(b"two.")) == b"two."

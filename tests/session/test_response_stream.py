@@ -34,7 +34,7 @@ def text(words: str) -> AnyServerEvent:
 
 def test_a_stream_yields_every_kind_once_and_from_the_beginning() -> None:
     core = new_core()
-    request = core.request_response(ga.ResponseCreateEvent())
+    request = core.create_response(ga.ResponseCreateEvent(), 1.0)
     stream = ResponseStream(request)
     assert stream.take() == []
     feed(core, response("created"), output_item("added", ASSISTANT), added(ASSISTANT))
@@ -57,7 +57,7 @@ def test_a_stream_yields_every_kind_once_and_from_the_beginning() -> None:
 
 def test_audio_that_was_read_before_is_in_a_late_stream_too() -> None:
     core = new_core()
-    request = core.request_response(ga.ResponseCreateEvent())
+    request = core.create_response(ga.ResponseCreateEvent(), 1.0)
     feed(core, response("created"), output_item("added", ASSISTANT), added(ASSISTANT))
     feed(core, part_event("response.output_audio.delta", delta="AQI="))
     assert core.conversation.item("item_a").formatted.audio == b"\x01\x02"
@@ -67,7 +67,7 @@ def test_audio_that_was_read_before_is_in_a_late_stream_too() -> None:
 
 def test_what_a_server_tells_at_the_end_only_is_in_the_stream() -> None:
     core = new_core()
-    request = core.request_response(ga.ResponseCreateEvent())
+    request = core.create_response(ga.ResponseCreateEvent(), 1.0)
     stream = ResponseStream(request)
     feed(core, response("created"), output_item("added", ASSISTANT), added(ASSISTANT))
     assert stream.take() == []
@@ -78,7 +78,7 @@ def test_what_a_server_tells_at_the_end_only_is_in_the_stream() -> None:
 
 def test_what_is_said_anew_is_not_repeated() -> None:
     core = new_core()
-    request = core.request_response(ga.ResponseCreateEvent())
+    request = core.create_response(ga.ResponseCreateEvent(), 1.0)
     stream = ResponseStream(request)
     feed(core, response("created"), output_item("added", ASSISTANT), added(ASSISTANT))
     feed(core, part_event("response.output_audio_transcript.delta", delta="one"))

@@ -1,25 +1,27 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.session.session_events import feed, message, new_core, output_item, response, server
+from tests.session.session_events import (
+    Probe,
+    feed,
+    message,
+    new_core,
+    output_item,
+    response,
+    server,
+)
 
 from duologue.errors import Closed, ResponseFailed, ServerError
 from duologue.protocol import ga
 from duologue.session.response_state import REQUEST_TRANSITIONS, RequestInput, RequestState
 from duologue.session.updates import ErrorUpdate
 
-if TYPE_CHECKING:
-    from duologue.session.client_session import ClientSession
-
-
 SENT = {RequestState.REQUESTED, RequestState.IN_PROGRESS}
 
 
-def ask(core: ClientSession, event_id: str, params: ga.ResponseCreateParams | None = None) -> None:
+def ask(core: Probe, event_id: str, params: ga.ResponseCreateParams | None = None) -> None:
     core.send(ga.ResponseCreateEvent(event_id=event_id, response=params), 1.0)
 
 
@@ -57,8 +59,8 @@ def test_a_request_ends_as_its_response_does(status: str) -> None:
     assert core.responses.active is request.response
     feed(core, response("done", status=status, metadata=None))
     assert request.state.name.lower() == status
-    assert core.take_requests() == [request]
-    assert core.take_requests() == []
+    assert core.settled_requests() == [request]
+    assert core.settled_requests() == []
     assert core.responses.active is None
     state = core.responses.get("resp_1")
     assert state is not None
@@ -70,10 +72,11 @@ def test_a_refused_request_says_why() -> None:
     ask(core, "mine")
     request = core.responses.request("mine")
     assert request is not None
-    assert feed(core, refusal("mine", "x")) == []
+    updates = feed(core, refusal("mine", "x"))
     assert request.state is RequestState.REFUSED
     assert isinstance(request.error, ServerError)
     assert request.error.code == "x"
+    assert updates == [ErrorUpdate(request.error)]
 
 
 def test_a_wrong_guess_is_set_right_by_the_refusal() -> None:
@@ -93,8 +96,8 @@ def test_an_active_response_error_without_an_id_refuses_the_oldest_that_waits() 
     ask(core, "first")
     feed(core, response("created"))
     ask(core, "second")
-    assert feed(core, refusal(None, "conversation_already_has_active_response")) == []
-    assert [request.event_id for request in core.take_requests()] == ["second"]
+    feed(core, refusal(None, "conversation_already_has_active_response"))
+    assert [request.event_id for request in core.settled_requests()] == ["second"]
 
 
 def test_responses_find_their_requests_by_metadata_and_conversation() -> None:
@@ -126,12 +129,12 @@ def test_a_server_that_repeats_no_metadata_answers_the_oldest_request() -> None:
         ask(core, topic, ga.ResponseCreateParams(conversation="none", metadata={"topic": topic}))
     feed(core, response("created", "resp_n", metadata=None))  # it does: this is none of ours
     feed(core, response("created"), response("done", status="completed"))
-    assert [request.event_id for request in core.take_requests()] == ["a"]
+    assert [request.event_id for request in core.settled_requests()] == ["a"]
 
 
 def test_a_busy_server_may_say_so_by_the_type_of_its_error() -> None:
     core = new_core()
-    request = core.request_response(ga.ResponseCreateEvent(event_id="mine"))
+    request = core.create_response(ga.ResponseCreateEvent(event_id="mine"), 1.0)
     feed(core, response("created", "resp_vad", metadata=None))
     busy = {"type": "conversation_already_has_active_response", "message": "no"}
     assert feed(core, server("error", error=busy | {"event_id": "mine"})) == []
@@ -185,6 +188,6 @@ def test_the_end_loses_what_is_open() -> None:
     core = new_core()
     ask(core, "mine")
     core.end(Closed("over"))
-    (request,) = core.take_requests()
+    (request,) = core.settled_requests()
     assert request.state is RequestState.LOST
     assert request.snapshots() == ()

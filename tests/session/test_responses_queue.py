@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import pytest
-from tests.session.session_events import feed, message, new_core, output_item, response, server
+from tests.session.session_events import (
+    Probe,
+    feed,
+    message,
+    new_core,
+    output_item,
+    response,
+    server,
+)
 
 from duologue.errors import Closed, LocalProtocolError, ServerError
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET
-from duologue.session.client_session import ClientSession
 from duologue.session.response_state import RequestState, ResponseRequest
 from duologue.session.responses import BUSY, MAX_QUEUED
 
 
-def ask(core: ClientSession, **params: object) -> ResponseRequest:
+def ask(core: Probe, **params: object) -> ResponseRequest:
     asked = ga.ResponseCreateParams(**params) if params else UNSET  # type: ignore[arg-type]  # by name
-    return core.request_response(ga.ResponseCreateEvent(response=asked))
+    return core.create_response(ga.ResponseCreateEvent(response=asked), 1.0)
 
 
 def busy(request: ResponseRequest) -> ga.AnyServerEvent:
@@ -23,7 +30,7 @@ def busy(request: ResponseRequest) -> ga.AnyServerEvent:
     return server("error", error=error | {"event_id": request.event_id})
 
 
-def sent(core: ClientSession) -> list[str]:
+def sent(core: Probe) -> list[str]:
     return [event.type for event in core.events_to_send()]
 
 
@@ -107,18 +114,18 @@ def test_a_request_that_waits_is_cancelled_without_a_word() -> None:
     core = new_core()
     feed(core, response("created", "resp_vad"))
     request = ask(core)
-    core.cancel_request(request)
+    core.cancel_request(request, 1.0)
     assert (request.state, core.responses.waiting) == (RequestState.CANCELLED, 0)
-    assert core.take_requests() == [request]
+    assert core.settled_requests() == [request]
     assert sent(core) == []
-    core.cancel_request(request)
+    core.cancel_request(request, 1.0)
     assert sent(core) == []
 
 
 def test_a_request_that_has_no_response_yet_is_cancelled_as_soon_as_it_has() -> None:
     core = new_core()
     request = ask(core)
-    core.cancel_request(request)
+    core.cancel_request(request, 1.0)
     assert sent(core) == ["response.create"]
     feed(core, response("created", "resp_1"))
     (cancel,) = core.events_to_send()
@@ -135,7 +142,7 @@ def test_a_response_in_progress_is_cancelled_by_its_id() -> None:
     request = ask(core)
     feed(core, response("created", "resp_1"))
     sent(core)
-    core.cancel_request(request)
+    core.cancel_request(request, 1.0)
     (cancel,) = core.events_to_send()
     assert isinstance(cancel, ga.ResponseCancelEvent)
     assert cancel.response_id == "resp_1"
@@ -144,7 +151,7 @@ def test_a_response_in_progress_is_cancelled_by_its_id() -> None:
 def test_an_unwanted_request_that_comes_back_does_not_go_again() -> None:
     core = new_core()
     request = ask(core)
-    core.cancel_request(request)
+    core.cancel_request(request, 1.0)
     sent(core)
     feed(core, response("created", "resp_vad", metadata={"not": "ours"}), busy(request))
     assert request.state is RequestState.CANCELLED
@@ -166,10 +173,10 @@ def test_the_end_loses_those_that_wait_too() -> None:
     feed(core, response("created", "resp_vad"))
     request = ask(core)
     core.end(Closed("over"))
-    assert core.take_requests() == [request]
+    assert core.settled_requests() == [request]
     assert request.state is RequestState.LOST
     with pytest.raises(LocalProtocolError):
-        core.cancel_request(request)
+        core.cancel_request(request, 1.0)
 
 
 def test_an_item_id_that_two_responses_use_is_two_items() -> None:

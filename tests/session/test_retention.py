@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
-from tests.session.session_events import added, feed, message, output_item, part_event, server
+from tests.session.session_events import (
+    Probe,
+    added,
+    feed,
+    message,
+    output_item,
+    part_event,
+    server,
+)
 
 from duologue.protocol import ga
-from duologue.session.client_session import ClientSession
-from duologue.session.retention import KEEP_ALL, KEEP_NO_AUDIO, Retention
+from duologue.session.retention import KEEP_ALL, KEEP_NO_AUDIO, Retention, remember
 from duologue.session.updates import ConversationUpdated
 
 if TYPE_CHECKING:
@@ -19,12 +25,11 @@ if TYPE_CHECKING:
 SECOND = bytes(48_000)
 
 
-def new_core(retention: Retention) -> ClientSession:
-    numbers = itertools.count(1)
-    return ClientSession(new_id=lambda kind: f"{kind}_{next(numbers)}", retention=retention)
+def new_core(retention: Retention) -> Probe:
+    return Probe(retention=retention)
 
 
-def speak(core: ClientSession, item_id: str, seconds: int) -> list[Update]:
+def speak(core: Probe, item_id: str, seconds: int) -> list[Update]:
     item = message(item_id, "assistant", status="in_progress")
     feed(core, output_item("added", item), added(item))
     sound = b64encode(SECOND).decode()
@@ -32,7 +37,7 @@ def speak(core: ClientSession, item_id: str, seconds: int) -> list[Update]:
     return [update for _ in range(seconds) for update in feed(core, event)]
 
 
-def sizes(core: ClientSession) -> list[int]:
+def sizes(core: Probe) -> list[int]:
     return [len(item.formatted.audio) // len(SECOND) for item in core.conversation]
 
 
@@ -100,3 +105,9 @@ def test_another_format_counts_in_its_own_bytes() -> None:
     assert len(core.conversation.item("a").formatted.audio) == 48_000
     speak(core, "b", 1)
     assert sizes(core) == [0, 1]
+
+
+def test_the_oldest_entry_makes_room() -> None:
+    mapping: dict[str, int] = {}
+    assert [remember(mapping, key, number, 2) for number, key in enumerate("abc")] == [0, 1, 2]
+    assert mapping == {"b": 1, "c": 2}

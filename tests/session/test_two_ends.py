@@ -101,12 +101,12 @@ class Play:
             self.ends.settle()
 
     def _ask(self, _: int) -> None:
-        self.requests.append(self.ends.client.request_response(ga.ResponseCreateEvent()))
+        self.requests.append(self.ends.client.create_response(ga.ResponseCreateEvent(), 1.0))
 
     def _aside(self, _: int) -> None:
         params = ga.ResponseCreateParams(conversation="none", output_modalities=["text"])
         event = ga.ResponseCreateEvent(response=params)
-        self.requests.append(self.ends.client.request_response(event))
+        self.requests.append(self.ends.client.create_response(event, 1.0))
 
     def _text(self, number: int) -> None:
         if response_id := self._response(number):
@@ -130,7 +130,7 @@ class Play:
 
     def _cancel(self, number: int) -> None:
         if self.requests:
-            self.ends.client.cancel_request(self.requests[number % len(self.requests)])
+            self.ends.client.cancel_request(self.requests[number % len(self.requests)], 1.0)
 
     def _deliver(self, number: int) -> None:
         self.ends.deliver(number)

@@ -12,6 +12,7 @@ from duologue.server.session.engine_work import ConversationWork, Respond, Trans
 from duologue.server.session.session import ServerSession
 from duologue.session.client_session import ClientSession
 from duologue.session.contract import SendEvent
+from duologue.session.effects import Notify, SendFrame
 
 if TYPE_CHECKING:
     from duologue.session.updates import Update
@@ -51,20 +52,23 @@ class TwoEnds:
 
     def settle(self) -> None:
         """Hand over what the client has to send; the server's answers go on the line."""
-        for event in self.client.events_to_send():
-            self.server.receive(codec.decode(codec.encode(event), direction="client"), 1.0)
-        for effect in self.server.effects():
-            if isinstance(effect, SendEvent):
-                self._line.append(effect.event)
+        for effect in self.client.effects():
+            if isinstance(effect, SendFrame):
+                self.server.receive(codec.decode(effect.frame, direction="client"), 1.0)
+            elif isinstance(effect, Notify):
+                self.updates += effect.updates
+        for work in self.server.effects():
+            if isinstance(work, SendEvent):
+                self._line.append(work.event)
             else:
-                self._note(effect)
+                self._note(work)
 
     def deliver(self, count: int | None = None) -> None:
         """Let the client take so many of the server's events, or all that come."""
         self.settle()
         while self._line and count != 0:
             event = self._line.pop(0)
-            self.updates += self.client.receive(codec.decode(codec.encode(event)), 1.0)
+            self.client.receive(codec.decode(codec.encode(event)), 1.0)
             count = None if count is None else count - 1
             self.settle()
 

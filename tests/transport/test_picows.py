@@ -1,4 +1,4 @@
-"""How a WebSocket is opened and refused, and that it works with a complete server."""
+"""Opening and refusing a WebSocket, and sessions with a complete server."""
 
 from __future__ import annotations
 
@@ -270,7 +270,11 @@ async def test_no_secret_is_ever_logged(connect: Connect, caplog: pytest.LogCapt
     got = Recorder()
     async with raw_server(script) as server:
         transport = await connect(
-            f"{server.url}?api_key={KEY}", got, headers=HEADERS, subprotocols=[f"key.{KEY}"]
+            f"{server.url}?api_key={KEY}",
+            got,
+            headers=HEADERS,
+            subprotocols=[f"key.{KEY}"],
+            close_timeout=0.01,
         )
         await got.loss()
         await transport.close()

@@ -1,4 +1,4 @@
-"""What an open WebSocket does beyond the common contract (`test_transport_contract.py`)."""
+"""An open WebSocket, beyond the common contract (`test_transport_contract.py`)."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ async def test_a_close_that_nobody_answers_is_bounded(connect: Connect) -> None:
 
 @pytest.mark.asyncio
 async def test_garbage_in_answer_to_our_close_is_of_no_interest(connect: Connect) -> None:
-    """A future of picows keeps what its parser found: nobody may find it unretrieved."""
+    """picows stores a fault of its parser in a future, which must not stay unretrieved."""
 
     async def script(peer: Peer) -> None:
         await peer.accept()
@@ -186,7 +186,7 @@ async def test_garbage_in_answer_to_our_close_is_of_no_interest(connect: Connect
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context))
     got = Recorder()
     async with raw_server(script) as server:
-        transport = await connect(server.url, got)
+        transport = await connect(server.url, got, close_timeout=0.01)
         await transport.close()
     del transport
     assert (got.endings, reports) == ([None], [])
@@ -206,7 +206,7 @@ async def test_a_silent_server_is_asked_and_then_given_up(connect: Connect) -> N
 
     got = Recorder()
     async with raw_server(script) as server:
-        transport = await connect(server.url, got, keepalive=0.05)
+        transport = await connect(server.url, got, keepalive=0.05, close_timeout=0.01)
         lost = await got.loss()
         assert (lost.code, lost.reason) == (1006, "the server gave no sign of life for 0.1 s")
         await transport.close()

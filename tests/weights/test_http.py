@@ -185,8 +185,13 @@ def test_the_proxy_is_probed_where_there_is_one(monkeypatch: pytest.MonkeyPatch)
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         monkeypatch.setenv("http_proxy", f"127.0.0.1:{proxy.getsockname()[1]}")
         monkeypatch.setenv("no_proxy", "")
+        proxy.settimeout(5)
 
         probe("http://publisher.invalid/")
+
+        connection, _ = proxy.accept()
+        with connection:
+            assert connection.getsockname() == proxy.getsockname()
 
 
 def test_the_host_is_what_people_are_told() -> None:

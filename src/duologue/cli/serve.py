@@ -155,7 +155,7 @@ def serve(  # noqa: PLR0913  # one argument per option
       delay=0.2@response.*,jitter=0.1            delay by 200 to 300 ms, in order
       reorder@response.created                   let the next event overtake it
       duplicate, truncate                        send each event twice; half of each frame
-      stall=3@response.output_audio.delta#2      send nothing for 3 s; `stall`: for ever
+      stall=3@response.output_audio.delta#2      send nothing for 3 s; `stall`: forever
       slow=16000,latency=0.1                     limit to 16 kB/s, 100 ms each way
       error=rate_limit_exceeded@response.create  answer it with this error
       expire,after=30                            expire the session after 30 s

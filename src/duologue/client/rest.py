@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from duologue.client.endpoint import the_endpoint
+from duologue.client.endpoint import endpoint_from
 from duologue.errors import (
     Closed,
     ConfigurationError,
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     import ssl
     from types import TracebackType
 
+    from duologue.client.credentials import Key
     from duologue.client.endpoint import Endpoint
-    from duologue.client.keys import Key
     from duologue.protocol import beta
     from duologue.protocol.beta.rest import SessionCreateResponse
     from duologue.protocol.ga import RealtimeSession, Session
@@ -87,7 +87,7 @@ class RealtimeRest:
         api_key: Key | None = None,
         timeout: float = 30.0,
     ) -> None:
-        self._endpoint: Final = the_endpoint(
+        self._endpoint: Final = endpoint_from(
             endpoint, url=url, api_key=api_key, model=None, headers=None, dialect=None
         )
         self._base: Final = self._endpoint.rest_url

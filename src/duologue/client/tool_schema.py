@@ -1,4 +1,4 @@
-"""A Python function as a tool: its JSON schema, its arguments read, its result written.
+"""A Python function as a tool: its JSON schema, its arguments decoded, its result encoded.
 
 The schema comes from the signature's types (msgspec's, and pydantic's models), the descriptions
 from `Annotated` and from the docstring (Google's style, or `:param name:`).
@@ -10,18 +10,21 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import Annotated, Any, Final, cast, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from duologue.client.context import CallContext, ToolContext
 from duologue.errors import ConfigurationError
 from duologue.protocol.ga import FunctionTool
 from duologue.protocol.model import UNSET
 
-__all__ = ["ArgumentsInvalid", "ToolFunction", "written"]
+if TYPE_CHECKING:
+    from duologue.protocol.ga import FunctionCall
+
+__all__ = ["ArgumentsInvalid", "CallContext", "ToolFunction", "to_text"]
 
 _DEFS: Final = "#/$defs/{name}"
 
@@ -34,8 +37,18 @@ _FIELD: Final = re.compile(
 _ANY_FIELD: Final = re.compile(r"^\s*:\w+", re.MULTILINE)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallContext:
+    """One call of a tool."""
+
+    call_id: str
+    """Id of the call, which its output repeats."""
+    item: FunctionCall
+    """The call as the server sent it."""
+
+
 class ArgumentsInvalid(Exception):
-    """What the model wrote does not fit the function; the message tells it why."""
+    """Arguments of the model that do not fit the function; the message tells it why."""
 
 
 class ToolFunction:
@@ -46,20 +59,20 @@ class ToolFunction:
         function: Callable[..., Any],
         *,
         name: str | None = None,
-        about: str | None = None,
-        context: type[CallContext] = ToolContext,
+        description: str | None = None,
+        context: type[CallContext] = CallContext,
     ) -> None:
         """Read the function's signature.
 
         Args:
-            function: Called with keywords; a parameter without a type takes any JSON.
-            name: What the model calls it, instead of its own name.
-            about: What the model is told of it, instead of the docstring's text.
-            context: The class of the parameter that tells of the call.
+            function: Called with keywords; a parameter without a type accepts any JSON.
+            name: Name of the tool, instead of the function's.
+            description: Description of the tool, instead of the docstring's text.
+            context: Class of the parameter that gets the call.
 
         Raises:
             ConfigurationError: If a parameter is positional-only, collects arguments, or has a type
-                that no schema can say.
+                without a schema.
         """
         self.function = function
         self._name: str = name or getattr(_plain(function), "__name__", "") or "tool"
@@ -81,9 +94,9 @@ class ToolFunction:
         self._decoder = msgspec.json.Decoder(self._arguments, dec_hook=_read_foreign)
         schema = self._schema()
         self.definition: Final = FunctionTool(
-            name=self._name, description=(about or text) or UNSET, parameters=schema
+            name=self._name, description=(description or text) or UNSET, parameters=schema
         )
-        """What the session is told."""
+        """Definition of the tool, for the session."""
 
     def read(self, arguments: str, context: CallContext | None = None) -> dict[str, Any]:
         """Return the keywords to call the function with.
@@ -122,7 +135,7 @@ class ToolFunction:
         return schema | {"additionalProperties": False}
 
 
-def written(result: object) -> str:
+def to_text(result: object) -> str:
     """Return a tool's result as the output that the model reads: text as it is, the rest as JSON.
 
     Raises:

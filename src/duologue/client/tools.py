@@ -8,18 +8,14 @@ import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, TypedDict
 
 import msgspec
 
-from duologue.client.tasks import cancel_all
-from duologue.client.threads import in_thread
-from duologue.client.tool_schema import ToolFunction, written
+from duologue.client._concurrency import cancel_all, in_thread
+from duologue.client.tool_schema import CallContext, ToolFunction, to_text
 from duologue.errors import ConfigurationError, ToolFailed
 from duologue.session.tool_calls import ToolCall, ToolPolicy
-
-if TYPE_CHECKING:
-    from duologue.client.context import CallContext
 
 __all__ = ["DEFAULT_TIMEOUT", "Tool", "ToolHandler", "ToolOptions", "ToolRunner", "Tools"]
 
@@ -93,7 +89,7 @@ class Tool:
     async def _run(self, arguments: str, context: CallContext) -> str:
         if isinstance(self.handler, ToolFunction):
             keywords = self.handler.read(arguments, context)
-            return written(await _called(self.handler.function, **keywords))
+            return to_text(await _called(self.handler.function, **keywords))
         told = msgspec.json.decode(arguments or "{}", type=dict[str, Any])
         return msgspec.json.encode(await _called(self.handler, told)).decode()
 
@@ -175,7 +171,7 @@ class ToolRunner:
         try:
             output, error = await self._tools.run(call), None
         except ToolFailed as failed:
-            output, error = written({"error": written(failed.reason)}), failed
+            output, error = to_text({"error": to_text(failed.reason)}), failed
         self._answer(call, output, error)
 
 

@@ -114,6 +114,7 @@ class FaultInjector:
         """Whether there has been any fault."""
         self.over: Final = asyncio.Event()
         """Set when the session is over."""
+        self._loop: Final = asyncio.get_running_loop()
         self._plan: Final = plan
         self._now: Final = now
         self._target: FaultTarget | None = None
@@ -128,6 +129,8 @@ class FaultInjector:
     def fail(self, faults: Iterable[Fault]) -> None:
         """Add faults; those without `at` or `after` happen at once.
 
+        Any thread may call it, for instance a test whose server runs in `duologue.sync.serving`.
+
         Raises:
             Closed: If the session is over.
         """
@@ -135,8 +138,14 @@ class FaultInjector:
             raise Closed("the session is over: nothing can go wrong any more")
         self._plan.add(faults, self._now())
         self.is_active = True
-        if self._target is not None:
+        try:
+            is_on_loop = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            is_on_loop = False
+        if is_on_loop:
             self.wake()
+        else:
+            self._loop.call_soon_threadsafe(self.wake)
 
     # Called by the connection.
 

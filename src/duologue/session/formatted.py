@@ -1,4 +1,4 @@
-"""Items as an application reads them: immutable, and cheap to make for every delta."""
+"""Items as an application reads them: immutable snapshots, cheap enough for every delta."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from duologue.protocol.ga import FunctionCall, FunctionCallOutput, Item, Message
+from duologue.session._item_fields import type_of
 from duologue.session.journal import ARGUMENTS, TEXT, TRANSCRIPT, Journal
-from duologue.session.wire import type_of
 
 if TYPE_CHECKING:
     from duologue.protocol.ga import ContentPart
@@ -19,24 +19,24 @@ __all__ = ["FormattedItem", "FormattedProperty", "FormattedTool"]
 
 @dataclass(frozen=True, slots=True)
 class FormattedTool:
-    """A call of a function of the application."""
+    """A function call of the model."""
 
     name: str
     call_id: str
     arguments: str
-    """As far as they have come: valid JSON only when the item is complete."""
+    """The arguments so far: valid JSON only when the item is complete."""
     type: str = "function"
 
 
 class FormattedItem(Struct, frozen=True, eq=False, gc=False):
-    """An item of the conversation as it was when the update was made; it never changes.
+    """An item of the conversation as it was at the time of the update; immutable.
 
-    Only its audio may go: see `Retention`.
+    Only its audio may be dropped later: see `Retention`.
     """
 
     id: str
     wire: Item
-    """The item as the server last sent it whole."""
+    """The complete item as the server last sent it."""
     status: str | None
     """`in_progress`, `completed` or `incomplete`; `None` for items that have none."""
     _journal: Journal
@@ -49,17 +49,17 @@ class FormattedItem(Struct, frozen=True, eq=False, gc=False):
 
     @property
     def role(self) -> str | None:
-        """Who speaks, for a message."""
+        """Role of a message: `user`, `assistant` or `system`."""
         return self.wire.role if isinstance(self.wire, Message) else None
 
     @property
     def content(self) -> tuple[ContentPart, ...]:
-        """The parts of a message, with what deltas and transcripts have added."""
+        """Content parts of a message, including what deltas and transcripts have added."""
         return self._journal.content(self._length)
 
     @property
     def formatted(self) -> FormattedProperty:
-        """What the item says, put together from its parts and deltas."""
+        """Content of the item, joined from its parts and deltas."""
         return FormattedProperty(self.wire, self._journal, self._length)
 
     def __repr__(self) -> str:
@@ -70,7 +70,7 @@ class FormattedItem(Struct, frozen=True, eq=False, gc=False):
 
 
 class FormattedProperty(Struct, frozen=True, eq=False, gc=False):
-    """What an item says, put together from its parts and deltas."""
+    """Content of an item, joined from its parts and deltas."""
 
     _wire: Item
     _journal: Journal

@@ -1,9 +1,8 @@
-"""What was added to an item, delta after delta, as it came.
+"""The deltas of an item, in the order of their arrival.
 
-A delta is one entry, whatever its size. Who has read `n` entries has the item as it was then, so a
-snapshot is no more than that number: it costs the same after a minute of speech as at its start.
-Text is joined, and audio decoded, when somebody reads it; the joined whole is kept for the next
-time.
+A delta is one entry, whatever its size. The first `n` entries are the item as it was after `n`
+deltas, so a snapshot is no more than that number: it costs the same after a minute of speech as at
+its start. Text is joined, and audio decoded, when it is read; the result is cached.
 """
 
 from __future__ import annotations
@@ -31,40 +30,40 @@ TRANSCRIPT: Final = 1
 AUDIO: Final = 2
 ARGUMENTS: Final = 3
 PART: Final = 4
-"""Kinds of entry; the last marks that a part began. Numbers, because they are compared often."""
+"""Kinds of entry; the last marks the beginning of a part. Integers, as they are compared often."""
 
 
 Sound: TypeAlias = Raw | bytes
-"""Audio, decoded or as it came."""
+"""Audio, decoded or still encoded."""
 
 
 class Entry(Struct, frozen=True, gc=False):
-    """A delta. The garbage collector need not follow it: thousands would slow it down."""
+    """A delta. Not tracked by the garbage collector: thousands would slow it down."""
 
     kind: int
     index: int
-    """Of the content part."""
+    """Index of the content part."""
     chunk: Raw | bytes | str | None
-    """What was added; audio is decoded when it is first read."""
+    """The delta itself; audio is decoded when it is first read."""
 
 
 class Part(NamedTuple):
-    """A content part: what it was when it began, and where in the journal that was."""
+    """A content part as it began, and where in the journal it began."""
 
     base: ContentPart
     words: str | None
-    """Its text or transcript then; `None` if it has neither."""
+    """Its text or transcript at that point; `None` if it has neither."""
     since: int
 
 
 class Journal:
-    """All that one item says, in the order in which it came.
+    """The content of one item as a list of deltas.
 
     Args:
-        text: What the item said before the first entry.
-        transcript: The same, of its speech.
-        arguments: The same, of its call.
-        audio: The same, as audio.
+        text: The item's text before the first entry.
+        transcript: Its transcript before the first entry.
+        arguments: The arguments of its call before the first entry.
+        audio: Its audio before the first entry.
         sample_bytes: Bytes per sample of the audio.
     """
 
@@ -91,7 +90,7 @@ class Journal:
         sample_bytes: int = 2,
     ) -> None:
         self.entries: list[Entry] = []
-        """What was added, in order."""
+        """The deltas, in order."""
         self.parts: dict[int, Part] = {}
         self.sample_bytes: Final = sample_bytes
         self.is_forgotten: bool = False
@@ -104,22 +103,22 @@ class Journal:
         self._forgotten = 0
 
     def add_part(self, index: int, base: ContentPart, words: str | None) -> None:
-        """Note that a part began."""
+        """Begin a content part."""
         self.entries.append(Entry(PART, index, None))
         self.parts[index] = Part(base, words, len(self.entries))
 
     def words(self, kind: int, length: int) -> str:
-        """Return the text, transcript or arguments after so many entries."""
+        """Return the text, transcript or arguments after `length` entries."""
         return self._join(kind, -1, 0, self._starts[kind], length)
 
     def content(self, length: int) -> tuple[ContentPart, ...]:
-        """Return the content parts after so many entries."""
+        """Return the content parts after `length` entries."""
         parts = list(self.parts.items())  # a snapshot may be read by a thread while it grows
         indices = sorted(index for index, part in parts if part.since <= length)
         return tuple(self._part(index, length) for index in indices)
 
     def part_words(self, index: int) -> str | None:
-        """Return what a part says now; `None` if it is unknown or says nothing in words."""
+        """Return the words of a part as they are now; `None` if it has none or is unknown."""
         match self._part(index, len(self.entries)) if index in self.parts else None:
             case InputText(text=str(words)) | OutputText(text=str(words)):
                 return words
@@ -129,7 +128,7 @@ class Journal:
                 return None
 
     def audio(self, length: int) -> bytes:
-        """Return the audio after so many entries; nothing of it if it was forgotten."""
+        """Return the audio after `length` entries; empty if it was dropped."""
         if self.is_forgotten:
             return b""
         known, whole = self._audio
@@ -144,7 +143,7 @@ class Journal:
         return whole
 
     def audio_bytes(self, length: int) -> int:
-        """Return the size of that audio, without joining it."""
+        """Return the size of `audio(length)` without joining it."""
         if self.is_forgotten:
             return 0
         known, size = self._measured
@@ -159,19 +158,23 @@ class Journal:
         return size
 
     def samples_of(self, position: int, sound: Sound) -> bytes:
-        """Return the samples that are whole by an entry, which was this sound.
+        """Return the samples that an audio entry completes.
+
+        Args:
+            position: The entry.
+            sound: Its audio, which the entry itself may have dropped since.
 
         Raises:
             DecodeError: If it is not base64.
         """
         entry = self.entries[position]
         added = entry.chunk
-        if type(added) is not bytes or not added:  # empty: forgotten, or not base64
+        if type(added) is not bytes or not added:  # empty: dropped, or not base64
             added = read_audio(sound) if type(sound) is Raw else sound
             if type(entry.chunk) is Raw:
                 self.entries[position] = Entry(AUDIO, entry.index, added)
         before = self.audio_bytes(position)
-        if self._measured[0] == position:  # as is usual: each delta is read when it comes
+        if self._measured[0] == position:  # the usual case: each delta is read as it arrives
             self._measured = (position + 1, before + len(added))
         split = before % self.sample_bytes
         if not split and not len(added) % self.sample_bytes:
@@ -179,8 +182,8 @@ class Journal:
         whole = self._before(position, split) + added
         return whole[: len(whole) - len(whole) % self.sample_bytes]
 
-    def forget_audio(self) -> None:
-        """Drop the audio that came until now, and what will come."""
+    def drop_audio(self) -> None:
+        """Drop all audio, including what is still to come."""
         self.is_forgotten = True
         self._audio = (0, b"")
         length = len(self.entries)
@@ -189,7 +192,12 @@ class Journal:
         self._forgotten = length
 
     def folded(self, *, audio: bytes | None = None, **words: str | None) -> Journal:
-        """Return a journal that begins here; `words` and `audio` replace what was said."""
+        """Return a journal that begins with the content of this one.
+
+        Args:
+            audio: Replaces the audio.
+            words: Replace the text, transcript or arguments.
+        """
         length = len(self.entries)
         kinds = {"text": TEXT, "transcript": TRANSCRIPT, "arguments": ARGUMENTS}
         says = {
@@ -206,11 +214,11 @@ class Journal:
         return journal
 
     def _sounding(self, start: int, end: int) -> list[int]:
-        """Return where audio stands within a stretch of the journal."""
+        """Return the positions of audio entries in a range of the journal."""
         return [at for at in range(start, end) if self.entries[at].kind == AUDIO]
 
     def _chunk(self, at: int) -> bytes:
-        """Return the audio of an entry; what is not base64 counts as none."""
+        """Return the audio of an entry; invalid base64 counts as no audio."""
         entry = self.entries[at]
         if not isinstance(entry.chunk, Raw):
             return entry.chunk if isinstance(entry.chunk, bytes) else b""
@@ -222,7 +230,7 @@ class Journal:
         return audio
 
     def _before(self, position: int, count: int) -> bytes:
-        """Return the last few bytes of audio before an entry."""
+        """Return the last `count` bytes of audio before an entry."""
         tail = b""
         for at in range(position - 1, -1, -1):
             if len(tail) >= count:
@@ -264,7 +272,7 @@ class Journal:
 
 
 def _paired(text: str) -> str:
-    """Return a text in which halves of a character, cut apart by a delta's end, are one again."""
+    """Return a text with surrogate pairs joined: a delta may end within a character."""
     if text.isascii():
         return text
     try:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from duologue.protocol.formats import PCM16, Format
 from duologue.protocol.ga import OutputAudio
-from duologue.session.bounded import remember
+from duologue.session.retention import remember
 
 if TYPE_CHECKING:
     from duologue.session.formatted import FormattedItem

@@ -88,9 +88,8 @@ REACTIONS: Final[dict[type[object], tuple[Step, ...]]] = {
         steps.report_mcp_failures,  # after `session.updated`, which lists the servers
     ),
     ga.TranscriptionSessionUpdate: (steps.refuse_beta_update,),
-    ga.InputAudioBufferAppendEvent: (
-        input_steps.append_audio,
-    ),  # speech in it takes the steps below
+    # Speech that starts or stops in the audio takes the steps of its own row, further below.
+    ga.InputAudioBufferAppendEvent: (input_steps.append_audio,),
     ga.InputAudioBufferCommitEvent: (input_steps.commit_audio,),
     ga.InputAudioBufferClearEvent: (input_steps.clear_audio,),
     ga.ConversationItemCreateEvent: (steps.create_item,),

@@ -1,4 +1,4 @@
-"""Keys and tokens: asked for at each connection, shown in nothing that prints."""
+"""Keys and tokens: requested for each connection, and never printed."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
-from duologue.client.threads import in_thread
+from duologue.client._concurrency import in_thread
 from duologue.errors import ConfigurationError
 
-__all__ = ["Key", "KeyPlace", "environment_key", "value_of"]
+__all__ = ["Key", "KeyPlace", "current_key", "environment_key"]
 
 Key = str | Callable[[], str | Awaitable[str]]
-"""A key, or who gives one: a function, asynchronous or not, that is called at each connection."""
+"""A key, or a function that returns one, asynchronous or not; called for each connection."""
 
 KeyPlace = Literal["bearer", "api-key", "subprotocol"]
-"""Where it is shown: `Authorization: Bearer`, Azure's header, or as browsers must, which cannot set
-headers on a socket."""
+"""Where to send the key: as `Authorization: Bearer`, in Azure's header, or as browsers do, which
+cannot set headers of a WebSocket."""
 
 
-async def value_of(key: Key, *, timeout: float) -> str:  # noqa: ASYNC109  # its own text
-    """Return the key that holds now; a function that is not asynchronous runs in a thread.
+async def current_key(key: Key, *, timeout: float) -> str:  # noqa: ASYNC109  # its own text
+    """Return the key to use now; a function that is not asynchronous runs in a thread.
 
     Raises:
-        ConfigurationError: If its provider returns none.
+        ConfigurationError: If its provider returns no key.
         TimeoutError: If the provider takes too long.
     """
     if isinstance(key, str):
@@ -46,10 +46,10 @@ async def value_of(key: Key, *, timeout: float) -> str:  # noqa: ASYNC109  # its
 
 
 def environment_key(host: str) -> str | None:
-    """Return the environment's key for OpenAI's hosts; other servers have to be given theirs.
+    """Return the environment's key for OpenAI's hosts; it is never sent to other servers.
 
     Raises:
-        ConfigurationError: If the host is OpenAI's and there is none.
+        ConfigurationError: If the host is OpenAI's and there is no key.
     """
     if host != "openai.com" and not host.endswith(".openai.com"):
         return None

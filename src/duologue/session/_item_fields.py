@@ -1,4 +1,4 @@
-"""What the core asks of items and parts as they are on the wire."""
+"""Fields of items and content parts as they are on the wire."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def id_of(item: Item) -> str | None:
     return item.id if isinstance(item.id, str) else None
 
 
-def format_of(told: AudioFormat | UnsetType) -> Format | None:
+def format_of(audio_format: AudioFormat | UnsetType) -> Format | None:
     """Return the format that a configuration names, if it names one."""
-    tag = None if isinstance(told, UnsetType) else told.__struct_config__.tag
+    tag = None if isinstance(audio_format, UnsetType) else audio_format.__struct_config__.tag
     return format_named(tag) if isinstance(tag, str) else None
 
 
 def type_of(wire: Item) -> str | None:
-    """Return the type of an item, also of one that this version does not know."""
+    """Return the type of an item, including one that this version does not know."""
     tag = wire.type if isinstance(wire, UnknownItem) else wire.__struct_config__.tag
     return tag if isinstance(tag, str) else None
 
 
-def _told_status(wire: Item) -> str | None:
+def _wire_status(wire: Item) -> str | None:
     match wire:
         case Message() | FunctionCall() | FunctionCallOutput():
             status: object = wire.status
@@ -54,8 +54,8 @@ def _told_status(wire: Item) -> str | None:
 
 
 def first_status(wire: Item) -> str | None:
-    """Return the status of a new item: what the application made is complete when it is there."""
-    status = _told_status(wire)
+    """Return the status of a new item; an item of the application is complete at once."""
+    status = _wire_status(wire)
     if _is_from_application(wire):
         return "completed"
     if isinstance(wire, Message | FunctionCall) and status not in _FINAL:
@@ -64,8 +64,8 @@ def first_status(wire: Item) -> str | None:
 
 
 def last_status(wire: Item) -> str | None:
-    """Return the status of an item that ended, which some servers leave out."""
-    status = _told_status(wire)
+    """Return the status of an item that has ended; some servers leave it out."""
+    status = _wire_status(wire)
     is_left_out = status is None and isinstance(wire, Message | FunctionCall)
     return "completed" if is_left_out or _is_from_application(wire) else status
 
@@ -77,7 +77,7 @@ def _is_from_application(wire: Item) -> bool:
 
 
 def content_part(part: Part) -> ContentPart:
-    """Return the part of an item that a part event announces: GA names their kinds differently."""
+    """Return the content part that a part event announces: GA names the part types differently."""
     match part.type:
         case "text" | "output_text":
             return OutputText(text=part.text or "")
