@@ -25,10 +25,10 @@ BREAK_EXTENSION: Final = "duologue.break"
 """Extension of our ASGI server's scope: `break` is a function that cuts the TCP connection."""
 
 FLUSH_SECONDS: float = 10.0
-"""How long `close` waits for a client that does not read what was sent before."""
+"""Time for which `close` waits for a client that does not read what was sent before."""
 
 CLOSE_SECONDS: float = 1.0
-"""How long sending the close frame may take."""
+"""Time that sending the close frame may take."""
 
 
 class AsgiTransport:

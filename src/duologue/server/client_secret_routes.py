@@ -45,11 +45,11 @@ MAX_BODY_BYTES: Final = 1 << 20
 """Bodies that are larger are refused: instructions and tools are some kilobytes."""
 
 BODY_SECONDS: Final = 10.0
-"""How long a client may take to send its body."""
+"""Time for a client to send its body."""
 
 GA_SECONDS: Final = 600
 BETA_SECONDS: Final = 60
-"""How long secrets are valid unless the client chooses a time."""
+"""Validity of secrets, unless the client chooses one."""
 
 M = TypeVar("M", bound=Model)
 

@@ -47,7 +47,7 @@ __all__ = [
 logger: logging.Logger = logging.getLogger("duologue.server")
 
 SLOW_SECONDS: float = 10.0
-"""How long a client may leave more unread than its transport buffers."""
+"""Time for which a client may leave more unread than its transport buffers."""
 
 SLOW_CODE: Final = 1008
 SLOW_REASON: Final = "the client reads too slowly"
@@ -317,8 +317,8 @@ class Connection(Generic[Received, Result, Sent, Effect]):
 
     def _pause_if_behind(self) -> None:
         """Read nothing more from a client that may not read the answers."""
-        is_behind = self._unchecked_bytes > CHECK_BYTES or not self._faults.has_room
-        if is_behind and "reading" not in self._jobs:
+        is_held_back = self._faults.is_active and not self._faults.has_room
+        if (is_held_back or self._unchecked_bytes > CHECK_BYTES) and "reading" not in self._jobs:
             self._transport.pause_reading()
             self.start("reading", self._resume_when_read())
 

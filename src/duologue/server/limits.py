@@ -8,7 +8,7 @@ from typing import Final
 __all__ = ["BURST_SECONDS", "Limits", "RateLimiter"]
 
 BURST_SECONDS: Final = 10.0
-"""What a client may send at once, in seconds of its rate: a recording is sent all at once."""
+"""Size of a burst, in seconds of the client's rate: a recording is sent all at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,7 +112,7 @@ class InputAudioBuffer:
 
     @property
     def start_ms(self) -> int:
-        """Where the buffer begins on the clock."""
+        """The beginning of the buffer on the clock."""
         return self._start // _MS_BYTES
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 from duologue.protocol import ga
@@ -22,14 +23,12 @@ class SessionContext(Generic[Sent, Work]):
     def __init__(self, new_id: Callable[[str], str]) -> None:
         self.new_id: Final = new_id
         """Returns a new id for a prefix: `item` to `item_…`."""
+        self.event_id: Final[Callable[[], str]] = partial(new_id, "event")
+        """Returns the id of a new event."""
         self.now: float = 0.0
         """Monotonic seconds of what is being processed; set at every entrance of the session."""
         self.statistics: Final = SessionStatistics()
         self._effects: list[SendEvent[Sent] | Work] = []
-
-    def event_id(self) -> str:
-        """Return the id of a new event."""
-        return self.new_id("event")
 
     def emit(self, event: Sent) -> None:
         """Send an event to the client."""

@@ -38,7 +38,7 @@ class IdleTimer:
 
     @property
     def deadline(self) -> float | None:
-        """When the timeout fires; `None` if the timer does not run."""
+        """The time at which the timeout fires; `None` if the timer does not run."""
         if self._timeout is None or self._silent_since is None:
             return None
         return self._silent_since + self._timeout

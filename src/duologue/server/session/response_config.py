@@ -68,38 +68,36 @@ def resolve_response(
     Raises:
         InvalidRequest: If the parameters are invalid.
     """
-    modalities = session.output_modalities
-    if params.output_modalities is not UNSET:
-        modalities = params.output_modalities
-    tools = _or(params.tools, _or(session.tools, []))
+    tools = _first(params.tools, session.tools, [])
     output = output_of(session)
     own = params.audio.output if params.audio is not UNSET else UNSET
     own = ga.ResponseAudioOutput() if own is UNSET else own
-    check_format(own.format, "response.audio.output.format")
-    voice: ga.VoiceChoice = "alloy"
-    voice = _or(own.voice, _or(output.voice, voice))
-    audio_format: ga.AudioFormat = ga.AudioPcm(rate=24000)
-    audio_format = _or(own.format, _or(output.format, audio_format))
-    limit = session.max_output_tokens
-    if params.max_output_tokens is not UNSET:
-        limit = params.max_output_tokens
-    out_of_band = params.conversation == ga.ConversationMode.NONE
+    if own.format is not UNSET:  # the session's was checked when it was configured
+        check_format(own.format, "response.audio.output.format")
+    default_voice: ga.VoiceChoice = "alloy"
+    default_format: ga.AudioFormat = ga.AudioPcm(rate=24000)
+    unlimited: int | str = "inf"
+    voice = _first(own.voice, output.voice, default_voice)
+    is_out_of_band = params.conversation == ga.ConversationMode.NONE
+    items = None
+    if params.input is not UNSET:
+        source = format_of(input_of(session).format)
+        items = _input_items(params.input, source, conversation, new_id)
     return ResponseConfig(
         response_id=new_id("resp"),
-        conversation_id=None if out_of_band else conversation_id,
-        speaks=modalities == ["audio"],
-        instructions=_or(params.instructions, _or(session.instructions, "")),
-        items=None
-        if params.input is UNSET
-        else _input_items(params.input, format_of(input_of(session).format), conversation, new_id),
+        conversation_id=None if is_out_of_band else conversation_id,
+        speaks=_first(params.output_modalities, session.output_modalities, ["audio"]) == ["audio"],
+        instructions=_first(params.instructions, session.instructions, ""),
+        items=items,
         tools=tools,
-        tool_choice=_choice(params, session, tools),
-        parallel_tool_calls=_or(params.parallel_tool_calls, session.parallel_tool_calls)
-        is not False,
-        max_output_tokens="inf" if limit is UNSET else limit,
-        audio_format=audio_format,
+        tool_choice=_tool_choice(params, session, tools),
+        parallel_tool_calls=_first(
+            params.parallel_tool_calls, session.parallel_tool_calls, default=True
+        ),
+        max_output_tokens=_first(params.max_output_tokens, session.max_output_tokens, unlimited),
+        audio_format=_first(own.format, output.format, default_format),
         voice=voice if isinstance(voice, str) else voice.id,
-        speed=_or(output.speed, 1.0),
+        speed=1.0 if output.speed is UNSET else output.speed,
         metadata=params.metadata,
     )
 
@@ -124,21 +122,29 @@ def _input_items(
     return found
 
 
-def _choice(
+def _tool_choice(
     params: ga.ResponseCreateParams, session: ga.RealtimeSession, tools: list[ga.Tool]
 ) -> ga.ToolChoice:
     """Return the tool choice; the session's may name a tool that this response does not have."""
-    names = {tool.name for tool in tools if isinstance(tool, ga.FunctionTool)}
     own, usual = params.tool_choice, session.tool_choice
-    if isinstance(own, ga.ToolChoiceFunction) and own.name not in names:
-        message = f"Tool choice '{own.name}' not found in 'tools'."
-        raise InvalidRequest("invalid_value", message, "response.tool_choice")
     if own is not UNSET:
+        if isinstance(own, ga.ToolChoiceFunction) and not _has_function(tools, own.name):
+            message = f"Tool choice '{own.name}' not found in 'tools'."
+            raise InvalidRequest("invalid_value", message, "response.tool_choice")
         return own
-    if usual is UNSET or (isinstance(usual, ga.ToolChoiceFunction) and usual.name not in names):
+    if usual is UNSET:
+        return ga.ToolChoiceMode.AUTO
+    if isinstance(usual, ga.ToolChoiceFunction) and not _has_function(tools, usual.name):
         return ga.ToolChoiceMode.AUTO
     return usual
 
 
-def _or(value: T | UnsetType, otherwise: T) -> T:
-    return otherwise if value is UNSET else value
+def _has_function(tools: list[ga.Tool], name: str) -> bool:
+    return any(isinstance(tool, ga.FunctionTool) and tool.name == name for tool in tools)
+
+
+def _first(own: T | UnsetType, usual: T | UnsetType, default: T) -> T:
+    """Return the response's own value, else the session's, else the default."""
+    if own is not UNSET:
+        return own
+    return default if usual is UNSET else usual

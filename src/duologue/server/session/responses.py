@@ -13,7 +13,7 @@ from duologue.protocol import ga
 from duologue.server.session.engine_work import NO_TOKENS, CancelWork, Respond, TextTokens
 from duologue.server.session.response_config import resolve_response
 from duologue.server.session.response_writer import ResponseWriter
-from duologue.server.session.usage import PromptMeter, RateLimits
+from duologue.server.session.usage import PromptCache, RateLimits
 from duologue.server.session.validation import InvalidRequest
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class ResponseScheduler:
         self._idle: Final = idle
         self._conversation_id: Final = context.new_id("conv")
         self._running: Final[dict[str, _Running]] = {}
-        self._prompt_meter: Final = PromptMeter()
+        self._prompts: Final = PromptCache()
         self._rate_limits: Final = RateLimits()
         self.active_id: str | None = None
         """The conversation's own response in progress."""
@@ -187,11 +187,11 @@ class ResponseScheduler:
     def _request(self, writer: ResponseWriter) -> Respond:
         config = writer.config
         stored = self._conversation.stored() if config.items is None else config.items
-        writer.prompt = self._prompt_meter.read(config.instructions, config.tools, stored)
+        writer.prompt = self._prompts.read(config.instructions, config.tools, stored)
         return Respond(
             response_id=config.response_id,
             instructions=config.instructions,
-            items=[entry.current for entry in stored],
+            items=writer.prompt.items,
             tools=config.tools,
             tool_choice=config.tool_choice,
             parallel_tool_calls=config.parallel_tool_calls,

@@ -30,12 +30,11 @@ if TYPE_CHECKING:
     from duologue.server.session.engine_work import TextTokens
 
 __all__ = [
-    "NOTHING_READ",
     "REQUESTS_PER_MINUTE",
     "TOKENS_PER_MINUTE",
     "GeneratedOutput",
-    "PromptMeter",
-    "PromptTokens",
+    "Prompt",
+    "PromptCache",
     "RateLimits",
     "TokenCounts",
     "usage_of",
@@ -43,7 +42,7 @@ __all__ = [
 
 USER_MS_PER_TOKEN: Final = 100
 ASSISTANT_MS_PER_TOKEN: Final = 50
-"""How the API bills audio: 10 tokens a second in, 20 out."""
+"""The API bills audio at 10 tokens a second in, 20 out."""
 
 CHARS_PER_TOKEN: Final = 4
 """A rule of thumb, for brains that do not count."""
@@ -79,33 +78,42 @@ class TokenCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class PromptTokens:
-    """Tokens of a response's prompt."""
+class Prompt:
+    """What a response reads; counted only when the response ends, so that it starts sooner."""
 
-    all: TokenCounts = TokenCounts()
-    cached: TokenCounts = TokenCounts()
-    """The part that an earlier response has read."""
+    instructions: str = ""
+    tools: Sequence[ga.Tool] = ()
+    items: Sequence[ga.Item] = ()
+    audio_bytes: Sequence[int] = ()
+    """Size of each item's audio, as PCM16 at 24 kHz."""
+    cached_entries: int = 0
+    """How many of the entries an earlier response has read: the instructions, then the items."""
+
+    def counts(self) -> tuple[TokenCounts, TokenCounts]:
+        """Return the tokens of all entries, and of those that are cached."""
+        chars = len(self.instructions) + sum(len(encode_model(tool)) for tool in self.tools)
+        entries = [TokenCounts(text=_tokens(chars))]
+        entries += map(_count, self.items, self.audio_bytes)
+        cached = sum(entries[: self.cached_entries], TokenCounts())
+        return sum(entries, TokenCounts()), cached
 
 
-NOTHING_READ: Final = PromptTokens()
-
-
-class PromptMeter:
-    """Counts the prompts of a session's responses, and remembers the last ones as a cache."""
+class PromptCache:
+    """Remembers the last prompts of a session."""
 
     def __init__(self) -> None:
         self._prompts: Final[deque[list[object]]] = deque(maxlen=PROMPTS_REMEMBERED)
 
     def read(
         self, instructions: str, tools: Sequence[ga.Tool], stored: Sequence[StoredItem]
-    ) -> PromptTokens:
-        """Count a prompt."""
-        chars = len(instructions) + sum(len(encode_model(tool)) for tool in tools)
-        counts = [TokenCounts(text=_tokens(chars)), *(_count(entry) for entry in stored)]
-        prompt: list[object] = [(instructions, tools), *(entry.current for entry in stored)]
-        known = max((_common(prompt, earlier) for earlier in self._prompts), default=0)
-        self._prompts.append(prompt)
-        return PromptTokens(sum(counts, TokenCounts()), sum(counts[:known], TokenCounts()))
+    ) -> Prompt:
+        """Return a prompt, and remember it."""
+        items = [entry.current for entry in stored]
+        entries: list[object] = [(instructions, tools), *items]
+        cached = max((_common(entries, earlier) for earlier in self._prompts), default=0)
+        self._prompts.append(entries)
+        sizes = [entry.audio_bytes for entry in stored]
+        return Prompt(instructions, tools, items, sizes, cached)
 
 
 class GeneratedOutput:
@@ -148,25 +156,22 @@ class GeneratedOutput:
         return pcm
 
 
-def usage_of(prompt: PromptTokens, generated: GeneratedOutput, tokens: TextTokens) -> ga.Usage:
+def usage_of(prompt: Prompt, generated: GeneratedOutput, tokens: TextTokens) -> ga.Usage:
     """Return the usage of a response; the brain's own count of text takes precedence."""
-    text_in = tokens.input or prompt.all.text
-    cached = TokenCounts(
-        tokens.cached if tokens.input else prompt.cached.text,
-        prompt.cached.audio,
-        prompt.cached.image,
-    )
+    read, cached = prompt.counts()
+    if tokens.input:
+        read = TokenCounts(tokens.input, read.audio, read.image)
+        cached = TokenCounts(tokens.cached, cached.audio, cached.image)
     text_out = tokens.output or generated.text_tokens
-    input_tokens = text_in + prompt.all.audio + prompt.all.image
     output_tokens = text_out + generated.audio_tokens
     return ga.Usage(
-        total_tokens=input_tokens + output_tokens,
-        input_tokens=input_tokens,
+        total_tokens=read.total + output_tokens,
+        input_tokens=read.total,
         output_tokens=output_tokens,
         input_token_details=ga.InputTokenDetails(
-            text_tokens=text_in,
-            audio_tokens=prompt.all.audio,
-            image_tokens=prompt.all.image,
+            text_tokens=read.text,
+            audio_tokens=read.audio,
+            image_tokens=read.image,
             cached_tokens=cached.total,
             cached_tokens_details=ga.CachedTokenDetails(
                 text_tokens=cached.text, audio_tokens=cached.audio, image_tokens=cached.image
@@ -188,11 +193,11 @@ def _tokens(chars: int) -> int:
     return -(-chars // CHARS_PER_TOKEN)
 
 
-def _count(stored: StoredItem) -> TokenCounts:
+def _count(item: ga.Item, audio_bytes: int) -> TokenCounts:
     """Count the text, audio and images of an item."""
-    chars = sum(len(text) for text in _texts(stored.current))
-    audio = PCM16.ms(stored.audio_bytes) // USER_MS_PER_TOKEN
-    return TokenCounts(_tokens(chars), audio, _image_tokens(stored.item))
+    chars = sum(len(text) for text in _texts(item))
+    audio = PCM16.ms(audio_bytes) // USER_MS_PER_TOKEN
+    return TokenCounts(_tokens(chars), audio, _image_tokens(item))
 
 
 def _image_tokens(item: ga.Item) -> int:
