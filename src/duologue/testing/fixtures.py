@@ -89,10 +89,10 @@ async def _connected_client(
 
     _, keywords = _marker(request, "realtime_client")
     if server.transport == "memory":
-        keywords = {"connector": server.connector, **keywords}
+        client = RealtimeClient(connector=server.connector, **keywords)
     else:
-        keywords = {"url": server.url, **keywords}
-    async with RealtimeClient(**keywords) as client:
+        client = RealtimeClient(url=server.url, **keywords)
+    async with client:
         yield client
 
 
