@@ -23,10 +23,10 @@ if TYPE_CHECKING:
         InputAudioBufferSpeechStoppedEvent,
     )
 
-__all__ = ["InputAudio"]
+__all__ = ["SentAudio"]
 
 MAX_UNPLACED: Final = 256
-"""Chunks that wait for `InputAudio.place`: five seconds of 20 ms chunks."""
+"""Chunks that wait for `SentAudio.place`: five seconds of 20 ms chunks."""
 
 MAX_TURNS: Final = 64
 """Turns without a message yet that are remembered: usually there is one."""
@@ -41,7 +41,7 @@ class _Turn:
     """`None` while the user speaks."""
 
 
-class InputAudio:
+class SentAudio:
     """The input audio of one session.
 
     Args:
