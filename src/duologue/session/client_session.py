@@ -268,8 +268,9 @@ class ClientSession:
         if self.tools.deadline is not None and now >= self.tools.deadline:
             self.tools.expire()
 
-    def end(self, error: ConnectionLost | Closed) -> None:
+    def end(self, error: ConnectionLost | Closed | None) -> None:
         """End the session: no open command or response will be answered."""
+        error = error or Closed("the session was closed")
         self._is_over = True
         self._sendings.clear()
         self.commands.lose(error)
@@ -285,7 +286,7 @@ class ClientSession:
         """
         if self._is_over:
             self._check_open(now)
-        unplaced = self.input_audio.unplaced
+        unplaced = self.input_audio.unplaced  # `SentAudio.append`, without the call
         unplaced.append(audio)
         if len(unplaced) > MAX_UNPLACED:
             self.input_audio.place()
