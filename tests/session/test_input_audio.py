@@ -6,7 +6,7 @@ from tests.session.session_events import added, feed, message, new_core, server
 
 from duologue.protocol import ga
 from duologue.protocol.formats import G711_ULAW, PCM16
-from duologue.session.input_audio import MAX_TURNS, InputAudio
+from duologue.session.input_audio import MAX_TURNS, SentAudio
 
 KEPT_SECONDS = 600
 
@@ -14,7 +14,7 @@ SPOKEN = message("item_u") | {"content": [{"type": "input_audio", "transcript": 
 
 
 def test_the_clock_counts_in_each_format() -> None:
-    audio = InputAudio()
+    audio = SentAudio()
     audio.append(bytes(4800))
     audio.set_format(G711_ULAW)
     audio.append(bytes(800))
@@ -23,7 +23,7 @@ def test_the_clock_counts_in_each_format() -> None:
 
 
 def test_clear_and_commit_do_not_reset_the_clock() -> None:
-    audio = InputAudio()
+    audio = SentAudio()
     audio.append(bytes(4800))
     audio.commit("event_1")
     audio.clear()
@@ -86,7 +86,7 @@ def test_a_refused_commit_leaves_its_audio_nowhere() -> None:
 
 
 def test_a_stop_without_a_start_is_an_empty_clip() -> None:
-    audio = InputAudio()
+    audio = SentAudio()
     audio.append(bytes(4800))
     stop = server("input_audio_buffer.speech_stopped", item_id="item_u", audio_end_ms=50)
     assert isinstance(stop, ga.InputAudioBufferSpeechStoppedEvent)
@@ -96,7 +96,7 @@ def test_a_stop_without_a_start_is_an_empty_clip() -> None:
 
 
 def test_old_audio_is_forgotten_and_the_clock_goes_on() -> None:
-    audio = InputAudio()
+    audio = SentAudio()
     second = bytes(48_000)
     for _ in range(KEPT_SECONDS * 5 // 4 + 2):
         audio.append(second)
@@ -110,7 +110,7 @@ def test_old_audio_is_forgotten_and_the_clock_goes_on() -> None:
 
 
 def test_commits_that_are_never_answered_do_not_pile_up() -> None:
-    audio = InputAudio()
+    audio = SentAudio()
     audio.set_format(PCM16)
     for number in range(MAX_TURNS + 1):
         audio.append(b"%02d" % number)
@@ -129,7 +129,7 @@ def test_commits_that_are_never_answered_do_not_pile_up() -> None:
 def test_a_clip_is_a_slice_of_what_was_appended(
     chunks: list[bytes], start_ms: int, end_ms: int
 ) -> None:
-    audio = InputAudio()
+    audio = SentAudio()
     for chunk in chunks:
         audio.append(chunk)
     for kind, name, ms in (("started", "start", start_ms), ("stopped", "end", end_ms)):

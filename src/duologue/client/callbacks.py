@@ -265,9 +265,7 @@ class AsyncCallbackQueue:
     __slots__ = ("_queue", "_reported", "_task", "failures")
 
     def __init__(self) -> None:
-        self._queue: Final[TwoLaneQueue[tuple[Callable[[Any], Any], object]]] = TwoLaneQueue(
-            CAPACITY
-        )
+        self._queue: TwoLaneQueue[tuple[Callable[[Any], Any], object]] | None = None
         self._task: asyncio.Task[None] | None = None
         self._reported: Final[set[Callable[[Any], Any]]] = set()
         self.failures: int = 0
@@ -276,18 +274,21 @@ class AsyncCallbackQueue:
     @property
     def dropped(self) -> int:
         """Calls that were dropped: callbacks were too slow for too long."""
-        return self._queue.dropped
+        return 0 if self._queue is None else self._queue.dropped
 
     def put(self, callback: Callable[[Any], Any], value: object) -> None:
         """Queue the call of an asynchronous callback."""
         is_repeat = isinstance(value, RealtimeEvent)
+        if self._queue is None:  # most clients have no asynchronous callback
+            self._queue = TwoLaneQueue(CAPACITY)
         self._queue.put([(callback, value)], repeats=tuple if is_repeat else None)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._work(), name="callbacks")
 
     async def stop(self) -> None:
         """Drop the queued calls, and cancel the running one unless it is the caller."""
-        self._queue.clear()
+        if self._queue is not None:
+            self._queue.clear()
         task, self._task = self._task, None
         if task is not None:
             await cancel_all([task])

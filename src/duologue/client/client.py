@@ -20,7 +20,7 @@ from duologue.client.session_keywords import (
     session_config,
 )
 from duologue.client.tool_schema import CallContext, ToolFunction
-from duologue.client.tools import Tool, ToolOptions, Tools
+from duologue.client.tools import RegisteredTool, ToolOptions, ToolRegistry
 from duologue.errors import Closed, ConfigurationError, LocalProtocolError
 from duologue.protocol import ga
 from duologue.protocol.dialects import dialect_adapter
@@ -185,7 +185,7 @@ class RealtimeClient(RealtimeEventHandler):
             start, is_full=has_defaults, transcribes=self._transcribes
         )
         self._configuration.wanted_session()  # refuse now what such a session cannot have
-        self._tools: Final = Tools(self._context)
+        self._tools: Final = ToolRegistry(self._context)
         self._options: Final = ClientOptions(
             self._configuration, self._tools, retention=retention, validates=validate
         )
@@ -493,7 +493,7 @@ class RealtimeClient(RealtimeEventHandler):
             tool = ToolFunction(
                 function, name=name, description=description, context=self._context_class
             )
-            self._add_tool(tool.definition, Tool.of(tool, options))
+            self._add_tool(tool.definition, RegisteredTool.of(tool, options))
             return function
 
         return add if function is None else add(function)
@@ -514,7 +514,7 @@ class RealtimeClient(RealtimeEventHandler):
         Raises:
             ConfigurationError: If it has no name, or that of another tool, or an option is wrong.
         """
-        return self._add_tool(function_tool(definition), Tool.of(handler, options))
+        return self._add_tool(function_tool(definition), RegisteredTool.of(handler, options))
 
     def remove_tool(self, name: str) -> Pending[Session]:
         """Remove a tool; the session is updated. Its running calls are finished.
@@ -601,7 +601,7 @@ class RealtimeClient(RealtimeEventHandler):
         event = ga.SessionUpdateEvent(session=session)
         return Pending(Command("", event, CommandState.FAILED, error=error), None, _session)
 
-    def _add_tool(self, definition: FunctionTool, tool: Tool) -> Pending[Session]:
+    def _add_tool(self, definition: FunctionTool, tool: RegisteredTool) -> Pending[Session]:
         change = self._configuration.add(definition)
         name = str(definition.name)
         self._tools.handlers[name] = tool

@@ -26,7 +26,7 @@ from duologue.session.updates import ErrorUpdate, RealtimeEvent, Update
 
 if TYPE_CHECKING:
     from duologue.client.callbacks import CallbackRegistry
-    from duologue.client.tools import Tools
+    from duologue.client.tools import ToolRegistry
     from duologue.errors import ToolFailed
     from duologue.protocol.codec import Surface
     from duologue.protocol.dialects import DialectAdapter
@@ -184,7 +184,7 @@ class ClientOptions:
     """Options that all sessions of a client share."""
 
     configuration: Configuration
-    tools: Tools
+    tools: ToolRegistry
     retention: Retention = KEEP_RECENT
     validates: bool = False
 

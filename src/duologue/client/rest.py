@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from duologue.protocol.ga import RealtimeSession, Session
     from duologue.protocol.ga.translation import TranslationSessionParams
 
-__all__ = ["Call", "RealtimeRest"]
+__all__ = ["CallAnswer", "RealtimeRest"]
 
 M = TypeVar("M", bound=Model)
 
@@ -49,7 +49,7 @@ MAX_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallAnswer:
     """A WebRTC call that was answered."""
 
     call_id: str
@@ -135,7 +135,7 @@ class RealtimeRest:
         kind = ga_rest.TranslationClientSecretCreateResponse
         return await self._ask("/translations/client_secrets", params, kind)
 
-    async def create_call(self, sdp: str, session: RealtimeSession | None = None) -> Call:
+    async def create_call(self, sdp: str, session: RealtimeSession | None = None) -> CallAnswer:
         """Open a WebRTC call; return its id and the server's SDP.
 
         Args:
@@ -153,7 +153,7 @@ class RealtimeRest:
             }
             response, body = await self._send("/calls", files=parts)
         call_id = response.headers.get("Location", "").rstrip("/").rpartition("/")[2]
-        return Call(call_id, body.decode("utf-8", "replace"))
+        return CallAnswer(call_id, body.decode("utf-8", "replace"))
 
     async def accept_call(self, call_id: str, session: RealtimeSession) -> None:
         """Answer a phone call with a configuration; then join it: `Endpoint(call_id=)`."""

@@ -1,4 +1,4 @@
-"""Tools of the application: the model's calls are run as they come, each on a task of its own."""
+"""Tools of the application: each call of the model runs on a task of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from duologue.client.tool_schema import CallContext, ToolFunction, to_text
 from duologue.errors import ConfigurationError, ToolFailed
 from duologue.session.tool_calls import ToolCall, ToolPolicy
 
-__all__ = ["DEFAULT_TIMEOUT", "Tool", "ToolHandler", "ToolOptions", "ToolRunner", "Tools"]
+__all__ = [
+    "DEFAULT_TIMEOUT",
+    "RegisteredTool",
+    "ToolHandler",
+    "ToolOptions",
+    "ToolRegistry",
+    "ToolRunner",
+]
 
 ToolHandler = Callable[[dict[str, Any]], Awaitable[object] | object]
 """Takes a call's arguments, and returns what the model is told, as anything that JSON can say.
@@ -46,7 +53,7 @@ class ToolOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
+class RegisteredTool:
     """What runs the calls of one name."""
 
     handler: ToolHandler | ToolFunction
@@ -54,7 +61,7 @@ class Tool:
     timeout: float | None = DEFAULT_TIMEOUT
 
     @classmethod
-    def of(cls, handler: ToolHandler | ToolFunction, options: ToolOptions) -> Tool:
+    def of(cls, handler: ToolHandler | ToolFunction, options: ToolOptions) -> RegisteredTool:
         """Return a tool with options.
 
         Raises:
@@ -94,7 +101,7 @@ class Tool:
         return msgspec.json.encode(await _called(self.handler, told)).decode()
 
 
-class Tools:
+class ToolRegistry:
     """The tools of a client, by name.
 
     Args:
@@ -102,7 +109,7 @@ class Tools:
     """
 
     def __init__(self, context: Callable[[ToolCall], CallContext]) -> None:
-        self.handlers: dict[str, Tool] = {}
+        self.handlers: dict[str, RegisteredTool] = {}
         self._context: Final = context
 
     def policy(self, name: str) -> ToolPolicy:
@@ -137,7 +144,7 @@ class ToolRunner:
     """Owns the tasks of a session's calls."""
 
     def __init__(
-        self, tools: Tools, answer: Callable[[ToolCall, str, ToolFailed | None], None]
+        self, tools: ToolRegistry, answer: Callable[[ToolCall, str, ToolFailed | None], None]
     ) -> None:
         self._tools = tools
         self._answer = answer

@@ -37,7 +37,7 @@ from duologue.session.configuration import ActiveConfiguration, Configuration
 from duologue.session.conversation import ConversationMirror
 from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
 from duologue.session.error_reports import check_valid, is_benign, malformed_event, server_error
-from duologue.session.input_audio import MAX_UNPLACED, InputAudio
+from duologue.session.input_audio import MAX_UNPLACED, SentAudio
 from duologue.session.response_state import RequestState, response_failed
 from duologue.session.responses import BUSY, Responses
 from duologue.session.retention import KEEP_RECENT, Retention
@@ -175,7 +175,7 @@ class ClientSession:
         self._now = 0.0  # of the step under way: the time of the events that it sends
         self._tool_response: ResponseRequest | None = None
         self.active: Final[ActiveConfiguration] = ActiveConfiguration()
-        self.input_audio: Final[InputAudio] = InputAudio(retention)
+        self.input_audio: Final[SentAudio] = SentAudio(retention)
         self.responses: Final[Responses] = Responses(send=self._emit, settle=self._settle_request)
         self.conversation: Final[ConversationMirror] = ConversationMirror(
             self._updates,
@@ -268,8 +268,9 @@ class ClientSession:
         if self.tools.deadline is not None and now >= self.tools.deadline:
             self.tools.expire()
 
-    def end(self, error: ConnectionLost | Closed) -> None:
+    def end(self, error: ConnectionLost | Closed | None) -> None:
         """End the session: no open command or response will be answered."""
+        error = error or Closed("the session was closed")
         self._is_over = True
         self._sendings.clear()
         self.commands.lose(error)
@@ -285,7 +286,7 @@ class ClientSession:
         """
         if self._is_over:
             self._check_open(now)
-        unplaced = self.input_audio.unplaced
+        unplaced = self.input_audio.unplaced  # `SentAudio.append`, without the call
         unplaced.append(audio)
         if len(unplaced) > MAX_UNPLACED:
             self.input_audio.place()

@@ -18,6 +18,8 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from duologue.errors import Closed, ConnectionLost
+
 __all__ = ["SendEvent", "SessionCore"]
 
 EventT = TypeVar("EventT")
@@ -54,5 +56,5 @@ class SessionCore(Protocol[Received_contra, Sent_contra, Effect_co]):
     def handle_deadline(self, now: float) -> None:
         """Do what is due; before the deadline, do nothing."""
 
-    def end(self, error: Exception | None) -> None:
-        """Process the end of the connection; `None` if our side closed it."""
+    def end(self, error: ConnectionLost | Closed | None) -> None:
+        """Process the end of the connection; `None` or `Closed` if our side closed it."""

@@ -9,7 +9,6 @@ commit or clear to the commit.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -23,10 +22,10 @@ if TYPE_CHECKING:
         InputAudioBufferSpeechStoppedEvent,
     )
 
-__all__ = ["InputAudio"]
+__all__ = ["SentAudio"]
 
 MAX_UNPLACED: Final = 256
-"""Chunks that wait for `InputAudio.place`: five seconds of 20 ms chunks."""
+"""Chunks that wait for `SentAudio.place`: five seconds of 20 ms chunks."""
 
 MAX_TURNS: Final = 64
 """Turns without a message yet that are remembered: usually there is one."""
@@ -41,7 +40,7 @@ class _Turn:
     """`None` while the user speaks."""
 
 
-class InputAudio:
+class SentAudio:
     """The input audio of one session.
 
     Args:
@@ -64,7 +63,7 @@ class InputAudio:
         self._chunks: Final[list[bytes]] = []
         self._starts: Final[list[int]] = []
         self._turns: Final[dict[str, _Turn]] = {}
-        self._commits: deque[tuple[str, _Turn]] = deque()
+        self._commits: list[tuple[str, _Turn]] = []
 
     @property
     def sent_ms(self) -> float:
@@ -111,7 +110,7 @@ class InputAudio:
         self._commits.append((event_id, _Turn(self._uncommitted_since, self.sent_bytes)))
         self._uncommitted_since = self.sent_bytes
         if len(self._commits) > MAX_TURNS:
-            self._commits.popleft()
+            self._commits.pop(0)
 
     def clear(self) -> None:
         """Record that a clear is being sent."""
@@ -119,7 +118,7 @@ class InputAudio:
 
     def refuse_commit(self, event_id: str) -> None:
         """Forget a commit that the server refused."""
-        self._commits = deque(commit for commit in self._commits if commit[0] != event_id)
+        self._commits = [commit for commit in self._commits if commit[0] != event_id]
 
     def take_clip(self, item_id: str) -> bytes | None:
         """Return the audio of a user's message, once; `None` if it was not recorded."""
@@ -142,7 +141,7 @@ class InputAudio:
 
     def on_committed(self, event: InputAudioBufferCommittedEvent) -> None:
         """Assign audio to the message of a commit, ours or turn detection's."""
-        commit = self._commits.popleft()[1] if self._commits else None
+        commit = self._commits.pop(0)[1] if self._commits else None
         turn = self._turns.get(event.item_id)
         if turn is None and commit is not None:
             remember(self._turns, event.item_id, commit, MAX_TURNS)

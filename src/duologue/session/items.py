@@ -14,7 +14,7 @@ from duologue.protocol.ga import (
 )
 from duologue.session._item_fields import first_status, last_status
 from duologue.session.formatted import FormattedItem
-from duologue.session.journal import ARGUMENTS, AUDIO, TEXT, TRANSCRIPT, Entry, Journal, Part
+from duologue.session.journal import ARGUMENTS, AUDIO, TEXT, TRANSCRIPT, Entry, Journal, PartState
 
 if TYPE_CHECKING:
     from duologue.protocol.ga import ContentPart, Item
@@ -85,7 +85,7 @@ class ItemState:
         self._fold(transcript=words or " ")
         part = self.journal.parts.get(index)
         if part is not None and isinstance(part.base, InputAudio):
-            self.journal.parts[index] = Part(part.base, words, 0)
+            self.journal.parts[index] = PartState(part.base, words, 0)
 
     def attach_audio(self, audio: bytes) -> None:
         """Set the audio of a user's message."""
@@ -98,7 +98,7 @@ class ItemState:
         self._fold(transcript="", audio=audio[:size_bytes])
         part = self.journal.parts.get(index)
         if part is not None and isinstance(part.base, InputAudio | OutputAudio):
-            self.journal.parts[index] = Part(part.base, "", 0)
+            self.journal.parts[index] = PartState(part.base, "", 0)
 
     def finish(self, wire: Item) -> bool:
         """Complete the item from the server's final copy; return whether that changed anything.
@@ -149,7 +149,7 @@ class ItemState:
         is_streamed = self._has_streamed()
         self._fold()
         for index, (base, words) in changed.items():
-            self.journal.parts[index] = Part(base, words, 0)
+            self.journal.parts[index] = PartState(base, words, 0)
         if not is_streamed:
             self._format()
         return True

@@ -23,7 +23,17 @@ from duologue.protocol.model import Raw, read_audio, replace
 if TYPE_CHECKING:
     from duologue.protocol.ga import ContentPart
 
-__all__ = ["ARGUMENTS", "AUDIO", "PART", "TEXT", "TRANSCRIPT", "Entry", "Journal", "Part", "Sound"]
+__all__ = [
+    "ARGUMENTS",
+    "AUDIO",
+    "PART",
+    "TEXT",
+    "TRANSCRIPT",
+    "Entry",
+    "Journal",
+    "PartState",
+    "Sound",
+]
 
 TEXT: Final = 0
 TRANSCRIPT: Final = 1
@@ -47,7 +57,7 @@ class Entry(Struct, frozen=True, gc=False):
     """The delta itself; audio is decoded when it is first read."""
 
 
-class Part(NamedTuple):
+class PartState(NamedTuple):
     """A content part as it began, and where in the journal it began."""
 
     base: ContentPart
@@ -91,7 +101,7 @@ class Journal:
     ) -> None:
         self.entries: list[Entry] = []
         """The deltas, in order."""
-        self.parts: dict[int, Part] = {}
+        self.parts: dict[int, PartState] = {}
         self.sample_bytes: Final = sample_bytes
         self.is_forgotten: bool = False
         """Whether the audio was dropped to save memory."""
@@ -105,7 +115,7 @@ class Journal:
     def add_part(self, index: int, base: ContentPart, words: str | None) -> None:
         """Begin a content part."""
         self.entries.append(Entry(PART, index, None))
-        self.parts[index] = Part(base, words, len(self.entries))
+        self.parts[index] = PartState(base, words, len(self.entries))
 
     def words(self, kind: int, length: int) -> str:
         """Return the text, transcript or arguments after `length` entries."""
@@ -210,7 +220,7 @@ class Journal:
         if audio is None:
             journal.entries += [self.entries[at] for at in self._sounding(0, length)]
         for index, part in self.parts.items():
-            journal.parts[index] = Part(part.base, self.part_words(index), 0)
+            journal.parts[index] = PartState(part.base, self.part_words(index), 0)
         return journal
 
     def _sounding(self, start: int, end: int) -> list[int]:
