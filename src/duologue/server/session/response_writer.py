@@ -16,7 +16,7 @@ from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnsetType, audio_field, replace
 from duologue.server.session.audio_input import format_of
 from duologue.server.session.conversation import ServerConversation, StoredItem
-from duologue.server.session.usage import GeneratedOutput, Prompt, usage_of
+from duologue.server.session.usage import GeneratedOutput, ResponsePrompt, usage_of
 
 if TYPE_CHECKING:
     from duologue.server.session.context import ConversationContext
@@ -79,7 +79,7 @@ class ResponseWriter:
         self._message: _OpenMessage | None = None
         self._generated: Final = GeneratedOutput(config.token_limit)
         self._has_called = False
-        self.prompt: Prompt = Prompt()
+        self.prompt: ResponsePrompt = ResponsePrompt()
         """The model's input, once the engine is asked for the response."""
 
     @property

@@ -71,80 +71,96 @@ __all__ = ["REACTIONS", "ServerSession"]
 Step = Callable[[SessionParts, Any], None]
 
 RESPONSE_ENDED: Final[tuple[Step, ...]] = (
-    # Outputs of the response's calls come first: the next response has to read them.
-    steps.process_deferred_events,
+    steps.process_deferred_events,  # first, so that the next response reads the tool outputs
     steps.start_owed_response,
     steps.request_responses,
 )
 """Steps after everything that may end a response; they do nothing if none has ended."""
 
 REACTIONS: Final[dict[type[object], tuple[Step, ...]]] = {
-    # Client events.
     ga.SessionUpdateEvent: (
-        steps.update_session,
+        steps.update_session,  # a refused change has no effect at all
         steps.configure_parts,
         steps.prewarm_brain,
         steps.confirm_update,
-        steps.report_mcp_failures,  # after `session.updated`, which lists the servers
+        steps.report_mcp_failures,  # after `session.updated`, which lists the MCP servers
     ),
-    ga.TranscriptionSessionUpdate: (steps.refuse_beta_update,),
-    # Speech that starts or stops in the audio takes the steps of its own row, further below.
-    ga.InputAudioBufferAppendEvent: (input_steps.append_audio,),
-    ga.InputAudioBufferCommitEvent: (input_steps.commit_audio,),
+    ga.TranscriptionSessionUpdate: (
+        steps.refuse_beta_update,  # GA replaced it by `session.update`
+    ),
+    ga.InputAudioBufferAppendEvent: (
+        input_steps.append_audio,  # speech that starts or stops in it takes the steps below
+    ),
+    ga.InputAudioBufferCommitEvent: (
+        input_steps.commit_audio,  # no response: without turn detection the client creates it
+    ),
     ga.InputAudioBufferClearEvent: (input_steps.clear_audio,),
-    ga.ConversationItemCreateEvent: (steps.create_item,),
+    ga.ConversationItemCreateEvent: (
+        steps.create_item,  # no response: the client may create several items first
+    ),
     ga.ConversationItemRetrieveEvent: (steps.retrieve_item,),
     ga.ConversationItemTruncateEvent: (steps.truncate_item,),
     ga.ConversationItemDeleteEvent: (
         steps.delete_item,
-        steps.request_responses,  # the transcript they waited for may have been this item's
+        steps.request_responses,  # they may have waited for the transcript of this item
     ),
     ga.ResponseCreateEvent: (
         steps.require_conversation,
         steps.create_response,
-        steps.request_responses,
+        steps.request_responses,  # after `response.created`, and only if no transcript is pending
     ),
     ga.ResponseCancelEvent: (
         steps.require_conversation,
         steps.cancel_response,
-        *RESPONSE_ENDED,
+        *RESPONSE_ENDED,  # tool outputs, or a turn of the user, may have waited for its end
     ),
-    ga.OutputAudioBufferClearEvent: (steps.refuse_output_clear,),
-    # The user's speech.
+    ga.OutputAudioBufferClearEvent: (
+        steps.refuse_output_clear,  # the server does not play the audio
+    ),
     SpeechStarted: (
-        input_steps.announce_speech,
-        input_steps.interrupt_response,  # a client stops its playback at `speech_started`
+        input_steps.announce_speech,  # first, because a client stops its playback at this event
+        input_steps.interrupt_response,
         *RESPONSE_ENDED,
     ),
-    SpeechPaused: (input_steps.guess_transcript,),
+    SpeechPaused: (
+        input_steps.guess_transcript,  # saves the time of transcribing if the turn ends here
+    ),
     SpeechResumed: (input_steps.forget_guess,),
     SpeechStopped: (
         input_steps.commit_turn,
-        steps.respond_to_turn,
-        steps.request_responses,  # at once if the turn's transcript was guessed
+        steps.respond_to_turn,  # the response follows the item that it answers
+        steps.request_responses,  # at once, if the transcript was guessed
     ),
     IdleTimedOut: (
-        input_steps.commit_silence,
+        input_steps.commit_silence,  # the model gets an item to respond to
         steps.respond_to_silence,
         steps.request_responses,
     ),
-    # Results of the engine.
     TranscriptDelta: (input_steps.send_transcript_delta,),
     TranscriptDone: (
-        input_steps.store_transcript,
+        input_steps.store_transcript,  # a guess may end the turn: then this takes its steps
         steps.request_responses,
     ),
     TranscriptFailed: (
         input_steps.report_transcription_failure,
-        steps.request_responses,
+        steps.request_responses,  # the model answers without the words
     ),
-    ResponseTextChunk: (steps.add_response_text, *RESPONSE_ENDED),  # may reach the token limit
-    ResponseAudioChunk: (steps.add_response_audio, *RESPONSE_ENDED),
-    ResponseFunctionCall: (steps.add_function_call, *RESPONSE_ENDED),
+    ResponseTextChunk: (
+        steps.add_response_text,
+        *RESPONSE_ENDED,  # at the token limit
+    ),
+    ResponseAudioChunk: (
+        steps.add_response_audio,
+        *RESPONSE_ENDED,  # at the token limit
+    ),
+    ResponseFunctionCall: (
+        steps.add_function_call,
+        *RESPONSE_ENDED,  # at the token limit
+    ),
     GenerationFinished: (steps.finish_response, *RESPONSE_ENDED),
     GenerationFailed: (steps.fail_response, *RESPONSE_ENDED),
 }
-"""The steps that each occurrence takes, in order."""
+"""The steps that each occurrence takes, in order: client events, speech, results of the engine."""
 
 
 class ServerSession:

@@ -45,17 +45,15 @@ __all__ = ["DEFAULT_TRANSLATOR", "REACTIONS", "TranslationServerSession"]
 Step = Callable[[TranslationState, Any], None]
 
 REACTIONS: Final[dict[type[object], tuple[Step, ...]]] = {
-    # Client events.
     translation.RealtimeTranslationSessionUpdateEvent: (steps.update_session,),
     translation.RealtimeTranslationInputAudioBufferAppendEvent: (
         steps.append_audio,
-        steps.translate_next,
+        steps.translate_next,  # one stretch at a time, so that none overtakes another
     ),
     translation.RealtimeTranslationSessionCloseEvent: (
         steps.begin_closing,
         steps.translate_next,  # closes at once if nothing is left to translate
     ),
-    # Results of the engine.
     SourceTranscriptChunk: (steps.send_source_transcript,),
     TranslationTextChunk: (steps.send_translated_text,),
     TranslationAudioChunk: (steps.send_translated_audio,),
@@ -64,12 +62,12 @@ REACTIONS: Final[dict[type[object], tuple[Step, ...]]] = {
         steps.translate_next,
     ),
     TranslationFailed: (
-        steps.report_failure,
+        steps.report_failure,  # costs one stretch, not the session
         steps.finish_stretch,
         steps.translate_next,
     ),
 }
-"""The steps that each occurrence takes, in order."""
+"""The steps that each occurrence takes, in order: client events, then results of the engine."""
 
 DEFAULT_TRANSLATOR: Final = "gpt-realtime-translate"
 

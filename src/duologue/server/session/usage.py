@@ -33,9 +33,9 @@ __all__ = [
     "REQUESTS_PER_MINUTE",
     "TOKENS_PER_MINUTE",
     "GeneratedOutput",
-    "Prompt",
     "PromptCache",
     "RateLimits",
+    "ResponsePrompt",
     "TokenCounts",
     "usage_of",
 ]
@@ -78,8 +78,8 @@ class TokenCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
-    """What a response reads; counted only when the response ends, so that it starts sooner."""
+class ResponsePrompt:
+    """The input of a response; counted only when the response ends, so that it starts sooner."""
 
     instructions: str = ""
     tools: Sequence[ga.Tool] = ()
@@ -106,14 +106,14 @@ class PromptCache:
 
     def read(
         self, instructions: str, tools: Sequence[ga.Tool], stored: Sequence[StoredItem]
-    ) -> Prompt:
+    ) -> ResponsePrompt:
         """Return a prompt, and remember it."""
         items = [entry.current for entry in stored]
         entries: list[object] = [(instructions, tools), *items]
         cached = max((_common(entries, earlier) for earlier in self._prompts), default=0)
         self._prompts.append(entries)
         sizes = [entry.audio_bytes for entry in stored]
-        return Prompt(instructions, tools, items, sizes, cached)
+        return ResponsePrompt(instructions, tools, items, sizes, cached)
 
 
 class GeneratedOutput:
@@ -156,7 +156,7 @@ class GeneratedOutput:
         return pcm
 
 
-def usage_of(prompt: Prompt, generated: GeneratedOutput, tokens: TextTokens) -> ga.Usage:
+def usage_of(prompt: ResponsePrompt, generated: GeneratedOutput, tokens: TextTokens) -> ga.Usage:
     """Return the usage of a response; the brain's own count of text takes precedence."""
     read, cached = prompt.counts()
     if tokens.input:
