@@ -100,10 +100,10 @@ def table(rows: list[Row]) -> str:
 def page(text: str) -> str:
     """Return the page's text with new tables in their places."""
     for name, module in TABLES.items():
-        place = rf"(<!-- reactions: {name} -->\n).*?(\n<!-- end -->)"
+        place = rf"(<!-- reactions: {name} -->\n).*?(<!-- end -->)"
         new = table(rows_of((ROOT / module).read_text()))
         text, count = re.subn(
-            place, lambda found, new=new: f"{found[1]}{new}{found[2]}", text, flags=re.DOTALL
+            place, lambda found, new=new: f"{found[1]}{new}\n{found[2]}", text, flags=re.DOTALL
         )
         if count != 1:
             raise ValueError(f"{PAGE.name} has no place for the table {name!r}")

@@ -70,24 +70,28 @@ Reaction: TypeAlias = "Callable[[ClientSession, Any, float], object]"
 REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     # The configuration counts from here on: the audio that follows is in its formats.
     ga.SessionCreatedEvent: (lambda s, e, _: s.on_session(e.session),),
+    # The configuration is in force by the time that whoever awaits the update goes on.
     ga.SessionUpdatedEvent: (
         lambda s, e, _: s.commands.answer(e),
         lambda s, e, _: s.on_session(e.session),
     ),
-    # The clip begins before the application is told of the interruption; tools pause last, because
+    # The clip begins before the application learns of the interruption; tools pause last, because
     # an interrupted call is answered, and the answer must follow everything else.
     ga.InputAudioBufferSpeechStartedEvent: (
         lambda s, e, _: s.input_audio.on_speech_started(e),
         lambda s, e, _: s.conversation.on_speech_started(e),
         lambda s, _, __: s.tools.on_speech_started(),
     ),
+    # The clip ends here; its message follows with the commit.
     ga.InputAudioBufferSpeechStoppedEvent: (lambda s, e, _: s.input_audio.on_speech_stopped(e),),
-    # The clip is assigned to its message here, and taken when the message is added.
+    # The clip is assigned to its message here, and taken when the message is added. Tools last:
+    # with the turn over, the next response may be due.
     ga.InputAudioBufferCommittedEvent: (
         lambda s, e, _: s.input_audio.on_committed(e),
         lambda s, e, _: s.commands.answer(e),
         lambda s, _, now: s.tools.on_turn_ended(now, is_answered=s.active.answers_turns),
     ),
+    # Nothing is left of the user's turn, so no response to it has to be waited for.
     ga.InputAudioBufferClearedEvent: (
         lambda s, e, _: s.commands.answer(e),
         lambda s, _, __: s.tools.expire(),
@@ -95,22 +99,30 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     # The command, then the conversation: only the command knows that the item goes to the front.
     # Tools last: they learn which outputs the server has.
     ga.ConversationItemAdded: (lambda s, e, _: s.on_item_added(e),),
+    # The same event in beta's form, which some GA servers still send.
     ga.ConversationItemCreatedEvent: (lambda s, e, _: s.on_item_added(e),),
+    # Only the conversation: a call runs by its response's events.
     ga.ConversationItemDone: (lambda s, e, _: s.conversation.on_item_done(e),),
+    # The copy goes to whoever asked for it; the conversation keeps its own.
     ga.ConversationItemRetrieved: (lambda s, e, _: s.commands.answer(e),),
+    # The command, then the conversation: an item is cut and deleted when the server has done it,
+    # whoever asked for it.
     ga.ConversationItemTruncatedEvent: (
         lambda s, e, _: s.commands.answer(e),
         lambda s, e, _: s.conversation.on_item_truncated(e),
     ),
+    # As for truncation.
     ga.ConversationItemDeletedEvent: (
         lambda s, e, _: s.commands.answer(e),
         lambda s, e, _: s.conversation.on_item_deleted(e),
     ),
+    # Words may come before their message; the conversation keeps them until then.
     ga.ConversationItemInputAudioTranscriptionDeltaEvent: (
         lambda s, e, _: s.conversation.on_user_words(
             e.item_id, e.content_index or 0, e.delta or "", is_final=False
         ),
     ),
+    # The whole transcript replaces the words so far.
     ga.ConversationItemInputAudioTranscriptionCompletedEvent: (
         lambda s, e, _: s.conversation.on_user_words(
             e.item_id, e.content_index, e.transcript, is_final=True
@@ -120,6 +132,7 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     ga.ResponseCreatedEvent: (lambda s, e, _: s.on_response_created(e),),
     # The mirror first: the response shows the state that the item has there.
     ga.ResponseOutputItemAddedEvent: (lambda s, e, _: s.on_output_item_added(e),),
+    # An item that the server never announced enters the conversation with its first content.
     ga.ResponseContentPartAddedEvent: (lambda s, e, _: s.conversation.on_part_added(e),),
     # The item is complete in the mirror before its call runs.
     ga.ResponseOutputItemDoneEvent: (lambda s, e, _: s.on_output_item_done(e),),
@@ -130,7 +143,9 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
         lambda s, e, _: s.tools.on_response_done(e.response),
         lambda s, _, __: s.responses.send_next(),
     ),
+    # Responses before commands: a `response.create` is not a command.
     ga.RealtimeErrorEvent: (lambda s, e, _: s.on_error(e),),
+    # Reported only if its type is known and it does not fit.
     UnknownEvent: (lambda s, e, _: s.on_unknown_event(e),),
 }
 """The parts that an event reaches, in order, as functions of session, event and time.

@@ -15,7 +15,7 @@ __all__ = ["ResponseStream"]
 
 
 class _Reading:
-    """How far an item was read."""
+    """Position of a reader within an item."""
 
     __slots__ = ("journal", "length")
 

@@ -59,12 +59,12 @@ _FREE: Final = (UNSET, ToolChoiceMode.AUTO, ToolChoiceMode.NONE)
 """Tool choices that do not force a call."""
 
 OnInterrupt = Literal["finish", "cancel"]
-"""What to do with a call that runs when the user interrupts: let it finish, or cancel it."""
+"""Fate of a call that runs when the user interrupts: it finishes, or is cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolPolicy:
-    """How the calls of a tool are answered."""
+    """Rules for answering the calls of a tool."""
 
     responds: bool = True
     """Whether a response is requested once the calls are answered."""

@@ -1,4 +1,4 @@
-"""Where to cut an item of the assistant to what was heard of it.
+"""Truncation: cutting an item of the assistant to what was heard of it.
 
 The model must believe that it said exactly what was heard. The server refuses to cut an item beyond
 the audio that it sent, or one that has no audio yet.

@@ -28,7 +28,7 @@ __all__ = [
 
 
 class Delta(Struct, frozen=True, gc=False):
-    """What was added to an item: one of the fields, the others are `None`."""
+    """Addition to an item: one of the fields is set, the others are `None`."""
 
     text: str | None = None
     transcript: str | None = None
