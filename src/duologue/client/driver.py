@@ -81,6 +81,7 @@ class EventConnection:
         self._unsent: list[bytes] = []
         self._has_begun: Final = asyncio.Event() if dialect is None else None
         self._is_over = False
+        self._logs: Final = logger.isEnabledFor(logging.DEBUG)  # asked once: a hot path
 
     @property
     def is_open(self) -> bool:
@@ -119,7 +120,7 @@ class EventConnection:
             logger.warning("< a frame of %d bytes is no event: %s", len(frame), error.reason)
             self._receiver.on_undecodable(error)
             return
-        if logger.isEnabledFor(logging.DEBUG):
+        if self._logs:
             logger.debug("< %s, %d bytes", event.type, len(frame))
         self._receiver.on_event(event)
 
@@ -146,7 +147,7 @@ class EventConnection:
             Closed: If the connection was closed.
             ConnectionLost: If it has ended.
         """
-        if logger.isEnabledFor(logging.DEBUG):
+        if self._logs:
             logger.debug("> %s, %d bytes", kind, len(frame))
         if self.transport is None:  # a callback of `session.created` was faster than `open`
             self._unsent.append(frame)
