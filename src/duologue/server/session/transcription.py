@@ -1,7 +1,7 @@
 """Transcription of the user's audio: when a turn ends, or in a pause that may end it.
 
 Transcribing takes about as long as the silence that ends a turn. So with a fast engine the session
-transcribes as soon as the user pauses: a guess. If the user goes on, the guess is thrown away; if
+transcribes as soon as the user pauses: a guess. If the user continues, the guess is discarded; if
 the turn ends instead, the guess is the transcript, because only silence has followed. The client
 learns of a guess only when the turn has ended.
 """
@@ -64,7 +64,7 @@ class InputTranscription:
         self._request(item_id, pcm)
 
     def forget_guess(self) -> None:
-        """Throw the guess away: the turn goes on, or ended in another way."""
+        """Discard the guess: the turn continues, or ended in another way."""
         if self._guessed_id is not None:
             self._context.start(CancelWork(self._guessed_id))
         self._guessed_id = self._guess = None
