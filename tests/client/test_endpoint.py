@@ -99,14 +99,14 @@ async def test_azure_has_addresses_of_its_own(
         ({"url": "ws://[::1"}, "cannot be parsed"),
         ({"url": "ws://h:99999"}, "cannot be parsed"),
         ({"url": f"ws://me:{KEY}@h"}, "no user, password"),
-        ({"heders": {}}, "no 'heders'"),
-        ({"kind": "chat"}, "kind is one of 'conversation'"),
-        ({"key_in": "query"}, "key_in is one of 'bearer'"),
-        ({"transport": "pycows"}, "transport is one of 'auto'"),
-        ({"compression": "gzip"}, "compression is one of 'deflate'"),
-        ({"call_id": "rtc_1", "model": "m"}, "leave `model`"),
+        ({"heders": {}}, "no option 'heders'"),
+        ({"kind": "chat"}, "kind must be one of 'conversation'"),
+        ({"key_in": "query"}, "key_in must be one of 'bearer'"),
+        ({"transport": "pycows"}, "transport must be one of 'auto'"),
+        ({"compression": "gzip"}, "compression must be one of 'deflate'"),
+        ({"call_id": "rtc_1", "model": "m"}, "leave out `model`"),
         ({"call_id": "rtc_1", "dialect": "auto"}, "pass dialect="),
-        ({"kind": "transcription", "model": "m"}, "leave `model` out"),
+        ({"kind": "transcription", "model": "m"}, "leave out `model`"),
         ({"kind": "translation", "dialect": "beta"}, "GA only"),
     ],
 )
@@ -136,7 +136,7 @@ async def test_azure_of_a_date_knows_neither_calls_nor_translations() -> None:
 
 
 async def test_a_client_takes_an_endpoint_or_what_would_be_in_it() -> None:
-    with pytest.raises(ConfigurationError, match="give url, model to the endpoint"):
+    with pytest.raises(ConfigurationError, match="pass url, model to the endpoint"):
         RealtimeClient(endpoint=Endpoint("ws://h"), url="ws://h", model="m")
     with pytest.raises(ConfigurationError, match="wss://"):
         RealtimeClient(url="", api_key=KEY)  # an empty setting is not OpenAI
@@ -218,7 +218,7 @@ async def test_a_provider_that_gives_nothing_or_hangs_is_told() -> None:
         await asyncio.get_running_loop().create_future()
         return ""
 
-    with pytest.raises(TimeoutError, match="provider of the token"):
+    with pytest.raises(TimeoutError, match="token provider"):
         await Endpoint("ws://h", api_key=hangs).credentials(timeout=0.01)
 
 

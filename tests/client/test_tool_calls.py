@@ -259,7 +259,7 @@ async def count(number: int) -> int:
         (stray, "{}", "no Exception"),
         (stray_in_a_thread, "{}", "no Exception"),
         (exhausted, "{}", "it raised StopIteration"),
-        (broken, "{}", "object is nothing that JSON can say"),
+        (broken, "{}", "object cannot be encoded as JSON"),
         (count, '{"number":"one"}', "Expected `int`, got `str` - at `$.number`"),
         (count, "{", "Input data was truncated"),
     ],

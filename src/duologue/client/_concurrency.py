@@ -1,4 +1,4 @@
-"""Running code of the application: functions that block, and tasks that must end."""
+"""Helpers to run the application's code: blocking functions, and tasks that must end."""
 
 from __future__ import annotations
 
@@ -19,37 +19,39 @@ __all__ = ["MAX_THREADS", "cancel_all", "in_thread"]
 T = TypeVar("T")
 
 MAX_THREADS: Final = 64
-"""Threads at a time, in the whole process: more means that the functions hang."""
+"""Largest number of threads in the process; with more, the functions seem to hang."""
 
 PATIENCE: Final = 5.0
-"""Seconds that a cancelled task may take to clean up: as long as a server has for its CLOSE."""
+"""Seconds that a cancelled task may take to clean up; the closing handshake has the same limit."""
 
 _free: Final = threading.BoundedSemaphore(MAX_THREADS)
 
 
 async def in_thread(function: Callable[[], T]) -> T:
-    """Call a function in a thread of its own, with the caller's context variables.
+    """Call a function in a new thread, with the caller's context variables.
 
-    Not in the event loop's own threads: they are few, and a function that hangs would take one of
-    them for ever, until no host name can be looked up any more and the program does not end.
-    Cancelling only stops the waiting: the function runs on to its end, or to the program's.
+    Cancelling this coroutine stops only the waiting: the function runs to its end, or until the
+    program ends.
 
     Raises:
-        LocalProtocolError: If `MAX_THREADS` run already.
+        LocalProtocolError: If `MAX_THREADS` functions are running already.
     """
+    # Not `asyncio.to_thread`: the event loop's executor has few threads, and a function that hangs
+    # would occupy one for ever. Soon no host name could be resolved, and the program would never
+    # end, because the interpreter joins those threads. It does not join daemon threads.
     free = _free
     if not free.acquire(blocking=False):
         text = f"{MAX_THREADS} functions run in threads already: they seem to hang"
         raise LocalProtocolError(text)
     outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
-    outcome.set_running_or_notify_cancel()
+    outcome.set_running_or_notify_cancel()  # from here on, a cancelled waiter cannot cancel it
     work = partial(contextvars.copy_context().run, function)
     thread = threading.Thread(
         target=_run, args=(work, outcome, free.release), name="duologue function", daemon=True
     )
     try:
         thread.start()
-    except RuntimeError:  # the system has no thread left
+    except RuntimeError:  # the system cannot start another thread
         free.release()
         raise
     return await asyncio.wrap_future(outcome)
@@ -62,7 +64,7 @@ def _run(
 ) -> None:
     try:
         result = function()
-    except StopIteration as error:  # a future cannot hold it, and its awaiter would wait for ever
+    except StopIteration as error:  # a future refuses it, so its awaiter would wait for ever
         failure = RuntimeError("it raised StopIteration")
         failure.__cause__ = error
         outcome.set_exception(failure)
@@ -75,9 +77,10 @@ def _run(
 
 
 async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks, and wait until they have ended; the current task is left alone.
+    """Cancel tasks, and wait until they have ended.
 
-    A task that has not ended after `PATIENCE` is reported to the event loop's exception handler.
+    The current task is not cancelled: a tool or a callback may close its own session. A task that
+    has not ended after `PATIENCE` is reported to the event loop's exception handler.
     """
     ending = {task for task in tasks if task is not asyncio.current_task()}
     for task in ending:
@@ -86,5 +89,5 @@ async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
         return
     _, stubborn = await asyncio.wait(ending, timeout=PATIENCE)
     for task in stubborn:
-        text = f"{task.get_name()} goes on although it was cancelled {PATIENCE:g} s ago"
+        text = f"{task.get_name()} is still running {PATIENCE:g} s after it was cancelled"
         asyncio.get_running_loop().call_exception_handler({"message": text, "task": task})

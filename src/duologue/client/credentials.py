@@ -1,4 +1,4 @@
-"""Keys and tokens: requested for each connection, and never printed."""
+"""Keys and tokens: requested anew for each connection, never printed."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Key = str | Callable[[], str | Awaitable[str]]
 """A key, or a function that returns one, asynchronous or not; called for each connection."""
 
 KeyPlace = Literal["bearer", "api-key", "subprotocol"]
-"""Where to send the key: as `Authorization: Bearer`, in Azure's header, or as browsers do, which
-cannot set headers of a WebSocket."""
+"""Place of the key in the request: `Authorization: Bearer`, Azure's `api-key` header, or a
+subprotocol, as browsers send it, which cannot set the headers of a WebSocket."""
 
 
 async def current_key(key: Key, *, timeout: float) -> str:  # noqa: ASYNC109  # its own text
-    """Return the key to use now; a function that is not asynchronous runs in a thread.
+    """Return the key to use now; a synchronous provider runs in a thread, as it may block.
 
     Raises:
-        ConfigurationError: If its provider returns no key.
+        ConfigurationError: If the provider returns no key.
         TimeoutError: If the provider takes too long.
     """
     if isinstance(key, str):
@@ -34,22 +34,23 @@ async def current_key(key: Key, *, timeout: float) -> str:  # noqa: ASYNC109  # 
     try:
         async with limit:
             is_async = inspect.iscoroutinefunction(key)
-            given = key() if is_async else await in_thread(key)
-            value: object = await given if inspect.isawaitable(given) else given
+            result = key() if is_async else await in_thread(key)
+            # A lambda that calls a coroutine function returns an awaitable, too.
+            value: object = await result if inspect.isawaitable(result) else result
     except TimeoutError:
         if not limit.expired():
             raise
-        raise TimeoutError(f"the provider of the token took more than {timeout:g} s") from None
+        raise TimeoutError(f"the token provider took more than {timeout:g} s") from None
     if not isinstance(value, str) or not value:
-        raise ConfigurationError("the provider of the token returned none: it must return a str")
+        raise ConfigurationError("the token provider returned no token: it must return a str")
     return value
 
 
 def environment_key(host: str) -> str | None:
-    """Return the environment's key for OpenAI's hosts; it is never sent to other servers.
+    """Return the environment's key if the host is OpenAI's; other servers must never receive it.
 
     Raises:
-        ConfigurationError: If the host is OpenAI's and there is no key.
+        ConfigurationError: If the host is OpenAI's, and `OPENAI_API_KEY` is not set.
     """
     if host != "openai.com" and not host.endswith(".openai.com"):
         return None

@@ -1,4 +1,4 @@
-"""Keywords of sessions and responses: GA names, and the flat ones of the reference client."""
+"""Keyword arguments of sessions and responses: GA names, and the reference client's flat names."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ __all__ = [
 
 
 class SessionKeywords(TypedDict, total=False):
-    """Fields of a session; those that are left out stay as they are."""
+    """Fields of a session; those that are left out keep their values."""
 
     instructions: str
     """The system prompt."""
@@ -88,10 +88,10 @@ class SessionKeywords(TypedDict, total=False):
 
 
 class ResponseKeywords(TypedDict, total=False):
-    """Fields of one response that differ from its session; see `ResponseCreateParams`."""
+    """Fields of one response that override its session; see `ResponseCreateParams`."""
 
     conversation: str
-    """`none`: out-of-band, outside the conversation."""
+    """`none` requests an out-of-band response, whose items stay outside the conversation."""
     input: list[Item]
     instructions: str
     output_modalities: list[str]
@@ -127,41 +127,42 @@ def session_config(
     *,
     dialect: Dialect = "ga",
 ) -> RealtimeSession | None:
-    """Return a configuration with keywords added; `None` if both are empty.
+    """Return a configuration with the keywords applied; `None` if both are empty.
 
     Raises:
         ConfigurationError: If a keyword is unknown, or the dialect has no such field.
     """
-    session = _of_a_conversation(session, dialect)
+    session = _as_conversation(session, dialect)
     if not keywords:
         return session
-    fields = _renamed(keywords, dialect)
-    of_input = {field: fields.pop(name) for name, field in _INPUT_FIELDS.items() if name in fields}
+    fields = _with_ga_names(keywords, dialect)
+    input_ = {field: fields.pop(name) for name, field in _INPUT_FIELDS.items() if name in fields}
     output = {field: fields.pop(name) for name, field in _OUTPUT_FIELDS.items() if name in fields}
     unknown = fields.keys() - set(RealtimeSession.__struct_fields__)
     if unknown:
-        raise ConfigurationError(f"a session has no {', '.join(sorted(map(repr, unknown)))}")
-    for name in ("tools", "output_modalities", "include"):
+        names = ", ".join(sorted(map(repr, unknown)))
+        raise ConfigurationError(f"a session has no field {names}")
+    for name in ("tools", "output_modalities", "include"):  # typed as lists in the struct
         value = fields.get(name)
         if isinstance(value, tuple):
             fields[name] = list(value)  # pyright: ignore[reportUnknownArgumentType]  # of anything
     if isinstance(fields.get("audio"), Mapping):
-        raise ConfigurationError("audio is an AudioConfig of duologue.protocol.ga, not a dict")
+        raise ConfigurationError("audio must be an AudioConfig of duologue.protocol.ga, not a dict")
     config = replace(session or RealtimeSession(), **fields)
-    if of_input or output:
+    if input_ or output:
         audio = _or_new(config.audio, AudioConfig())
-        if of_input:
-            audio = replace(audio, input=replace(_or_new(audio.input, AudioInput()), **of_input))
+        if input_:
+            audio = replace(audio, input=replace(_or_new(audio.input, AudioInput()), **input_))
         if output:
             audio = replace(audio, output=replace(_or_new(audio.output, AudioOutput()), **output))
         config = replace(config, audio=audio)
     return config
 
 
-def _of_a_conversation(
+def _as_conversation(
     session: RealtimeSession | TranscriptionSession | beta.SessionConfig | None, dialect: Dialect
 ) -> RealtimeSession | None:
-    """Return a configuration as a GA conversation's, whatever it is."""
+    """Return a configuration of any kind and dialect in the form of a GA conversation's."""
     if session is None or isinstance(session, RealtimeSession):
         return session
     if isinstance(session, TranscriptionSession):
@@ -176,7 +177,7 @@ def _of_a_conversation(
 def response_params(
     params: ResponseCreateParams | None, keywords: ResponseKeywords
 ) -> ResponseCreateParams | UnsetType:
-    """Return the parameters of a response with keywords added; `UNSET` if both are empty.
+    """Return the parameters of a response with the keywords applied; `UNSET` if both are empty.
 
     Raises:
         ConfigurationError: If a keyword is unknown.
@@ -185,15 +186,16 @@ def response_params(
         return UNSET if params is None else params
     unknown = keywords.keys() - set(ResponseCreateParams.__struct_fields__)
     if unknown:
-        raise ConfigurationError(f"a response has no {', '.join(sorted(map(repr, unknown)))}")
+        names = ", ".join(sorted(map(repr, unknown)))
+        raise ConfigurationError(f"a response has no field {names}")
     return replace(params or ResponseCreateParams(), **keywords)
 
 
 def function_tool(definition: FunctionTool | Mapping[str, Any]) -> FunctionTool:
-    """Return the definition of a function as a struct.
+    """Return a function's definition as a struct.
 
     Raises:
-        ConfigurationError: If it is not the definition of a function.
+        ConfigurationError: If the mapping is not the definition of a function.
     """
     if isinstance(definition, FunctionTool):
         return definition
@@ -203,8 +205,11 @@ def function_tool(definition: FunctionTool | Mapping[str, Any]) -> FunctionTool:
         raise ConfigurationError(f"this is not the definition of a function: {error}") from None
 
 
-def _renamed(keywords: SessionKeywords, dialect: Dialect) -> dict[str, object]:
-    """Return keywords with classic names and values replaced by those of GA."""
+def _with_ga_names(keywords: SessionKeywords, dialect: Dialect) -> dict[str, object]:
+    """Return the keywords with beta names and values replaced by those of GA.
+
+    The flat names of audio settings stay; `session_config` moves them to their places.
+    """
     fields: dict[str, object] = dict(keywords)
     if "modalities" in fields:
         modalities = fields.pop("modalities")
@@ -213,21 +218,22 @@ def _renamed(keywords: SessionKeywords, dialect: Dialect) -> dict[str, object]:
     if "max_response_output_tokens" in fields:
         fields["max_output_tokens"] = fields.pop("max_response_output_tokens")
     for name in fields.keys() & {"input_audio_format", "output_audio_format"}:
-        wanted = fields[name]
-        if not isinstance(wanted, str) or wanted not in _FORMATS:
+        value = fields[name]
+        if not isinstance(value, str) or value not in _FORMATS:
             known = ", ".join(map(repr, _FORMATS))
-            raise ConfigurationError(f"{name} is one of {known}, not {wanted!r}")
-        fields[name] = _FORMATS[wanted]
+            raise ConfigurationError(f"{name} must be one of {known}, not {value!r}")
+        fields[name] = _FORMATS[value]
     if "temperature" in fields:
         if dialect == "ga":
             _refuse_temperature(fields["temperature"])
+        # GA's struct has no such field; `extra` carries it to the translation into beta.
         fields["extra"] = {"temperature": fields.pop("temperature")}
     return fields
 
 
 def _refuse_temperature(value: object) -> None:
     if not isinstance(value, UnsetType):
-        raise ConfigurationError("GA has no temperature: leave it out, or connect in beta")
+        raise ConfigurationError("GA has no temperature: leave it out, or use dialect='beta'")
 
 
 def _or_new(value: M | UnsetType, new: M) -> M:

@@ -1,4 +1,4 @@
-"""Items as an application reads them: immutable snapshots, cheap enough for every delta."""
+"""Immutable snapshots of items, cheap enough to make one for every delta."""
 
 from __future__ import annotations
 
@@ -24,27 +24,29 @@ class FormattedTool:
     name: str
     call_id: str
     arguments: str
-    """The arguments so far: valid JSON only when the item is complete."""
+    """The arguments so far; valid JSON only once the item is complete."""
     type: str = "function"
 
 
+# A snapshot is the journal and a length in it: nothing is joined or copied until it is read.
+# gc=False: there is one for every delta, and it cannot be part of a reference cycle.
 class FormattedItem(Struct, frozen=True, eq=False, gc=False):
-    """An item of the conversation as it was at the time of the update; immutable.
+    """An item of the conversation as it was at the time of the update.
 
-    Only its audio may be dropped later: see `Retention`.
+    It never changes, except that its audio may be dropped later; see `Retention`.
     """
 
     id: str
     wire: Item
     """The complete item as the server last sent it."""
     status: str | None
-    """`in_progress`, `completed` or `incomplete`; `None` for items that have none."""
+    """`in_progress`, `completed` or `incomplete`; `None` for items without a status."""
     _journal: Journal
     _length: int
 
     @property
     def type(self) -> str | None:
-        """`message`, `function_call`, `function_call_output`, ..."""
+        """Type of the item: `message`, `function_call`, `function_call_output`, ..."""
         return type_of(self.wire)
 
     @property
@@ -54,7 +56,7 @@ class FormattedItem(Struct, frozen=True, eq=False, gc=False):
 
     @property
     def content(self) -> tuple[ContentPart, ...]:
-        """Content parts of a message, including what deltas and transcripts have added."""
+        """Content parts of a message, with the text and transcripts of its deltas."""
         return self._journal.content(self._length)
 
     @property
@@ -83,26 +85,26 @@ class FormattedProperty(Struct, frozen=True, eq=False, gc=False):
 
     @property
     def transcript(self) -> str:
-        """What was spoken, in words; one space for speech without any."""
+        """Transcript of the item's audio; a single space for speech without words."""
         return self._journal.words(TRANSCRIPT, self._length)
 
     @property
     def audio(self) -> bytes:
-        """What was spoken, in the session's format of that direction.
+        """Audio of the item, in the session's input or output format.
 
-        Decoded and joined when it is read: to play audio as it arrives, take the deltas. What is
-        not base64 is left out.
+        It is decoded and joined when it is read: to play audio as it arrives, use the deltas.
+        Deltas that are not valid base64 are left out.
         """
         return self._journal.audio(self._length)
 
     @property
     def audio_bytes(self) -> int:
-        """Size of `audio`, without joining it."""
+        """Size of `audio` in bytes, computed without joining it."""
         return self._journal.audio_bytes(self._length)
 
     @property
     def tool(self) -> FormattedTool | None:
-        """The call, for a function call."""
+        """The call of a `function_call` item, else `None`."""
         wire = self._wire
         if not isinstance(wire, FunctionCall):
             return None
@@ -111,7 +113,7 @@ class FormattedProperty(Struct, frozen=True, eq=False, gc=False):
 
     @property
     def output(self) -> str | None:
-        """What the application answered, for a function call output."""
+        """The output of a `function_call_output` item, else `None`."""
         return self._wire.output if isinstance(self._wire, FunctionCallOutput) else None
 
     def __repr__(self) -> str:

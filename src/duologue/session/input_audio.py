@@ -1,9 +1,9 @@
-"""The input audio that was sent, on the session's audio clock.
+"""Record of the input audio that was sent, on the session's audio clock.
 
-The server counts milliseconds of audio from the first byte of the session; clearing and committing
-do not reset that clock, a new session does. On this clock the input is cut into the clips of the
-user's messages: with turn detection from speech start to speech end, without it from the last
-commit or clear to the commit.
+The server counts milliseconds of audio from the first byte of the session. Clearing and committing
+do not reset this clock; a new session does. The recorded audio is cut into the clips of the user's
+messages: with turn detection from the start to the end of speech, without it from the last commit
+or clear to the commit.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 __all__ = ["SentAudio"]
 
 MAX_UNPLACED: Final = 256
-"""Chunks that wait for `SentAudio.place`: five seconds of 20 ms chunks."""
+"""Limit of the chunks that wait for `SentAudio.place`: five seconds of 20 ms chunks."""
 
 MAX_TURNS: Final = 64
-"""Turns without a message yet that are remembered: usually there is one."""
+"""Limit of the turns that have no message yet; usually there is one."""
 
 
 @dataclass(slots=True)
 class _Turn:
-    """Where a turn lies in the recorded input, in bytes."""
+    """Range of a turn in the recorded input, in bytes since the session began."""
 
     start: int
     end: int | None = None
@@ -44,7 +44,7 @@ class SentAudio:
     """The input audio of one session.
 
     Args:
-        retention: How much of it is kept to cut clips from.
+        retention: Limits the audio that is kept to cut clips from.
     """
 
     def __init__(self, retention: Retention = KEEP_RECENT) -> None:
@@ -52,18 +52,19 @@ class SentAudio:
         self.format: Format = PCM16
         """Format of the audio that is appended from now on."""
         self.unplaced: Final[list[bytes]] = []
-        """Audio that was appended but has no place on the clock yet.
+        """Audio that was appended but has no position on the clock yet.
 
-        A microphone appends fifty times a second, and nothing asks where a chunk lies until a turn
-        begins or ends, so that is found out then; see `place`."""
+        A microphone appends fifty times a second, and the position of a chunk is needed only when
+        a turn begins or ends, so `place` computes it then."""
         self._sent_bytes = 0
-        self._sent_ms_before = 0.0
-        self._format_since = 0
-        self._uncommitted_since = 0
+        self._sent_ms_before = 0.0  # on the clock, before the format last changed
+        self._format_since = 0  # byte at which the format last changed
+        self._uncommitted_since = 0  # byte after the last commit or clear
+        # Parallel lists, so that `bisect` finds a chunk by the position of its first byte.
         self._chunks: Final[list[bytes]] = []
         self._starts: Final[list[int]] = []
-        self._turns: Final[dict[str, _Turn]] = {}
-        self._commits: list[tuple[str, _Turn]] = []
+        self._turns: Final[dict[str, _Turn]] = {}  # by item id, until the message is added
+        self._commits: list[tuple[str, _Turn]] = []  # not answered yet, with their event ids
 
     @property
     def sent_ms(self) -> float:
@@ -77,7 +78,7 @@ class SentAudio:
         return self.sent_bytes - self._uncommitted_since
 
     def set_format(self, format: Format) -> None:  # noqa: A002  # the wire's own word
-        """Switch to another format for what is appended from now on; the clock goes on."""
+        """Switch the format of the audio that is appended from now on; the clock keeps running."""
         if format is not self.format:
             self._sent_ms_before = self.sent_ms
             self._format_since = self.sent_bytes
@@ -97,7 +98,7 @@ class SentAudio:
             self.place()
 
     def place(self) -> None:
-        """Put the audio that was appended on the clock, and drop what is too old."""
+        """Assign positions on the clock to the appended audio, and drop the oldest."""
         for audio in self.unplaced:
             self._starts.append(self._sent_bytes)
             self._chunks.append(audio)
@@ -106,7 +107,7 @@ class SentAudio:
         self._forget()
 
     def commit(self, event_id: str) -> None:
-        """Record that a commit is being sent: the uncommitted audio becomes its message."""
+        """Record that a commit is being sent; the uncommitted audio belongs to its message."""
         self._commits.append((event_id, _Turn(self._uncommitted_since, self.sent_bytes)))
         self._uncommitted_since = self.sent_bytes
         if len(self._commits) > MAX_TURNS:
@@ -121,7 +122,7 @@ class SentAudio:
         self._commits = [commit for commit in self._commits if commit[0] != event_id]
 
     def take_clip(self, item_id: str) -> bytes | None:
-        """Return the audio of a user's message, once; `None` if it was not recorded."""
+        """Remove and return the audio of a user message; `None` if it was not recorded."""
         turn = self._turns.pop(item_id, None)
         if turn is None:
             return None
@@ -135,17 +136,18 @@ class SentAudio:
         """End the clip of a turn."""
         end = self._offset(event.audio_end_ms)
         turn = self._turns.get(event.item_id)
-        if turn is None:  # its start was not announced: an empty clip
+        if turn is None:  # there was no `speech_started`: an empty clip
             turn = remember(self._turns, event.item_id, _Turn(end), MAX_TURNS)
         turn.end = end
 
     def on_committed(self, event: InputAudioBufferCommittedEvent) -> None:
-        """Assign audio to the message of a commit, ours or turn detection's."""
+        """Assign audio to the message of a commit, of the client or of turn detection."""
+        # The event does not name the commit that it answers; the server answers them in order.
         commit = self._commits.pop(0)[1] if self._commits else None
         turn = self._turns.get(event.item_id)
         if turn is None and commit is not None:
             remember(self._turns, event.item_id, commit, MAX_TURNS)
-        elif turn is not None and commit is None:
+        elif turn is not None and commit is None:  # turn detection committed up to the turn's end
             self._uncommitted_since = self.sent_bytes if turn.end is None else turn.end
 
     def _offset(self, ms: int) -> int:
@@ -165,10 +167,11 @@ class SentAudio:
         return b"".join(self._chunks[first:last])[start - base : end - base]
 
     def _forget(self) -> None:
-        """Drop audio that is too old, in large steps so that an append stays cheap."""
+        """Drop the audio beyond the retention's limit."""
         kept_bytes = self._retention.audio_bytes(self.format.bytes_per_ms)
         if kept_bytes is None:
             return
+        # Only when a quarter more is kept: deleting from the front of a list moves all the rest.
         if self._starts and self._sent_bytes - self._starts[0] > kept_bytes * 5 // 4:
             old = bisect_right(self._starts, self._sent_bytes - kept_bytes) - 1
             del self._starts[:old], self._chunks[:old]

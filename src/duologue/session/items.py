@@ -1,4 +1,4 @@
-"""The state of one item: the item as the server sent it, and what deltas have added."""
+"""Mutable state of one item: the item as the server sent it, and the content that deltas add."""
 
 from __future__ import annotations
 
@@ -47,11 +47,12 @@ class ItemState:
         self.status = first_status(wire)
         """`in_progress`, `completed`, `incomplete`, or another status of the server."""
         self.response_id: str | None = None
-        """The response that generates it, once known."""
+        """Id of the response that generates it, once known."""
         self.is_mirrored: bool = False
         """Whether it is in the conversation."""
         self.has_ended: bool = False
-        """Whether `conversation.item.done` came; `response.output_item.done` repeats it then."""
+        """Whether `conversation.item.done` has arrived; `response.output_item.done` then repeats
+        it."""
         arguments = wire.arguments if isinstance(wire, FunctionCall) else ""
         self.journal: Journal = Journal(arguments=arguments, sample_bytes=sample_bytes)
         """The content so far."""
@@ -60,12 +61,13 @@ class ItemState:
 
     @property
     def is_completed(self) -> bool:
-        """Whether the item is complete."""
+        """Whether the item's status is `completed`."""
         return self.status == "completed"
 
     def grow(self, kind: int, index: int, chunk: Raw | str) -> FormattedItem:
-        """Add a delta, audio without decoding it; return a snapshot."""
+        """Add a delta and return a snapshot; audio is not decoded."""
         journal = self.journal
+        # Deltas may arrive before `response.content_part.added`, or without it.
         if index not in journal.parts and kind != ARGUMENTS:
             journal.add_part(index, _EMPTY_TEXT if kind == TEXT else _EMPTY_SPEECH, "")
         entries = journal.entries
@@ -73,26 +75,31 @@ class ItemState:
         return FormattedItem(self.id, self.wire, self.status, journal, len(entries))
 
     def add_part(self, index: int, part: ContentPart) -> None:
-        """Begin a content part, unless its deltas came first."""
+        """Begin a content part, unless its deltas have arrived first."""
         if index not in self.journal.parts:
             self.journal.add_part(index, part, _words(part))
 
     def add_user_words(self, index: int, words: str, *, is_final: bool) -> None:
-        """Add words to the transcript of the user's audio, or set all of it."""
+        """Extend the transcript of the user's audio, or with `is_final` replace it."""
         if not is_final:
             self.journal.entries.append(Entry(TRANSCRIPT, index, words))
             return
+        # One space marks speech without words, as in the reference client: an empty transcript
+        # means that there is none yet.
         self._fold(transcript=words or " ")
         part = self.journal.parts.get(index)
         if part is not None and isinstance(part.base, InputAudio):
             self.journal.parts[index] = PartState(part.base, words, 0)
 
     def attach_audio(self, audio: bytes) -> None:
-        """Set the audio of a user's message."""
+        """Set the audio of a user message."""
         self._fold(audio=audio)
 
     def truncate(self, index: int, size_bytes: int) -> None:
-        """Cut the audio, and drop the words: which of them were played is unknown."""
+        """Cut the audio to `size_bytes`, and drop the transcript.
+
+        The transcript has no timing, so the words that were heard are unknown.
+        """
         self._is_truncated = True
         audio = self.journal.audio(len(self.journal.entries))
         self._fold(transcript="", audio=audio[:size_bytes])
@@ -101,9 +108,9 @@ class ItemState:
             self.journal.parts[index] = PartState(part.base, "", 0)
 
     def finish(self, wire: Item) -> bool:
-        """Complete the item from the server's final copy; return whether that changed anything.
+        """Complete the item with the server's final copy; return whether anything changed.
 
-        Content that was streamed stays as it was streamed; the rest is read from the copy.
+        Streamed content stays as it was streamed; the rest is read from the copy.
         """
         self.wire = wire
         status = last_status(wire) or self.status
@@ -113,12 +120,12 @@ class ItemState:
         if arguments and arguments != self._joined(ARGUMENTS):
             self._fold(arguments=arguments)
             is_changed = True
-        if not self._is_truncated:
+        if not self._is_truncated:  # the copy may still have the words that truncation dropped
             is_changed |= self._read_content(wire)
         return is_changed
 
     def snapshot(self) -> FormattedItem:
-        """Return an immutable copy of the item as it is now."""
+        """Return an immutable snapshot of the item as it is now."""
         journal = self.journal
         return FormattedItem(self.id, self.wire, self.status, journal, len(journal.entries))
 
@@ -134,7 +141,7 @@ class ItemState:
         return self._is_streamed or any(entry.kind in streamed for entry in self.journal.entries)
 
     def _read_content(self, wire: Item) -> bool:
-        """Adopt the parts of a complete message that have more than what was streamed."""
+        """Adopt a message's parts that are new or have different words; return whether any are."""
         if not isinstance(wire, Message):
             return False
         journal = self.journal
@@ -147,7 +154,7 @@ class ItemState:
         if not changed:
             return False
         is_streamed = self._has_streamed()
-        self._fold()
+        self._fold()  # earlier snapshots keep the old journal, and with it their parts
         for index, (base, words) in changed.items():
             self.journal.parts[index] = PartState(base, words, 0)
         if not is_streamed:
@@ -158,8 +165,8 @@ class ItemState:
         """Set the text and transcript of `formatted` from the parts."""
         content = self.journal.content(len(self.journal.entries))
         text = "".join(_words(part) or "" for part in content if _is_text(part))
-        spoken = "".join(_words(part) or "" for part in content if not _is_text(part))
-        self._fold(text=text, transcript=spoken or self._joined(TRANSCRIPT))
+        transcript = "".join(_words(part) or "" for part in content if not _is_text(part))
+        self._fold(text=text, transcript=transcript or self._joined(TRANSCRIPT))
 
 
 def _is_text(part: ContentPart) -> bool:
