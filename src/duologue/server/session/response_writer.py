@@ -196,7 +196,7 @@ class ResponseWriter:
             status_details=None,
             output=[stored.item for stored in self._output],
             conversation_id=config.conversation_id,
-            output_modalities=[config.modality],
+            output_modalities=["audio" if config.speaks else "text"],
             max_output_tokens=config.max_output_tokens,
             audio=audio,
             usage=None,
