@@ -14,6 +14,7 @@ from duologue.protocol import codec, ga
 from duologue.server import Limits, LocalServer
 from duologue.server.engine.scripted import ScriptedBrain
 from duologue.server.faults import Close, Delay, RefuseHandshake
+from duologue.server.session.session import ServerSession
 
 if TYPE_CHECKING:
     from duologue.protocol.codec import Dialect
@@ -119,6 +120,26 @@ async def test_a_session_that_cannot_be_opened_closes_with_1011() -> None:
         lost = await frames.end()
     assert lost is not None
     assert lost.code == 1011
+
+
+@pytest.mark.parametrize("method", ["receive", "handle_deadline"])
+async def test_a_session_that_raises_closes_with_1011(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    deadline = 0.0 if method == "handle_deadline" else None
+    monkeypatch.setattr(ServerSession, "next_deadline", lambda _: deadline)
+    async with LocalServer(transport="memory") as server:
+        monkeypatch.setattr(ServerSession, method, fail)
+        frames = Frames()
+        transport = await server.connector(frames)
+        transport.send(b'{"type": "response.create"}')
+        lost = await frames.end()
+    assert lost is not None
+    assert lost.code == 1011
+    assert "a session ended by a fault of ours" in caplog.text
 
 
 async def test_open_sessions_close_with_1012_when_the_server_stops() -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["AccessPolicy", "HttpRejection", "offered_subprotocols", "require_key"]
 
 _KEY_OFFER: Final = "openai-insecure-api-key."
-"""Prefix of a subprotocol: browsers cannot set headers on a WebSocket, so the key comes so."""
+"""Prefix of the subprotocol in which browsers send the key: they cannot set headers."""
 
 
 class HttpRejection(Exception):
@@ -102,7 +102,7 @@ class AccessPolicy:
             if (bound := self._secrets.find(shown, now)) is not None:
                 return bound
             raise HttpRejection(
-                401, "invalid_api_key", "The client secret has expired, or is none."
+                401, "invalid_api_key", "The client secret is unknown or has expired."
             )
         self.admit_owner(client)
         return None

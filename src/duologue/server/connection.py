@@ -63,7 +63,7 @@ than its transport buffers.
 
 _TOO_FAST: Final = InvalidRequest(
     "rate_limit_exceeded",
-    "You send faster than this server takes it: wait, or send less. The event was not carried out.",
+    "You send faster than this server accepts: wait, or send less. The event was ignored.",
     type="rate_limit_error",
 )
 
@@ -232,8 +232,8 @@ class Connection(Generic[Received, Result, Sent, Effect]):
     async def room(self) -> None:
         """Wait until the client has read enough of what was sent; drop one that reads nothing.
 
-        Producing more meanwhile would only fill the memory: an engine generates speech faster than
-        anybody listens.
+        An engine generates speech faster than anybody listens: without this wait, a slow client
+        would fill the memory.
         """
         await self._faults.room()
         if self._unchecked_bytes <= CHECK_BYTES:

@@ -21,5 +21,5 @@ def new_id(prefix: str) -> str:
 
 
 def unix_seconds() -> int:
-    """Return the date, to be shown to clients; no decision depends on it."""
+    """Return the date, for clients to display; no decision depends on it."""
     return int(time.time())  # noqa: TID251  # see above

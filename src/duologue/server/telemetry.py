@@ -47,8 +47,11 @@ class Metrics:
         """Sessions that ended, by close code; codes that an application chooses are `other`."""
         self.refusals: Final[Counter[str]] = Counter()
         """Clients that were refused, by HTTP status."""
-        self.events: Final[dict[str, Counter[str]]] = {"in": Counter(), "out": Counter()}
-        """Events by direction and type; those of unknown types are `unknown`."""
+        self.events: Final[dict[str, Counter[type[AnyReceived | AnySent]]]] = {
+            "in": Counter(),
+            "out": Counter(),
+        }
+        """Events by direction and class: the name of its type is needed only when they are read."""
         self._open: Final[set[SessionStatistics]] = set()
         self._closed: Final = SessionStatistics()
 
@@ -85,9 +88,9 @@ class Metrics:
         yield from _counter("closes", "Sessions that ended.", "code", self.closes)
         yield from _counter("refusals", "Clients that were not let in.", "status", self.refusals)
         events = {
-            f'{{direction="{direction}",type="{kind}"}}': count
+            f'{{direction="{direction}",type="{name}"}}': count
             for direction, counts in self.events.items()
-            for kind, count in sorted(counts.items())
+            for name, count in sorted(_by_type(counts).items())
         }
         yield from _family("events_total", "counter", "Events by direction and type.", events)
         yield from _counter("errors", "Error events sent.", "code", total.errors)
@@ -96,6 +99,14 @@ class Metrics:
         seconds = {direction: ms / 1000 for direction, ms in audio_ms.items() if ms}
         yield from _counter("audio_seconds", "Audio on the wire.", "direction", seconds)
         yield from _histogram(total.first_audio)
+
+
+def _by_type(counts: Mapping[type[AnyReceived | AnySent], int]) -> Counter[str]:
+    """Return counts by event type; translation has classes of its own for some of the types."""
+    found: Counter[str] = Counter()
+    for kind, count in counts.items():
+        found["unknown" if kind is UnknownEvent else str(kind.__struct_config__.tag)] += count
+    return found
 
 
 def _histogram(first_audio: Histogram) -> Iterator[str]:
@@ -164,8 +175,7 @@ class SessionTelemetry:
         kind = type(event)
         direction = "in" if kind in _FROM_CLIENTS else "out"
         self._events[direction] += 1
-        name = "unknown" if kind is UnknownEvent else event.type
-        self._metrics.events[direction][name] += 1
+        self._metrics.events[direction][kind] += 1
         if kind is ga.RealtimeErrorEvent:
             self._log_new_errors()
 

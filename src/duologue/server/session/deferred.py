@@ -49,7 +49,11 @@ class DeferredToolOutputs:
         Raises:
             InvalidRequest: If too many events wait already.
         """
-        if not self._must_wait(event):
+        if isinstance(event, ga.ConversationItemCreateEvent):
+            must_wait = bool(self._waiting) or self._is_early_output(event.item)
+        else:
+            must_wait = isinstance(event, _NAMES_ITEM) and event.item_id in self._item_ids
+        if not must_wait:
             return False
         if len(self._waiting) >= MAX_WAITING:
             message = f"{MAX_WAITING} events wait for the response to be done; wait for it, too."
@@ -66,11 +70,5 @@ class DeferredToolOutputs:
         self._item_ids.clear()
         return events
 
-    def _must_wait(self, event: ga.KnownClientEvent) -> bool:
-        if isinstance(event, ga.ConversationItemCreateEvent):
-            item = event.item
-            is_early = isinstance(item, ga.FunctionCallOutput) and self._is_making_call(
-                item.call_id
-            )
-            return is_early or bool(self._waiting)
-        return isinstance(event, _NAMES_ITEM) and event.item_id in self._item_ids
+    def _is_early_output(self, item: ga.Item) -> bool:
+        return isinstance(item, ga.FunctionCallOutput) and self._is_making_call(item.call_id)

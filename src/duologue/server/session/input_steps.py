@@ -53,7 +53,7 @@ def commit_audio(parts: SessionParts, _event: object) -> None:
 
 
 def clear_audio(parts: SessionParts, _event: object) -> None:
-    """Throw the buffered audio away, with the turn that is open in it."""
+    """Discard the buffered audio, with the turn that is open in it."""
     parts.input_audio.clear()
     parts.transcription.forget_guess()
     parts.open_turn_id = None
@@ -89,7 +89,7 @@ def guess_transcript(parts: SessionParts, pause: SpeechPaused) -> None:
 
 
 def forget_guess(parts: SessionParts, _speech: object) -> None:
-    """Throw the guess away: the user goes on."""
+    """Discard the guess: the user continues."""
     parts.transcription.forget_guess()
 
 

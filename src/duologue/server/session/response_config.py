@@ -38,21 +38,14 @@ class ResponseConfig:
     tool_choice: ga.ToolChoice
     parallel_tool_calls: bool
     max_output_tokens: int | str
+    """As the client configured it: a number or `inf`."""
+    token_limit: int | None
+    """The same number; `None` for no limit."""
     audio_format: ga.AudioFormat
     """Format of the audio that the client receives."""
     voice: str
     speed: float
     metadata: dict[str, str] | None | UnsetType = UNSET
-
-    @property
-    def modality(self) -> str:
-        """`audio` or `text`."""
-        return "audio" if self.speaks else "text"
-
-    @property
-    def token_limit(self) -> int | None:
-        """Most output tokens; `None`: no limit."""
-        return self.max_output_tokens if isinstance(self.max_output_tokens, int) else None
 
 
 def resolve_response(
@@ -77,6 +70,7 @@ def resolve_response(
     default_voice: ga.VoiceChoice = "alloy"
     default_format: ga.AudioFormat = ga.AudioPcm(rate=24000)
     unlimited: int | str = "inf"
+    limit = _first(params.max_output_tokens, session.max_output_tokens, unlimited)
     voice = _first(own.voice, output.voice, default_voice)
     is_out_of_band = params.conversation == ga.ConversationMode.NONE
     items = None
@@ -94,7 +88,8 @@ def resolve_response(
         parallel_tool_calls=_first(
             params.parallel_tool_calls, session.parallel_tool_calls, default=True
         ),
-        max_output_tokens=_first(params.max_output_tokens, session.max_output_tokens, unlimited),
+        max_output_tokens=limit,
+        token_limit=limit if isinstance(limit, int) else None,
         audio_format=_first(own.format, output.format, default_format),
         voice=voice if isinstance(voice, str) else voice.id,
         speed=1.0 if output.speed is UNSET else output.speed,

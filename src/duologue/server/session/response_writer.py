@@ -196,7 +196,7 @@ class ResponseWriter:
             status_details=None,
             output=[stored.item for stored in self._output],
             conversation_id=config.conversation_id,
-            output_modalities=[config.modality],
+            output_modalities=["audio" if config.speaks else "text"],
             max_output_tokens=config.max_output_tokens,
             audio=audio,
             usage=None,
@@ -278,7 +278,7 @@ class ResponseWriter:
         item = message.stored.item
         if not isinstance(item, ga.Message):
             raise AssertionError("an open message is a message")  # noqa: TRY004  # narrows the type
-        # A message that the client truncated meanwhile keeps its truncated content.
+        # A message that the client truncated in the meantime keeps its truncated content.
         content = item.content if message.stored.is_truncated else [part]
         self._close_item(message.stored, replace(item, content=content, status=status))
 

@@ -226,7 +226,7 @@ class ServerSession:
             idle=idle,
             responses=responses,
             deferred=DeferredToolOutputs(responses.is_making_call),
-            receive=self._receive,
+            receive=lambda event: self.receive(event, context.now),
             react=self._react,
         )
         steps.configure_parts(self.parts, None)
@@ -251,7 +251,14 @@ class ServerSession:
     def receive(self, event: ga.AnyClientEvent, now: float) -> None:
         """Process a client event; one that is invalid is answered with one `error`."""
         self._context.now = now
-        self._receive(event)
+        try:
+            valid = checked(self._compatibility.read(event))
+            if not self.parts.deferred.defer(valid):
+                self._react(valid)
+        except InvalidRequest as refusal:
+            self._refuse(refusal, event.event_id)
+        except DecodeError:  # audio that is not base64
+            self._refuse(audio_fault(event), event.event_id)
 
     def send(self, result: ConversationResult, now: float) -> None:
         """Process a result of the engine; one for work that was cancelled is ignored."""
@@ -282,16 +289,6 @@ class ServerSession:
         """Release the audio that is kept for the conversation."""
         self.parts.idle.stop()
         self.parts.conversation.close()
-
-    def _receive(self, event: ga.AnyClientEvent) -> None:
-        try:
-            valid = checked(self._compatibility.read(event))
-            if not self.parts.deferred.defer(valid):
-                self._react(valid)
-        except InvalidRequest as refusal:
-            self._refuse(refusal, event.event_id)
-        except DecodeError:  # audio that is not base64
-            self._refuse(audio_fault(event), event.event_id)
 
     def _react_and_report(self, occurrence: object) -> None:
         """Take the steps of an occurrence that no client event causes; report what it refuses."""

@@ -204,7 +204,7 @@ def start_owed_response(parts: SessionParts, _occurrence: object) -> None:
 
 def request_responses(parts: SessionParts, _occurrence: object) -> None:
     """Ask the engine for the announced responses, unless a transcript is pending."""
-    if not parts.transcription.is_pending:
+    if not parts.transcription.pending:
         parts.responses.request_pending()
 
 

@@ -1,7 +1,7 @@
 """Transcription of the user's audio: when a turn ends, or in a pause that may end it.
 
 Transcribing takes about as long as the silence that ends a turn. So with a fast engine the session
-transcribes as soon as the user pauses: a guess. If the user goes on, the guess is thrown away; if
+transcribes as soon as the user pauses: a guess. If the user continues, the guess is discarded; if
 the turn ends instead, the guess is the transcript, because only silence has followed. The client
 learns of a guess only when the turn has ended.
 """
@@ -33,17 +33,13 @@ class InputTranscription:
     def __init__(self, conversation: ServerConversation, context: ConversationContext) -> None:
         self._conversation: Final = conversation
         self._context: Final = context
-        self._pending: Final[dict[str, StoredItem]] = {}
+        self.pending: Final[dict[str, StoredItem]] = {}
+        """Items whose transcript is not there yet, by id."""
         self._guessed_id: str | None = None
         self._guess: str | None = None  # the whole transcript, once the engine has it
         self._guessed_deltas: list[str] = []
         self.config: ga.AudioTranscription | None = None
         """Transcription as the client configured it; `None`: it receives no transcripts."""
-
-    @property
-    def is_pending(self) -> bool:
-        """Whether the transcript of any item is not there yet."""
-        return bool(self._pending)
 
     def check_room(self, more_bytes: int, param: str) -> None:
         """Check that not too much speech waits for a slow engine.
@@ -51,7 +47,7 @@ class InputTranscription:
         Raises:
             InvalidRequest: If it does.
         """
-        waiting = sum(stored.audio_bytes for stored in self._pending.values())
+        waiting = sum(stored.audio_bytes for stored in self.pending.values())
         if waiting and waiting + more_bytes > MAX_WAITING_BYTES:
             message = "Too much speech waits for its transcription; send it in real time."
             raise InvalidRequest("input_audio_buffer_full", message, param)
@@ -64,14 +60,14 @@ class InputTranscription:
         self._request(item_id, pcm)
 
     def forget_guess(self) -> None:
-        """Throw the guess away: the turn goes on, or ended in another way."""
+        """Discard the guess: the turn continues, or ended in another way."""
         if self._guessed_id is not None:
             self._context.start(CancelWork(self._guessed_id))
         self._guessed_id = self._guess = None
 
     def transcribe(self, item_id: str, stored: StoredItem) -> None:
         """Transcribe an item, or use the guess for its turn."""
-        self._pending[item_id] = stored
+        self.pending[item_id] = stored
         if item_id != self._guessed_id:
             self._request(item_id, bytes(stored.audio))
             return
@@ -83,7 +79,7 @@ class InputTranscription:
 
     def drop(self, item_id: str) -> None:
         """Stop transcribing an item that was deleted."""
-        if self._pending.pop(item_id, None) is not None:
+        if self.pending.pop(item_id, None) is not None:
             self._context.start(CancelWork(item_id))
 
     def delta(self, item_id: str, text: str) -> None:
@@ -109,7 +105,7 @@ class InputTranscription:
         if item_id == self._guessed_id:
             self._guess = transcript
             return transcript
-        stored = self._pending.pop(item_id, None)
+        stored = self.pending.pop(item_id, None)
         if stored is None:
             return None
         set_transcript(stored, transcript)
@@ -136,7 +132,7 @@ class InputTranscription:
         if item_id == self._guessed_id:
             self._guessed_id = None  # it is tried again when the turn ends
             return ""
-        stored = self._pending.pop(item_id, None)
+        stored = self.pending.pop(item_id, None)
         if stored is None:
             return None
         set_transcript(stored, "")

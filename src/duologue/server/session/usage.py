@@ -108,12 +108,15 @@ class PromptCache:
         self, instructions: str, tools: Sequence[ga.Tool], stored: Sequence[StoredItem]
     ) -> ResponsePrompt:
         """Return a prompt, and remember it."""
-        items = [entry.current for entry in stored]
+        items: list[ga.Item] = []
+        audio_bytes: list[int] = []
+        for entry in stored:
+            items.append(entry.current)
+            audio_bytes.append(entry.audio_bytes)
         entries: list[object] = [(instructions, tools), *items]
         cached = max((_common(entries, earlier) for earlier in self._prompts), default=0)
         self._prompts.append(entries)
-        sizes = [entry.audio_bytes for entry in stored]
-        return ResponsePrompt(instructions, tools, items, sizes, cached)
+        return ResponsePrompt(instructions, tools, items, audio_bytes, cached)
 
 
 class GeneratedOutput:

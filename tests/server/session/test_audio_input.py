@@ -51,7 +51,7 @@ def asked_words(harness: Harness) -> Transcribe:
 def answer(harness: Harness, *, ms: int = 0) -> None:
     """Let the engine find the words and answer them aloud."""
     engine = harness.engine
-    if harness.session.parts.transcription.is_pending:
+    if harness.session.parts.transcription.pending:
         engine.transcript(asked_words(harness).item_id, "hello")
     harness.take()
     [*_, asked] = [c for c in harness.commands if isinstance(c, Respond)]
@@ -309,7 +309,7 @@ def test_silence_after_an_answer_is_committed_and_answered(harness: Harness) -> 
     assert last_item(harness) == fired.item_id
     assert harness.session.next_deadline() is None
     [*_, asked] = [c for c in harness.commands if isinstance(c, Respond)]
-    assert not harness.session.parts.transcription.is_pending, (
+    assert not harness.session.parts.transcription.pending, (
         "nobody spoke: there are no words to find"
     )
     assert isinstance(asked.items[-1], ga.Message)
