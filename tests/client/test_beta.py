@@ -53,14 +53,14 @@ async def test_a_session_begins_with_the_reference_clients_defaults() -> None:
         assert update["session"] == told | {"turn_detection": {"type": "server_vad"}}
 
 
-async def test_an_update_may_say_the_change_alone() -> None:
+async def test_an_update_can_send_the_change_alone() -> None:
     server = MemoryServer()
     async with client_of(server) as client:
         await client.update_session(beta.SessionConfig(temperature=1.0), full=False)
         assert server.received[-1]["session"] == {"temperature": 1.0}
 
 
-async def test_callbacks_are_found_by_the_names_of_either_dialect() -> None:
+async def test_callbacks_can_use_the_names_of_either_dialect() -> None:
     server = MemoryServer()
     heard: list[tuple[str, type]] = []
 
@@ -111,13 +111,13 @@ async def test_events_of_either_dialect_can_be_sent() -> None:
         assert (await server.got("input_audio_buffer.append"))["audio"] == "AQI="
 
 
-async def test_what_beta_cannot_say_is_refused() -> None:
+async def test_a_field_without_a_beta_form_is_refused() -> None:
     async with client_of(MemoryServer()) as client:
         with pytest.raises(LocalProtocolError, match="beta cannot say"):
             client.create_response(parallel_tool_calls=False)
 
 
-async def test_a_connection_with_nothing_on_top_is_beta_both_ways() -> None:
+async def test_realtime_api_sends_and_receives_beta_events() -> None:
     server = MemoryServer()
     async with RealtimeAPI(connector=server.connect, dialect="beta") as api:
         assert isinstance(await anext(aiter(api)), beta.SessionCreatedEvent)
@@ -125,7 +125,7 @@ async def test_a_connection_with_nothing_on_top_is_beta_both_ways() -> None:
         assert (await server.got("session.update"))["session"] == {"voice": "alloy"}
 
 
-async def test_the_dialect_goes_with_the_request_and_has_to_exist() -> None:
+async def test_beta_sets_a_header_and_an_unknown_dialect_is_refused() -> None:
     there, _ = await Endpoint("ws://x", dialect="beta").credentials(timeout=1)
     assert there == {"OpenAI-Beta": "realtime=v1"}
     told = Endpoint("ws://x", headers={"openai-beta": "x"}, dialect="beta")
@@ -140,7 +140,7 @@ async def test_the_dialect_goes_with_the_request_and_has_to_exist() -> None:
         RealtimeClient(connector=MemoryServer().connect, session=config)
 
 
-async def test_a_transcription_session_is_not_told_the_defaults() -> None:
+async def test_a_transcription_session_does_not_receive_the_defaults() -> None:
     server = MemoryServer(greets=False)
     client = client_of(server)
     connecting = asyncio.ensure_future(client.connect())

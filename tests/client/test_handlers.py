@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio
 
 
-async def test_every_kind_of_key_is_called() -> None:
+async def test_callbacks_are_called_for_every_kind_of_key() -> None:
     server = MemoryServer()
     server.replies("Hi")
     heard: list[tuple[str, str]] = []
@@ -64,7 +64,7 @@ async def test_the_decorator_registers_and_returns_the_function() -> None:
         assert len(done) == 1
 
 
-async def test_the_next_one_is_called_once_and_off_takes_all() -> None:
+async def test_on_next_calls_once_and_off_removes_all() -> None:
     server = MemoryServer()
     server.replies("Hi")
     async with client_of(server) as client:
@@ -122,7 +122,7 @@ async def test_an_object_with_an_asynchronous_call_is_awaited() -> None:
         assert [type(event) for event in listener.events] == [ga.ResponseDoneEvent]
 
 
-async def test_what_a_callback_raises_reaches_the_loop_and_the_session_lives() -> None:
+async def test_an_exception_in_a_callback_is_reported_and_the_session_continues() -> None:
     loop = asyncio.get_running_loop()
     told: list[Any] = []
     loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
@@ -145,7 +145,7 @@ async def test_what_a_callback_raises_reaches_the_loop_and_the_session_lives() -
         assert client.statistics().failed_calls == 2
 
 
-async def test_a_callback_that_awaited_something_cancelled_is_not_the_last_one() -> None:
+async def test_a_callback_that_awaits_a_cancelled_future_does_not_stop_the_others() -> None:
     loop = asyncio.get_running_loop()
     told: list[Any] = []
     loop.set_exception_handler(lambda _, context: told.append(type(context["exception"])))
@@ -189,7 +189,7 @@ async def test_a_coroutine_that_a_callback_returns_is_awaited() -> None:
         await asyncio.wait_for(called.wait(), 5)
 
 
-async def test_a_callback_that_cannot_be_cancelled_is_told_and_left(
+async def test_a_callback_that_ignores_cancellation_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("duologue.client._concurrency.PATIENCE", 0.01)
@@ -233,7 +233,7 @@ async def test_a_callback_that_closes_the_session_does_not_wait_for_itself() -> 
     assert not client.is_connected
 
 
-async def test_closing_cancels_a_callback_under_way() -> None:
+async def test_closing_cancels_a_running_callback() -> None:
     server = MemoryServer()
     server.replies("Hi")
     cancelled = asyncio.Event()
@@ -253,13 +253,13 @@ async def test_closing_cancels_a_callback_under_way() -> None:
     assert cancelled.is_set()
 
 
-async def test_waiting_in_vain_says_for_what() -> None:
+async def test_a_timed_out_wait_names_the_event() -> None:
     async with client_of(MemoryServer()) as client:
         with pytest.raises(TimeoutError, match=r"response\.done"):
             await client.wait_for_next("response.done", timeout=0.001)
 
 
-async def test_a_callback_may_take_off_the_next_one() -> None:
+async def test_a_callback_can_remove_the_next_callback() -> None:
     server = MemoryServer()
     server.replies("Hi")
     async with client_of(server) as client:

@@ -61,7 +61,7 @@ def talking(server: LocalServer, **options: Any) -> RealtimeClient:
     return RealtimeClient(url=server.url, output_modalities=["text"], **options)
 
 
-async def test_a_decorated_function_is_offered_called_and_answered() -> None:
+async def test_a_decorated_function_is_declared_called_and_answered() -> None:
     async with LocalServer(caller(Call("add", '{"a":2,"b":3}'))) as server:
         client = talking(server)
 
@@ -80,7 +80,7 @@ async def test_a_decorated_function_is_offered_called_and_answered() -> None:
             assert (tool.name, tool.description) == ("add", "Add two numbers.")
 
 
-async def test_a_tool_may_be_offered_while_connected_with_options() -> None:
+async def test_a_tool_can_be_added_while_connected_with_options() -> None:
     async with LocalServer(caller(Call("sum", '{"a":2}'))) as server, talking(server) as client:
 
         @client.tool(name="sum", description="Sums.", timeout=None)
@@ -91,7 +91,7 @@ async def test_a_tool_may_be_offered_while_connected_with_options() -> None:
         assert await add(1, 1) == {"sum": 2}
 
 
-async def test_calls_of_a_response_run_side_by_side_and_are_followed_by_one_response() -> None:
+async def test_calls_of_a_response_run_concurrently_and_lead_to_one_response() -> None:
     calls = (Call("first", "{}"), Call("second", "{}"))
     async with LocalServer(caller(*calls)) as server, talking(server) as client:
         first_may_go = asyncio.Event()
@@ -111,7 +111,7 @@ async def test_calls_of_a_response_run_side_by_side_and_are_followed_by_one_resp
         assert len(asked) == 2
 
 
-async def test_functions_run_in_threads_with_the_variables_of_who_connected() -> None:
+async def test_functions_run_in_threads_with_the_context_variables_of_connect() -> None:
     user: ContextVar[str] = ContextVar("user")
     user.set("Ann")
     async with LocalServer(caller(Call("who", "{}"))) as server, talking(server) as client:
@@ -124,7 +124,7 @@ async def test_functions_run_in_threads_with_the_variables_of_who_connected() ->
         assert await ask(client) == "Ann True"
 
 
-async def test_functions_that_hang_hold_no_other_up() -> None:
+async def test_hanging_functions_do_not_block_other_tools() -> None:
     server = MemoryServer()
     client = client_of(server)
     over = threading.Event()
@@ -141,7 +141,7 @@ async def test_functions_that_hang_hold_no_other_up() -> None:
     assert [item["output"] for item in answers if item["call_id"] == "call_add"] == ["two"]
 
 
-async def test_too_many_functions_that_hang_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_calls_beyond_the_thread_limit_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("duologue.client._concurrency._free", threading.BoundedSemaphore(1))
     server = MemoryServer()
     client = client_of(server)
@@ -157,7 +157,7 @@ async def test_too_many_functions_that_hang_are_told(monkeypatch: pytest.MonkeyP
     assert "run in threads already" in answer["item"]["output"]
 
 
-async def test_a_program_ends_although_a_function_hangs() -> None:
+async def test_a_hanging_function_does_not_keep_the_program_alive() -> None:
     """The event loop waits for its own threads without end."""
     program = """
 import asyncio, threading
@@ -182,7 +182,7 @@ asyncio.run(main())
             process.kill()
 
 
-async def test_a_tool_that_asks_for_it_gets_its_call_which_the_model_does_not_see() -> None:
+async def test_a_context_parameter_receives_the_call_and_is_hidden_from_the_model() -> None:
     async with LocalServer(caller(Call("find", '{"what":"it"}'))) as server:
         client = talking(server)
         contexts: list[ToolContext] = []
@@ -264,7 +264,7 @@ async def count(number: int) -> int:
         (count, "{", "Input data was truncated"),
     ],
 )
-async def test_what_goes_wrong_is_told_the_model_and_the_application(
+async def test_a_failure_is_sent_to_the_model_and_reported_to_the_application(
     function: Callable[..., object], arguments: str, reason: str
 ) -> None:
     async with LocalServer(caller(Call("do", arguments))) as server, talking(server) as client:
@@ -278,7 +278,7 @@ async def test_what_goes_wrong_is_told_the_model_and_the_application(
         assert str(error) == f"tool 'do' failed: {reason}"
 
 
-async def test_a_tool_that_nobody_offered_is_told_both() -> None:
+async def test_a_call_of_a_removed_tool_fails_and_is_reported() -> None:
     async with LocalServer(caller(Call("ghost", "{}"))) as server, talking(server) as client:
         client.add_tool({"name": "ghost"}, lambda _: None)
         await client.remove_tool("ghost")
@@ -290,7 +290,7 @@ async def test_a_tool_that_nobody_offered_is_told_both() -> None:
         assert "ghost" in str(errors[0].error)
 
 
-async def test_half_a_surrogate_pair_can_be_told() -> None:
+async def test_lone_surrogates_in_results_are_replaced() -> None:
     async with LocalServer(caller(Call("do", "{}"))) as server, talking(server) as client:
         client.tool(name="do")(lambda: "\ud83d!")
         assert await ask(client) == "?!"
@@ -312,7 +312,7 @@ async def test_a_partial_of_a_coroutine_function_and_a_callable_object_are_tools
         assert sorted((await ask(client)).split()) == ['"hey"', "3", "hey"]
 
 
-async def test_a_forced_choice_does_not_call_without_end() -> None:
+async def test_a_forced_tool_choice_does_not_call_for_ever() -> None:
     """The scripted brain calls whatever it is forced to."""
     async with LocalServer() as server, talking(server) as client:
 
@@ -324,7 +324,7 @@ async def test_a_forced_choice_does_not_call_without_end() -> None:
         assert "sunny" in await ask(client)
 
 
-async def test_a_silent_tool_is_followed_by_nothing() -> None:
+async def test_a_tool_with_responds_false_leads_to_no_response() -> None:
     async with LocalServer(caller(Call("note", "{}"))) as server, talking(server) as client:
         client.tool(name="note", responds=False)(lambda: None)
         client.send_user_message_content("Go.")
@@ -360,7 +360,7 @@ async def test_a_background_tool_answers_twice() -> None:
         assert told.endswith(" has finished: booked")
 
 
-async def test_leaving_ends_what_still_runs() -> None:
+async def test_closing_ends_running_tools() -> None:
     async with LocalServer(caller(Call("wait", "{}"))) as server:
         begun, ended = asyncio.Event(), asyncio.Event()
 
@@ -378,7 +378,7 @@ async def test_leaving_ends_what_still_runs() -> None:
         assert ended.is_set()
 
 
-async def test_a_tool_may_end_the_session() -> None:
+async def test_a_tool_can_close_the_session() -> None:
     async with LocalServer(caller(Call("hang_up", "{}"))) as server, talking(server) as client:
 
         @client.tool
@@ -391,7 +391,7 @@ async def test_a_tool_may_end_the_session() -> None:
         assert not client.is_connected
 
 
-async def test_barge_in_cancels_a_tool_whose_policy_it_is() -> None:
+async def test_barge_in_cancels_a_tool_with_on_interrupt_cancel() -> None:
     server = MemoryServer()
     async with client_of(server) as client:
         begun, ended = asyncio.Event(), asyncio.Event()
@@ -426,7 +426,7 @@ async def test_barge_in_cancels_a_tool_whose_policy_it_is() -> None:
         ({"colour": "red"}, "'colour'"),
     ],
 )
-async def test_wrong_options_are_refused(options: dict[str, Any], problem: str) -> None:
+async def test_invalid_options_are_refused(options: dict[str, Any], problem: str) -> None:
     client = client_of(MemoryServer())
     with pytest.raises(ConfigurationError, match=problem):
         client.tool(**options)(refuse)
@@ -435,7 +435,7 @@ async def test_wrong_options_are_refused(options: dict[str, Any], problem: str) 
     client.tool(name="x")(refuse)  # nothing was left behind
 
 
-async def test_mcp_servers_are_told_and_their_calls_approved_or_rejected() -> None:
+async def test_mcp_servers_are_declared_and_their_calls_approved_or_rejected() -> None:
     server = MemoryServer()
     tool = ga.McpTool(
         server_label="docs", server_url="https://mcp.example", require_approval="always"

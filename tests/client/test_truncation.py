@@ -36,7 +36,7 @@ def truncations(session: ObservedSession) -> list[int]:
 
 
 @pytest.mark.parametrize("format_", ["pcm16", "g711_ulaw"])
-async def test_what_was_heard_to_its_end_is_not_truncated(format_: str) -> None:
+async def test_an_item_heard_to_its_end_is_not_truncated(format_: str) -> None:
     async with (
         LocalServer() as server,
         RealtimeClient(url=server.url, output_audio_format=format_) as client,
@@ -57,7 +57,7 @@ async def test_what_was_heard_to_its_end_is_not_truncated(format_: str) -> None:
         client.truncate_item(item_id, length_ms)
 
 
-async def test_what_is_still_being_said_is_cut_to_what_was_received() -> None:
+async def test_an_item_in_progress_is_truncated_to_the_received_audio() -> None:
     server = MemoryServer()
     async with client_of(server) as client:
         server.begin()
@@ -76,7 +76,7 @@ async def test_what_is_still_being_said_is_cut_to_what_was_received() -> None:
         assert event["content_index"] == 0
 
 
-async def test_what_the_mirror_has_no_audio_of_is_cut_as_asked() -> None:
+async def test_an_item_without_mirrored_audio_is_truncated_as_requested() -> None:
     async with (
         LocalServer() as server,
         RealtimeClient(url=server.url, retention=Retention(audio_minutes=0)) as client,
@@ -105,7 +105,7 @@ async def test_items_are_truncated_deleted_or_left_alone() -> None:
         assert [event for event in session.sent if event.type == "error"] == []
 
 
-async def test_an_item_that_is_written_too_is_truncated_rather_than_deleted() -> None:
+async def test_an_item_with_text_is_truncated_rather_than_deleted() -> None:
     server = MemoryServer()
     async with client_of(server) as client:
         server.begin()
