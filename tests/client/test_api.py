@@ -80,15 +80,15 @@ async def test_closing_while_connecting_raises_closed(dialect: Any) -> None:
 async def test_a_lost_connection_raises_from_the_iteration() -> None:
     server = MemoryServer()
     async with RealtimeAPI(connector=server.connect) as api:
-        heard: list[object] = []
-        api.on("session.created", heard.append)
+        events: list[object] = []
+        api.on("session.created", events.append)
         with pytest.raises(Closed):
             RealtimeAPI(connector=server.connect).send(ga.ResponseCancelEvent())
         asyncio.get_running_loop().call_soon(server.end.cut)
         with pytest.raises(ConnectionLost):
             async for _ in api:
                 pass
-    assert heard == [] or len(heard) == 1
+    assert events == [] or len(events) == 1
 
 
 @pytest.fixture
@@ -109,8 +109,8 @@ async def test_a_conversation_over_a_real_socket(log: pytest.LogCaptureFixture) 
             if json.loads(frame)["type"] == "response.create":
                 done = {"id": "resp_1", "status": "completed"}
                 for kind in ("created", "done"):
-                    told = {"type": f"response.{kind}", "event_id": "e", "response": done}
-                    await socket.send(json.dumps(told))
+                    event = {"type": f"response.{kind}", "event_id": "e", "response": done}
+                    await socket.send(json.dumps(event))
 
     async with serve(handle, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]

@@ -118,11 +118,11 @@ async def test_an_event_that_cannot_be_encoded_is_refused_and_leaves_no_command(
     async with client_of(server) as client:
         tools: Any = [object()]
         for change in ({"instructions": "\ud800"}, {"tools": tools}):
-            told: Any = change
+            options: Any = change
             with pytest.raises(LocalProtocolError, match=r"session\.update cannot be written"):
-                client.update_session(**told)
+                client.update_session(**options)
             with pytest.raises(LocalProtocolError, match=r"response\.create cannot be written"):
-                client.create_response(**told)
+                client.create_response(**options)
         async with asyncio.timeout(5):
             await client.update_session(instructions="Be brief.")
             await client.create_response()

@@ -1,4 +1,4 @@
-"""Where a client can connect, and what it is told where it cannot."""
+"""Connections to all kinds of servers and sessions, and the errors where they fail."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def azure(server: LocalServer, **options: Any) -> Endpoint:
 
 @contextlib.asynccontextmanager
 async def socket_server(*frames: dict[str, Any]) -> AsyncGenerator[tuple[str, list[str]]]:
-    """A server that says these frames, answers updates, and tells what paths it was asked for."""
+    """Run a server that sends frames and answers updates; yield its URL and the requested paths."""
     paths: list[str] = []
 
     async def handle(socket: ServerConnection) -> None:
@@ -65,18 +65,20 @@ async def socket_server(*frames: dict[str, Any]) -> AsyncGenerator[tuple[str, li
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/realtime", paths
 
 
-# Azure, keys.
+# Azure and keys.
 
 
 @pytest.mark.parametrize("api_version", [None, "2025-04-01-preview"])
 async def test_the_api_version_of_azure_selects_the_dialect(api_version: str | None) -> None:
     async with LocalServer(api_key=KEY) as server:
         client = RealtimeClient(endpoint=azure(server, api_key=KEY, api_version=api_version))
-        told: list[type] = []
-        client.on(RealtimeEvent, lambda update: told.append(type(update.event)))
+        events: list[type] = []
+        client.on(RealtimeEvent, lambda update: events.append(type(update.event)))
         async with client:
             await client.send_user_message_content("Hello")
-    assert told[0] is (ga.SessionCreatedEvent if api_version is None else beta.SessionCreatedEvent)
+    assert events[0] is (
+        ga.SessionCreatedEvent if api_version is None else beta.SessionCreatedEvent
+    )
 
 
 async def test_each_connection_asks_the_token_provider() -> None:
@@ -132,10 +134,10 @@ async def test_a_transcription_session_has_its_own_configuration(dialect: Any) -
         )
         async with client:
             assert isinstance(client.session, ga.TranscriptionSession)
-            heard = "conversation.item.input_audio_transcription.completed"
-            hearing = asyncio.ensure_future(client.wait_for_next(heard, timeout=5))
+            completed = "conversation.item.input_audio_transcription.completed"
+            waiting = asyncio.ensure_future(client.wait_for_next(completed, timeout=5))
             client.append_input_audio(SPEECH)
-            await hearing
+            await waiting
             assert client.conversation.items[-1].formatted.transcript == "What time is it?"
             session = await client.update_session(turn_detection=None)
             assert isinstance(session, ga.TranscriptionSession)
@@ -148,7 +150,7 @@ async def test_a_transcription_session_refuses_instructions_and_tools() -> None:
             RealtimeClient(endpoint=endpoint, instructions="Be brief", tools=[])
         session = ga.TranscriptionSession(include=["item.input_audio_transcription.logprobs"])
         client = RealtimeClient(endpoint=endpoint, session=session)
-        for _ in range(2):  # before the session, and after what was refused in it
+        for _ in range(2):  # before the first session, and after refusals in it
             with pytest.raises(ConfigurationError, match="no instructions"):
                 client.update_session(instructions="Be brief")
             with pytest.raises(ConfigurationError, match="no tools"):
@@ -198,21 +200,23 @@ async def test_an_unknown_call_is_refused() -> None:
 # Dialects.
 
 
-@pytest.mark.parametrize("spoken", ["ga", "beta"])
-async def test_the_first_frame_decides_the_dialect(spoken: Any) -> None:
-    async with LocalServer(dialect=spoken) as server:
+@pytest.mark.parametrize("dialect", ["ga", "beta"])
+async def test_the_first_frame_decides_the_dialect(dialect: Any) -> None:
+    async with LocalServer(dialect=dialect) as server:
         client = RealtimeClient(
             url=server.url, dialect="auto", instructions="Be brief", output_modalities=["text"]
         )
-        told: list[type] = []
-        client.on(RealtimeEvent, lambda update: told.append(type(update.event)))
+        events: list[type] = []
+        client.on(RealtimeEvent, lambda update: events.append(type(update.event)))
         for _ in range(2):
             async with client:
                 response = client.send_user_message_content("Hello")
                 await response
                 assert response.text
-        module = beta if spoken == "beta" else ga
-        assert told.count(module.SessionCreatedEvent) == told.count(module.SessionUpdateEvent) == 2
+        module = beta if dialect == "beta" else ga
+        assert (
+            events.count(module.SessionCreatedEvent) == events.count(module.SessionUpdateEvent) == 2
+        )
         async with RealtimeAPI(url=server.url, dialect="auto") as api:
             assert isinstance(await anext(aiter(api)), module.SessionCreatedEvent)
 
@@ -245,7 +249,7 @@ async def test_close_code_4000_for_another_reason_is_not_a_refused_dialect() -> 
     assert not isinstance(caught.value, DialectRefused)
 
 
-# The way.
+# TLS, proxies and compression.
 
 
 async def test_tls_uses_the_given_ssl_context() -> None:
@@ -262,11 +266,11 @@ async def test_tls_uses_the_given_ssl_context() -> None:
     async with serve(handle, "127.0.0.1", 0, ssl=context) as server:
         url = f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         for transport in ("picows", "websockets"):
-            way: Any = {"transport": transport}
-            async with RealtimeClient(endpoint=Endpoint(url, ssl_context=trusting, **way)):
+            options: Any = {"transport": transport}
+            async with RealtimeClient(endpoint=Endpoint(url, ssl_context=trusting, **options)):
                 pass
             with pytest.raises(ConnectionLost, match="not trusted"):
-                await RealtimeClient(endpoint=Endpoint(url, **way)).connect()
+                await RealtimeClient(endpoint=Endpoint(url, **options)).connect()
 
 
 @pytest.fixture

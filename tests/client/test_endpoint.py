@@ -1,4 +1,4 @@
-"""Addresses, keys and what goes with them, as the request shows them."""
+"""Endpoints: URLs, keys and headers as the server receives them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def shown(endpoint: Endpoint) -> tuple[dict[str, str], tuple[str, ...]]:
     return await endpoint.credentials(timeout=5)
 
 
-# Addresses. Source: DIALECTS.md §2.
+# URLs. Source: Realtime API reference, "WebSocket connection"; Azure OpenAI, "Realtime API".
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ async def test_the_model_is_added_unless_the_url_selects_a_session(url: str, exp
 
 
 @pytest.mark.parametrize(
-    ("asked", "query", "kind"),
+    ("arguments", "query", "kind"),
     [
         ({}, "?model=gpt-realtime", "conversation"),
         ({"kind": "transcription"}, "?intent=transcription", "transcription"),
@@ -57,11 +57,11 @@ async def test_the_model_is_added_unless_the_url_selects_a_session(url: str, exp
     ],
 )
 async def test_the_url_for_openai_depends_on_the_kind_of_session(
-    asked: dict[str, Any], query: str, kind: str
+    arguments: dict[str, Any], query: str, kind: str
 ) -> None:
-    endpoint = Endpoint(api_key=KEY, **asked)
+    endpoint = Endpoint(api_key=KEY, **arguments)
     assert (endpoint.url, endpoint.kind) == (DEFAULT_URL + query, kind)
-    assert endpoint.is_sideband is ("call_id" in asked)
+    assert endpoint.is_sideband is ("call_id" in arguments)
     again = Endpoint(endpoint.url, api_key=KEY)
     assert (again.url, again.kind, again.is_sideband) == (
         endpoint.url, endpoint.kind, endpoint.is_sideband
@@ -69,7 +69,7 @@ async def test_the_url_for_openai_depends_on_the_kind_of_session(
 
 
 @pytest.mark.parametrize(
-    ("asked", "url", "dialect"),
+    ("arguments", "url", "dialect"),
     [
         ({"deployment": "d"}, "/openai/v1/realtime?model=d", "ga"),
         ({"kind": "transcription"}, "/openai/v1/realtime?intent=transcription", "ga"),
@@ -82,9 +82,9 @@ async def test_the_url_for_openai_depends_on_the_kind_of_session(
     ],
 )
 async def test_azure_has_its_own_urls_and_key_header(
-    asked: dict[str, Any], url: str, dialect: str
+    arguments: dict[str, Any], url: str, dialect: str
 ) -> None:
-    endpoint = Endpoint.azure(AZURE, api_key=KEY, **asked)
+    endpoint = Endpoint.azure(AZURE, api_key=KEY, **arguments)
     assert endpoint.url == f"wss://mine.openai.azure.com{url}"
     assert endpoint.dialect == dialect
     headers, _ = await shown(endpoint)
@@ -93,7 +93,7 @@ async def test_azure_has_its_own_urls_and_key_header(
 
 
 @pytest.mark.parametrize(
-    ("asked", "fix"),
+    ("arguments", "fix"),
     [
         ({"url": "https://api.openai.com"}, "wss://"),
         ({"url": "ws://[::1"}, "cannot be parsed"),
@@ -110,10 +110,12 @@ async def test_azure_has_its_own_urls_and_key_header(
         ({"kind": "translation", "dialect": "beta"}, "GA only"),
     ],
 )
-async def test_contradictory_arguments_raise_with_a_fix(asked: dict[str, Any], fix: str) -> None:
-    wanted: Any = {"url": "ws://h", **asked}
+async def test_contradictory_arguments_raise_with_a_fix(
+    arguments: dict[str, Any], fix: str
+) -> None:
+    with_url: Any = {"url": "ws://h", **arguments}
     with pytest.raises(ConfigurationError, match=fix) as caught:
-        Endpoint(**wanted)
+        Endpoint(**with_url)
     assert KEY not in str(caught.value)
 
 
@@ -129,17 +131,17 @@ async def test_an_azure_resource_without_a_scheme_is_refused() -> None:
 
 
 async def test_a_dated_azure_api_refuses_calls_and_translations() -> None:
-    for asked in ({"call_id": "rtc_1"}, {"kind": "translation"}):
-        wanted: Any = asked
+    for case in ({"call_id": "rtc_1"}, {"kind": "translation"}):
+        arguments: Any = case
         with pytest.raises(ConfigurationError, match="api_version"):
-            Endpoint.azure(AZURE, api_key=KEY, api_version="2025-04-01-preview", **wanted)
+            Endpoint.azure(AZURE, api_key=KEY, api_version="2025-04-01-preview", **arguments)
 
 
 async def test_a_client_refuses_an_endpoint_together_with_its_parts() -> None:
     with pytest.raises(ConfigurationError, match="pass url, model to the endpoint"):
         RealtimeClient(endpoint=Endpoint("ws://h"), url="ws://h", model="m")
     with pytest.raises(ConfigurationError, match="wss://"):
-        RealtimeClient(url="", api_key=KEY)  # an empty setting is not OpenAI
+        RealtimeClient(url="", api_key=KEY)  # empty, as an unset setting, is not OpenAI's URL
     with pytest.raises(ConfigurationError, match="RealtimeAPI"):
         RealtimeClient(endpoint=Endpoint("ws://h", kind="translation"))
 
@@ -225,10 +227,10 @@ async def test_a_provider_without_a_token_or_an_end_raises() -> None:
 
 
 async def test_no_key_appears_in_a_repr() -> None:
-    asked: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "api_key": KEY, "headers": {"X-Key": KEY}, "proxy": f"http://me:{KEY}@proxy:1",
     }  # fmt: skip
-    endpoint = Endpoint(f"wss://h/v1/realtime?key={KEY}", **asked)
+    endpoint = Endpoint(f"wss://h/v1/realtime?key={KEY}", **arguments)
     for thing in (endpoint, RealtimeClient(endpoint=endpoint), RealtimeAPI(endpoint=endpoint)):
         assert KEY not in repr(thing)
         assert KEY not in str(thing)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.asyncio
 async def test_callbacks_are_called_for_every_kind_of_key() -> None:
     server = MemoryServer()
     server.replies("Hi")
-    heard: list[tuple[str, str]] = []
+    calls: list[tuple[str, str]] = []
     async with client_of(server) as client:
         keys: list[Any] = [
             ItemAppended,
@@ -31,11 +31,11 @@ async def test_callbacks_are_called_for_every_kind_of_key() -> None:
         ]
         for key in keys:
             name = key if isinstance(key, str) else key.__name__
-            client.on(key, lambda value, name=name: heard.append((name, type(value).__name__)))
-        client.on("server.*", lambda event: heard.append(("server.*", event.type)))
-        client.on("client.*", lambda event: heard.append(("client.*", event.type)))
+            client.on(key, lambda value, name=name: calls.append((name, type(value).__name__)))
+        client.on("server.*", lambda event: calls.append(("server.*", event.type)))
+        client.on("client.*", lambda event: calls.append(("client.*", event.type)))
         await client.create_response()
-    assert {entry for entry in heard if "*" not in entry[0]} == {
+    assert {entry for entry in calls if "*" not in entry[0]} == {
         ("ItemAppended", "ItemAppended"),
         ("conversation.item.appended", "ItemAppended"),
         ("ResponseDoneEvent", "ResponseDoneEvent"),
@@ -43,8 +43,8 @@ async def test_callbacks_are_called_for_every_kind_of_key() -> None:
         ("server.response.done", "ResponseDoneEvent"),
         ("client.response.create", "ResponseCreateEvent"),
     }
-    assert ("client.*", "response.create") in heard
-    assert ("server.*", "response.output_text.delta") in heard
+    assert ("client.*", "response.create") in calls
+    assert ("server.*", "response.output_text.delta") in calls
 
 
 async def test_the_decorator_registers_and_returns_the_function() -> None:
@@ -124,8 +124,8 @@ async def test_an_object_with_an_asynchronous_call_is_awaited() -> None:
 
 async def test_an_exception_in_a_callback_is_reported_and_the_session_continues() -> None:
     loop = asyncio.get_running_loop()
-    told: list[Any] = []
-    loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+    reports: list[Any] = []
+    loop.set_exception_handler(lambda _, context: reports.append(context["exception"]))
     server = MemoryServer()
     server.replies("Hi")
     async with client_of(server) as client:
@@ -141,14 +141,14 @@ async def test_an_exception_in_a_callback_is_reported_and_the_session_continues(
         client.on_next("response.done", fail_later)
         await client.create_response()
         await client.create_response()
-        assert told == [failure, failure]
+        assert reports == [failure, failure]
         assert client.statistics().failed_calls == 2
 
 
 async def test_a_callback_that_awaits_a_cancelled_future_does_not_stop_the_others() -> None:
     loop = asyncio.get_running_loop()
-    told: list[Any] = []
-    loop.set_exception_handler(lambda _, context: told.append(type(context["exception"])))
+    reports: list[Any] = []
+    loop.set_exception_handler(lambda _, context: reports.append(type(context["exception"])))
     cancelled = loop.create_future()
     cancelled.cancel()
     called = asyncio.Event()
@@ -171,7 +171,7 @@ async def test_a_callback_that_awaits_a_cancelled_future_does_not_stop_the_other
         await client.create_response()
         await asyncio.wait_for(called.wait(), 5)
         assert client.statistics().failed_calls == 4
-    assert told == [asyncio.CancelledError] * 2  # the first of each callback
+    assert reports == [asyncio.CancelledError] * 2  # the first of each callback
 
 
 async def test_a_coroutine_that_a_callback_returns_is_awaited() -> None:
@@ -194,8 +194,8 @@ async def test_a_callback_that_ignores_cancellation_is_reported(
 ) -> None:
     monkeypatch.setattr("duologue.client._concurrency.PATIENCE", 0.01)
     loop = asyncio.get_running_loop()
-    told: list[dict[str, Any]] = []
-    loop.set_exception_handler(lambda _, context: told.append(context))
+    reports: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: reports.append(context))
     server = MemoryServer()
     server.replies("Hi")
     begun, over = asyncio.Event(), asyncio.Event()
@@ -210,7 +210,7 @@ async def test_a_callback_that_ignores_cancellation_is_reported(
         client.on("response.done", hold_on)
         await client.create_response()
         await asyncio.wait_for(begun.wait(), 5)
-    [context] = told
+    [context] = reports
     assert "callbacks is still running" in context["message"]
     over.set()
     await context["task"]
@@ -263,8 +263,8 @@ async def test_a_callback_can_remove_the_next_callback() -> None:
     server = MemoryServer()
     server.replies("Hi")
     async with client_of(server) as client:
-        heard: list[object] = []
-        client.on("response.done", lambda _: client.off("response.done", heard.append))
-        client.on_next("response.done", heard.append)
+        calls: list[object] = []
+        client.on("response.done", lambda _: client.off("response.done", calls.append))
+        client.on_next("response.done", calls.append)
         await client.create_response()
-        assert heard == []
+        assert calls == []

@@ -1,4 +1,4 @@
-"""Handles: what a response says as it comes, its turn, and its end."""
+"""Handles: streaming a response's deltas, waiting for its turn, and its end."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reference" / "client.md").read_text()
 ON_THE_PAGE = re.findall(r"^::: (\S+)$", PAGE, re.MULTILINE)
 FOR_ENGINES = {"EngineFailed"}
-"""Raised by stages of a server, and by nothing that an application calls."""
+"""Errors that only the stages of a server raise, never a function that an application calls."""
 
 
 def test_exported_names_exist_and_are_sorted() -> None:

@@ -1,4 +1,4 @@
-"""Tools against a server: called, run side by side, timed, given up, told to both sides."""
+"""Tools against a server: concurrent calls, time-outs, interruption, and reports of failures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.asyncio
 
 
 def caller(*calls: Call) -> Callable[[BrainRequest], Iterator[str | Call]]:
-    """Return a brain that makes calls, and then tells what they brought."""
+    """Return a brain that makes calls, and then responds with their outputs."""
 
     def respond(request: BrainRequest) -> Iterator[str | Call]:
         if request.output is None:
@@ -44,12 +44,13 @@ def caller(*calls: Call) -> Callable[[BrainRequest], Iterator[str | Call]]:
 
 
 async def ask(client: RealtimeClient) -> str:
-    """Say something, and return what is said when the tools have answered."""
+    """Send a message, and return the text of the response that follows the tools' outputs."""
     client.send_user_message_content("Go.")
-    return await said(client)
+    return await next_text(client)
 
 
-async def said(client: RealtimeClient) -> str:
+async def next_text(client: RealtimeClient) -> str:
+    """Return the text of the next response that has a message."""
     while True:
         done = await client.wait_for_next(ga.ResponseDoneEvent, timeout=5)
         for item in done.response.output or []:
@@ -107,8 +108,8 @@ async def test_calls_of_a_response_run_concurrently_and_lead_to_one_response() -
             return "two"
 
         assert await ask(client) == "two one"
-        asked = [e for e in server.sessions[0].received if e.type == "response.create"]
-        assert len(asked) == 2
+        requests = [e for e in server.sessions[0].received if e.type == "response.create"]
+        assert len(requests) == 2
 
 
 async def test_functions_run_in_threads_with_the_context_variables_of_connect() -> None:
@@ -158,7 +159,7 @@ async def test_calls_beyond_the_thread_limit_fail(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_a_hanging_function_does_not_keep_the_program_alive() -> None:
-    """The event loop waits for its own threads without end."""
+    """It would with `asyncio.to_thread`: `asyncio.run` waits for the threads of its executor."""
     program = """
 import asyncio, threading
 from tests.client.client_doubles import MemoryServer, client_of
@@ -222,7 +223,7 @@ async def run_out() -> None:
 
 
 class Outcome(BaseException):
-    """As pytest and other frameworks have them."""
+    """Derived from `BaseException`, as the exceptions of pytest and other frameworks are."""
 
 
 async def stray() -> None:
@@ -286,7 +287,7 @@ async def test_a_call_of_a_removed_tool_fails_and_is_reported() -> None:
         client.on("error", errors.append)
         params = ga.ResponseCreateParams(tools=[ga.FunctionTool(name="ghost")])
         client.create_response(params)
-        assert json.loads(await said(client)) == {"error": 'Tool "ghost" has not been added'}
+        assert json.loads(await next_text(client)) == {"error": 'Tool "ghost" has not been added'}
         assert "ghost" in str(errors[0].error)
 
 
@@ -301,10 +302,10 @@ async def test_lone_surrogates_in_results_are_replaced() -> None:
 
 async def test_a_partial_of_a_coroutine_function_and_a_callable_object_are_tools() -> None:
     class Shout:
-        async def __call__(self, told: dict[str, Any]) -> str:
+        async def __call__(self, arguments: dict[str, Any]) -> str:
             return "hey"
 
-    calls = (Call("count", "{}"), Call("b", "{}"), Call("c", '{"told":{}}'))
+    calls = (Call("count", "{}"), Call("b", "{}"), Call("c", '{"arguments":{}}'))
     async with LocalServer(caller(*calls)) as server, talking(server) as client:
         client.tool(partial(count, number=3))
         client.add_tool({"name": "b"}, Shout())
@@ -313,7 +314,7 @@ async def test_a_partial_of_a_coroutine_function_and_a_callable_object_are_tools
 
 
 async def test_a_forced_tool_choice_does_not_call_for_ever() -> None:
-    """The scripted brain calls whatever it is forced to."""
+    """The scripted brain makes every call that it is forced to make."""
     async with LocalServer() as server, talking(server) as client:
 
         @client.tool
@@ -330,9 +331,10 @@ async def test_a_tool_with_responds_false_leads_to_no_response() -> None:
         client.send_user_message_content("Go.")
         await client.wait_for_next("client.conversation.item.create", timeout=5)
         await client.wait_for_next(ga.ConversationItemDone, timeout=5)
-        assert await client.update_session(instructions="") is not None  # all before has come
-        asked = [e for e in server.sessions[0].received if e.type == "response.create"]
-        assert len(asked) == 1
+        # Its answer is the last event: all earlier ones have arrived.
+        assert await client.update_session(instructions="") is not None
+        requests = [e for e in server.sessions[0].received if e.type == "response.create"]
+        assert len(requests) == 1
 
 
 async def test_a_background_tool_answers_twice() -> None:
@@ -341,7 +343,7 @@ async def test_a_background_tool_answers_twice() -> None:
         if isinstance(last, ga.Message) and last.role == "user":
             yield Call("book", "{}")
         elif isinstance(last, ga.Message):
-            yield f"News: {last.content[0].text}"  # type: ignore[union-attr]  # what a system says
+            yield f"News: {last.content[0].text}"  # type: ignore[union-attr]  # a system message has text
         else:
             yield f"Answer: {request.output}"
 
@@ -355,9 +357,9 @@ async def test_a_background_tool_answers_twice() -> None:
 
         assert await ask(client) == 'Answer: {"status":"started"}'
         may_finish.set()
-        told = await said(client)
-        assert told.startswith("News: The tool book, called as ")
-        assert told.endswith(" has finished: booked")
+        message = await next_text(client)
+        assert message.startswith("News: The tool book, called as ")
+        assert message.endswith(" has finished: booked")
 
 
 async def test_closing_ends_running_tools() -> None:
@@ -432,7 +434,7 @@ async def test_invalid_options_are_refused(options: dict[str, Any], problem: str
         client.tool(**options)(refuse)
     with pytest.raises(ConfigurationError, match=problem):
         client.add_tool({"name": "x"}, lambda _: None, **options)
-    client.tool(name="x")(refuse)  # nothing was left behind
+    client.tool(name="x")(refuse)  # the failures registered nothing
 
 
 async def test_mcp_servers_are_declared_and_their_calls_approved_or_rejected() -> None:
@@ -441,13 +443,13 @@ async def test_mcp_servers_are_declared_and_their_calls_approved_or_rejected() -
         server_label="docs", server_url="https://mcp.example", require_approval="always"
     )
     async with client_of(server, tools=[tool]) as client:
-        (told,) = (await server.got("session.update"))["session"]["tools"]
-        assert told["type"] == "mcp"
-        asked = {"id": "mcpr_1", "type": "mcp_approval_request", "server_label": "docs"}
-        asked |= {"name": "search", "arguments": "{}"}
+        (declared,) = (await server.got("session.update"))["session"]["tools"]
+        assert declared["type"] == "mcp"
+        request = {"id": "mcpr_1", "type": "mcp_approval_request", "server_label": "docs"}
+        request |= {"name": "search", "arguments": "{}"}
         waiter = asyncio.create_task(client.wait_for_next_item(timeout=5))
         await asyncio.sleep(0)
-        server.send("conversation.item.added", item=asked, previous_item_id=None)
+        server.send("conversation.item.added", item=request, previous_item_id=None)
         item = await waiter
         assert isinstance(item.wire, ga.McpApprovalRequest)
         client.approve_mcp_call(item.id)

@@ -1,4 +1,4 @@
-"""Python functions as tools: what the model is told, what it may write, what it reads."""
+"""Python functions as tools: their schemas, arguments and results."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ def test_the_schema_has_types_defaults_and_descriptions() -> None:
         "weather",
         "Return the weather.\n\nSlowly.",
     )
-    told = schema(weather)
-    assert told["required"] == ["place"]
-    assert told["additionalProperties"] is False
-    assert told["properties"] == {
+    parameters = schema(weather)
+    assert parameters["required"] == ["place"]
+    assert parameters["additionalProperties"] is False
+    assert parameters["properties"] == {
         "place": {"description": "Where it is.", "$ref": "#/$defs/Place"},
         "unit": {"description": "which degrees", "default": "c", "$ref": "#/$defs/Unit"},
         "span": {"default": None, "anyOf": [{"$ref": "#/$defs/Span"}, {"type": "null"}]},
@@ -87,7 +87,7 @@ def test_the_schema_has_types_defaults_and_descriptions() -> None:
             "minimum": 1,
         },
     }
-    assert set(told["$defs"]) == {"Place", "Unit", "Span"}
+    assert set(parameters["$defs"]) == {"Place", "Unit", "Span"}
 
 
 def test_a_function_without_parameters_has_an_empty_object_schema() -> None:

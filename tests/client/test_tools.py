@@ -1,4 +1,4 @@
-"""Tools with a handler: offered, run, answered, taken back."""
+"""Tools with a handler: added, run, answered and removed."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ async def test_a_refused_change_is_not_repeated() -> None:
         client.update_session(instructions="x")
         await client.wait_for_next("error", timeout=5)
         client.update_session(max_output_tokens=7, full=True)
-        told = (await server.got("session.update", 3))["session"]
-        assert told["max_output_tokens"] == 7
-        assert "instructions" not in told
-        assert told["audio"]["output"]["voice"] == "marin"
+        session = (await server.got("session.update", 3))["session"]
+        assert session["max_output_tokens"] == 7
+        assert "instructions" not in session
+        assert session["audio"]["output"]["voice"] == "marin"
