@@ -116,7 +116,7 @@ STEPS = st.one_of(
 
 
 @given(st.lists(STEPS, max_size=40))
-def test_what_is_cut_is_what_a_listener_did_not_hear(steps: list[tuple[str, ...]]) -> None:
+def test_cuts_match_a_listener_that_counts_every_sample(steps: list[tuple[str, ...]]) -> None:
     listener = Listener()
     for name, *arguments in steps:
         getattr(listener, name)(*arguments)
@@ -150,7 +150,7 @@ def test_any_chunking_gives_the_same_audio_and_the_same_cut(
 # Cases that one meets.
 
 
-def test_what_was_heard_to_its_end_is_not_cut() -> None:
+def test_an_item_heard_to_its_end_is_not_cut() -> None:
     ledger = PlaybackLedger()
     ledger.add("item_a", sound(0, 480))
     ledger.end("item_a")
@@ -162,7 +162,7 @@ def test_what_was_heard_to_its_end_is_not_cut() -> None:
     assert ledger.interrupt() == []
 
 
-def test_of_what_has_not_ended_there_may_be_more_that_nobody_hears() -> None:
+def test_an_item_in_progress_is_cut_even_if_all_its_audio_was_heard() -> None:
     ledger = PlaybackLedger()
     ledger.add("item_a", sound(0, 480))
     ledger.take(960)
@@ -171,7 +171,7 @@ def test_of_what_has_not_ended_there_may_be_more_that_nobody_hears() -> None:
     assert ledger.take() == b""
 
 
-def test_what_was_played_before_a_silence_has_left_the_device() -> None:
+def test_audio_played_before_a_silence_has_left_the_device() -> None:
     ledger = PlaybackLedger()
     ledger.add("item_a", sound(0, 480))
     ledger.end("item_a")
@@ -179,7 +179,7 @@ def test_what_was_played_before_a_silence_has_left_the_device() -> None:
     assert ledger.interrupt(unheard=240) == []
 
 
-def test_items_wait_for_each_other_and_the_last_are_not_heard_at_all() -> None:
+def test_items_play_in_order_and_later_items_are_cut_to_zero() -> None:
     ledger = PlaybackLedger()
     ledger.add("item_a", sound(0, 100))
     ledger.add("item_b", sound(100, 100))
@@ -194,7 +194,7 @@ def test_items_wait_for_each_other_and_the_last_are_not_heard_at_all() -> None:
     ]
 
 
-def test_a_telephone_that_queues_for_itself_is_followed_by_its_marks() -> None:
+def test_marks_count_the_heard_audio_of_a_telephone_with_its_own_queue() -> None:
     ledger = PlaybackLedger(G711_ULAW)
     marks = []
     for _ in range(5):
@@ -210,21 +210,21 @@ def test_a_telephone_that_queues_for_itself_is_followed_by_its_marks() -> None:
 @pytest.mark.parametrize(
     ("format_", "silence"), [(PCM16, b"\0\0"), (G711_ULAW, b"\xff"), (G711_ALAW, b"\xd5")]
 )
-def test_a_device_that_asks_for_more_gets_silence(format_: Format, silence: bytes) -> None:
+def test_a_device_gets_silence_when_no_audio_waits(format_: Format, silence: bytes) -> None:
     ledger = PlaybackLedger(format_)
     assert ledger.take(3) == silence * 3
     assert ledger.take(-1) == b""
     assert ledger.position == 3
 
 
-def test_a_latency_below_nothing_is_none() -> None:
+def test_a_negative_latency_counts_as_zero() -> None:
     ledger = PlaybackLedger()
     ledger.add("item_a", sound(0, 48))
     ledger.take(24)
     assert ledger.interrupt(unheard=-10) == [PlaybackCut("item_a", 0, 24, 1)]
 
 
-def test_what_nobody_plays_does_not_grow_without_end() -> None:
+def test_waiting_audio_is_bounded() -> None:
     ledger = PlaybackLedger(G711_ULAW)
     minute = bytes(60 * 8000)
     assert all(ledger.add("item_a", minute) for _ in range(MAX_WAITING_MINUTES))
@@ -276,7 +276,7 @@ def assistant() -> AnyServerEvent:
     return added(message("item_a", "assistant", status="in_progress"))
 
 
-def test_the_conversation_tells_what_is_said_and_when_it_has_ended() -> None:
+def test_updates_add_audio_and_end_items() -> None:
     ended = output_item("done", message("item_a", "assistant", status="completed"))
     ledger = PlaybackLedger()
     played = talked(ledger, assistant(), words("Hi"), audio(480), ended)
@@ -289,7 +289,7 @@ def test_the_conversation_tells_what_is_said_and_when_it_has_ended() -> None:
     assert len(ledger.interrupt()) == 1
 
 
-def test_words_announce_speech_that_is_cut_before_it_comes() -> None:
+def test_a_transcript_registers_an_item_before_its_audio() -> None:
     ledger = PlaybackLedger()
     talked(ledger, assistant(), words("Well"))
     assert ledger.interrupt() == [PlaybackCut("item_a", 0, 0, 0)]
@@ -297,7 +297,7 @@ def test_words_announce_speech_that_is_cut_before_it_comes() -> None:
     assert ledger.waiting == 0
 
 
-def test_the_user_and_what_is_written_are_not_played() -> None:
+def test_user_items_and_text_are_not_played() -> None:
     ledger = PlaybackLedger()
     text = part_event("response.output_text.delta", delta="Hello")
     events = [added(message("item_u", text="Hi")), assistant(), text]
@@ -307,7 +307,7 @@ def test_the_user_and_what_is_written_are_not_played() -> None:
     assert ledger.interrupt() == []
 
 
-def test_each_part_of_an_item_is_counted_for_itself() -> None:
+def test_each_part_of_an_item_is_counted_separately() -> None:
     ledger = PlaybackLedger()
     talked(
         ledger,
@@ -329,7 +329,7 @@ SPEECH = b"\x00\x30" * 12_000 + bytes(24_000)
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("heard_samples", [12_345, 0])
-async def test_a_barge_in_leaves_the_server_with_what_was_heard(heard_samples: int) -> None:
+async def test_barge_in_leaves_the_server_with_the_heard_audio(heard_samples: int) -> None:
     ledger = PlaybackLedger()
     cuts: list[PlaybackCut] = []
     async with (

@@ -32,7 +32,7 @@ def text(words: str) -> AnyServerEvent:
     return part_event("response.output_text.delta", delta=words)
 
 
-def test_a_stream_yields_every_kind_once_and_from_the_beginning() -> None:
+def test_a_stream_yields_every_kind_of_delta_once_from_the_beginning() -> None:
     core = new_core()
     request = core.create_response(ga.ResponseCreateEvent(), 1.0)
     stream = ResponseStream(request)
@@ -55,7 +55,7 @@ def test_a_stream_yields_every_kind_once_and_from_the_beginning() -> None:
     assert len(late) == 5
 
 
-def test_audio_that_was_read_before_is_in_a_late_stream_too() -> None:
+def test_a_late_stream_contains_audio_that_was_read_before() -> None:
     core = new_core()
     request = core.create_response(ga.ResponseCreateEvent(), 1.0)
     feed(core, response("created"), output_item("added", ASSISTANT), added(ASSISTANT))
@@ -65,7 +65,7 @@ def test_audio_that_was_read_before_is_in_a_late_stream_too() -> None:
     assert delta.audio == b"\x01\x02"
 
 
-def test_what_a_server_tells_at_the_end_only_is_in_the_stream() -> None:
+def test_text_that_only_the_final_item_has_is_in_the_stream() -> None:
     core = new_core()
     request = core.create_response(ga.ResponseCreateEvent(), 1.0)
     stream = ResponseStream(request)
@@ -76,7 +76,7 @@ def test_what_a_server_tells_at_the_end_only_is_in_the_stream() -> None:
     assert ResponseStream(request).take() == [Delta(text="whole")]
 
 
-def test_what_is_said_anew_is_not_repeated() -> None:
+def test_truncation_does_not_repeat_deltas() -> None:
     core = new_core()
     request = core.create_response(ga.ResponseCreateEvent(), 1.0)
     stream = ResponseStream(request)

@@ -146,7 +146,7 @@ class Play:
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(STEPS, max_size=40))
-def test_the_mirror_is_what_the_server_holds(steps: list[tuple[str, int]]) -> None:
+def test_the_mirror_equals_the_servers_conversation(steps: list[tuple[str, int]]) -> None:
     play = Play()
     play.run(steps)
     assert mirrored(play.ends.client) == held(play.ends.server)
@@ -154,7 +154,7 @@ def test_the_mirror_is_what_the_server_holds(steps: list[tuple[str, int]]) -> No
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(STEPS, max_size=40))
-def test_every_request_ends_and_no_command_stays_open(steps: list[tuple[str, int]]) -> None:
+def test_all_requests_and_commands_end(steps: list[tuple[str, int]]) -> None:
     play = Play()
     play.run(steps)
     for _ in range(len(play.requests) + 1):  # turn detection may have begun one before them
@@ -167,7 +167,7 @@ def test_every_request_ends_and_no_command_stays_open(steps: list[tuple[str, int
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(STEPS, max_size=40))
-def test_the_audio_that_was_told_is_the_audio_that_was_received(
+def test_the_audio_of_the_updates_is_the_audio_of_the_items(
     steps: list[tuple[str, int]],
 ) -> None:
     play = Play()
