@@ -20,8 +20,8 @@ from duologue.session.updates import ConversationUpdated, ErrorUpdate, RealtimeE
 
 
 def error(event_id: str | None, code: str | None = None) -> ga.AnyServerEvent:
-    told = {"type": "invalid_request_error", "message": "no", "event_id": event_id, "code": code}
-    return server("error", error=told)
+    details = {"type": "invalid_request_error", "message": "no", "event_id": event_id, "code": code}
+    return server("error", error=details)
 
 
 def test_a_sent_event_gets_an_id_and_is_sent_once() -> None:
@@ -173,8 +173,8 @@ def test_an_unrelated_error_is_reported_and_a_late_cancel_is_not() -> None:
     assert isinstance(update, ErrorUpdate)
     assert str(update.error) == "no (code=x, event_id=someone)"
     assert feed(core, error(None, "response_cancel_not_active")) == []
-    told = {"type": "input_audio_buffer_commit_empty", "message": "no", "code": None}
-    assert feed(core, server("error", error=told)) == []
+    details = {"type": "input_audio_buffer_commit_empty", "message": "no", "code": None}
+    assert feed(core, server("error", error=details)) == []
 
 
 def test_an_error_without_an_id_refuses_the_command_its_code_names() -> None:

@@ -1,4 +1,4 @@
-"""What is wanted of a session, change by change."""
+"""Configuration that the application wants, and the changes to it."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_tool_needs_a_unique_name() -> None:
 
 
 def test_defaults_are_overridden_and_part_of_every_update() -> None:
-    """As a beta session gets the reference client's defaults."""
+    """Such as the reference client's defaults in a beta session."""
     config = Configuration(RealtimeSession(instructions="mine"))
     config.set_defaults(RealtimeSession(instructions="default", max_output_tokens=100))
     assert config.wanted == RealtimeSession(instructions="mine", max_output_tokens=100)

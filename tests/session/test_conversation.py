@@ -47,8 +47,8 @@ def kinds(updates: list[Update]) -> list[type]:
 
 
 def deltas_of(updates: list[Update]) -> list[Delta]:
-    told = (update.delta for update in updates if isinstance(update, ConversationUpdated))
-    return [delta for delta in told if delta is not None]
+    deltas = (update.delta for update in updates if isinstance(update, ConversationUpdated))
+    return [delta for delta in deltas if delta is not None]
 
 
 def audio_delta(audio: bytes) -> AnyServerEvent:
@@ -371,14 +371,14 @@ def test_an_out_of_band_response_never_enters_the_conversation() -> None:
     assert [item.snapshot().formatted.text for item in state.items] == ["aside"]
 
 
-@pytest.mark.parametrize("told", [{"conversation_id": "conv_1"}, {}])
+@pytest.mark.parametrize("fields", [{"conversation_id": "conv_1"}, {}])
 def test_a_streamed_message_enters_the_conversation_without_item_added(
-    told: dict[str, str],
+    fields: dict[str, str],
 ) -> None:
-    """As Hugging Face's speech-to-speech and CopilotKit's aimock do it."""
+    """Hugging Face's speech-to-speech and CopilotKit's aimock send no `conversation.item.added`."""
     core = new_core()
     core.create_response(ResponseCreateEvent(), 1.0)
-    feed(core, response("created", **told), output_item("added", ASSISTANT))
+    feed(core, response("created", **fields), output_item("added", ASSISTANT))
     assert core.conversation.items == ()
     part = part_event("response.content_part.added", part={"type": "text", "text": ""})
     assert kinds(feed(core, part)) == [ConversationUpdated, ItemAppended]
@@ -416,10 +416,10 @@ def test_content_streamed_before_item_added_is_kept() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.binary(max_size=7)), max_size=20))
 def test_any_chunking_gives_the_same_state(chunks: list[tuple[bool, bytes]]) -> None:
-    """The chunks are audio, or text of the same bytes; some are read in between."""
+    """Each chunk is audio, or text made of the same bytes; some are read in between."""
     core = streaming()
     text, audio = "", b""
-    heard = b""
+    played = b""
     for is_text, chunk in chunks:
         if is_text:
             text += chunk.hex()
@@ -430,13 +430,13 @@ def test_any_chunking_gives_the_same_state(chunks: list[tuple[bool, bytes]]) -> 
         for update in feed(core, event):
             assert isinstance(update, ConversationUpdated)
             if update.delta is not None and update.delta.audio is not None:
-                heard += update.delta.audio
+                played += update.delta.audio
             if len(chunk) % 3 == 0:
                 assert update.item.formatted.audio == audio
                 assert update.item.formatted.text == text
     item = core.conversation.item("item_a")
     assert (item.formatted.text, item.formatted.audio) == (text, audio)
-    assert heard == audio[: len(audio) // 2 * 2]
+    assert played == audio[: len(audio) // 2 * 2]
 
 
 def test_items_of_a_response_outside_the_conversation_make_no_updates() -> None:

@@ -1,4 +1,4 @@
-"""A journal read at its end, before it, and after its audio was let go."""
+"""Journals read at their end, at earlier lengths, and after their audio was dropped."""
 
 from __future__ import annotations
 
@@ -103,6 +103,6 @@ def test_the_samples_of_all_deltas_make_the_audio_in_any_reading_order(
     order = list(range(len(chunks)))
     chance.shuffle(order)  # type: ignore[attr-defined]  # hypothesis gives a Random
     samples = {at: journal.samples_of(at, encoded(chunks[at])) for at in order}
-    heard = b"".join(samples[at] for at in range(len(chunks)))
-    assert heard == whole[: len(whole) - len(whole) % sample_bytes]
+    joined = b"".join(samples[at] for at in range(len(chunks)))
+    assert joined == whole[: len(whole) - len(whole) % sample_bytes]
     assert journal.audio(len(chunks)) == whole

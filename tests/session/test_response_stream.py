@@ -1,4 +1,4 @@
-"""What a response says, read at the reader's own pace."""
+"""Deltas of a response, read at the reader's own pace."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def test_a_stream_yields_every_kind_of_delta_once_from_the_beginning() -> None:
     sound = b64encode(b"\x01\x02").decode()
     feed(core, part_event("response.output_audio_transcript.delta", delta="Hi"))
     feed(core, part_event("response.output_audio.delta", delta=sound))
-    words, heard = stream.take()
-    assert (words, heard.audio) == (Delta(transcript="Hi"), b"\x01\x02")
+    words, sound = stream.take()
+    assert (words, sound.audio) == (Delta(transcript="Hi"), b"\x01\x02")
     about = {"response_id": "resp_1", "output_index": 1, "item_id": "item_f", "call_id": "c"}
     feed(core, output_item("added", CALL))
     feed(core, server("response.function_call_arguments.delta", **about, delta="{}"))

@@ -78,7 +78,7 @@ def test_a_refused_request_has_the_servers_error() -> None:
 
 
 def test_a_refusal_corrects_a_wrongly_matched_response() -> None:
-    """Turn detection began a response while ours was under way."""
+    """Turn detection began a response while our request was on its way."""
     core = new_core()
     ask(core, "mine")
     request = core.responses.request("mine")
@@ -125,7 +125,7 @@ def test_without_metadata_a_response_answers_the_oldest_request() -> None:
     core = new_core()
     for topic in ("a", "b"):
         ask(core, topic, ga.ResponseCreateParams(conversation="none", metadata={"topic": topic}))
-    feed(core, response("created", "resp_n", metadata=None))  # it does: this is none of ours
+    feed(core, response("created", "resp_n", metadata=None))  # has metadata, but not ours
     feed(core, response("created"), response("done", status="completed"))
     assert [request.event_id for request in core.settled_requests()] == ["a"]
 

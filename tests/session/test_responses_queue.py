@@ -1,4 +1,4 @@
-"""Requests take turns: one response of the conversation at a time, whoever began it."""
+"""Queue of response requests: the conversation has one active response at a time."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from duologue.session.responses import BUSY, MAX_QUEUED
 
 
 def ask(core: Probe, **params: object) -> ResponseRequest:
-    asked = ga.ResponseCreateParams(**params) if params else UNSET  # type: ignore[arg-type]  # by name
-    return core.create_response(ga.ResponseCreateEvent(response=asked), 1.0)
+    given = ga.ResponseCreateParams(**params) if params else UNSET  # type: ignore[arg-type]  # by name
+    return core.create_response(ga.ResponseCreateEvent(response=given), 1.0)
 
 
 def busy(request: ResponseRequest) -> ga.AnyServerEvent:

@@ -1,4 +1,4 @@
-"""Memory has a bound: the oldest audio goes first, then the oldest items."""
+"""Memory limits: the oldest audio is dropped first, then the oldest items."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def test_keep_all_keeps_everything() -> None:
 def test_keep_no_audio_still_delivers_each_delta() -> None:
     core = new_core(KEEP_NO_AUDIO)
     updates = speak(core, "a", 3)
-    told = [u.delta.audio for u in updates if isinstance(u, ConversationUpdated) and u.delta]
-    assert told == [SECOND] * 3
+    audio = [u.delta.audio for u in updates if isinstance(u, ConversationUpdated) and u.delta]
+    assert audio == [SECOND] * 3
     assert sizes(core) == [0]
 
 

@@ -1,4 +1,4 @@
-"""Calls are run once, answered once or given up, and followed by one response."""
+"""Tool calls are run once, answered or cancelled once, and followed by one response."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def call(call_id: str = "c1", name: str = "f", **fields: object) -> dict[str, An
 
 
 def calls(core: Probe, *items: dict[str, Any], status: str = "completed") -> None:
-    """Let one response make calls, and end."""
+    """Process the events of one response that makes calls."""
     feed(core, response("created"))
     feed(core, *(output_item("done", item) for item in items))
     feed(core, response("done", status=status))
 
 
 def sent(core: Probe) -> list[str]:
-    """Return what is to be sent: outputs as they are, other events by their type."""
-    told = []
+    """Return the events to send: tool outputs as text, other events by type."""
+    sent = []
     for event in core.events_to_send():
         item = event.item if isinstance(event, ga.ConversationItemCreateEvent) else None
-        told.append(item.output if isinstance(item, ga.FunctionCallOutput) else event.type)
-    return told
+        sent.append(item.output if isinstance(item, ga.FunctionCallOutput) else event.type)
+    return sent
 
 
 def output_seen(call_id: str = "c1") -> ga.AnyServerEvent:
@@ -117,9 +117,9 @@ def test_a_forced_tool_choice_is_auto_in_the_next_response(choice: object) -> No
     core = new_core(tool_choice=choice)
     calls(core, call())
     core.answer_call("c1", "1", None, 1.0)
-    _, asked = core.events_to_send()
-    assert isinstance(asked, ga.ResponseCreateEvent)
-    assert asked.response == ga.ResponseCreateParams(tool_choice="auto")
+    _, create = core.events_to_send()
+    assert isinstance(create, ga.ResponseCreateEvent)
+    assert create.response == ga.ResponseCreateParams(tool_choice="auto")
 
 
 @pytest.mark.parametrize("choice", ["auto", "none"])
@@ -127,9 +127,9 @@ def test_a_free_tool_choice_is_left_unchanged(choice: str) -> None:
     core = new_core(tool_choice=choice)
     calls(core, call())
     core.answer_call("c1", "1", None, 1.0)
-    _, asked = core.events_to_send()
-    assert isinstance(asked, ga.ResponseCreateEvent)
-    assert not asked.response
+    _, create = core.events_to_send()
+    assert isinstance(create, ga.ResponseCreateEvent)
+    assert not create.response
 
 
 def test_an_interruptible_tool_is_cancelled_when_the_user_speaks() -> None:
@@ -220,13 +220,13 @@ def test_a_background_tool_is_answered_at_once_and_sends_its_result_later() -> N
     assert core.calls_to_cancel() == []
     feed(core, response("done", "resp_2", status="cancelled"), server("input_audio_buffer.cleared"))
     core.answer_call("c1", '"ready"', None, 1.0)
-    told, asked = core.events_to_send()
-    assert isinstance(told, ga.ConversationItemCreateEvent)
-    assert told.item == ga.Message(
+    result, create = core.events_to_send()
+    assert isinstance(result, ga.ConversationItemCreateEvent)
+    assert result.item == ga.Message(
         role="system",
         content=[ga.InputText(text='The tool slow, called as c1, has finished: "ready"')],
     )
-    assert asked.type == "response.create"
+    assert create.type == "response.create"
     core.answer_call("c1", '"again"', None, 1.0)
     assert sent(core) == []
 
@@ -293,7 +293,7 @@ def test_calls_of_configured_tools_are_left_to_the_application() -> None:
     feed(core, response("created"), output_item("done", call()))
     assert core.calls_to_run() == []
     feed(core, output_item("done", call("c2", "unheard_of")))
-    assert [told.name for told in core.calls_to_run()] == ["unheard_of"]
+    assert [each.name for each in core.calls_to_run()] == ["unheard_of"]
 
 
 def test_calls_of_out_of_band_responses_are_left_to_the_application() -> None:

@@ -1,4 +1,4 @@
-"""Whatever happens, in whatever order it arrives: the mirror is what the server holds."""
+"""The client's mirror equals the server's conversation, whatever happens in whatever order."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ STEPS = st.tuples(
 
 
 class Play:
-    """One run: each step picks what it is about by a number."""
+    """One run of steps; the number of a step selects the item, response or request it is about."""
 
     def __init__(self) -> None:
         self.ends = TwoEnds()
@@ -172,8 +172,8 @@ def test_the_audio_of_the_updates_is_the_audio_of_the_items(
 ) -> None:
     play = Play()
     play.run([step for step in steps if step[0] != "truncate"])
-    told: dict[str, bytes] = {}
+    delivered: dict[str, bytes] = {}
     for update in play.ends.updates:
         if isinstance(update, ConversationUpdated) and update.delta and update.delta.audio:
-            told[update.item.id] = told.get(update.item.id, b"") + update.delta.audio
-            assert update.item.formatted.audio == told[update.item.id]
+            delivered[update.item.id] = delivered.get(update.item.id, b"") + update.delta.audio
+            assert update.item.formatted.audio == delivered[update.item.id]
