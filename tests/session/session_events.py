@@ -1,4 +1,4 @@
-"""Server events as a server would send them, and a core whose effects are sorted by kind."""
+"""Server events as a server sends them, and a core whose effects can be taken by kind."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def response(stage: str, response_id: str = "resp_1", **fields: object) -> AnySe
 
 
 class Probe(ClientSession):
-    """A core that counts its ids, and whose effects are taken kind by kind."""
+    """Core with numbered ids, whose effects are taken by kind."""
 
     def __init__(self, **options: Any) -> None:
         numbers = itertools.count(1)
@@ -109,7 +109,7 @@ def new_core(**options: Any) -> Probe:
 
 
 def feed(core: Probe, *events: AnyServerEvent) -> list[Update]:
-    """Return the updates of events, without the raw events."""
+    """Process events; return their updates without the raw events."""
     core.take_updates()
     for event in events:
         core.receive(event, 1.0)

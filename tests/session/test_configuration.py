@@ -1,4 +1,4 @@
-"""What is wanted of a session, change by change."""
+"""Configuration that the application wants, and the changes to it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def speaking(voice: str) -> RealtimeSession:
     return RealtimeSession(audio=AudioConfig(output=AudioOutput(voice=voice)))
 
 
-def test_what_is_unset_stays_and_none_clears() -> None:
+def test_unset_fields_stay_and_none_clears() -> None:
     audio = AudioConfig(input=AudioInput(turn_detection=ServerVad()), output=AudioOutput(speed=1.0))
     start = RealtimeSession(instructions="x", audio=audio, extra={"a": 1})
     quiet = RealtimeSession(
@@ -37,7 +37,7 @@ def test_what_is_unset_stays_and_none_clears() -> None:
     )
 
 
-def test_an_update_says_the_change_or_everything() -> None:
+def test_an_update_contains_the_change_or_everything() -> None:
     config = Configuration(RealtimeSession(instructions="x"))
     assert config.update(speaking("marin")) == speaking("marin")
     whole = config.update(speaking("marin"), is_full=True)
@@ -47,7 +47,7 @@ def test_an_update_says_the_change_or_everything() -> None:
     assert full.update(speaking("marin"), is_full=False) == speaking("marin")
 
 
-def test_a_refused_change_is_taken_back_and_an_accepted_one_stays() -> None:
+def test_a_refused_change_is_undone_and_an_accepted_one_stays() -> None:
     config = Configuration(None)
     for event_id, voice in (("1", "marin"), ("2", "nobody")):
         config.record(event_id, speaking(voice))
@@ -58,7 +58,7 @@ def test_a_refused_change_is_taken_back_and_an_accepted_one_stays() -> None:
     assert config.wanted == speaking("marin")
 
 
-def test_added_tools_stand_beside_those_by_hand() -> None:
+def test_added_tools_are_kept_beside_configured_tools() -> None:
     by_hand = FunctionTool(name="manual")
     config = Configuration(RealtimeSession(tools=[by_hand, McpTool(server_label="docs")]))
     change = config.add(TOOL)
@@ -68,14 +68,14 @@ def test_added_tools_stand_beside_those_by_hand() -> None:
     assert config.update(config.remove("f")).tools == [by_hand, McpTool(server_label="docs")]
 
 
-def test_a_change_that_names_no_tools_does_not_repeat_them() -> None:
+def test_a_change_without_tools_does_not_repeat_them() -> None:
     config = Configuration(None)
     assert config.update(config.add(TOOL)) == RealtimeSession(tools=[TOOL])
     assert config.update(speaking("marin")) == speaking("marin")
     assert config.wanted == RealtimeSession(tools=[TOOL])
 
 
-def test_a_tool_needs_a_name_of_its_own() -> None:
+def test_a_tool_needs_a_unique_name() -> None:
     config = Configuration(RealtimeSession(tools=[FunctionTool(name="manual")]))
     config.add(TOOL)
     for tool in (TOOL, FunctionTool(name="manual"), FunctionTool(), FunctionTool(name="")):
@@ -90,8 +90,8 @@ def test_a_tool_needs_a_name_of_its_own() -> None:
         config.remove("f")
 
 
-def test_what_is_laid_under_gives_way_and_is_said_with_every_update() -> None:
-    """As a beta session gets the reference client's defaults."""
+def test_defaults_are_overridden_and_part_of_every_update() -> None:
+    """Such as the reference client's defaults in a beta session."""
     config = Configuration(RealtimeSession(instructions="mine"))
     config.set_defaults(RealtimeSession(instructions="default", max_output_tokens=100))
     assert config.wanted == RealtimeSession(instructions="mine", max_output_tokens=100)

@@ -30,7 +30,7 @@ def test_clear_and_commit_do_not_reset_the_clock() -> None:
     assert (audio.sent_ms, audio.uncommitted_bytes) == (100.0, 0)
 
 
-def test_a_clip_lies_between_start_and_stop_of_speech() -> None:
+def test_a_clip_extends_from_speech_started_to_speech_stopped() -> None:
     core = new_core()
     recorded = bytes(range(256)) * 75  # 400 ms
     core.append_audio(recorded[:9600], 1.0)
@@ -45,7 +45,7 @@ def test_a_clip_lies_between_start_and_stop_of_speech() -> None:
     assert core.conversation.item("item_u").formatted.audio == recorded[4800:14400]
 
 
-def test_clips_follow_a_change_of_format() -> None:
+def test_clips_are_cut_in_the_format_of_their_time() -> None:
     core = new_core()
     core.append_audio(bytes(4800), 1.0)
     ulaw = ga.AudioConfig(input=ga.AudioInput(format=ga.AudioPcmu()))
@@ -60,7 +60,7 @@ def test_clips_follow_a_change_of_format() -> None:
     assert core.conversation.item("item_u").formatted.audio == bytes(range(200))
 
 
-def test_without_turn_detection_a_commit_takes_what_was_not_committed() -> None:
+def test_without_turn_detection_a_commit_takes_the_uncommitted_audio() -> None:
     core = new_core()
     core.append_audio(b"old.", 1.0)
     core.send(ga.InputAudioBufferClearEvent(), 1.0)
@@ -75,7 +75,7 @@ def test_without_turn_detection_a_commit_takes_what_was_not_committed() -> None:
     assert clips == [b"one.", b"two."]
 
 
-def test_a_refused_commit_leaves_its_audio_nowhere() -> None:
+def test_the_audio_of_a_refused_commit_belongs_to_no_item() -> None:
     core = new_core()
     core.append_audio(b"tiny", 1.0)
     core.send(ga.InputAudioBufferCommitEvent(event_id="mine"), 1.0)
@@ -85,7 +85,7 @@ def test_a_refused_commit_leaves_its_audio_nowhere() -> None:
     assert core.conversation.item("item_u").formatted.audio == b""
 
 
-def test_a_stop_without_a_start_is_an_empty_clip() -> None:
+def test_speech_stopped_without_speech_started_is_an_empty_clip() -> None:
     audio = SentAudio()
     audio.append(bytes(4800))
     stop = server("input_audio_buffer.speech_stopped", item_id="item_u", audio_end_ms=50)
@@ -95,7 +95,7 @@ def test_a_stop_without_a_start_is_an_empty_clip() -> None:
     assert audio.take_clip("item_u") is None
 
 
-def test_old_audio_is_forgotten_and_the_clock_goes_on() -> None:
+def test_old_audio_is_dropped_and_the_clock_continues() -> None:
     audio = SentAudio()
     second = bytes(48_000)
     for _ in range(KEPT_SECONDS * 5 // 4 + 2):
@@ -109,7 +109,7 @@ def test_old_audio_is_forgotten_and_the_clock_goes_on() -> None:
     assert audio.sent_ms == (KEPT_SECONDS * 5 // 4 + 2) * 1000
 
 
-def test_commits_that_are_never_answered_do_not_pile_up() -> None:
+def test_unanswered_commits_are_bounded() -> None:
     audio = SentAudio()
     audio.set_format(PCM16)
     for number in range(MAX_TURNS + 1):
@@ -126,7 +126,7 @@ def test_commits_that_are_never_answered_do_not_pile_up() -> None:
     st.integers(0, 30),
     st.integers(0, 30),
 )
-def test_a_clip_is_a_slice_of_what_was_appended(
+def test_a_clip_is_a_slice_of_the_appended_audio(
     chunks: list[bytes], start_ms: int, end_ms: int
 ) -> None:
     audio = SentAudio()

@@ -31,9 +31,7 @@ def refusal(event_id: str | None, code: str | None = None) -> ga.AnyServerEvent:
 
 
 @given(st.sampled_from(RequestState), st.sampled_from(RequestInput))
-def test_the_table_is_total_and_what_ended_stays_ended(
-    state: RequestState, cause: RequestInput
-) -> None:
+def test_the_table_is_total_and_final_states_stay(state: RequestState, cause: RequestInput) -> None:
     is_new, is_sent = state is RequestState.QUEUED, state in SENT
     begins = {RequestInput.SENT: is_new, RequestInput.CREATED: is_sent, RequestInput.BUSY: is_sent}
     if not begins.get(cause, True):
@@ -49,7 +47,7 @@ def test_the_table_is_total_and_what_ended_stays_ended(
 
 
 @pytest.mark.parametrize("status", ["completed", "incomplete", "cancelled", "failed"])
-def test_a_request_ends_as_its_response_does(status: str) -> None:
+def test_a_request_ends_with_the_status_of_its_response(status: str) -> None:
     core = new_core()
     ask(core, "mine")
     request = core.responses.request("mine")
@@ -67,7 +65,7 @@ def test_a_request_ends_as_its_response_does(status: str) -> None:
     assert (state.status, state.is_done, state.usage, state.metadata) == (status, True, None, {})
 
 
-def test_a_refused_request_says_why() -> None:
+def test_a_refused_request_has_the_servers_error() -> None:
     core = new_core()
     ask(core, "mine")
     request = core.responses.request("mine")
@@ -79,8 +77,8 @@ def test_a_refused_request_says_why() -> None:
     assert updates == [ErrorUpdate(request.error)]
 
 
-def test_a_wrong_guess_is_set_right_by_the_refusal() -> None:
-    """Turn detection began a response while ours was under way."""
+def test_a_refusal_corrects_a_wrongly_matched_response() -> None:
+    """Turn detection began a response while our request was on its way."""
     core = new_core()
     ask(core, "mine")
     request = core.responses.request("mine")
@@ -91,7 +89,7 @@ def test_a_wrong_guess_is_set_right_by_the_refusal() -> None:
     assert core.responses.active is core.responses.get("resp_vad")
 
 
-def test_an_active_response_error_without_an_id_refuses_the_oldest_that_waits() -> None:
+def test_an_active_response_error_without_an_id_refuses_the_oldest_open_request() -> None:
     core = new_core()
     ask(core, "first")
     feed(core, response("created"))
@@ -100,7 +98,7 @@ def test_an_active_response_error_without_an_id_refuses_the_oldest_that_waits() 
     assert [request.event_id for request in core.settled_requests()] == ["second"]
 
 
-def test_responses_find_their_requests_by_metadata_and_conversation() -> None:
+def test_responses_are_matched_by_metadata_and_conversation() -> None:
     core = new_core()
     aside = ga.ResponseCreateParams(conversation="none", metadata={"topic": "a"})
     ask(core, "aside", aside)
@@ -123,16 +121,16 @@ def test_responses_find_their_requests_by_metadata_and_conversation() -> None:
     assert core.responses.active is core.responses.get("resp_d")
 
 
-def test_a_server_that_repeats_no_metadata_answers_the_oldest_request() -> None:
+def test_without_metadata_a_response_answers_the_oldest_request() -> None:
     core = new_core()
     for topic in ("a", "b"):
         ask(core, topic, ga.ResponseCreateParams(conversation="none", metadata={"topic": topic}))
-    feed(core, response("created", "resp_n", metadata=None))  # it does: this is none of ours
+    feed(core, response("created", "resp_n", metadata=None))  # has metadata, but not ours
     feed(core, response("created"), response("done", status="completed"))
     assert [request.event_id for request in core.settled_requests()] == ["a"]
 
 
-def test_a_busy_server_may_say_so_by_the_type_of_its_error() -> None:
+def test_a_busy_server_is_recognised_by_the_type_of_its_error() -> None:
     core = new_core()
     request = core.create_response(ga.ResponseCreateEvent(event_id="mine"), 1.0)
     feed(core, response("created", "resp_vad", metadata=None))
@@ -141,7 +139,7 @@ def test_a_busy_server_may_say_so_by_the_type_of_its_error() -> None:
     assert request.state is RequestState.QUEUED
 
 
-def test_a_response_that_fails_for_no_code_says_the_type_of_its_error() -> None:
+def test_a_failure_without_a_code_has_the_type_of_its_error() -> None:
     core = new_core()
     details = {"type": "failed", "error": {"type": "response_failed", "code": None}}
     (update,) = feed(core, response("done", status="failed", status_details=details))
@@ -150,7 +148,7 @@ def test_a_response_that_fails_for_no_code_says_the_type_of_its_error() -> None:
     assert update.error.code == "response_failed"
 
 
-def test_a_response_that_nobody_asked_for_and_that_fails_is_told() -> None:
+def test_the_failure_of_an_unrequested_response_is_reported() -> None:
     core = new_core()
     details = {"type": "failed", "error": {"code": "rate_limit_exceeded", "message": "slow"}}
     updates = feed(core, response("done", status="failed", status_details=details))
@@ -158,13 +156,13 @@ def test_a_response_that_nobody_asked_for_and_that_fails_is_told() -> None:
     assert "slow" in str(updates)
 
 
-def test_a_response_is_known_once_and_without_an_id_never() -> None:
+def test_repeated_responses_and_responses_without_an_id_are_ignored() -> None:
     core = new_core()
     feed(core, response("created"), response("created"), server("response.created", response={}))
     assert [state.id for state in core.responses] == ["resp_1"]
 
 
-def test_an_id_that_is_used_again_is_another_response() -> None:
+def test_a_reused_id_is_another_response() -> None:
     core = new_core()
     feed(core, response("created"), response("done", status="completed"))
     ask(core, "mine")
@@ -175,7 +173,7 @@ def test_an_id_that_is_used_again_is_another_response() -> None:
     assert request.state is RequestState.COMPLETED
 
 
-def test_events_about_no_known_response_change_nothing() -> None:
+def test_events_of_unknown_responses_change_nothing() -> None:
     core = new_core()
     feed(core, server("response.done", response={"status": "failed"}))
     feed(core, output_item("added", message("item_a", "assistant")))
@@ -184,7 +182,7 @@ def test_events_about_no_known_response_change_nothing() -> None:
     assert [state.output for state in core.responses] == [["item_a"]]
 
 
-def test_the_end_loses_what_is_open() -> None:
+def test_ending_loses_open_requests() -> None:
     core = new_core()
     ask(core, "mine")
     core.end(Closed("over"))

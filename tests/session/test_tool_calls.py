@@ -1,4 +1,4 @@
-"""Calls are run once, answered once or given up, and followed by one response."""
+"""Tool calls are run once, answered or cancelled once, and followed by one response."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def call(call_id: str = "c1", name: str = "f", **fields: object) -> dict[str, An
 
 
 def calls(core: Probe, *items: dict[str, Any], status: str = "completed") -> None:
-    """Let one response make calls, and end."""
+    """Process the events of one response that makes calls."""
     feed(core, response("created"))
     feed(core, *(output_item("done", item) for item in items))
     feed(core, response("done", status=status))
 
 
 def sent(core: Probe) -> list[str]:
-    """Return what is to be sent: outputs as they are, other events by their type."""
-    told = []
+    """Return the events to send: tool outputs as text, other events by type."""
+    sent = []
     for event in core.events_to_send():
         item = event.item if isinstance(event, ga.ConversationItemCreateEvent) else None
-        told.append(item.output if isinstance(item, ga.FunctionCallOutput) else event.type)
-    return told
+        sent.append(item.output if isinstance(item, ga.FunctionCallOutput) else event.type)
+    return sent
 
 
 def output_seen(call_id: str = "c1") -> ga.AnyServerEvent:
@@ -53,7 +53,7 @@ def output_seen(call_id: str = "c1") -> ga.AnyServerEvent:
     return server("conversation.item.added", item=item)
 
 
-def test_calls_of_a_response_are_gathered_and_followed_by_one_response() -> None:
+def test_calls_of_a_response_lead_to_one_response() -> None:
     core = new_core()
     calls(core, call("c1"), call("c2"))
     assert [each.call_id for each in core.calls_to_run()] == ["c1", "c2"]
@@ -63,7 +63,7 @@ def test_calls_of_a_response_are_gathered_and_followed_by_one_response() -> None
     assert sent(core) == ["1", "response.create"]
 
 
-def test_a_call_that_is_told_again_is_neither_run_nor_answered_again() -> None:
+def test_a_repeated_call_is_run_and_answered_once() -> None:
     core = new_core()
     calls(core, call())
     core.calls_to_run()
@@ -79,7 +79,7 @@ def test_a_call_that_is_told_again_is_neither_run_nor_answered_again() -> None:
 @pytest.mark.parametrize(
     "item", [call(status="incomplete"), call() | {"call_id": None}, message("m")]
 )
-def test_what_is_no_whole_call_is_not_run(item: dict[str, Any]) -> None:
+def test_incomplete_calls_are_not_run(item: dict[str, Any]) -> None:
     core = new_core()
     calls(core, item)
     assert core.calls_to_run() == []
@@ -87,7 +87,7 @@ def test_what_is_no_whole_call_is_not_run(item: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("status", ["cancelled", "failed"])
-def test_a_response_that_was_cut_is_answered_and_not_followed(status: str) -> None:
+def test_calls_of_a_cancelled_or_failed_response_lead_to_no_response(status: str) -> None:
     core = new_core()
     calls(core, call(), status=status)
     assert sent(core) == []
@@ -95,7 +95,7 @@ def test_a_response_that_was_cut_is_answered_and_not_followed(status: str) -> No
     assert sent(core) == ["1"]
 
 
-def test_a_tool_that_does_not_respond_is_followed_by_nothing_unless_another_does() -> None:
+def test_a_tool_that_does_not_respond_leads_to_no_response_unless_another_does() -> None:
     core = new_core()
     calls(core, call(name="quiet"))
     core.answer_call("c1", "1", None, 1.0)
@@ -113,26 +113,26 @@ def test_a_tool_that_does_not_respond_is_followed_by_nothing_unless_another_does
         {"type": "function", "name": "f", "novel": 1}, {"type": "novel", "of": {}},
     ],
 )  # fmt: skip
-def test_a_forced_choice_is_not_forced_upon_the_next_response(choice: object) -> None:
+def test_a_forced_tool_choice_is_auto_in_the_next_response(choice: object) -> None:
     core = new_core(tool_choice=choice)
     calls(core, call())
     core.answer_call("c1", "1", None, 1.0)
-    _, asked = core.events_to_send()
-    assert isinstance(asked, ga.ResponseCreateEvent)
-    assert asked.response == ga.ResponseCreateParams(tool_choice="auto")
+    _, create = core.events_to_send()
+    assert isinstance(create, ga.ResponseCreateEvent)
+    assert create.response == ga.ResponseCreateParams(tool_choice="auto")
 
 
 @pytest.mark.parametrize("choice", ["auto", "none"])
-def test_a_free_choice_is_left_as_it_is(choice: str) -> None:
+def test_a_free_tool_choice_is_left_unchanged(choice: str) -> None:
     core = new_core(tool_choice=choice)
     calls(core, call())
     core.answer_call("c1", "1", None, 1.0)
-    _, asked = core.events_to_send()
-    assert isinstance(asked, ga.ResponseCreateEvent)
-    assert not asked.response
+    _, create = core.events_to_send()
+    assert isinstance(create, ga.ResponseCreateEvent)
+    assert not create.response
 
 
-def test_an_impatient_tool_is_given_up_when_the_user_speaks() -> None:
+def test_an_interruptible_tool_is_cancelled_when_the_user_speaks() -> None:
     core = new_core()
     calls(core, call(name="hasty"), call("c2"))
     feed(core, STARTS)
@@ -143,14 +143,14 @@ def test_an_impatient_tool_is_given_up_when_the_user_speaks() -> None:
     assert sent(core) == []
 
 
-def test_an_impatient_tool_is_given_up_when_its_response_is_cancelled() -> None:
+def test_an_interruptible_tool_is_cancelled_with_its_response() -> None:
     core = new_core()
     calls(core, call(name="hasty"), call("c2"), status="cancelled")
     assert core.calls_to_cancel() == ["c1"]
     assert sent(core) == [INTERRUPTED]
 
 
-def test_the_response_to_the_users_turn_takes_the_answers_up() -> None:
+def test_the_response_to_the_users_turn_uses_the_outputs() -> None:
     core = new_core()
     calls(core, call())
     feed(core, STARTS)
@@ -163,7 +163,7 @@ def test_the_response_to_the_users_turn_takes_the_answers_up() -> None:
     assert sent(core) == []
 
 
-def test_a_response_that_began_without_an_answer_is_followed_by_one_with_it() -> None:
+def test_a_response_that_began_before_an_output_is_followed_by_another() -> None:
     core = new_core()
     calls(core, call())
     feed(core, STARTS, COMMITS)
@@ -174,7 +174,7 @@ def test_a_response_that_began_without_an_answer_is_followed_by_one_with_it() ->
     assert sent(core) == ["response.create"]
 
 
-def test_a_response_beside_the_conversation_takes_nothing_up() -> None:
+def test_an_out_of_band_response_does_not_use_the_outputs() -> None:
     core = new_core()
     calls(core, call())
     feed(core, STARTS)
@@ -187,7 +187,7 @@ def test_a_response_beside_the_conversation_takes_nothing_up() -> None:
     assert sent(core) == ["response.create"]
 
 
-def test_a_server_that_does_not_answer_the_user_is_not_waited_for() -> None:
+def test_waiting_for_the_users_response_has_a_deadline() -> None:
     core = new_core()
     calls(core, call())
     feed(core, STARTS, COMMITS)
@@ -201,7 +201,7 @@ def test_a_server_that_does_not_answer_the_user_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize("kind", ["server_vad", "semantic_vad"])
-def test_turns_that_the_application_answers_hold_nothing_back_when_they_end(kind: str) -> None:
+def test_without_create_response_outputs_wait_only_until_the_turn_ends(kind: str) -> None:
     detection = {"type": kind, "create_response": False}
     core = new_core(audio={"input": {"turn_detection": detection}})
     calls(core, call())
@@ -212,7 +212,7 @@ def test_turns_that_the_application_answers_hold_nothing_back_when_they_end(kind
     assert sent(core) == ["response.create"]
 
 
-def test_a_background_tool_is_answered_at_once_and_tells_its_result_later() -> None:
+def test_a_background_tool_is_answered_at_once_and_sends_its_result_later() -> None:
     core = new_core()
     calls(core, call(name="slow"))
     assert sent(core) == [STARTED, "response.create"]
@@ -220,18 +220,18 @@ def test_a_background_tool_is_answered_at_once_and_tells_its_result_later() -> N
     assert core.calls_to_cancel() == []
     feed(core, response("done", "resp_2", status="cancelled"), server("input_audio_buffer.cleared"))
     core.answer_call("c1", '"ready"', None, 1.0)
-    told, asked = core.events_to_send()
-    assert isinstance(told, ga.ConversationItemCreateEvent)
-    assert told.item == ga.Message(
+    result, create = core.events_to_send()
+    assert isinstance(result, ga.ConversationItemCreateEvent)
+    assert result.item == ga.Message(
         role="system",
         content=[ga.InputText(text='The tool slow, called as c1, has finished: "ready"')],
     )
-    assert asked.type == "response.create"
+    assert create.type == "response.create"
     core.answer_call("c1", '"again"', None, 1.0)
     assert sent(core) == []
 
 
-def test_results_that_come_while_a_response_is_in_progress_ask_for_one_more() -> None:
+def test_results_during_a_response_request_one_more() -> None:
     core = new_core()
     calls(core, call("c1", "slow"), call("c2", "slow"))
     feed(core, response("created", "resp_2"))
@@ -243,7 +243,7 @@ def test_results_that_come_while_a_response_is_in_progress_ask_for_one_more() ->
     assert sent(core) == ["response.create"]
 
 
-def test_where_many_responses_wait_their_turn_answers_ask_for_no_more() -> None:
+def test_outputs_request_no_response_when_the_queue_is_full() -> None:
     core = new_core()
     calls(core, call())
     feed(core, response("created", "resp_2"))
@@ -254,7 +254,7 @@ def test_where_many_responses_wait_their_turn_answers_ask_for_no_more() -> None:
     assert core.responses.waiting == MAX_QUEUED
 
 
-def test_the_round_of_a_call_may_be_forgotten_before_it_is_answered() -> None:
+def test_a_call_can_be_answered_after_its_response_is_forgotten() -> None:
     core = new_core()
     feed(core, output_item("done", call()))
     for index in range(64):
@@ -264,7 +264,7 @@ def test_the_round_of_a_call_may_be_forgotten_before_it_is_answered() -> None:
     assert sent(core) == ["1"]
 
 
-def test_answers_that_are_faster_than_the_response_wait_for_it() -> None:
+def test_outputs_before_the_end_of_the_response_wait_for_it() -> None:
     core = new_core()
     feed(core, response("created"), output_item("done", call()))
     core.answer_call("c1", "1", None, 1.0)
@@ -273,7 +273,7 @@ def test_answers_that_are_faster_than_the_response_wait_for_it() -> None:
     assert sent(core) == ["response.create"]
 
 
-def test_a_call_that_only_the_end_of_its_response_tells_of_is_run_once() -> None:
+def test_a_call_that_is_only_in_response_done_is_run_once() -> None:
     core = new_core()
     feed(core, response("created"), output_item("done", call("c1")))
     feed(core, response("done", output=[call("c1"), message("m"), call("c2")]))
@@ -286,17 +286,17 @@ def test_a_call_that_only_the_end_of_its_response_tells_of_is_run_once() -> None
     assert core.calls_to_run() == []
 
 
-def test_calls_that_the_application_declared_by_hand_are_left_to_it() -> None:
+def test_calls_of_configured_tools_are_left_to_the_application() -> None:
     core = Probe(has_tool=lambda _: False)
     tools = [{"type": "function", "name": "f"}]
     feed(core, server("session.updated", session={"type": "realtime", "tools": tools}))
     feed(core, response("created"), output_item("done", call()))
     assert core.calls_to_run() == []
     feed(core, output_item("done", call("c2", "unheard_of")))
-    assert [told.name for told in core.calls_to_run()] == ["unheard_of"]
+    assert [each.name for each in core.calls_to_run()] == ["unheard_of"]
 
 
-def test_calls_beside_the_conversation_are_left_to_the_application() -> None:
+def test_calls_of_out_of_band_responses_are_left_to_the_application() -> None:
     core = new_core()
     params = ga.ResponseCreateParams(conversation="none")
     core.create_response(ga.ResponseCreateEvent(response=params), 1.0)

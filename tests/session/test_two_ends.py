@@ -1,4 +1,4 @@
-"""Whatever happens, in whatever order it arrives: the mirror is what the server holds."""
+"""The client's mirror equals the server's conversation, whatever happens in whatever order."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ STEPS = st.tuples(
 
 
 class Play:
-    """One run: each step picks what it is about by a number."""
+    """One run of steps; the number of a step selects the item, response or request it is about."""
 
     def __init__(self) -> None:
         self.ends = TwoEnds()
@@ -146,7 +146,7 @@ class Play:
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(STEPS, max_size=40))
-def test_the_mirror_is_what_the_server_holds(steps: list[tuple[str, int]]) -> None:
+def test_the_mirror_equals_the_servers_conversation(steps: list[tuple[str, int]]) -> None:
     play = Play()
     play.run(steps)
     assert mirrored(play.ends.client) == held(play.ends.server)
@@ -154,7 +154,7 @@ def test_the_mirror_is_what_the_server_holds(steps: list[tuple[str, int]]) -> No
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(STEPS, max_size=40))
-def test_every_request_ends_and_no_command_stays_open(steps: list[tuple[str, int]]) -> None:
+def test_all_requests_and_commands_end(steps: list[tuple[str, int]]) -> None:
     play = Play()
     play.run(steps)
     for _ in range(len(play.requests) + 1):  # turn detection may have begun one before them
@@ -167,13 +167,13 @@ def test_every_request_ends_and_no_command_stays_open(steps: list[tuple[str, int
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(STEPS, max_size=40))
-def test_the_audio_that_was_told_is_the_audio_that_was_received(
+def test_the_audio_of_the_updates_is_the_audio_of_the_items(
     steps: list[tuple[str, int]],
 ) -> None:
     play = Play()
     play.run([step for step in steps if step[0] != "truncate"])
-    told: dict[str, bytes] = {}
+    delivered: dict[str, bytes] = {}
     for update in play.ends.updates:
         if isinstance(update, ConversationUpdated) and update.delta and update.delta.audio:
-            told[update.item.id] = told.get(update.item.id, b"") + update.delta.audio
-            assert update.item.formatted.audio == told[update.item.id]
+            delivered[update.item.id] = delivered.get(update.item.id, b"") + update.delta.audio
+            assert update.item.formatted.audio == delivered[update.item.id]

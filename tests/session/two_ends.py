@@ -1,4 +1,4 @@
-"""A client's core and the embedded server's, joined without a network."""
+"""A client's core and a server's core, connected without a network."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ TRANSCRIBING = ga.RealtimeSession(
         input=ga.AudioInput(transcription=ga.AudioTranscription(model="whisper-1"))
     )
 )
-"""Without it the server keeps the user's words for itself."""
+"""Without a transcription model the server sends no transcripts of the user."""
 
 
 class TwoEnds:
-    """Both ends; what the server says waits on the line until `deliver` is called."""
+    """Both cores; the server's events wait until `deliver` is called."""
 
     def __init__(self) -> None:
         server_ids, client_ids = itertools.count(1), itertools.count(1)
@@ -46,12 +46,12 @@ class TwoEnds:
         self.deliver()
 
     def send(self, event: ga.AnyClientEvent) -> None:
-        """Let the client send an event, and the server take it."""
+        """Send an event from the client to the server."""
         self.client.send(event, 1.0)
         self.settle()
 
     def settle(self) -> None:
-        """Hand over what the client has to send; the server's answers go on the line."""
+        """Pass the client's frames to the server, and queue the server's events."""
         for effect in self.client.effects():
             if isinstance(effect, SendFrame):
                 self.server.receive(codec.decode(effect.frame, direction="client"), 1.0)
@@ -64,7 +64,7 @@ class TwoEnds:
                 self._note(work)
 
     def deliver(self, count: int | None = None) -> None:
-        """Let the client take so many of the server's events, or all that come."""
+        """Pass `count` of the server's events to the client; `None` passes all."""
         self.settle()
         while self._line and count != 0:
             event = self._line.pop(0)
@@ -80,16 +80,16 @@ class TwoEnds:
 
 
 def mirrored(client: ClientSession) -> list[dict[str, Any]]:
-    """Return the items that the client believes in."""
+    """Return the items of the client's mirror."""
     return [
-        _told(item.wire, item.status) | {"content": _content(item.content)}
+        _summary(item.wire, item.status) | {"content": _content(item.content)}
         for item in client.conversation
     ]
 
 
 def held(server: ServerSession) -> list[dict[str, Any]]:
-    """Return the items that the server holds; the client learns no words of one that was cut."""
-    told: list[dict[str, Any]] = []
+    """Return the server's items; a truncated item has no transcript, as in the client's mirror."""
+    items: list[dict[str, Any]] = []
     for stored in server.conversation.stored():
         item = stored.current
         content = item.content if isinstance(item, ga.Message) else []
@@ -97,11 +97,13 @@ def held(server: ServerSession) -> list[dict[str, Any]]:
         if stored.is_truncated:
             parts = [(kind, "" if kind == "output_audio" else words) for kind, words in parts]
         status = item.status if isinstance(item, ga.Message | ga.FunctionCall) else "completed"
-        told.append(_told(item, status if isinstance(status, str) else None) | {"content": parts})
-    return told
+        items.append(
+            _summary(item, status if isinstance(status, str) else None) | {"content": parts}
+        )
+    return items
 
 
-def _told(item: ga.Item, status: str | None) -> dict[str, Any]:
+def _summary(item: ga.Item, status: str | None) -> dict[str, Any]:
     call = (item.name, item.arguments) if isinstance(item, ga.FunctionCall) else None
     role = item.role if isinstance(item, ga.Message) else None
     return {"id": item.id, "role": role, "call": call, "status": status}

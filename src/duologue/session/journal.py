@@ -234,7 +234,7 @@ class Journal:
         start_audio = self._start_audio if audio is None else audio
         journal = Journal(**starts, audio=start_audio, sample_bytes=self.sample_bytes)
         journal.is_forgotten = self.is_forgotten and audio is None
-        if audio is None:  # audio keeps its entries, as joining would decode what nobody has read
+        if audio is None:  # as entries: joining would decode audio that is never read
             journal.entries += [self.entries[at] for at in self._audio_positions(0, length)]
         for index, part in self.parts.items():
             journal.parts[index] = PartState(part.base, self.part_words(index), 0)
