@@ -119,9 +119,9 @@ def test_a_command_is_answered_or_refused(
     )
     (update,) = feed(core, error("event_2"))
     (refused,) = core.settled_commands()
+    assert isinstance(refused.error, ServerError)
     assert update == ErrorUpdate(refused.error)
     assert (refused.event_id, refused.state) == ("event_2", CommandState.FAILED)
-    assert isinstance(refused.error, ServerError)
     assert len(core.commands) == 0
 
 
@@ -153,7 +153,9 @@ def test_effects_are_updates_then_settled_records_then_tools_then_frames() -> No
     assert settled == Settled(second)
     assert isinstance(sent, SendFrame)
     assert isinstance(shown, Notify)
-    assert [update.event.type for update in shown.updates] == [sent.type] == ["response.create"]
+    (update,) = shown.updates
+    assert isinstance(update, RealtimeEvent)
+    assert update.event.type == sent.type == "response.create"
 
 
 def test_an_answer_for_another_item_settles_nothing() -> None:

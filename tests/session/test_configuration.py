@@ -13,6 +13,7 @@ from duologue.protocol.ga import (
     McpTool,
     RealtimeSession,
     ServerVad,
+    Session,
 )
 from duologue.protocol.ga.session import merge_session
 from duologue.session.configuration import Configuration
@@ -22,6 +23,11 @@ TOOL = FunctionTool(name="f", parameters={})
 
 def speaking(voice: str) -> RealtimeSession:
     return RealtimeSession(audio=AudioConfig(output=AudioOutput(voice=voice)))
+
+
+def tools_of(session: Session) -> object:
+    assert isinstance(session, RealtimeSession)
+    return session.tools
 
 
 def test_unset_fields_stay_and_none_clears() -> None:
@@ -61,11 +67,14 @@ def test_a_refused_change_is_undone_and_an_accepted_one_stays() -> None:
 def test_added_tools_are_kept_beside_configured_tools() -> None:
     by_hand = FunctionTool(name="manual")
     config = Configuration(RealtimeSession(tools=[by_hand, McpTool(server_label="docs")]))
-    change = config.add(TOOL)
-    assert config.update(change).tools == [by_hand, McpTool(server_label="docs"), TOOL]
+    assert tools_of(config.update(config.add(TOOL))) == [
+        by_hand,
+        McpTool(server_label="docs"),
+        TOOL,
+    ]
     assert config.declares("manual")
     assert not config.declares("f")
-    assert config.update(config.remove("f")).tools == [by_hand, McpTool(server_label="docs")]
+    assert tools_of(config.update(config.remove("f"))) == [by_hand, McpTool(server_label="docs")]
 
 
 def test_a_change_without_tools_does_not_repeat_them() -> None:
