@@ -12,7 +12,7 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 from duologue import RealtimeClient
 
@@ -81,7 +81,7 @@ def generated() -> str:
     return "\n".join(
         [
             HEAD,
-            "from typing import TYPE_CHECKING, Final, Generic, TypeVar",
+            "from typing import TYPE_CHECKING, Final, TypeGuard, Generic, TypeVar",
             *sorted(imports[name] for name in at_run_time),
             "from duologue.client import client",
             "from duologue.sync.handles import Pending, ResponseHandle",
@@ -125,7 +125,7 @@ def _imports(tree: ast.Module, module: ModuleType) -> dict[str, str]:
     return found
 
 
-def _is_class(node: ast.AST, name: str) -> bool:
+def _is_class(node: ast.AST, name: str) -> TypeGuard[ast.ClassDef]:
     return isinstance(node, ast.ClassDef) and node.name == name
 
 
