@@ -164,8 +164,8 @@ class _PicowsTransport(WSListener):
     """
 
     __slots__ = (
-        "_assembler", "_close_timeout", "_delivery", "_gone", "_is_up", "_keepalive", "_loop",
-        "_reaper", "_refusal", "_subprotocols", "_timer", "_wire", "_writable",
+        "_assembler", "_close_timeout", "_delivery", "_gone", "_is_paused", "_is_up", "_keepalive",
+        "_loop", "_reaper", "_refusal", "_subprotocols", "_timer", "_wire", "_writable",
     )  # fmt: skip
 
     _wire: WSTransport
@@ -186,7 +186,7 @@ class _PicowsTransport(WSListener):
         self._close_timeout: Final = close_timeout
         self._keepalive: Final = keepalive
         self._loop: Final = asyncio.get_running_loop()
-        self._is_up = False
+        self._is_up = self._is_paused = False
         self._refusal: str | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._reaper: asyncio.Task[None] | None = None
@@ -198,8 +198,9 @@ class _PicowsTransport(WSListener):
 
     def send(self, frame: bytes) -> None:
         """Send one text message."""
-        self._delivery.check_open()
-        if not self._writable.is_set():
+        if not self._delivery.is_open:
+            self._delivery.check_open()
+        if self._is_paused:
             self._check_backlog()
         self._wire.send(_TEXT, frame)
 
@@ -256,6 +257,8 @@ class _PicowsTransport(WSListener):
             return
         elif frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._fail(protocol_broken(1002, "the server used a reserved bit of the frame header"))
+        elif opcode is _TEXT:  # asked first: nearly every frame
+            self._process_data(opcode, frame)
         elif opcode is _PING:
             # RFC 6455 section 5.5.3 lets us answer the latest ping alone. While the write buffer is
             # full pings stay unanswered, so that pongs to a peer that does not read cannot pile up.
@@ -341,11 +344,13 @@ class _PicowsTransport(WSListener):
     def pause_writing(self) -> None:
         """Make `drain` wait."""
         if self._delivery.is_open:
+            self._is_paused = True
             self._writable.clear()
 
     @override
     def resume_writing(self) -> None:
         """Let `drain` return."""
+        self._is_paused = False
         self._writable.set()
 
     def _check_backlog(self) -> None:
