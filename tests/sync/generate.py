@@ -81,7 +81,7 @@ def generated() -> str:
     return "\n".join(
         [
             HEAD,
-            "from typing import TYPE_CHECKING, Final, TypeGuard, Generic, TypeVar",
+            "from typing import TYPE_CHECKING, Final, Generic, TypeVar",
             *sorted(imports[name] for name in at_run_time),
             "from duologue.client import client",
             "from duologue.sync.handles import Pending, ResponseHandle",

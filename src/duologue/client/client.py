@@ -100,8 +100,9 @@ class RealtimeClient(RealtimeEventHandler):
     and waits until they are in force. Iterating yields every `Update` since the connection, ends
     when the session is closed, and raises `ConnectionLost` when the connection is lost. Before the
     first iteration the last 32 updates wait, afterwards up to 8192, and as many raw events beside
-    them; then the oldest are dropped, and counted in `statistics()`. One task may iterate at a
-    time; an iteration that was left can be resumed.
+    them; then the oldest are dropped, and counted in `statistics()`. The events of sent audio are
+    among them only after the first iteration. One task may iterate at a time; an iteration that was
+    left can be resumed.
 
     Commands are sent at once, and in order. The handle that a method returns may be awaited for the
     server's answer; an error that nothing awaits arrives as an `ErrorUpdate`. Every method that
