@@ -84,6 +84,8 @@ check: $(VENV)/.local $(VENV)/.dev ## format, lint, types, architecture, documen
 	@$(BIN)/basedpyright --pythonpath $(BIN)/python
 	@$(BIN)/basedpyright --pythonpath $(BIN)/python -p tests
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m tools.structure
+	@$(BIN)/python -m tools.trips
 	@$(MAKE) --no-print-directory docs
 
 format: $(VENV)/.dev ## put the code in shape

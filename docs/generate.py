@@ -88,10 +88,10 @@ def _python(seeds: dict[str, Any]) -> list[str]:
     return [
         *_table("Python SDK, GA", ("In `openai.types.realtime`", "Here"), ga),
         "",
-        "What is not in this table has the same name here.",
+        "Names that are not in this table are the same here.",
         *_table("Python SDK, beta", ("In `openai.types.beta.realtime`", "Here"), beta),
         "",
-        "What is not in this table has the same name here, or Java's without its dots.",
+        "Names that are not in this table are the same here, or those of Java without dots.",
         "",
     ]
 

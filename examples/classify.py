@@ -1,4 +1,4 @@
-"""Hold a conversation, and have each message judged beside it, by an out-of-band response."""
+"""Hold a conversation, and classify each message with an out-of-band response."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ TOPICS = ("billing", "delivery", "something else")
 
 
 async def topic_of(client: RealtimeClient, item_id: str) -> str:
-    """Return what an item of the conversation is about."""
-    judgement = client.create_response(
-        conversation="none",  # the conversation neither sees this nor waits for it
-        input=[ItemReference(id=item_id)],  # all that the model is shown; left out: everything
+    """Return the topic of an item of the conversation."""
+    answer = client.create_response(
+        conversation="none",  # out of band: not part of the conversation
+        input=[ItemReference(id=item_id)],  # the model sees only this item
         instructions=f"Name the topic of the message, nothing else: {', '.join(TOPICS)}.",
         output_modalities=["text"],
-        metadata={"purpose": "topic"},  # so that logs tell it apart
+        metadata={"purpose": "topic"},  # to recognise the response in logs
     )
-    await judgement
-    return judgement.text.strip()
+    await answer
+    return answer.text.strip()
 
 
 async def support(url: str) -> None:
-    """Answer each line of standard input, and name its topic."""
+    """Answer each line of standard input, and print its topic."""
     async with RealtimeClient(url=url, output_modalities=["text"]) as client:
         while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
             message = Message(role="user", content=[InputText(text=line)])
             item_id = await client.create_item(message)
             answer = client.create_response()
-            topic, _ = await asyncio.gather(topic_of(client, item_id), answer)  # side by side
+            topic, _ = await asyncio.gather(topic_of(client, item_id), answer)  # in parallel
             print(f"[{topic}] {answer.text}", flush=True)
 
 

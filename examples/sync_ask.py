@@ -1,4 +1,4 @@
-"""Ask one question from a script: no `await`, nothing to set up."""
+"""Ask one question with the blocking client, without `await`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from duologue.sync import RealtimeClient
 
 
 def ask(url: str, question: str) -> None:
-    """Print the answer as it comes."""
+    """Print the answer as it arrives."""
     with RealtimeClient(url=url, output_modalities=["text"]) as client:
         answer = client.send_user_message_content(question)
         for delta in answer:
             print(delta.text or "", end="", flush=True)
         print()
-        response = answer.result(timeout=10)  # it has ended: this tells how
+        response = answer.result(timeout=10)  # raises if the response failed
         if response.status == "incomplete":
             print("The answer was cut short.", file=sys.stderr)
 
@@ -26,9 +26,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("question")
     parser.add_argument("--url", default="wss://api.openai.com/v1/realtime")
-    told = parser.parse_args()
+    options = parser.parse_args()
     try:
-        ask(told.url, told.question)
+        ask(options.url, options.question)
     except (DuologueError, TimeoutError) as error:
         sys.exit(f"{error}")
 

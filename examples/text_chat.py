@@ -1,4 +1,4 @@
-"""Chat in text, a line at a time; an empty line ends it."""
+"""Chat in text, line by line; an empty line ends the program."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from duologue import DuologueError, RealtimeClient, ResponseFailed, ServerError
 
 
 async def chat(url: str) -> None:
-    """Answer what is typed."""
+    """Answer each line of standard input."""
     async with RealtimeClient(url=url, output_modalities=["text"]) as client:
-        # Reading blocks, and the session goes on meanwhile: hence the thread.
+        # A thread reads the input, because reading blocks and the session must go on.
         while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
             answer = client.send_user_message_content(line)
             async for delta in answer:
                 print(delta.text or "", end="", flush=True)
             print()
             try:
-                await answer  # it has ended: this tells how
+                await answer  # raises if the response failed
             except (ResponseFailed, ServerError) as error:
-                print(f"No answer: {error}", file=sys.stderr)  # the session lives on
+                print(f"No answer: {error}", file=sys.stderr)  # the session goes on
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Write down what a recording says, word by word as it is understood: no model answers."""
+"""Transcribe a recording, word by word, in a transcription session."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from duologue.protocol.ga import (
 )
 
 HALF_A_SECOND = 24_000
-"""Bytes of PCM16 at 24 kHz: what one event holds."""
+"""Size of the audio in one event, in bytes of PCM16 at 24 kHz."""
 
 SESSION = TranscriptionSession(
     audio=AudioConfig(
@@ -37,9 +37,9 @@ SESSION = TranscriptionSession(
 
 
 async def transcribe(url: str, recording: Path) -> None:
-    """Print the words of a recording."""
+    """Print the transcript of a recording."""
     speech = read_wav(recording)
-    # The bare connection will do: there is no conversation to mirror.
+    # RealtimeAPI is enough, because there is no conversation to mirror.
     async with RealtimeAPI(endpoint=Endpoint(url, kind="transcription")) as api:
         api.send(SessionUpdateEvent(session=SESSION))
         for start in range(0, len(speech), HALF_A_SECOND):
@@ -56,7 +56,7 @@ async def transcribe(url: str, recording: Path) -> None:
                 case ConversationItemInputAudioTranscriptionFailedEvent() | RealtimeErrorEvent():
                     sys.exit(f"{event.error.message}")
                 case _:
-                    pass  # what the server tells besides
+                    pass  # all other events
 
 
 def main() -> None:
@@ -64,9 +64,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recording", type=Path, help="a WAV file")
     parser.add_argument("--url", default="wss://api.openai.com/v1/realtime")
-    told = parser.parse_args()
+    options = parser.parse_args()
     try:
-        asyncio.run(transcribe(told.url, told.recording))
+        asyncio.run(transcribe(options.url, options.recording))
     except DuologueError as error:
         sys.exit(f"{error}")
 

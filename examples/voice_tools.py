@@ -1,7 +1,8 @@
-"""Talk with an assistant that looks things up, and that can be interrupted.
+"""Talk with an assistant that uses a tool, and that you can interrupt.
 
-It takes what the microphone hears from standard input, and plays on standard output, both as mono
-PCM16 at 24 kHz; words go to standard error. Wear headphones, or it hears itself.
+Reads the audio of the microphone from standard input, and writes the audio for the loudspeaker to
+standard output, both as mono PCM16 at 24 kHz. Transcripts go to standard error. Wear headphones, or
+the assistant hears itself.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ MICROPHONE_BYTES = 4800  # 100 ms
 
 
 async def play(ledger: PlaybackLedger) -> None:
-    """Play without end; silence keeps the loudspeaker from running dry."""
+    """Play audio, or silence when there is none, until cancelled."""
     loop = asyncio.get_running_loop()
     due = loop.time()
     while True:
@@ -37,11 +38,11 @@ async def play(ledger: PlaybackLedger) -> None:
 
 
 def assistant(url: str, ledger: PlaybackLedger) -> RealtimeClient:
-    """Return a client that knows its tools, and what to do with what comes."""
+    """Return a client with its tools and callbacks."""
     client = RealtimeClient(
         url=url,
         instructions="You are a friendly assistant. Answer in one short sentence.",
-        turn_detection=ServerVad(),  # the server hears when the user begins and ends
+        turn_detection=ServerVad(),  # the server detects when the user speaks
     )
 
     @client.tool
@@ -57,16 +58,16 @@ def assistant(url: str, ledger: PlaybackLedger) -> RealtimeClient:
 
     @client.on(Interrupted)
     def stop(_: Interrupted) -> None:
-        # The server has stopped its response, but what was heard of it only we can know.
+        # The server has cancelled its response, but only the player knows what the user heard.
         client.truncate_items(ledger.interrupt())
 
     @client.on(ItemCompleted)
     def show(update: ItemCompleted) -> None:
-        said = update.item.formatted
-        if said.tool:
-            print(f"Tool: {said.tool.name} {said.tool.arguments}", file=sys.stderr)
+        content = update.item.formatted
+        if content.tool:
+            print(f"Tool: {content.tool.name} {content.tool.arguments}", file=sys.stderr)
         elif update.item.role == "assistant":
-            print(f"Assistant: {said.transcript}", file=sys.stderr)
+            print(f"Assistant: {content.transcript}", file=sys.stderr)
 
     @client.on(ErrorUpdate)
     def report(update: ErrorUpdate) -> None:
@@ -76,12 +77,12 @@ def assistant(url: str, ledger: PlaybackLedger) -> RealtimeClient:
 
 
 async def talk(url: str) -> None:
-    """Hold a conversation until the microphone is switched off."""
+    """Hold a conversation until standard input ends."""
     ledger = PlaybackLedger()
     async with assistant(url, ledger) as client, asyncio.TaskGroup() as tasks:
         player = tasks.create_task(play(ledger))
-        while heard := await asyncio.to_thread(sys.stdin.buffer.read, MICROPHONE_BYTES):
-            client.append_input_audio(heard)
+        while audio := await asyncio.to_thread(sys.stdin.buffer.read, MICROPHONE_BYTES):
+            client.append_input_audio(audio)
         player.cancel()
 
 
@@ -92,7 +93,7 @@ def main() -> None:
     try:
         asyncio.run(talk(parser.parse_args().url))
     except* KeyboardInterrupt:
-        pass  # that is how one hangs up
+        pass  # Ctrl-C ends the conversation
     except* (DuologueError, TimeoutError, BrokenPipeError) as errors:
         sys.exit("; ".join(map(str, errors.exceptions)))
 

@@ -1,4 +1,4 @@
-"""The examples on a page of the documentation: what they are, so that tests can run them."""
+"""Code blocks of the documentation, for the tests that run them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages do what they show, are found, and say what is so."""
+"""Pages of the documentation: examples run, links and navigation are complete."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from duologue.protocol import aliases
+from duologue.server.session import session as server_session
+from duologue.session import client_session
+from tools import reactions
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -51,6 +54,17 @@ def test_every_module_of_a_dialect_is_in_its_reference() -> None:
             module = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
             module = module.removesuffix(".__init__")
             assert module in shown or path.name == "base.py", module
+
+
+def test_the_reaction_tables_of_the_architecture_are_those_of_the_code() -> None:
+    text = PAGES["architecture.md"]
+    assert reactions.page(text) == text, "run `python -m tools.reactions`"
+    cores = {"client": client_session.REACTIONS, "server": server_session.REACTIONS}
+    for name, table in cores.items():
+        rows = reactions.rows_of((ROOT / reactions.TABLES[name]).read_text())
+        assert [row.cause for row in rows] == [cause.__name__ for cause in table]
+        assert [len(row.steps) for row in rows] == [len(steps) for steps in table.values()]
+        assert [row.cause for row in rows if not row.steps] == []
 
 
 def test_the_tables_of_names_are_as_generated() -> None:

@@ -1,4 +1,4 @@
-"""The examples do what they show, each as its own process against the embedded server."""
+"""Each example, as a process of its own, against the embedded server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.asyncio
 
 @contextlib.asynccontextmanager
 async def running(server: LocalServer | None, name: str, *arguments: str) -> AsyncIterator[Process]:
-    """Run an example as a process; it must not be left over."""
+    """Run an example as a process that ends with the context."""
     where = ["--url", server.url] if server else []
     command = [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments, *where]
     process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
@@ -49,7 +49,7 @@ async def running(server: LocalServer | None, name: str, *arguments: str) -> Asy
 async def run(
     server: LocalServer | None, name: str, *arguments: str, typed: str = ""
 ) -> tuple[str, str]:
-    """Return what an example writes on standard output and error until it ends well."""
+    """Return the standard output and error of an example, which must succeed."""
     async with running(server, name, *arguments) as process:
         out, errors = await process.communicate(typed.encode())
     assert process.returncode == 0, errors.decode()

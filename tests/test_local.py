@@ -1,4 +1,4 @@
-"""`duologue.local`: one line, and somebody answers."""
+"""`duologue.local`: a client and a server in one process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README's example runs as it stands, and is as short as it claims to be."""
+"""The README: its example runs, and its commands exist."""
 
 from __future__ import annotations
 

@@ -14,10 +14,9 @@ from duologue._version import __version__
 if TYPE_CHECKING:
     from duologue._local import local
     from duologue.client.api import RealtimeAPI
-    from duologue.client.client import RealtimeClient
-    from duologue.client.context import ToolContext
+    from duologue.client.callbacks import RealtimeEventHandler
+    from duologue.client.client import RealtimeClient, ToolContext
     from duologue.client.endpoint import Endpoint
-    from duologue.client.handlers import RealtimeEventHandler
     from duologue.client.handles import Pending, ResponseHandle
     from duologue.client.rest import RealtimeRest
     from duologue.errors import (
@@ -99,10 +98,9 @@ __all__ = [
 
 _MODULES: Final = {
     "duologue.client.api": ("RealtimeAPI",),
-    "duologue.client.client": ("RealtimeClient",),
-    "duologue.client.context": ("ToolContext",),
+    "duologue.client.callbacks": ("RealtimeEventHandler",),
+    "duologue.client.client": ("RealtimeClient", "ToolContext"),
     "duologue.client.endpoint": ("Endpoint",),
-    "duologue.client.handlers": ("RealtimeEventHandler",),
     "duologue.client.handles": ("Pending", "ResponseHandle"),
     "duologue.client.rest": ("RealtimeRest",),
     "duologue._local": ("local",),

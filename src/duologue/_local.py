@@ -11,7 +11,7 @@ from duologue.client.endpoint import Endpoint
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
 
-    from duologue.client.endpoint import Kind
+    from duologue.client.endpoint import SessionKind
     from duologue.client.session_keywords import SessionKeywords
     from duologue.protocol.codec import Dialect
     from duologue.server.engine.uris import (
@@ -36,7 +36,7 @@ async def local(  # noqa: PLR0913  # one argument per choice, all with a default
     turn: TurnDetectorChoice = None,
     faults: Iterable[Fault] = (),
     seed: int = 0,
-    kind: Kind = "conversation",
+    kind: SessionKind = "conversation",
     dialect: Dialect = "ga",
     **keywords: Unpack[SessionKeywords],
 ) -> AsyncGenerator[RealtimeClient]:

@@ -121,7 +121,7 @@ def test_silence_is_told_and_not_waited_for_for_ever(tmp_path: Path) -> None:
         file.writeframes(bytes(48_000))
     result = talk("--wav", path, folder=tmp_path)
     assert result["turns"] == []
-    assert result["errors"] == ["the server heard no speech in silence.wav"]
+    assert result["errors"] == ["the server detected no speech in silence.wav"]
 
 
 def test_bad_files_are_one_clear_sentence(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_without_the_default_brain_the_next_is_taken_and_said_so(
 
     assert outcome.exit_code == 0
     assert fetched == [DEFAULT_TRANSCRIBER, BRAINS[1]]
-    assert f"Taking {BRAINS[1]} instead; its answers are poor." in outcome.stderr
+    assert f"Fetching {BRAINS[1]} instead; its answers are poor." in outcome.stderr
 
 
 def test_without_any_brain_fetch_fails(monkeypatch: pytest.MonkeyPatch) -> None:

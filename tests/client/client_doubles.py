@@ -1,4 +1,4 @@
-"""A server of a few lines on the in-memory transport: it records, and answers as it is told."""
+"""Minimal server on the in-memory transport that records events and gives configured answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SESSION = {"type": "realtime", "id": "sess_1", "model": "gpt-realtime"}
 
 
 class MemoryServer:
-    """One session at a time; `answers` says what an event is answered with."""
+    """Server of one session at a time; `answers` has a function for each event to answer."""
 
     def __init__(self, *, greets: bool = True) -> None:
         self.received: list[dict[str, Any]] = []
@@ -30,7 +30,7 @@ class MemoryServer:
         self.closed: ConnectionLost | None = None
         self.is_closed = asyncio.Event()
         self._greets = greets
-        self._news = asyncio.Event()
+        self._arrived = asyncio.Event()
         self.end: MemoryTransport
 
     async def connect(self, receiver: Receiver) -> Transport:
@@ -42,7 +42,7 @@ class MemoryServer:
     def on_frame(self, frame: bytes) -> None:
         event = msgspec.json.decode(frame)
         self.received.append(event)
-        self._news.set()
+        self._arrived.set()
         answer = self.answers.get(event["type"])
         if answer is not None:
             answer(event)
@@ -62,16 +62,21 @@ class MemoryServer:
         return [event["type"] for event in self.received]
 
     async def got(self, kind: str, times: int = 1) -> dict[str, Any]:
-        """Return the event of a type, as soon as so many have come."""
+        """Return the last of `times` events of a type, as soon as they have arrived."""
         async with asyncio.timeout(5):
             while self.types().count(kind) < times:
-                self._news.clear()
-                await self._news.wait()
+                self._arrived.clear()
+                await self._arrived.wait()
         return [event for event in self.received if event["type"] == kind][times - 1]
 
     def begin(self, response_id: str = "resp_1", **fields: object) -> None:
-        told = {"id": response_id, "status": "in_progress", "conversation_id": "conv_1", **fields}
-        self.send("response.created", response=told)
+        response = {
+            "id": response_id,
+            "status": "in_progress",
+            "conversation_id": "conv_1",
+            **fields,
+        }
+        self.send("response.created", response=response)
 
     def say(self, text: str, response_id: str = "resp_1", item_id: str = "item_a") -> None:
         item: dict[str, object] = {
@@ -89,7 +94,7 @@ class MemoryServer:
             )
 
     def call(self, name: str, call_id: str = "call_1", response_id: str = "resp_1") -> None:
-        """Let a response call a tool."""
+        """Send a function call of a response."""
         item = {"id": "item_c", "type": "function_call", "name": name, "call_id": call_id}
         item |= {"arguments": "{}", "status": "completed"}
         self.send("response.output_item.done", response_id=response_id, output_index=0, item=item)
@@ -97,11 +102,11 @@ class MemoryServer:
     def finish(
         self, response_id: str = "resp_1", status: str = "completed", **more: object
     ) -> None:
-        told = {"id": response_id, "status": status, "conversation_id": "conv_1", **more}
-        self.send("response.done", response=told)
+        response = {"id": response_id, "status": status, "conversation_id": "conv_1", **more}
+        self.send("response.done", response=response)
 
     def replies(self, text: str) -> None:
-        """Answer every `response.create` with a text."""
+        """Answer every `response.create` with a text response."""
 
         def reply(_event: dict[str, Any]) -> None:
             self.begin()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio
 
 
-async def test_events_go_both_ways_and_nothing_is_added() -> None:
+async def test_events_are_sent_and_received_unchanged() -> None:
     server = MemoryServer()
     async with RealtimeAPI(connector=server.connect) as api:
         assert api.is_connected
@@ -47,7 +47,7 @@ async def test_events_go_both_ways_and_nothing_is_added() -> None:
     assert [event async for event in api] == []
 
 
-async def test_before_the_connection_there_is_nothing_to_iterate_over() -> None:
+async def test_iterating_before_connecting_raises() -> None:
     server = MemoryServer()
     api = RealtimeAPI(connector=server.connect)
     with pytest.raises(Closed, match="never connected"):
@@ -55,7 +55,7 @@ async def test_before_the_connection_there_is_nothing_to_iterate_over() -> None:
 
 
 @pytest.mark.parametrize("dialect", ["ga", "auto"])
-async def test_closing_ends_a_connecting_that_is_under_way(dialect: Any) -> None:
+async def test_closing_while_connecting_raises_closed(dialect: Any) -> None:
     server = MemoryServer()
     answers = asyncio.Event()
 
@@ -77,18 +77,18 @@ async def test_closing_ends_a_connecting_that_is_under_way(dialect: Any) -> None
         assert isinstance(await anext(aiter(api)), ga.SessionCreatedEvent)
 
 
-async def test_a_lost_connection_ends_the_iteration_with_an_error() -> None:
+async def test_a_lost_connection_raises_from_the_iteration() -> None:
     server = MemoryServer()
     async with RealtimeAPI(connector=server.connect) as api:
-        heard: list[object] = []
-        api.on("session.created", heard.append)
+        events: list[object] = []
+        api.on("session.created", events.append)
         with pytest.raises(Closed):
             RealtimeAPI(connector=server.connect).send(ga.ResponseCancelEvent())
         asyncio.get_running_loop().call_soon(server.end.cut)
         with pytest.raises(ConnectionLost):
             async for _ in api:
                 pass
-    assert heard == [] or len(heard) == 1
+    assert events == [] or len(events) == 1
 
 
 @pytest.fixture
@@ -109,8 +109,8 @@ async def test_a_conversation_over_a_real_socket(log: pytest.LogCaptureFixture) 
             if json.loads(frame)["type"] == "response.create":
                 done = {"id": "resp_1", "status": "completed"}
                 for kind in ("created", "done"):
-                    told = {"type": f"response.{kind}", "event_id": "e", "response": done}
-                    await socket.send(json.dumps(told))
+                    event = {"type": f"response.{kind}", "event_id": "e", "response": done}
+                    await socket.send(json.dumps(event))
 
     async with serve(handle, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
@@ -124,7 +124,7 @@ async def test_a_conversation_over_a_real_socket(log: pytest.LogCaptureFixture) 
     assert not any("secret" in line for line in lines)
 
 
-async def test_a_server_that_closes_is_a_lost_connection() -> None:
+async def test_a_close_by_the_server_raises_connection_lost() -> None:
     async def handle(socket: ServerConnection) -> None:
         await socket.send(
             json.dumps({"type": "session.created", "event_id": "e", "session": SESSION})
@@ -139,7 +139,7 @@ async def test_a_server_that_closes_is_a_lost_connection() -> None:
                 await client.create_response()
 
 
-async def test_nobody_there_is_a_lost_connection() -> None:
+async def test_an_unreachable_server_raises_connection_lost() -> None:
     client = RealtimeClient(url="ws://127.0.0.1:1")
     with pytest.raises(ConnectionLost):
         await client.connect()

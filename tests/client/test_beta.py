@@ -49,23 +49,23 @@ async def test_a_session_begins_with_the_reference_clients_defaults() -> None:
         assert isinstance(client.session, ga.RealtimeSession)
         client.update_session(turn_detection=ga.ServerVad())
         update = await server.got("session.update", 2)
-        told = DEFAULTS | {"voice": "alloy", "temperature": 0.6}
-        assert update["session"] == told | {"turn_detection": {"type": "server_vad"}}
+        settings = DEFAULTS | {"voice": "alloy", "temperature": 0.6}
+        assert update["session"] == settings | {"turn_detection": {"type": "server_vad"}}
 
 
-async def test_an_update_may_say_the_change_alone() -> None:
+async def test_an_update_can_send_the_change_alone() -> None:
     server = MemoryServer()
     async with client_of(server) as client:
         await client.update_session(beta.SessionConfig(temperature=1.0), full=False)
         assert server.received[-1]["session"] == {"temperature": 1.0}
 
 
-async def test_callbacks_are_found_by_the_names_of_either_dialect() -> None:
+async def test_callbacks_can_use_the_names_of_either_dialect() -> None:
     server = MemoryServer()
-    heard: list[tuple[str, type]] = []
+    calls: list[tuple[str, type]] = []
 
     def note(key: str) -> Any:
-        return lambda event: heard.append((key, type(event)))
+        return lambda event: calls.append((key, type(event)))
 
     async with client_of(server) as client:
         client.on("response.text.delta", note("beta name"))
@@ -80,7 +80,7 @@ async def test_callbacks_are_found_by_the_names_of_either_dialect() -> None:
         place = {"response_id": "r", "item_id": "i", "output_index": 0, "content_index": 0}
         server.send("response.text.delta", **place, delta="Hi")
         await client.wait_for_next("response.text.delta")
-    assert heard == [
+    assert calls == [
         ("any", beta.ResponseCreatedEvent),
         ("named alike", ga.ResponseCreatedEvent),
         ("beta class", beta.ResponseTextDeltaEvent),
@@ -98,26 +98,26 @@ async def test_callbacks_are_found_by_the_names_of_either_dialect() -> None:
 async def test_events_of_either_dialect_can_be_sent() -> None:
     server = MemoryServer()
     async with client_of(server) as client:
-        params = beta.ResponseCreateParams(modalities=["text"], temperature=0.7)
-        client.send(beta.ResponseCreateEvent(response=params))
-        told = (await server.got("response.create"))["response"]
-        assert told == {"modalities": ["text"], "temperature": 0.7}
+        given = beta.ResponseCreateParams(modalities=["text"], temperature=0.7)
+        client.send(beta.ResponseCreateEvent(response=given))
+        params = (await server.got("response.create"))["response"]
+        assert params == {"modalities": ["text"], "temperature": 0.7}
         client.create_response(output_modalities=["text"])
-        told = (await server.got("response.create", 2))["response"]
-        assert told == {"modalities": ["text"]}
+        params = (await server.got("response.create", 2))["response"]
+        assert params == {"modalities": ["text"]}
         client.send(beta.SessionUpdateEvent(session=beta.SessionConfig(temperature=0.9)))
         assert (await server.got("session.update", 2))["session"] == {"temperature": 0.9}
         client.append_input_audio(b"\x01\x02")
         assert (await server.got("input_audio_buffer.append"))["audio"] == "AQI="
 
 
-async def test_what_beta_cannot_say_is_refused() -> None:
+async def test_a_field_without_a_beta_form_is_refused() -> None:
     async with client_of(MemoryServer()) as client:
         with pytest.raises(LocalProtocolError, match="beta cannot say"):
             client.create_response(parallel_tool_calls=False)
 
 
-async def test_a_connection_with_nothing_on_top_is_beta_both_ways() -> None:
+async def test_realtime_api_sends_and_receives_beta_events() -> None:
     server = MemoryServer()
     async with RealtimeAPI(connector=server.connect, dialect="beta") as api:
         assert isinstance(await anext(aiter(api)), beta.SessionCreatedEvent)
@@ -125,11 +125,11 @@ async def test_a_connection_with_nothing_on_top_is_beta_both_ways() -> None:
         assert (await server.got("session.update"))["session"] == {"voice": "alloy"}
 
 
-async def test_the_dialect_goes_with_the_request_and_has_to_exist() -> None:
-    there, _ = await Endpoint("ws://x", dialect="beta").credentials(timeout=1)
-    assert there == {"OpenAI-Beta": "realtime=v1"}
-    told = Endpoint("ws://x", headers={"openai-beta": "x"}, dialect="beta")
-    assert await told.credentials(timeout=1) == ({"openai-beta": "x"}, ())
+async def test_beta_sets_a_header_and_an_unknown_dialect_is_refused() -> None:
+    headers, _ = await Endpoint("ws://x", dialect="beta").credentials(timeout=1)
+    assert headers == {"OpenAI-Beta": "realtime=v1"}
+    endpoint = Endpoint("ws://x", headers={"openai-beta": "x"}, dialect="beta")
+    assert await endpoint.credentials(timeout=1) == ({"openai-beta": "x"}, ())
     wrong: Any = "alpha"
     with pytest.raises(ConfigurationError, match="'alpha'"):
         RealtimeAPI(connector=MemoryServer().connect, dialect=wrong)
@@ -140,7 +140,7 @@ async def test_the_dialect_goes_with_the_request_and_has_to_exist() -> None:
         RealtimeClient(connector=MemoryServer().connect, session=config)
 
 
-async def test_a_transcription_session_is_not_told_the_defaults() -> None:
+async def test_a_transcription_session_does_not_receive_the_defaults() -> None:
     server = MemoryServer(greets=False)
     client = client_of(server)
     connecting = asyncio.ensure_future(client.connect())

@@ -20,7 +20,7 @@ from duologue import (
     ResponseFailed,
     ServerError,
 )
-from duologue.client.buffer import BACKLOG
+from duologue.client.update_stream import BACKLOG
 from duologue.protocol import ga
 from duologue.session.response_state import RequestState
 
@@ -45,7 +45,7 @@ async def test_connecting_waits_for_the_session() -> None:
     assert server.is_closed.is_set() or await server.is_closed.wait()
 
 
-async def test_a_server_that_never_greets_is_not_waited_for_long() -> None:
+async def test_connecting_times_out_without_session_created() -> None:
     client = client_of(MemoryServer(greets=False), connect_timeout=0.01)
     with pytest.raises(TimeoutError, match="SessionCreatedEvent"):
         await client.connect()
@@ -64,7 +64,7 @@ async def test_session_keywords_are_sent_and_confirmed() -> None:
         ]
 
 
-async def test_a_refused_configuration_fails_the_connecting() -> None:
+async def test_connecting_fails_if_the_configuration_is_refused() -> None:
     server = MemoryServer()
     server.answers["session.update"] = server.refuse
     client = client_of(server, instructions="x")
@@ -74,14 +74,14 @@ async def test_a_refused_configuration_fails_the_connecting() -> None:
     assert not client.is_connected
 
 
-async def test_a_configuration_that_is_not_answered_fails_the_connecting() -> None:
+async def test_connecting_fails_if_the_configuration_is_not_answered() -> None:
     server = MemoryServer()
     server.answers.clear()
     with pytest.raises(TimeoutError, match=r"session\.update"):
         await client_of(server, instructions="x", connect_timeout=0.05).connect()
 
 
-async def test_a_change_that_cannot_be_sent_is_not_wanted_later() -> None:
+async def test_an_invalid_change_is_not_sent_to_the_next_session() -> None:
     server = MemoryServer()
     client = client_of(server, validate=True)
     async with client:
@@ -91,13 +91,13 @@ async def test_a_change_that_cannot_be_sent_is_not_wanted_later() -> None:
         assert server.received == []
 
 
-async def test_a_dictionary_is_no_configuration_of_audio() -> None:
+async def test_audio_given_as_a_dict_is_refused() -> None:
     audio: Any = {"input": {"turn_detection": None}}
     with pytest.raises(ConfigurationError, match="AudioConfig"):
         client_of(MemoryServer(), audio=audio)
 
 
-async def test_a_change_that_no_answer_came_to_is_told_the_next_session() -> None:
+async def test_an_unanswered_change_is_sent_to_the_next_session() -> None:
     server = MemoryServer()
     answer = server.answers.pop("session.update")
     client = client_of(server)
@@ -112,17 +112,17 @@ async def test_a_change_that_no_answer_came_to_is_told_the_next_session() -> Non
         assert client.session == ga.RealtimeSession(instructions="Be brief.")
 
 
-async def test_what_cannot_be_written_is_refused_and_nothing_waits_for_its_answer() -> None:
+async def test_an_event_that_cannot_be_encoded_is_refused_and_leaves_no_command() -> None:
     server = MemoryServer()
     server.replies("Hi")
     async with client_of(server) as client:
         tools: Any = [object()]
         for change in ({"instructions": "\ud800"}, {"tools": tools}):
-            told: Any = change
+            options: Any = change
             with pytest.raises(LocalProtocolError, match=r"session\.update cannot be written"):
-                client.update_session(**told)
+                client.update_session(**options)
             with pytest.raises(LocalProtocolError, match=r"response\.create cannot be written"):
-                client.create_response(**told)
+                client.create_response(**options)
         async with asyncio.timeout(5):
             await client.update_session(instructions="Be brief.")
             await client.create_response()
@@ -141,7 +141,7 @@ async def test_connecting_twice_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("dialect", ["ga", "auto"])
-async def test_closing_ends_a_connecting_that_is_under_way(dialect: Any) -> None:
+async def test_closing_while_connecting_raises_closed(dialect: Any) -> None:
     server = MemoryServer()
     answers = asyncio.Event()
 
@@ -163,7 +163,7 @@ async def test_closing_ends_a_connecting_that_is_under_way(dialect: Any) -> None
         assert client.is_connected
 
 
-async def test_a_closing_that_is_given_up_leaves_no_connection() -> None:
+async def test_a_cancelled_close_leaves_no_connection() -> None:
     server = MemoryServer()
     client = client_of(server)
     begun, over = asyncio.Event(), asyncio.Event()
@@ -227,7 +227,7 @@ async def test_a_client_connects_again_with_an_empty_conversation() -> None:
     assert client.session is None
 
 
-async def test_unopened_sends_nothing() -> None:
+async def test_an_unopened_client_raises_closed() -> None:
     client = client_of(MemoryServer())
     with pytest.raises(Closed):
         client.create_response()
@@ -237,7 +237,7 @@ async def test_unopened_sends_nothing() -> None:
         await client.drain()
 
 
-async def test_a_message_is_answered() -> None:
+async def test_a_message_receives_a_response() -> None:
     server = MemoryServer()
     server.replies("Hello")
     async with client_of(server) as client:
@@ -259,7 +259,7 @@ async def test_a_message_is_answered() -> None:
         assert client.conversation.item("item_a").formatted.text == "Hello"
 
 
-async def test_empty_content_only_asks() -> None:
+async def test_empty_content_requests_a_response_without_a_message() -> None:
     server = MemoryServer()
     server.replies("Hello")
     async with client_of(server) as client:
@@ -267,7 +267,7 @@ async def test_empty_content_only_asks() -> None:
         assert server.types() == ["response.create"]
 
 
-async def test_what_one_response_does_differently_is_sent() -> None:
+async def test_parameters_of_a_single_response_are_sent() -> None:
     server = MemoryServer()
     async with client_of(server) as client:
         client.create_response(instructions="x", conversation="none")
@@ -286,7 +286,7 @@ async def test_what_one_response_does_differently_is_sent() -> None:
             client.update_session()
 
 
-async def test_a_refused_response_raises_where_it_is_awaited() -> None:
+async def test_awaiting_a_refused_response_raises() -> None:
     server = MemoryServer()
     server.answers["response.create"] = server.refuse
     async with client_of(server) as client:
@@ -296,7 +296,7 @@ async def test_a_refused_response_raises_where_it_is_awaited() -> None:
         assert caught.value.event_id == handle.event_id
 
 
-async def test_an_error_that_nobody_awaits_becomes_an_update() -> None:
+async def test_an_error_without_a_waiter_becomes_an_update() -> None:
     server = MemoryServer()
     server.answers["response.create"] = server.refuse
     async with client_of(server) as client:
@@ -305,7 +305,7 @@ async def test_an_error_that_nobody_awaits_becomes_an_update() -> None:
         assert isinstance(update.error, ServerError)
 
 
-async def test_a_failed_response_raises_and_is_told_when_nobody_awaits_it() -> None:
+async def test_a_failed_response_raises_and_becomes_an_update_without_a_waiter() -> None:
     server = MemoryServer()
     details = {"type": "failed", "error": {"code": "c", "message": "m"}}
     async with client_of(server) as client:
@@ -319,7 +319,7 @@ async def test_a_failed_response_raises_and_is_told_when_nobody_awaits_it() -> N
             await handle
 
 
-async def test_cancelling_the_await_only_stops_waiting() -> None:
+async def test_cancelling_the_await_leaves_the_response_running() -> None:
     server = MemoryServer()
     async with client_of(server) as client:
         handle = client.create_response()
@@ -333,7 +333,7 @@ async def test_cancelling_the_await_only_stops_waiting() -> None:
         assert (await handle).status == "cancelled"
 
 
-async def test_commands_return_what_the_server_answers() -> None:
+async def test_commands_return_the_servers_answers() -> None:
     server = MemoryServer()
     item: dict[str, object] = {"id": "item_u", "type": "message", "role": "user", "content": []}
     about = {"item_id": "item_u"}
@@ -367,7 +367,7 @@ async def test_commands_return_what_the_server_answers() -> None:
         assert client.conversation.items == ()
 
 
-async def test_audio_is_sent_and_committed_where_nobody_detects_turns() -> None:
+async def test_without_turn_detection_audio_is_committed_before_the_response() -> None:
     server = MemoryServer()
     async with client_of(server, turn_detection=None) as client:
         client.append_input_audio(b"")
@@ -384,7 +384,7 @@ async def test_audio_is_sent_and_committed_where_nobody_detects_turns() -> None:
     assert len({event["event_id"] for event in server.received}) == 4
 
 
-async def test_iterating_yields_everything_since_the_connection_and_ends_with_close() -> None:
+async def test_iteration_starts_at_the_connection_and_ends_with_close() -> None:
     server = MemoryServer()
     server.replies("Hi")
     updates: list[Update] = []
@@ -400,7 +400,7 @@ async def test_iterating_yields_everything_since_the_connection_and_ends_with_cl
     assert texts == ["H", "i"]
 
 
-async def test_a_loop_that_was_left_can_be_taken_up_again() -> None:
+async def test_iteration_can_be_resumed_after_a_break() -> None:
     server = MemoryServer()
     server.replies("Hi")
     async with client_of(server) as client:
@@ -424,7 +424,7 @@ async def test_two_tasks_cannot_iterate_at_once() -> None:
         first.cancel()
 
 
-async def test_updates_that_nobody_takes_are_dropped_and_counted() -> None:
+async def test_updates_beyond_the_backlog_are_dropped_and_counted() -> None:
     server = MemoryServer()
     async with client_of(server) as client:
         for _ in range(BACKLOG + 10):
@@ -436,7 +436,7 @@ async def test_updates_that_nobody_takes_are_dropped_and_counted() -> None:
         assert statistics.dropped_updates == 12
 
 
-async def test_everything_that_waits_fails_at_once_when_the_server_dies() -> None:
+async def test_all_waiters_fail_at_once_when_the_connection_is_lost() -> None:
     server = MemoryServer()
     async with client_of(server) as client:
         await anext(aiter(client))
@@ -467,7 +467,7 @@ async def _drain_updates(client: Any) -> None:
         pass
 
 
-async def test_leaving_settles_what_is_open() -> None:
+async def test_closing_settles_everything_that_is_open() -> None:
     server = MemoryServer()
     async with client_of(server) as client:
         handle = client.create_response()
@@ -482,7 +482,7 @@ async def test_leaving_settles_what_is_open() -> None:
     await client.close()
 
 
-async def test_a_frame_that_is_no_event_is_told_and_the_session_lives() -> None:
+async def test_an_invalid_frame_becomes_an_error_update_and_the_session_continues() -> None:
     server = MemoryServer()
     server.replies("Hi")
     async with client_of(server) as client:
@@ -492,7 +492,7 @@ async def test_a_frame_that_is_no_event_is_told_and_the_session_lives() -> None:
         await client.create_response()
 
 
-async def test_a_callback_may_send_and_the_order_is_kept() -> None:
+async def test_events_sent_by_a_callback_keep_their_order() -> None:
     server = MemoryServer()
     async with client_of(server) as client:
         client.on_next(ga.ConversationItemDeleteEvent, lambda _: client.append_input_audio(b"12"))
@@ -501,7 +501,7 @@ async def test_a_callback_may_send_and_the_order_is_kept() -> None:
         assert server.types() == ["conversation.item.delete", "input_audio_buffer.append"]
 
 
-async def test_sending_on_a_connection_that_just_died_raises() -> None:
+async def test_sending_on_a_lost_connection_raises() -> None:
     async def send_on(client: RealtimeClient) -> None:
         async with asyncio.timeout(5):
             while True:
@@ -522,7 +522,7 @@ async def test_any_event_can_be_sent() -> None:
         assert (await server.got("output_audio_buffer.clear"))["event_id"].startswith("event_")
 
 
-async def test_what_the_service_would_refuse_is_refused_at_once_when_asked() -> None:
+async def test_with_validate_an_invalid_event_is_refused_before_it_is_sent() -> None:
     server = MemoryServer()
     async with client_of(server, validate=True) as client:
         with pytest.raises(LocalProtocolError, match=r"max_output_tokens.*Fix: "):
@@ -532,8 +532,8 @@ async def test_what_the_service_would_refuse_is_refused_at_once_when_asked() -> 
     assert [event["type"] for event in server.received] == ["input_audio_buffer.clear"]
 
 
-async def test_a_client_that_was_never_opened_is_not_waited_for() -> None:
+async def test_iterating_over_an_unopened_client_raises() -> None:
     client = client_of(MemoryServer())
-    with pytest.raises(Closed, match="not connected"):
+    with pytest.raises(Closed, match="not open"):
         async for _ in client:
             pass

@@ -1,4 +1,4 @@
-"""Where a client can connect, and what it is told where it cannot."""
+"""Connections to all kinds of servers and sessions, and the errors where they fail."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def azure(server: LocalServer, **options: Any) -> Endpoint:
 
 @contextlib.asynccontextmanager
 async def socket_server(*frames: dict[str, Any]) -> AsyncGenerator[tuple[str, list[str]]]:
-    """A server that says these frames, answers updates, and tells what paths it was asked for."""
+    """Run a server that sends frames and answers updates; yield its URL and the requested paths."""
     paths: list[str] = []
 
     async def handle(socket: ServerConnection) -> None:
@@ -65,21 +65,23 @@ async def socket_server(*frames: dict[str, Any]) -> AsyncGenerator[tuple[str, li
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/realtime", paths
 
 
-# Azure, keys.
+# Azure and keys.
 
 
 @pytest.mark.parametrize("api_version", [None, "2025-04-01-preview"])
-async def test_azure_answers_in_the_dialect_of_its_version(api_version: str | None) -> None:
+async def test_the_api_version_of_azure_selects_the_dialect(api_version: str | None) -> None:
     async with LocalServer(api_key=KEY) as server:
         client = RealtimeClient(endpoint=azure(server, api_key=KEY, api_version=api_version))
-        told: list[type] = []
-        client.on(RealtimeEvent, lambda update: told.append(type(update.event)))
+        events: list[type] = []
+        client.on(RealtimeEvent, lambda update: events.append(type(update.event)))
         async with client:
             await client.send_user_message_content("Hello")
-    assert told[0] is (ga.SessionCreatedEvent if api_version is None else beta.SessionCreatedEvent)
+    assert events[0] is (
+        ga.SessionCreatedEvent if api_version is None else beta.SessionCreatedEvent
+    )
 
 
-async def test_a_provider_gives_each_connection_its_token() -> None:
+async def test_each_connection_asks_the_token_provider() -> None:
     tokens = iter(["an-old-token-0123", KEY])
     async with LocalServer(api_key=KEY) as server:
         client = RealtimeClient(endpoint=azure(server, token_provider=lambda: next(tokens)))
@@ -90,7 +92,7 @@ async def test_a_provider_gives_each_connection_its_token() -> None:
 
 
 @pytest.mark.parametrize("dialect", ["ga", "beta"])
-async def test_a_key_among_the_subprotocols_opens_the_door(dialect: Any) -> None:
+async def test_a_key_in_the_subprotocols_is_accepted(dialect: Any) -> None:
     async with LocalServer(api_key=KEY) as server:
         endpoint = Endpoint(server.url, api_key=KEY, key_in="subprotocol", dialect=dialect)
         async with RealtimeClient(endpoint=endpoint) as client:
@@ -103,7 +105,7 @@ async def test_a_key_among_the_subprotocols_opens_the_door(dialect: Any) -> None
 
 @pytest.mark.parametrize("transport", ["picows", "websockets"])
 @pytest.mark.parametrize("key_in", ["bearer", "api-key", "subprotocol"])
-async def test_a_key_is_in_no_log_and_no_error(
+async def test_a_key_appears_in_no_log_and_no_error(
     caplog: pytest.LogCaptureFixture, key_in: Any, transport: Any
 ) -> None:
     caplog.set_level(1)
@@ -124,7 +126,7 @@ async def test_a_key_is_in_no_log_and_no_error(
 
 
 @pytest.mark.parametrize("dialect", ["ga", "beta"])
-async def test_a_transcription_session_is_configured_as_one(dialect: Any) -> None:
+async def test_a_transcription_session_has_its_own_configuration(dialect: Any) -> None:
     async with LocalServer(stt=ScriptedTranscriber(["What time is it?"])) as server:
         endpoint = Endpoint(server.url, kind="transcription", dialect=dialect)
         client = RealtimeClient(
@@ -132,23 +134,23 @@ async def test_a_transcription_session_is_configured_as_one(dialect: Any) -> Non
         )
         async with client:
             assert isinstance(client.session, ga.TranscriptionSession)
-            heard = "conversation.item.input_audio_transcription.completed"
-            hearing = asyncio.ensure_future(client.wait_for_next(heard, timeout=5))
+            completed = "conversation.item.input_audio_transcription.completed"
+            waiting = asyncio.ensure_future(client.wait_for_next(completed, timeout=5))
             client.append_input_audio(SPEECH)
-            await hearing
+            await waiting
             assert client.conversation.items[-1].formatted.transcript == "What time is it?"
             session = await client.update_session(turn_detection=None)
             assert isinstance(session, ga.TranscriptionSession)
 
 
-async def test_a_transcription_session_answers_nothing() -> None:
+async def test_a_transcription_session_refuses_instructions_and_tools() -> None:
     async with LocalServer() as server:
         endpoint = Endpoint(server.url, kind="transcription")
         with pytest.raises(ConfigurationError, match="no instructions, tools"):
             RealtimeClient(endpoint=endpoint, instructions="Be brief", tools=[])
         session = ga.TranscriptionSession(include=["item.input_audio_transcription.logprobs"])
         client = RealtimeClient(endpoint=endpoint, session=session)
-        for _ in range(2):  # before the session, and after what was refused in it
+        for _ in range(2):  # before the first session, and after refusals in it
             with pytest.raises(ConfigurationError, match="no instructions"):
                 client.update_session(instructions="Be brief")
             with pytest.raises(ConfigurationError, match="no tools"):
@@ -176,7 +178,7 @@ async def test_a_translation_has_its_own_events() -> None:
         assert updated.session.audio.output == spanish
 
 
-async def test_a_call_is_joined_without_waiting_for_a_session_to_begin() -> None:
+async def test_joining_a_call_does_not_wait_for_session_created() -> None:
     async with socket_server() as (url, paths):
         async with RealtimeClient(endpoint=Endpoint(url, call_id="rtc_1")) as client:
             assert client.session is None
@@ -198,26 +200,28 @@ async def test_an_unknown_call_is_refused() -> None:
 # Dialects.
 
 
-@pytest.mark.parametrize("spoken", ["ga", "beta"])
-async def test_the_first_frame_tells_the_dialect(spoken: Any) -> None:
-    async with LocalServer(dialect=spoken) as server:
+@pytest.mark.parametrize("dialect", ["ga", "beta"])
+async def test_the_first_frame_decides_the_dialect(dialect: Any) -> None:
+    async with LocalServer(dialect=dialect) as server:
         client = RealtimeClient(
             url=server.url, dialect="auto", instructions="Be brief", output_modalities=["text"]
         )
-        told: list[type] = []
-        client.on(RealtimeEvent, lambda update: told.append(type(update.event)))
+        events: list[type] = []
+        client.on(RealtimeEvent, lambda update: events.append(type(update.event)))
         for _ in range(2):
             async with client:
                 response = client.send_user_message_content("Hello")
                 await response
                 assert response.text
-        module = beta if spoken == "beta" else ga
-        assert told.count(module.SessionCreatedEvent) == told.count(module.SessionUpdateEvent) == 2
+        module = beta if dialect == "beta" else ga
+        assert (
+            events.count(module.SessionCreatedEvent) == events.count(module.SessionUpdateEvent) == 2
+        )
         async with RealtimeAPI(url=server.url, dialect="auto") as api:
             assert isinstance(await anext(aiter(api)), module.SessionCreatedEvent)
 
 
-async def test_a_server_that_says_nothing_has_no_dialect() -> None:
+async def test_detecting_the_dialect_fails_without_a_first_frame() -> None:
     for refuse, error in ((False, TimeoutError), (True, ConnectionLost)):
         server = MemoryServer(greets=False)
         client = RealtimeClient(connector=server.connect, dialect="auto", connect_timeout=0.05)
@@ -230,14 +234,14 @@ async def test_a_server_that_says_nothing_has_no_dialect() -> None:
         await asyncio.wait_for(server.is_closed.wait(), 5)
 
 
-async def test_a_refused_dialect_says_what_to_do() -> None:
+async def test_a_refused_dialect_raises_with_a_fix() -> None:
     async with LocalServer(refuses_beta=True) as server:
         client = RealtimeClient(url=server.url, dialect="beta")
         with pytest.raises(DialectRefused, match="GA only, leave `dialect='beta'` out"):
             await client.connect()
 
 
-async def test_4000_for_another_reason_is_no_refused_dialect() -> None:
+async def test_close_code_4000_for_another_reason_is_not_a_refused_dialect() -> None:
     async with LocalServer() as server:
         url = f"{server.url}?intent=transcription&model=whisper-1"
         with pytest.raises(ConnectionLost, match="invalid_model") as caught:
@@ -245,10 +249,10 @@ async def test_4000_for_another_reason_is_no_refused_dialect() -> None:
     assert not isinstance(caught.value, DialectRefused)
 
 
-# The way.
+# TLS, proxies and compression.
 
 
-async def test_tls_trusts_whom_its_context_trusts() -> None:
+async def test_tls_uses_the_given_ssl_context() -> None:
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     trusting = ssl.create_default_context()
@@ -262,11 +266,11 @@ async def test_tls_trusts_whom_its_context_trusts() -> None:
     async with serve(handle, "127.0.0.1", 0, ssl=context) as server:
         url = f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         for transport in ("picows", "websockets"):
-            way: Any = {"transport": transport}
-            async with RealtimeClient(endpoint=Endpoint(url, ssl_context=trusting, **way)):
+            options: Any = {"transport": transport}
+            async with RealtimeClient(endpoint=Endpoint(url, ssl_context=trusting, **options)):
                 pass
             with pytest.raises(ConnectionLost, match="not trusted"):
-                await RealtimeClient(endpoint=Endpoint(url, **way)).connect()
+                await RealtimeClient(endpoint=Endpoint(url, **options)).connect()
 
 
 @pytest.fixture
@@ -277,7 +281,7 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-async def test_the_environment_names_the_proxy(no_proxies: pytest.MonkeyPatch) -> None:
+async def test_the_proxy_is_read_from_the_environment(no_proxies: pytest.MonkeyPatch) -> None:
     assert proxy_for("wss://api.openai.com/v1/realtime") is None
     no_proxies.setenv("HTTPS_PROXY", "http://secure:1")
     no_proxies.setenv("http_proxy", "http://plain:1")
@@ -291,7 +295,7 @@ async def test_the_environment_names_the_proxy(no_proxies: pytest.MonkeyPatch) -
     assert proxy_for("wss://api.openai.com") == "socks5h://all:1"
 
 
-async def test_a_proxy_takes_the_other_library(no_proxies: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_selects_the_websockets_library(no_proxies: pytest.MonkeyPatch) -> None:
     no_proxies.setenv("ALL_PROXY", "http://127.0.0.1:1")
     with pytest.raises(ConnectionLost, match=r"through the proxy http://127\.0\.0\.1:1"):
         await RealtimeAPI(url="ws://10.0.0.1").connect()
@@ -305,7 +309,7 @@ async def test_a_proxy_takes_the_other_library(no_proxies: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("compression", ["deflate", None])
-async def test_compression_takes_the_other_library(compression: Any) -> None:
+async def test_compression_selects_the_websockets_library(compression: Any) -> None:
     names: list[str] = []
 
     async def handle(socket: ServerConnection) -> None:
@@ -320,7 +324,7 @@ async def test_compression_takes_the_other_library(compression: Any) -> None:
     assert names == (["permessage-deflate"] if compression else [])
 
 
-async def test_a_server_that_does_not_compress_is_no_obstacle() -> None:
+async def test_compression_is_optional_for_the_server() -> None:
     async with LocalServer() as server:
         endpoint = Endpoint(server.url, compression="deflate")
         async with RealtimeClient(endpoint=endpoint) as client:
@@ -328,7 +332,7 @@ async def test_a_server_that_does_not_compress_is_no_obstacle() -> None:
             assert response.status == "completed"
 
 
-async def test_without_its_package_the_other_transport_names_it(
+async def test_a_missing_websockets_package_raises_with_the_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in [n for n in sys.modules if n.split(".")[0] == "websockets"]:

@@ -1,4 +1,4 @@
-"""Addresses, keys and what goes with them, as the request shows them."""
+"""Endpoints: URLs, keys and headers as the server receives them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def shown(endpoint: Endpoint) -> tuple[dict[str, str], tuple[str, ...]]:
     return await endpoint.credentials(timeout=5)
 
 
-# Addresses. Source: DIALECTS.md §2.
+# URLs. Source: Realtime API reference, "WebSocket connection"; Azure OpenAI, "Realtime API".
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,12 @@ async def shown(endpoint: Endpoint) -> tuple[dict[str, str], tuple[str, ...]]:
         ("ws://h/p?a=b", "ws://h/p?a=b&model=m+1"),
     ],
 )
-async def test_the_model_is_named_unless_the_url_says_what_answers(url: str, expected: str) -> None:
+async def test_the_model_is_added_unless_the_url_selects_a_session(url: str, expected: str) -> None:
     assert Endpoint(url, model="m 1").url == expected
 
 
 @pytest.mark.parametrize(
-    ("asked", "query", "kind"),
+    ("arguments", "query", "kind"),
     [
         ({}, "?model=gpt-realtime", "conversation"),
         ({"kind": "transcription"}, "?intent=transcription", "transcription"),
@@ -56,12 +56,12 @@ async def test_the_model_is_named_unless_the_url_says_what_answers(url: str, exp
         ({"call_id": "rtc_1"}, "?call_id=rtc_1", "conversation"),
     ],
 )
-async def test_openai_is_asked_for_what_a_session_is_for(
-    asked: dict[str, Any], query: str, kind: str
+async def test_the_url_for_openai_depends_on_the_kind_of_session(
+    arguments: dict[str, Any], query: str, kind: str
 ) -> None:
-    endpoint = Endpoint(api_key=KEY, **asked)
+    endpoint = Endpoint(api_key=KEY, **arguments)
     assert (endpoint.url, endpoint.kind) == (DEFAULT_URL + query, kind)
-    assert endpoint.is_sideband is ("call_id" in asked)
+    assert endpoint.is_sideband is ("call_id" in arguments)
     again = Endpoint(endpoint.url, api_key=KEY)
     assert (again.url, again.kind, again.is_sideband) == (
         endpoint.url, endpoint.kind, endpoint.is_sideband
@@ -69,7 +69,7 @@ async def test_openai_is_asked_for_what_a_session_is_for(
 
 
 @pytest.mark.parametrize(
-    ("asked", "url", "dialect"),
+    ("arguments", "url", "dialect"),
     [
         ({"deployment": "d"}, "/openai/v1/realtime?model=d", "ga"),
         ({"kind": "transcription"}, "/openai/v1/realtime?intent=transcription", "ga"),
@@ -81,10 +81,10 @@ async def test_openai_is_asked_for_what_a_session_is_for(
         ),
     ],
 )
-async def test_azure_has_addresses_of_its_own(
-    asked: dict[str, Any], url: str, dialect: str
+async def test_azure_has_its_own_urls_and_key_header(
+    arguments: dict[str, Any], url: str, dialect: str
 ) -> None:
-    endpoint = Endpoint.azure(AZURE, api_key=KEY, **asked)
+    endpoint = Endpoint.azure(AZURE, api_key=KEY, **arguments)
     assert endpoint.url == f"wss://mine.openai.azure.com{url}"
     assert endpoint.dialect == dialect
     headers, _ = await shown(endpoint)
@@ -93,53 +93,55 @@ async def test_azure_has_addresses_of_its_own(
 
 
 @pytest.mark.parametrize(
-    ("asked", "fix"),
+    ("arguments", "fix"),
     [
         ({"url": "https://api.openai.com"}, "wss://"),
         ({"url": "ws://[::1"}, "cannot be parsed"),
         ({"url": "ws://h:99999"}, "cannot be parsed"),
         ({"url": f"ws://me:{KEY}@h"}, "no user, password"),
-        ({"heders": {}}, "no 'heders'"),
-        ({"kind": "chat"}, "kind is one of 'conversation'"),
-        ({"key_in": "query"}, "key_in is one of 'bearer'"),
-        ({"transport": "pycows"}, "transport is one of 'auto'"),
-        ({"compression": "gzip"}, "compression is one of 'deflate'"),
-        ({"call_id": "rtc_1", "model": "m"}, "leave `model`"),
-        ({"call_id": "rtc_1", "dialect": "auto"}, "say which dialect"),
-        ({"kind": "transcription", "model": "m"}, "leave `model` out"),
+        ({"heders": {}}, "no option 'heders'"),
+        ({"kind": "chat"}, "kind must be one of 'conversation'"),
+        ({"key_in": "query"}, "key_in must be one of 'bearer'"),
+        ({"transport": "pycows"}, "transport must be one of 'auto'"),
+        ({"compression": "gzip"}, "compression must be one of 'deflate'"),
+        ({"call_id": "rtc_1", "model": "m"}, "leave out `model`"),
+        ({"call_id": "rtc_1", "dialect": "auto"}, "pass dialect="),
+        ({"kind": "transcription", "model": "m"}, "leave out `model`"),
         ({"kind": "translation", "dialect": "beta"}, "GA only"),
     ],
 )
-async def test_what_does_not_go_together_names_the_fix(asked: dict[str, Any], fix: str) -> None:
-    wanted: Any = {"url": "ws://h", **asked}
+async def test_contradictory_arguments_raise_with_a_fix(
+    arguments: dict[str, Any], fix: str
+) -> None:
+    with_url: Any = {"url": "ws://h", **arguments}
     with pytest.raises(ConfigurationError, match=fix) as caught:
-        Endpoint(**wanted)
+        Endpoint(**with_url)
     assert KEY not in str(caught.value)
 
 
 @pytest.mark.parametrize("path", ["", "/", "/openai/v1", "/openai/v1/", "/openai/v1/realtime"])
-async def test_a_resource_of_azure_is_taken_as_its_portal_shows_it(path: str) -> None:
+async def test_an_azure_resource_is_accepted_with_any_path_of_the_portal(path: str) -> None:
     endpoint = Endpoint.azure(AZURE.rstrip("/") + path, deployment="d", api_key=KEY)
     assert endpoint.url == "wss://mine.openai.azure.com/openai/v1/realtime?model=d"
 
 
-async def test_a_resource_of_azure_is_no_bare_name() -> None:
+async def test_an_azure_resource_without_a_scheme_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"https://mine\.openai\.azure\.com"):
         Endpoint.azure("mine", deployment="d", api_key=KEY)
 
 
-async def test_azure_of_a_date_knows_neither_calls_nor_translations() -> None:
-    for asked in ({"call_id": "rtc_1"}, {"kind": "translation"}):
-        wanted: Any = asked
+async def test_a_dated_azure_api_refuses_calls_and_translations() -> None:
+    for case in ({"call_id": "rtc_1"}, {"kind": "translation"}):
+        arguments: Any = case
         with pytest.raises(ConfigurationError, match="api_version"):
-            Endpoint.azure(AZURE, api_key=KEY, api_version="2025-04-01-preview", **wanted)
+            Endpoint.azure(AZURE, api_key=KEY, api_version="2025-04-01-preview", **arguments)
 
 
-async def test_a_client_takes_an_endpoint_or_what_would_be_in_it() -> None:
-    with pytest.raises(ConfigurationError, match="give url, model to the endpoint"):
+async def test_a_client_refuses_an_endpoint_together_with_its_parts() -> None:
+    with pytest.raises(ConfigurationError, match="pass url, model to the endpoint"):
         RealtimeClient(endpoint=Endpoint("ws://h"), url="ws://h", model="m")
     with pytest.raises(ConfigurationError, match="wss://"):
-        RealtimeClient(url="", api_key=KEY)  # an empty setting is not OpenAI
+        RealtimeClient(url="", api_key=KEY)  # empty, as an unset setting, is not OpenAI's URL
     with pytest.raises(ConfigurationError, match="RealtimeAPI"):
         RealtimeClient(endpoint=Endpoint("ws://h", kind="translation"))
 
@@ -147,7 +149,7 @@ async def test_a_client_takes_an_endpoint_or_what_would_be_in_it() -> None:
 # Keys.
 
 
-async def test_openai_needs_a_key_and_finds_it_in_the_environment(
+async def test_openai_needs_a_key_and_reads_it_from_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
@@ -157,7 +159,7 @@ async def test_openai_needs_a_key_and_finds_it_in_the_environment(
     assert headers == {"X": "y", "Authorization": "Bearer sk-environment"}
 
 
-async def test_azure_needs_a_key_and_finds_it_in_the_environment(
+async def test_azure_needs_a_key_and_reads_it_from_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with pytest.raises(ConfigurationError, match="AZURE_OPENAI_API_KEY"):
@@ -167,20 +169,22 @@ async def test_azure_needs_a_key_and_finds_it_in_the_environment(
     assert headers == {"api-key": "azure-environment"}
 
 
-async def test_the_environments_key_goes_to_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_environments_key_is_never_sent_to_other_servers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
     for url in ("ws://127.0.0.1", "wss://openai.com.example.org", "wss://notopenai.com"):
         assert await shown(Endpoint(url)) == ({}, ())
     assert await shown(Endpoint("wss://h", api_key="k")) == ({"Authorization": "Bearer k"}, ())
 
 
-async def test_a_header_of_the_caller_wins() -> None:
+async def test_an_authorization_header_replaces_the_key() -> None:
     headers = {"authorization": "Bearer ephemeral"}
     assert await shown(Endpoint(api_key="k", headers=headers)) == (headers, ())
 
 
 @pytest.mark.parametrize("dialect", ["ga", "beta"])
-async def test_a_key_goes_into_the_subprotocols_where_headers_cannot(dialect: Any) -> None:
+async def test_a_key_can_be_sent_as_a_subprotocol(dialect: Any) -> None:
     endpoint = Endpoint(
         "ws://h", api_key="ek_1", key_in="subprotocol", dialect=dialect, subprotocols=["mine"]
     )
@@ -189,7 +193,7 @@ async def test_a_key_goes_into_the_subprotocols_where_headers_cannot(dialect: An
     assert await shown(endpoint) == ({}, offered)
 
 
-async def test_a_provider_is_asked_at_each_connection_in_whatever_form() -> None:
+async def test_synchronous_and_asynchronous_providers_are_called_for_each_connection() -> None:
     tokens = iter(["one", "two", "three", "four"])
 
     async def coroutine() -> str:
@@ -208,7 +212,7 @@ async def test_a_provider_is_asked_at_each_connection_in_whatever_form() -> None
     assert next(tokens, None) is None
 
 
-async def test_a_provider_that_gives_nothing_or_hangs_is_told() -> None:
+async def test_a_provider_without_a_token_or_an_end_raises() -> None:
     nothing: Any = lambda: None  # noqa: E731  # as an application's mistake would be
     for provider in (nothing, lambda: ""):
         with pytest.raises(ConfigurationError, match="must return a str"):
@@ -218,15 +222,15 @@ async def test_a_provider_that_gives_nothing_or_hangs_is_told() -> None:
         await asyncio.get_running_loop().create_future()
         return ""
 
-    with pytest.raises(TimeoutError, match="provider of the token"):
+    with pytest.raises(TimeoutError, match="token provider"):
         await Endpoint("ws://h", api_key=hangs).credentials(timeout=0.01)
 
 
-async def test_no_key_is_in_a_repr() -> None:
-    asked: dict[str, Any] = {
+async def test_no_key_appears_in_a_repr() -> None:
+    arguments: dict[str, Any] = {
         "api_key": KEY, "headers": {"X-Key": KEY}, "proxy": f"http://me:{KEY}@proxy:1",
     }  # fmt: skip
-    endpoint = Endpoint(f"wss://h/v1/realtime?key={KEY}", **asked)
+    endpoint = Endpoint(f"wss://h/v1/realtime?key={KEY}", **arguments)
     for thing in (endpoint, RealtimeClient(endpoint=endpoint), RealtimeAPI(endpoint=endpoint)):
         assert KEY not in repr(thing)
         assert KEY not in str(thing)

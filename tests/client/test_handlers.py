@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio
 
 
-async def test_every_kind_of_key_is_called() -> None:
+async def test_callbacks_are_called_for_every_kind_of_key() -> None:
     server = MemoryServer()
     server.replies("Hi")
-    heard: list[tuple[str, str]] = []
+    calls: list[tuple[str, str]] = []
     async with client_of(server) as client:
         keys: list[Any] = [
             ItemAppended,
@@ -31,11 +31,11 @@ async def test_every_kind_of_key_is_called() -> None:
         ]
         for key in keys:
             name = key if isinstance(key, str) else key.__name__
-            client.on(key, lambda value, name=name: heard.append((name, type(value).__name__)))
-        client.on("server.*", lambda event: heard.append(("server.*", event.type)))
-        client.on("client.*", lambda event: heard.append(("client.*", event.type)))
+            client.on(key, lambda value, name=name: calls.append((name, type(value).__name__)))
+        client.on("server.*", lambda event: calls.append(("server.*", event.type)))
+        client.on("client.*", lambda event: calls.append(("client.*", event.type)))
         await client.create_response()
-    assert {entry for entry in heard if "*" not in entry[0]} == {
+    assert {entry for entry in calls if "*" not in entry[0]} == {
         ("ItemAppended", "ItemAppended"),
         ("conversation.item.appended", "ItemAppended"),
         ("ResponseDoneEvent", "ResponseDoneEvent"),
@@ -43,8 +43,8 @@ async def test_every_kind_of_key_is_called() -> None:
         ("server.response.done", "ResponseDoneEvent"),
         ("client.response.create", "ResponseCreateEvent"),
     }
-    assert ("client.*", "response.create") in heard
-    assert ("server.*", "response.output_text.delta") in heard
+    assert ("client.*", "response.create") in calls
+    assert ("server.*", "response.output_text.delta") in calls
 
 
 async def test_the_decorator_registers_and_returns_the_function() -> None:
@@ -64,7 +64,7 @@ async def test_the_decorator_registers_and_returns_the_function() -> None:
         assert len(done) == 1
 
 
-async def test_the_next_one_is_called_once_and_off_takes_all() -> None:
+async def test_on_next_calls_once_and_off_removes_all() -> None:
     server = MemoryServer()
     server.replies("Hi")
     async with client_of(server) as client:
@@ -122,10 +122,10 @@ async def test_an_object_with_an_asynchronous_call_is_awaited() -> None:
         assert [type(event) for event in listener.events] == [ga.ResponseDoneEvent]
 
 
-async def test_what_a_callback_raises_reaches_the_loop_and_the_session_lives() -> None:
+async def test_an_exception_in_a_callback_is_reported_and_the_session_continues() -> None:
     loop = asyncio.get_running_loop()
-    told: list[Any] = []
-    loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+    reports: list[Any] = []
+    loop.set_exception_handler(lambda _, context: reports.append(context["exception"]))
     server = MemoryServer()
     server.replies("Hi")
     async with client_of(server) as client:
@@ -141,14 +141,14 @@ async def test_what_a_callback_raises_reaches_the_loop_and_the_session_lives() -
         client.on_next("response.done", fail_later)
         await client.create_response()
         await client.create_response()
-        assert told == [failure, failure]
+        assert reports == [failure, failure]
         assert client.statistics().failed_calls == 2
 
 
-async def test_a_callback_that_awaited_something_cancelled_is_not_the_last_one() -> None:
+async def test_a_callback_that_awaits_a_cancelled_future_does_not_stop_the_others() -> None:
     loop = asyncio.get_running_loop()
-    told: list[Any] = []
-    loop.set_exception_handler(lambda _, context: told.append(type(context["exception"])))
+    reports: list[Any] = []
+    loop.set_exception_handler(lambda _, context: reports.append(type(context["exception"])))
     cancelled = loop.create_future()
     cancelled.cancel()
     called = asyncio.Event()
@@ -171,7 +171,7 @@ async def test_a_callback_that_awaited_something_cancelled_is_not_the_last_one()
         await client.create_response()
         await asyncio.wait_for(called.wait(), 5)
         assert client.statistics().failed_calls == 4
-    assert told == [asyncio.CancelledError] * 4
+    assert reports == [asyncio.CancelledError] * 2  # the first of each callback
 
 
 async def test_a_coroutine_that_a_callback_returns_is_awaited() -> None:
@@ -189,13 +189,13 @@ async def test_a_coroutine_that_a_callback_returns_is_awaited() -> None:
         await asyncio.wait_for(called.wait(), 5)
 
 
-async def test_a_callback_that_cannot_be_cancelled_is_told_and_left(
+async def test_a_callback_that_ignores_cancellation_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("duologue.client.tasks.PATIENCE", 0.01)
+    monkeypatch.setattr("duologue.client._concurrency.PATIENCE", 0.01)
     loop = asyncio.get_running_loop()
-    told: list[dict[str, Any]] = []
-    loop.set_exception_handler(lambda _, context: told.append(context))
+    reports: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: reports.append(context))
     server = MemoryServer()
     server.replies("Hi")
     begun, over = asyncio.Event(), asyncio.Event()
@@ -210,8 +210,8 @@ async def test_a_callback_that_cannot_be_cancelled_is_told_and_left(
         client.on("response.done", hold_on)
         await client.create_response()
         await asyncio.wait_for(begun.wait(), 5)
-    [context] = told
-    assert "callbacks goes on although it was cancelled" in context["message"]
+    [context] = reports
+    assert "callbacks is still running" in context["message"]
     over.set()
     await context["task"]
 
@@ -233,7 +233,7 @@ async def test_a_callback_that_closes_the_session_does_not_wait_for_itself() -> 
     assert not client.is_connected
 
 
-async def test_closing_cancels_a_callback_under_way() -> None:
+async def test_closing_cancels_a_running_callback() -> None:
     server = MemoryServer()
     server.replies("Hi")
     cancelled = asyncio.Event()
@@ -253,18 +253,18 @@ async def test_closing_cancels_a_callback_under_way() -> None:
     assert cancelled.is_set()
 
 
-async def test_waiting_in_vain_says_for_what() -> None:
+async def test_a_timed_out_wait_names_the_event() -> None:
     async with client_of(MemoryServer()) as client:
         with pytest.raises(TimeoutError, match=r"response\.done"):
             await client.wait_for_next("response.done", timeout=0.001)
 
 
-async def test_a_callback_may_take_off_the_next_one() -> None:
+async def test_a_callback_can_remove_the_next_callback() -> None:
     server = MemoryServer()
     server.replies("Hi")
     async with client_of(server) as client:
-        heard: list[object] = []
-        client.on("response.done", lambda _: client.off("response.done", heard.append))
-        client.on_next("response.done", heard.append)
+        calls: list[object] = []
+        client.on("response.done", lambda _: client.off("response.done", calls.append))
+        client.on_next("response.done", calls.append)
         await client.create_response()
-        assert heard == []
+        assert calls == []

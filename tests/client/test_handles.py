@@ -1,4 +1,4 @@
-"""Handles: what a response says as it comes, its turn, and its end."""
+"""Handles: streaming a response's deltas, waiting for its turn, and its end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from duologue.session.response_state import RequestState
 pytestmark = pytest.mark.asyncio
 
 
-async def test_a_handle_yields_what_its_response_says() -> None:
+async def test_a_handle_yields_the_deltas_of_its_response() -> None:
     server = MemoryServer()
     usage = {"total_tokens": 3, "input_tokens": 1, "output_tokens": 2}
     async with client_of(server) as client:
@@ -35,7 +35,7 @@ async def test_a_handle_yields_what_its_response_says() -> None:
         assert handle.usage.total_tokens == 3
 
 
-async def test_two_responses_take_turns_and_each_handle_has_its_own() -> None:
+async def test_responses_run_one_after_the_other_and_each_handle_gets_its_own() -> None:
     server = MemoryServer()
     async with client_of(server) as client:
         server.begin("resp_vad")
@@ -66,7 +66,7 @@ async def test_a_stream_ends_with_its_connection() -> None:
             assert await reading is None
 
 
-async def test_what_is_played_is_cut_to_what_was_heard() -> None:
+async def test_cancelling_with_an_item_truncates_it_to_the_heard_audio() -> None:
     server = MemoryServer()
     async with client_of(server, output_audio_format="pcm16") as client:
         server.begin()
@@ -89,7 +89,7 @@ async def test_what_is_played_is_cut_to_what_was_heard() -> None:
         client.update_session(input_audio_format="mp3")
 
 
-async def test_classic_words_of_a_configuration_are_understood() -> None:
+async def test_beta_keywords_of_a_configuration_are_accepted() -> None:
     server = MemoryServer()
     async with client_of(server, modalities=("text", "audio"), max_response_output_tokens=9):
         session = server.received[0]["session"]

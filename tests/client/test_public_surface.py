@@ -16,45 +16,45 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reference" / "client.md").read_text()
 ON_THE_PAGE = re.findall(r"^::: (\S+)$", PAGE, re.MULTILINE)
 FOR_ENGINES = {"EngineFailed"}
-"""Raised by stages of a server, and by nothing that an application calls."""
+"""Errors that only the stages of a server raise, never a function that an application calls."""
 
 
-def test_everything_that_is_exported_exists_and_is_sorted() -> None:
+def test_exported_names_exist_and_are_sorted() -> None:
     assert duologue.__all__ == sorted(duologue.__all__)
     for name in duologue.__all__:
         assert getattr(duologue, name) is not None
     assert set(duologue.__all__) <= set(dir(duologue))
 
 
-def test_what_is_exported_is_what_is_documented() -> None:
+def test_exported_names_are_the_documented_names() -> None:
     table = PAGE.partition("| --- |")[2].partition("\n\n")[0]
     assert sorted([*re.findall(r"`(\w+)`", table), "__version__"]) == duologue.__all__
 
 
-def test_type_checkers_see_what_is_exported() -> None:
+def test_type_checkers_see_the_exported_names() -> None:
     tree = ast.parse((ROOT / "src" / "duologue" / "__init__.py").read_text())
     [checked] = [node for node in tree.body if isinstance(node, ast.If)]
     seen = [each.name for each in ast.walk(checked) if isinstance(each, ast.alias)]
     assert sorted([*seen, "__version__"]) == duologue.__all__
 
 
-def test_every_update_and_every_error_of_an_application_is_exported() -> None:
+def test_all_updates_and_errors_for_applications_are_exported() -> None:
     assert {*updates.__all__, *errors.__all__} - FOR_ENGINES <= set(duologue.__all__)
 
 
 @pytest.mark.parametrize("name", sorted({*duologue.__all__} - {"Update", "__version__"}))
-def test_what_is_exported_is_described_in_the_reference(name: str) -> None:
+def test_exported_names_are_described_in_the_reference(name: str) -> None:
     exported = getattr(duologue, name)
     assert exported.__doc__
     assert exported.__module__ in ON_THE_PAGE
 
 
-def test_what_is_not_exported_is_an_attribute_error() -> None:
+def test_an_unknown_name_raises_attribute_error() -> None:
     with pytest.raises(AttributeError, match="hologram"):
         _ = duologue.hologram  # type: ignore[attr-defined]  # the point of the test
 
 
-def test_importing_the_package_imports_nothing_heavy() -> None:
+def test_importing_the_package_imports_no_heavy_dependency() -> None:
     code = (
         "import sys, duologue; "
         "assert not {'asyncio', 'msgspec', 'picows'} & set(sys.modules); "

@@ -1,4 +1,4 @@
-"""Requests beside the socket, to the embedded server and to one that tells what it was asked."""
+"""REST requests, to the embedded server and to a server that records them."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ pytestmark = pytest.mark.asyncio
 
 
 @dataclass
-class Desk:
-    """Answers every request alike, and keeps what came."""
+class RecordingServer:
+    """HTTP server that records requests and gives the same answer to all."""
 
     url: str = ""
     answer: bytes = b""
-    asked: list[tuple[str, dict[str, str], bytes]] = field(
+    requests: list[tuple[str, dict[str, str], bytes]] = field(
         default_factory=list[tuple[str, dict[str, str], bytes]]
     )
     served: list[asyncio.Task[None] | None] = field(default_factory=list[Any])
 
-    def says(self, status: str, body: bytes = b"", *headers: str) -> None:
+    def set_answer(self, status: str, body: bytes = b"", *headers: str) -> None:
         lines = (f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", "")
         self.answer = "\r\n".join(lines).encode() + body
 
@@ -62,22 +62,22 @@ class Desk:
                 pairs = (line.partition(": ") for line in lines if line)
                 headers = {name.lower(): value for name, _, value in pairs}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
-                self.asked.append((head.split()[1], headers, body))
+                self.requests.append((head.split()[1], headers, body))
                 writer.write(self.answer)
         writer.close()
 
 
 @contextlib.asynccontextmanager
-async def a_desk() -> AsyncGenerator[Desk]:
-    desk = Desk()
-    server = await asyncio.start_server(desk.serve, "127.0.0.1", 0)
-    async with server:
-        desk.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/realtime"
-        yield desk
-        await asyncio.gather(*filter(None, desk.served))
+async def recording_server() -> AsyncGenerator[RecordingServer]:
+    server = RecordingServer()
+    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    async with listener:
+        server.url = f"ws://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1/realtime"
+        yield server
+        await asyncio.gather(*filter(None, server.served))
 
 
-# Keys for browsers, from the embedded server.
+# Ephemeral keys, from the embedded server.
 
 
 async def test_a_client_secret_opens_a_session_with_its_configuration() -> None:
@@ -96,10 +96,10 @@ async def test_a_client_secret_opens_a_session_with_its_configuration() -> None:
         assert isinstance(plain.session, ga.RealtimeSession)
 
 
-async def test_a_secret_for_translations_opens_one() -> None:
+async def test_a_translation_secret_is_created_and_an_unknown_session_refused() -> None:
     async with LocalServer() as server, RealtimeRest(url=server.url) as rest:
-        asked = TranslationSessionParams(model="gpt-realtime-translate")
-        secret = await rest.create_translation_client_secret(asked)
+        params = TranslationSessionParams(model="gpt-realtime-translate")
+        secret = await rest.create_translation_client_secret(params)
         assert secret.session.type == "translation"
         endpoint = Endpoint(server.url, kind="translation", api_key=secret.value)
         async with RealtimeRest(endpoint=endpoint) as with_secret:
@@ -107,7 +107,7 @@ async def test_a_secret_for_translations_opens_one() -> None:
                 await with_secret.create_client_secret(ga.UnknownSession(raw={"type": "odd"}))
 
 
-async def test_beta_has_sessions_with_keys() -> None:
+async def test_beta_sessions_are_created_with_an_ephemeral_key() -> None:
     async with LocalServer() as server, RealtimeRest(url=server.url) as rest:
         created = await rest.create_session(beta.SessionConfig(voice="verse"))
         assert created.voice == "verse"
@@ -123,32 +123,32 @@ async def test_beta_has_sessions_with_keys() -> None:
 # Calls.
 
 
-async def test_a_call_is_opened_by_its_offer() -> None:
-    async with a_desk() as desk, RealtimeRest(url=desk.url, api_key=KEY) as rest:
-        desk.says("201 Created", b"v=0 answer", "Location: /v1/realtime/calls/rtc_1")
+async def test_a_webrtc_call_is_created_from_an_offer() -> None:
+    async with recording_server() as server, RealtimeRest(url=server.url, api_key=KEY) as rest:
+        server.set_answer("201 Created", b"v=0 answer", "Location: /v1/realtime/calls/rtc_1")
         call = await rest.create_call("v=0 offer")
         assert (call.call_id, call.sdp) == ("rtc_1", "v=0 answer")
         await rest.create_call("v=0 offer", ga.RealtimeSession(model="gpt-realtime"))
-    (path, headers, body), (_, with_session, form) = desk.asked
+    (path, headers, body), (_, with_session, form) = server.requests
     assert (path, body, headers["content-type"]) == (CALL, b"v=0 offer", "application/sdp")
     assert headers["authorization"] == f"Bearer {KEY}"
     kind = f"Content-Type: {with_session['content-type']}\r\n\r\n".encode()
     parts: Any = message_from_bytes(kind + form).get_payload()
-    told = [(part.get_param("name", header="content-disposition"), part) for part in parts]
-    assert [name for name, _ in told] == ["sdp", "session"]
+    names = [part.get_param("name", header="content-disposition") for part in parts]
+    assert names == ["sdp", "session"]
     assert [part.get_content_type() for part in parts] == ["application/sdp", "application/json"]
     assert json.loads(parts[1].get_payload()) == {"type": "realtime", "model": "gpt-realtime"}
 
 
-async def test_a_phone_call_is_accepted_rejected_passed_on_and_ended() -> None:
-    async with a_desk() as desk, RealtimeRest(url=desk.url) as rest:
-        desk.says("200 OK")
+async def test_a_phone_call_is_accepted_rejected_transferred_and_ended() -> None:
+    async with recording_server() as server, RealtimeRest(url=server.url) as rest:
+        server.set_answer("200 OK")
         await rest.accept_call("rtc_1", ga.RealtimeSession(instructions="Be brief"))
         await rest.reject_call("rtc_1")
         await rest.reject_call("rtc_1", status_code=486)
         await rest.refer_call("rtc_1", "tel:+15550100")
         await rest.hang_up_call("../odd")
-    assert [(path, json.loads(body or b"null")) for path, _, body in desk.asked] == [
+    assert [(path, json.loads(body or b"null")) for path, _, body in server.requests] == [
         (f"{CALL}/rtc_1/accept", {"type": "realtime", "instructions": "Be brief"}),
         (f"{CALL}/rtc_1/reject", {}),
         (f"{CALL}/rtc_1/reject", {"status_code": 486}),
@@ -157,27 +157,27 @@ async def test_a_phone_call_is_accepted_rejected_passed_on_and_ended() -> None:
     ]
 
 
-async def test_azure_is_asked_at_its_own_paths_with_its_own_header() -> None:
-    async with a_desk() as desk:
-        desk.says("200 OK")
-        resource = desk.url.replace("ws://", "http://").removesuffix("/v1/realtime")
+async def test_azure_requests_use_its_own_paths_and_header() -> None:
+    async with recording_server() as server:
+        server.set_answer("200 OK")
+        resource = server.url.replace("ws://", "http://").removesuffix("/v1/realtime")
         endpoint = Endpoint.azure(resource, deployment="d", api_key=KEY)
         async with RealtimeRest(endpoint=endpoint) as rest:
             await rest.hang_up_call("rtc_1")
-        [(path, headers, _)] = desk.asked
+        [(path, headers, _)] = server.requests
         assert (path, headers["api-key"]) == ("/openai/v1/realtime/calls/rtc_1/hangup", KEY)
         dated = Endpoint.azure(resource, api_key=KEY, api_version="2025-04-01-preview")
         with pytest.raises(ConfigurationError, match="api_version"):
             RealtimeRest(endpoint=dated)
 
 
-# What goes wrong.
+# Errors.
 
 
-async def test_a_refusal_tells_what_the_server_says_and_no_key() -> None:
-    async with a_desk() as desk, RealtimeRest(url=desk.url, api_key=KEY) as rest:
+async def test_a_refused_request_carries_the_servers_error_without_the_key() -> None:
+    async with recording_server() as server, RealtimeRest(url=server.url, api_key=KEY) as rest:
         error = {"message": f"No {KEY}", "type": "invalid_request_error", "code": "c", "param": "p"}
-        desk.says("401 Unauthorized", json.dumps({"error": error}).encode())
+        server.set_answer("401 Unauthorized", json.dumps({"error": error}).encode())
         with pytest.raises(RequestRefused) as caught:
             await rest.create_client_secret()
         refused = caught.value
@@ -185,17 +185,17 @@ async def test_a_refusal_tells_what_the_server_says_and_no_key() -> None:
         assert str(refused) == (
             "the server refused the request with HTTP 401: No [removed] (code=c, param=p)"
         )
-        desk.says("502 Bad Gateway", b"<html>full</html>")
+        server.set_answer("502 Bad Gateway", b"<html>full</html>")
         with pytest.raises(RequestRefused, match="<html>full") as caught:
             await rest.hang_up_call("rtc_1")
-        desk.says("500 Oops", b"")
+        server.set_answer("500 Oops", b"")
         with pytest.raises(RequestRefused, match="no reason given"):
             await rest.hang_up_call("rtc_1")
 
 
 @pytest.mark.parametrize("slip", ["\n", "\r\nX: y", "“"])
-async def test_a_key_with_a_slip_in_it_is_refused_and_not_shown(slip: str) -> None:
-    """As read from a file, with its line end, or copied from a document."""
+async def test_a_malformed_key_is_refused_and_not_shown(slip: str) -> None:
+    """Such as a key read from a file with its line end, or copied from a document with quotes."""
     async with RealtimeRest(url="ws://127.0.0.1:9/v1/realtime", api_key=KEY + slip) as rest:
         with pytest.raises(ConfigurationError, match="header 'Authorization'") as caught:
             await rest.create_client_secret()
@@ -203,28 +203,30 @@ async def test_a_key_with_a_slip_in_it_is_refused_and_not_shown(slip: str) -> No
 
 
 @pytest.mark.parametrize("scheme", ["gopher://", "socks4://", ""])
-async def test_a_proxy_that_requests_cannot_take_is_told_without_its_password(scheme: str) -> None:
+async def test_an_unusable_proxy_is_refused_without_showing_its_password(scheme: str) -> None:
     endpoint = Endpoint("ws://10.0.0.1/v1/realtime", proxy=f"{scheme}me:{KEY}@proxy:1")
     with pytest.raises(ConfigurationError, match="proxy") as caught:
         RealtimeRest(endpoint=endpoint)
     assert KEY not in "".join(traceback.format_exception(caught.value))
 
 
-async def test_a_socks_proxy_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_socks_proxy_without_its_package_raises_with_the_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "socksio", None)
     endpoint = Endpoint("ws://10.0.0.1/v1/realtime", proxy="socks5h://proxy:1")
     with pytest.raises(ConfigurationError, match="socksio"):
         RealtimeRest(endpoint=endpoint)
 
 
-async def test_nothing_is_asked_after_the_end() -> None:
+async def test_a_request_after_close_raises_closed() -> None:
     async with RealtimeRest(url="ws://127.0.0.1:9/v1/realtime") as rest:
         pass
     with pytest.raises(Closed, match="async with"):
         await rest.create_client_secret()
 
 
-async def test_the_embedded_server_names_the_parameter() -> None:
+async def test_the_embedded_servers_refusal_names_the_parameter() -> None:
     async with LocalServer() as server, RealtimeRest(url=server.url) as rest:
         with pytest.raises(RequestRefused, match="seconds") as caught:
             await rest.create_client_secret(seconds=1)
@@ -232,37 +234,39 @@ async def test_the_embedded_server_names_the_parameter() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"value": 1}'])
-async def test_an_answer_that_is_none_is_told(body: bytes) -> None:
-    async with a_desk() as desk, RealtimeRest(url=desk.url) as rest:
-        desk.says("200 OK", body)
+async def test_an_invalid_response_body_raises_decode_error(body: bytes) -> None:
+    async with recording_server() as server, RealtimeRest(url=server.url) as rest:
+        server.set_answer("200 OK", body)
         with pytest.raises(DecodeError, match="the answer"):
             await rest.create_client_secret()
 
 
-async def test_an_answer_without_end_is_cut() -> None:
-    async with a_desk() as desk, RealtimeRest(url=desk.url) as rest:
-        desk.says("200 OK", b" " * (1 << 21))
+async def test_a_response_body_beyond_the_limit_raises() -> None:
+    async with recording_server() as server, RealtimeRest(url=server.url) as rest:
+        server.set_answer("200 OK", b" " * (1 << 21))
         with pytest.raises(RemoteProtocolError, match="more than"):
             await rest.create_client_secret()
 
 
-async def test_nobody_there_and_nobody_answering_are_told_apart() -> None:
+async def test_an_unreachable_server_and_a_silent_one_raise_different_errors() -> None:
     with pytest.raises(ConnectionLost, match="cannot reach http://127"):
         async with RealtimeRest(url="ws://127.0.0.1:1/v1/realtime") as rest:
             await rest.create_client_secret()
-    async with a_desk() as desk, RealtimeRest(url=desk.url, timeout=0.05) as rest:
+    async with recording_server() as server, RealtimeRest(url=server.url, timeout=0.05) as rest:
         with pytest.raises(TimeoutError, match=r"client_secrets did not answer within 0\.05 s"):
             await rest.create_client_secret()
 
 
-async def test_without_its_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_httpx2_package_raises_with_the_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "httpx2", None)
     monkeypatch.delitem(sys.modules, "duologue.client.rest", raising=False)
     with pytest.raises(MissingExtra, match=r"duologue\[rest\]"):
         import duologue.client.rest  # noqa: F401, PLC0415  # the import is what is tested
 
 
-async def test_an_expired_secret_opens_nothing() -> None:
+async def test_an_unknown_secret_is_refused() -> None:
     async with LocalServer(api_key=KEY) as server:
         with pytest.raises(HandshakeRefused):
             await RealtimeClient(url=server.url, api_key="ek_0123456789abcdef").connect()

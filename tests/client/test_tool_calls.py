@@ -1,4 +1,4 @@
-"""Tools against a server: called, run side by side, timed, given up, told to both sides."""
+"""Tools against a server: concurrent calls, time-outs, interruption, and reports of failures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.asyncio
 
 
 def caller(*calls: Call) -> Callable[[BrainRequest], Iterator[str | Call]]:
-    """Return a brain that makes calls, and then tells what they brought."""
+    """Return a brain that makes calls, and then responds with their outputs."""
 
     def respond(request: BrainRequest) -> Iterator[str | Call]:
         if request.output is None:
@@ -44,12 +44,13 @@ def caller(*calls: Call) -> Callable[[BrainRequest], Iterator[str | Call]]:
 
 
 async def ask(client: RealtimeClient) -> str:
-    """Say something, and return what is said when the tools have answered."""
+    """Send a message, and return the text of the response that follows the tools' outputs."""
     client.send_user_message_content("Go.")
-    return await said(client)
+    return await next_text(client)
 
 
-async def said(client: RealtimeClient) -> str:
+async def next_text(client: RealtimeClient) -> str:
+    """Return the text of the next response that has a message."""
     while True:
         done = await client.wait_for_next(ga.ResponseDoneEvent, timeout=5)
         for item in done.response.output or []:
@@ -61,7 +62,7 @@ def talking(server: LocalServer, **options: Any) -> RealtimeClient:
     return RealtimeClient(url=server.url, output_modalities=["text"], **options)
 
 
-async def test_a_decorated_function_is_offered_called_and_answered() -> None:
+async def test_a_decorated_function_is_declared_called_and_answered() -> None:
     async with LocalServer(caller(Call("add", '{"a":2,"b":3}'))) as server:
         client = talking(server)
 
@@ -80,7 +81,7 @@ async def test_a_decorated_function_is_offered_called_and_answered() -> None:
             assert (tool.name, tool.description) == ("add", "Add two numbers.")
 
 
-async def test_a_tool_may_be_offered_while_connected_with_options() -> None:
+async def test_a_tool_can_be_added_while_connected_with_options() -> None:
     async with LocalServer(caller(Call("sum", '{"a":2}'))) as server, talking(server) as client:
 
         @client.tool(name="sum", description="Sums.", timeout=None)
@@ -91,7 +92,7 @@ async def test_a_tool_may_be_offered_while_connected_with_options() -> None:
         assert await add(1, 1) == {"sum": 2}
 
 
-async def test_calls_of_a_response_run_side_by_side_and_are_followed_by_one_response() -> None:
+async def test_calls_of_a_response_run_concurrently_and_lead_to_one_response() -> None:
     calls = (Call("first", "{}"), Call("second", "{}"))
     async with LocalServer(caller(*calls)) as server, talking(server) as client:
         first_may_go = asyncio.Event()
@@ -107,11 +108,11 @@ async def test_calls_of_a_response_run_side_by_side_and_are_followed_by_one_resp
             return "two"
 
         assert await ask(client) == "two one"
-        asked = [e for e in server.sessions[0].received if e.type == "response.create"]
-        assert len(asked) == 2
+        requests = [e for e in server.sessions[0].received if e.type == "response.create"]
+        assert len(requests) == 2
 
 
-async def test_functions_run_in_threads_with_the_variables_of_who_connected() -> None:
+async def test_functions_run_in_threads_with_the_context_variables_of_connect() -> None:
     user: ContextVar[str] = ContextVar("user")
     user.set("Ann")
     async with LocalServer(caller(Call("who", "{}"))) as server, talking(server) as client:
@@ -124,7 +125,7 @@ async def test_functions_run_in_threads_with_the_variables_of_who_connected() ->
         assert await ask(client) == "Ann True"
 
 
-async def test_functions_that_hang_hold_no_other_up() -> None:
+async def test_hanging_functions_do_not_block_other_tools() -> None:
     server = MemoryServer()
     client = client_of(server)
     over = threading.Event()
@@ -141,8 +142,8 @@ async def test_functions_that_hang_hold_no_other_up() -> None:
     assert [item["output"] for item in answers if item["call_id"] == "call_add"] == ["two"]
 
 
-async def test_too_many_functions_that_hang_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("duologue.client.threads._free", threading.BoundedSemaphore(1))
+async def test_calls_beyond_the_thread_limit_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("duologue.client._concurrency._free", threading.BoundedSemaphore(1))
     server = MemoryServer()
     client = client_of(server)
     over = threading.Event()
@@ -157,8 +158,8 @@ async def test_too_many_functions_that_hang_are_told(monkeypatch: pytest.MonkeyP
     assert "run in threads already" in answer["item"]["output"]
 
 
-async def test_a_program_ends_although_a_function_hangs() -> None:
-    """The event loop waits for its own threads without end."""
+async def test_a_hanging_function_does_not_keep_the_program_alive() -> None:
+    """It would with `asyncio.to_thread`: `asyncio.run` waits for the threads of its executor."""
     program = """
 import asyncio, threading
 from tests.client.client_doubles import MemoryServer, client_of
@@ -182,7 +183,7 @@ asyncio.run(main())
             process.kill()
 
 
-async def test_a_tool_that_asks_for_it_gets_its_call_which_the_model_does_not_see() -> None:
+async def test_a_context_parameter_receives_the_call_and_is_hidden_from_the_model() -> None:
     async with LocalServer(caller(Call("find", '{"what":"it"}'))) as server:
         client = talking(server)
         contexts: list[ToolContext] = []
@@ -222,7 +223,7 @@ async def run_out() -> None:
 
 
 class Outcome(BaseException):
-    """As pytest and other frameworks have them."""
+    """Derived from `BaseException`, as the exceptions of pytest and other frameworks are."""
 
 
 async def stray() -> None:
@@ -259,12 +260,12 @@ async def count(number: int) -> int:
         (stray, "{}", "no Exception"),
         (stray_in_a_thread, "{}", "no Exception"),
         (exhausted, "{}", "it raised StopIteration"),
-        (broken, "{}", "object is nothing that JSON can say"),
+        (broken, "{}", "object cannot be encoded as JSON"),
         (count, '{"number":"one"}', "Expected `int`, got `str` - at `$.number`"),
         (count, "{", "Input data was truncated"),
     ],
 )
-async def test_what_goes_wrong_is_told_the_model_and_the_application(
+async def test_a_failure_is_sent_to_the_model_and_reported_to_the_application(
     function: Callable[..., object], arguments: str, reason: str
 ) -> None:
     async with LocalServer(caller(Call("do", arguments))) as server, talking(server) as client:
@@ -278,7 +279,7 @@ async def test_what_goes_wrong_is_told_the_model_and_the_application(
         assert str(error) == f"tool 'do' failed: {reason}"
 
 
-async def test_a_tool_that_nobody_offered_is_told_both() -> None:
+async def test_a_call_of_a_removed_tool_fails_and_is_reported() -> None:
     async with LocalServer(caller(Call("ghost", "{}"))) as server, talking(server) as client:
         client.add_tool({"name": "ghost"}, lambda _: None)
         await client.remove_tool("ghost")
@@ -286,11 +287,11 @@ async def test_a_tool_that_nobody_offered_is_told_both() -> None:
         client.on("error", errors.append)
         params = ga.ResponseCreateParams(tools=[ga.FunctionTool(name="ghost")])
         client.create_response(params)
-        assert json.loads(await said(client)) == {"error": 'Tool "ghost" has not been added'}
+        assert json.loads(await next_text(client)) == {"error": 'Tool "ghost" has not been added'}
         assert "ghost" in str(errors[0].error)
 
 
-async def test_half_a_surrogate_pair_can_be_told() -> None:
+async def test_lone_surrogates_in_results_are_replaced() -> None:
     async with LocalServer(caller(Call("do", "{}"))) as server, talking(server) as client:
         client.tool(name="do")(lambda: "\ud83d!")
         assert await ask(client) == "?!"
@@ -301,10 +302,10 @@ async def test_half_a_surrogate_pair_can_be_told() -> None:
 
 async def test_a_partial_of_a_coroutine_function_and_a_callable_object_are_tools() -> None:
     class Shout:
-        async def __call__(self, told: dict[str, Any]) -> str:
+        async def __call__(self, arguments: dict[str, Any]) -> str:
             return "hey"
 
-    calls = (Call("count", "{}"), Call("b", "{}"), Call("c", '{"told":{}}'))
+    calls = (Call("count", "{}"), Call("b", "{}"), Call("c", '{"arguments":{}}'))
     async with LocalServer(caller(*calls)) as server, talking(server) as client:
         client.tool(partial(count, number=3))
         client.add_tool({"name": "b"}, Shout())
@@ -312,8 +313,8 @@ async def test_a_partial_of_a_coroutine_function_and_a_callable_object_are_tools
         assert sorted((await ask(client)).split()) == ['"hey"', "3", "hey"]
 
 
-async def test_a_forced_choice_does_not_call_without_end() -> None:
-    """The scripted brain calls whatever it is forced to."""
+async def test_a_forced_tool_choice_does_not_call_for_ever() -> None:
+    """The scripted brain makes every call that it is forced to make."""
     async with LocalServer() as server, talking(server) as client:
 
         @client.tool
@@ -324,15 +325,16 @@ async def test_a_forced_choice_does_not_call_without_end() -> None:
         assert "sunny" in await ask(client)
 
 
-async def test_a_silent_tool_is_followed_by_nothing() -> None:
+async def test_a_tool_with_responds_false_leads_to_no_response() -> None:
     async with LocalServer(caller(Call("note", "{}"))) as server, talking(server) as client:
         client.tool(name="note", responds=False)(lambda: None)
         client.send_user_message_content("Go.")
         await client.wait_for_next("client.conversation.item.create", timeout=5)
         await client.wait_for_next(ga.ConversationItemDone, timeout=5)
-        assert await client.update_session(instructions="") is not None  # all before has come
-        asked = [e for e in server.sessions[0].received if e.type == "response.create"]
-        assert len(asked) == 1
+        # Its answer is the last event: all earlier ones have arrived.
+        assert await client.update_session(instructions="") is not None
+        requests = [e for e in server.sessions[0].received if e.type == "response.create"]
+        assert len(requests) == 1
 
 
 async def test_a_background_tool_answers_twice() -> None:
@@ -341,7 +343,7 @@ async def test_a_background_tool_answers_twice() -> None:
         if isinstance(last, ga.Message) and last.role == "user":
             yield Call("book", "{}")
         elif isinstance(last, ga.Message):
-            yield f"News: {last.content[0].text}"  # type: ignore[union-attr]  # what a system says
+            yield f"News: {last.content[0].text}"  # type: ignore[union-attr]  # a system message has text
         else:
             yield f"Answer: {request.output}"
 
@@ -355,12 +357,12 @@ async def test_a_background_tool_answers_twice() -> None:
 
         assert await ask(client) == 'Answer: {"status":"started"}'
         may_finish.set()
-        told = await said(client)
-        assert told.startswith("News: The tool book, called as ")
-        assert told.endswith(" has finished: booked")
+        message = await next_text(client)
+        assert message.startswith("News: The tool book, called as ")
+        assert message.endswith(" has finished: booked")
 
 
-async def test_leaving_ends_what_still_runs() -> None:
+async def test_closing_ends_running_tools() -> None:
     async with LocalServer(caller(Call("wait", "{}"))) as server:
         begun, ended = asyncio.Event(), asyncio.Event()
 
@@ -378,7 +380,7 @@ async def test_leaving_ends_what_still_runs() -> None:
         assert ended.is_set()
 
 
-async def test_a_tool_may_end_the_session() -> None:
+async def test_a_tool_can_close_the_session() -> None:
     async with LocalServer(caller(Call("hang_up", "{}"))) as server, talking(server) as client:
 
         @client.tool
@@ -391,7 +393,7 @@ async def test_a_tool_may_end_the_session() -> None:
         assert not client.is_connected
 
 
-async def test_barge_in_cancels_a_tool_whose_policy_it_is() -> None:
+async def test_barge_in_cancels_a_tool_with_on_interrupt_cancel() -> None:
     server = MemoryServer()
     async with client_of(server) as client:
         begun, ended = asyncio.Event(), asyncio.Event()
@@ -426,28 +428,28 @@ async def test_barge_in_cancels_a_tool_whose_policy_it_is() -> None:
         ({"colour": "red"}, "'colour'"),
     ],
 )
-async def test_wrong_options_are_refused(options: dict[str, Any], problem: str) -> None:
+async def test_invalid_options_are_refused(options: dict[str, Any], problem: str) -> None:
     client = client_of(MemoryServer())
     with pytest.raises(ConfigurationError, match=problem):
         client.tool(**options)(refuse)
     with pytest.raises(ConfigurationError, match=problem):
         client.add_tool({"name": "x"}, lambda _: None, **options)
-    client.tool(name="x")(refuse)  # nothing was left behind
+    client.tool(name="x")(refuse)  # the failures registered nothing
 
 
-async def test_mcp_servers_are_told_and_their_calls_approved_or_rejected() -> None:
+async def test_mcp_servers_are_declared_and_their_calls_approved_or_rejected() -> None:
     server = MemoryServer()
     tool = ga.McpTool(
         server_label="docs", server_url="https://mcp.example", require_approval="always"
     )
     async with client_of(server, tools=[tool]) as client:
-        (told,) = (await server.got("session.update"))["session"]["tools"]
-        assert told["type"] == "mcp"
-        asked = {"id": "mcpr_1", "type": "mcp_approval_request", "server_label": "docs"}
-        asked |= {"name": "search", "arguments": "{}"}
+        (declared,) = (await server.got("session.update"))["session"]["tools"]
+        assert declared["type"] == "mcp"
+        request = {"id": "mcpr_1", "type": "mcp_approval_request", "server_label": "docs"}
+        request |= {"name": "search", "arguments": "{}"}
         waiter = asyncio.create_task(client.wait_for_next_item(timeout=5))
         await asyncio.sleep(0)
-        server.send("conversation.item.added", item=asked, previous_item_id=None)
+        server.send("conversation.item.added", item=request, previous_item_id=None)
         item = await waiter
         assert isinstance(item.wire, ga.McpApprovalRequest)
         client.approve_mcp_call(item.id)

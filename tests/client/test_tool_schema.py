@@ -1,4 +1,4 @@
-"""Python functions as tools: what the model is told, what it may write, what it reads."""
+"""Python functions as tools: their schemas, arguments and results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 import pydantic
 import pytest
 
-from duologue.client.tool_schema import ArgumentsInvalid, ToolFunction, written
+from duologue.client.tool_schema import ArgumentsInvalid, ToolFunction, to_text
 from duologue.errors import ConfigurationError
 
 
@@ -45,7 +45,7 @@ def schema(function: Any, **options: Any) -> dict[str, Any]:
     return parameters
 
 
-def test_types_defaults_and_descriptions_are_told() -> None:
+def test_the_schema_has_types_defaults_and_descriptions() -> None:
     def weather(
         place: Place,
         unit: Annotated[Unit, "which degrees"] = Unit.CELSIUS,
@@ -72,10 +72,10 @@ def test_types_defaults_and_descriptions_are_told() -> None:
         "weather",
         "Return the weather.\n\nSlowly.",
     )
-    told = schema(weather)
-    assert told["required"] == ["place"]
-    assert told["additionalProperties"] is False
-    assert told["properties"] == {
+    parameters = schema(weather)
+    assert parameters["required"] == ["place"]
+    assert parameters["additionalProperties"] is False
+    assert parameters["properties"] == {
         "place": {"description": "Where it is.", "$ref": "#/$defs/Place"},
         "unit": {"description": "which degrees", "default": "c", "$ref": "#/$defs/Unit"},
         "span": {"default": None, "anyOf": [{"$ref": "#/$defs/Span"}, {"type": "null"}]},
@@ -87,10 +87,10 @@ def test_types_defaults_and_descriptions_are_told() -> None:
             "minimum": 1,
         },
     }
-    assert set(told["$defs"]) == {"Place", "Unit", "Span"}
+    assert set(parameters["$defs"]) == {"Place", "Unit", "Span"}
 
 
-def test_a_function_without_parameters_takes_an_empty_object() -> None:
+def test_a_function_without_parameters_has_an_empty_object_schema() -> None:
     assert schema(lambda: None) == {
         "type": "object",
         "properties": {},
@@ -99,7 +99,7 @@ def test_a_function_without_parameters_takes_an_empty_object() -> None:
     }
 
 
-def test_fields_of_a_docstring_are_read_too() -> None:
+def test_param_fields_of_a_docstring_become_descriptions() -> None:
     def add(a: int, b: int) -> int:
         """Add.
 
@@ -116,12 +116,12 @@ def test_fields_of_a_docstring_are_read_too() -> None:
     assert properties["b"]["description"] == "The second."
 
 
-def test_a_name_and_a_text_may_be_given() -> None:
-    definition = ToolFunction(lambda: None, name="get-it", about="Get it.").definition
+def test_the_name_and_the_description_can_be_overridden() -> None:
+    definition = ToolFunction(lambda: None, name="get-it", description="Get it.").definition
     assert (definition.name, definition.description) == ("get-it", "Get it.")
 
 
-def test_models_of_pydantic_are_told_read_and_written() -> None:
+def test_pydantic_models_are_described_decoded_and_encoded() -> None:
     def take(outer: Outer) -> Outer:
         return outer
 
@@ -129,12 +129,12 @@ def test_models_of_pydantic_are_told_read_and_written() -> None:
     assert schema(take)["$defs"]["Inner"]["required"] == ["number"]
     [outer] = tool.read('{"outer": {"inner": {"number": 3}}}').values()
     assert outer == Outer(inner=Inner(number=3))
-    assert written(outer) == '{"inner":{"number":3}}'
+    assert to_text(outer) == '{"inner":{"number":3}}'
     with pytest.raises(ArgumentsInvalid, match="number"):
         tool.read('{"outer": {"inner": {}}}')
 
 
-def test_arguments_become_what_the_types_say() -> None:
+def test_arguments_are_decoded_to_the_types_of_the_parameters() -> None:
     def take(place: Place, unit: Unit = Unit.CELSIUS, any_json=None) -> None: ...  # type: ignore[no-untyped-def]  # noqa: ANN001  # untyped on purpose
 
     tool = ToolFunction(take)
@@ -154,7 +154,7 @@ def test_arguments_become_what_the_types_say() -> None:
         ('{"city": "\ud800"}', "surrogates"),
     ],
 )
-def test_arguments_that_do_not_fit_are_told_why(arguments: str, reason: str) -> None:
+def test_arguments_that_do_not_fit_raise_with_the_reason(arguments: str, reason: str) -> None:
     def take(city: str) -> str:
         return city
 
@@ -162,7 +162,7 @@ def test_arguments_that_do_not_fit_are_told_why(arguments: str, reason: str) -> 
         ToolFunction(take).read(arguments)
 
 
-def test_what_cannot_be_called_by_name_is_refused() -> None:
+def test_functions_without_a_schema_are_refused() -> None:
     def positional(a: int, /) -> int:
         return a
 
@@ -182,9 +182,9 @@ def test_what_cannot_be_called_by_name_is_refused() -> None:
             ToolFunction(function)
 
 
-def test_results_are_text_or_json() -> None:
-    assert written("plain") == "plain"
-    assert written(None) == "null"
-    assert written({"place": Place("Paris")}) == '{"place":{"city":"Paris","country":null}}'
+def test_results_are_encoded_as_text_or_json() -> None:
+    assert to_text("plain") == "plain"
+    assert to_text(None) == "null"
+    assert to_text({"place": Place("Paris")}) == '{"place":{"city":"Paris","country":null}}'
     with pytest.raises(TypeError):
-        written(Foreign())
+        to_text(Foreign())

@@ -1,4 +1,4 @@
-"""Tools with a handler: offered, run, answered, taken back."""
+"""Tools with a handler: added, run, answered and removed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def output(server: MemoryServer) -> Any:
     return json.loads(item["output"])
 
 
-async def test_a_coroutine_function_answers_and_the_next_response_is_asked_for() -> None:
+async def test_the_result_of_a_coroutine_function_is_sent_and_a_response_requested() -> None:
     server = MemoryServer()
 
     async def add(arguments: dict[str, Any]) -> int:
@@ -45,7 +45,7 @@ async def test_a_coroutine_function_answers_and_the_next_response_is_asked_for()
     assert server.types() == ["session.update", "conversation.item.create", "response.create"]
 
 
-async def test_a_function_runs_in_a_thread_and_may_return_something_to_await() -> None:
+async def test_a_function_in_a_thread_can_return_an_awaitable() -> None:
     server = MemoryServer()
 
     async def later() -> str:
@@ -57,7 +57,7 @@ async def test_a_function_runs_in_a_thread_and_may_return_something_to_await() -
         assert await output(server) == "later"
 
 
-async def test_what_goes_wrong_is_told_the_model() -> None:
+async def test_an_exception_without_a_message_sends_its_type() -> None:
     server = MemoryServer()
 
     def broken(_: dict[str, Any]) -> None:
@@ -69,7 +69,7 @@ async def test_what_goes_wrong_is_told_the_model() -> None:
         assert await output(server) == {"error": "RuntimeError"}
 
 
-async def test_a_tool_that_was_taken_back_is_no_more() -> None:
+async def test_a_removed_tool_is_not_run() -> None:
     server = MemoryServer()
     async with client_of(server) as client:
         client.add_tool(DEFINITION, lambda _: None)
@@ -82,7 +82,7 @@ async def test_a_tool_that_was_taken_back_is_no_more() -> None:
         assert await output(server) == {"error": 'Tool "add" has not been added'}
 
 
-async def test_leaving_stops_the_tools_that_run() -> None:
+async def test_closing_cancels_running_tools() -> None:
     server = MemoryServer()
     running, stopped = asyncio.Event(), asyncio.Event()
 
@@ -100,13 +100,13 @@ async def test_leaving_stops_the_tools_that_run() -> None:
     assert stopped.is_set()
 
 
-async def test_a_definition_that_is_none_is_refused() -> None:
+async def test_an_invalid_definition_is_refused() -> None:
     client = client_of(MemoryServer())
     with pytest.raises(ConfigurationError, match="definition"):
         client.add_tool({"name": 1}, lambda _: None)
 
 
-async def test_changes_before_the_session_are_sent_by_connect() -> None:
+async def test_changes_before_connecting_are_sent_by_connect() -> None:
     server = MemoryServer()
     client = client_of(server, voice="marin")
     pending = client.update_session(instructions="Be brief.")
@@ -130,7 +130,7 @@ async def test_a_refused_change_is_not_repeated() -> None:
         client.update_session(instructions="x")
         await client.wait_for_next("error", timeout=5)
         client.update_session(max_output_tokens=7, full=True)
-        told = (await server.got("session.update", 3))["session"]
-        assert told["max_output_tokens"] == 7
-        assert "instructions" not in told
-        assert told["audio"]["output"]["voice"] == "marin"
+        session = (await server.got("session.update", 3))["session"]
+        assert session["max_output_tokens"] == 7
+        assert "instructions" not in session
+        assert session["audio"]["output"]["voice"] == "marin"

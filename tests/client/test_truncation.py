@@ -1,4 +1,4 @@
-"""What was said is cut to what was heard of it, and never asked to be longer than it is."""
+"""Truncation to the audio that was heard, never beyond the audio that was received."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from duologue.protocol import ga
 from duologue.server import LocalServer
 
 if TYPE_CHECKING:
-    from duologue.server import ObservedSession
+    from duologue.server import SessionRecord
 
 pytestmark = pytest.mark.asyncio
 
 TRUNCATE = "conversation.item.truncate"
 
 
-async def said(client: RealtimeClient, words: str = "Hello") -> tuple[str, int]:
-    """Let the assistant say something; return the item, and how many milliseconds it lasts."""
+async def speak(client: RealtimeClient, words: str = "Hello") -> tuple[str, int]:
+    """Let the assistant speak; return the item's id and its length in milliseconds."""
     handle = client.send_user_message_content(words)
     await handle
     item = client.conversation.items[-1]
     return item.id, client.conversation.output_format.ms(item.formatted.audio_bytes)
 
 
-def truncations(session: ObservedSession) -> list[int]:
-    asked = [
+def truncations(session: SessionRecord) -> list[int]:
+    events = [
         each for each in session.received if isinstance(each, ga.ConversationItemTruncateEvent)
     ]
-    return [each.audio_end_ms for each in asked]
+    return [each.audio_end_ms for each in events]
 
 
 @pytest.mark.parametrize("format_", ["pcm16", "g711_ulaw"])
-async def test_what_was_heard_to_its_end_is_not_truncated(format_: str) -> None:
+async def test_an_item_heard_to_its_end_is_not_truncated(format_: str) -> None:
     async with (
         LocalServer() as server,
         RealtimeClient(url=server.url, output_audio_format=format_) as client,
     ):
-        item_id, length_ms = await said(client)
+        item_id, length_ms = await speak(client)
         rate_hz = client.conversation.output_format.rate_hz
         for end_ms in (length_ms, length_ms + 5000):
             pending = client.truncate_item(item_id, end_ms)
@@ -57,7 +57,7 @@ async def test_what_was_heard_to_its_end_is_not_truncated(format_: str) -> None:
         client.truncate_item(item_id, length_ms)
 
 
-async def test_what_is_still_being_said_is_cut_to_what_was_received() -> None:
+async def test_an_item_in_progress_is_truncated_to_the_received_audio() -> None:
     server = MemoryServer()
     async with client_of(server) as client:
         server.begin()
@@ -76,12 +76,12 @@ async def test_what_is_still_being_said_is_cut_to_what_was_received() -> None:
         assert event["content_index"] == 0
 
 
-async def test_what_the_mirror_has_no_audio_of_is_cut_as_asked() -> None:
+async def test_an_item_without_mirrored_audio_is_truncated_as_requested() -> None:
     async with (
         LocalServer() as server,
         RealtimeClient(url=server.url, retention=Retention(audio_minutes=0)) as client,
     ):
-        item_id, _ = await said(client)
+        item_id, _ = await speak(client)
         await client.truncate_item(item_id, 40)
         [session] = server.sessions
         assert truncations(session) == [40]
@@ -89,7 +89,7 @@ async def test_what_the_mirror_has_no_audio_of_is_cut_as_asked() -> None:
 
 async def test_items_are_truncated_deleted_or_left_alone() -> None:
     async with LocalServer() as server, RealtimeClient(url=server.url) as client:
-        (begun, _), (unheard, _) = await said(client), await said(client)
+        (begun, _), (unheard, _) = await speak(client), await speak(client)
         client.truncate_items(
             [
                 PlaybackCut("item_nobody", 0, 0, 0),
@@ -105,7 +105,7 @@ async def test_items_are_truncated_deleted_or_left_alone() -> None:
         assert [event for event in session.sent if event.type == "error"] == []
 
 
-async def test_an_item_that_is_written_too_is_truncated_rather_than_deleted() -> None:
+async def test_an_item_with_text_is_truncated_rather_than_deleted() -> None:
     server = MemoryServer()
     async with client_of(server) as client:
         server.begin()

@@ -1,4 +1,4 @@
-"""Where our types differ from the catalog on purpose, and why.
+"""Intended differences between our types and the catalog, with reasons.
 
 `X added`: a field that the entry lacks. `X nullable`, `X optional`: we take what the entry does
 not allow. `X required`: we demand what the entry leaves free.

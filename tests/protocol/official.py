@@ -1,4 +1,4 @@
-"""The types of `openai` 3.52: what they take, and what they make of it."""
+"""The official types of `openai` 3.52, to compare with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The catalog and the example frames: copies of the shared tables, read once."""
+"""The catalog and the example frames, read once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Valid events of every type, drawn from the structs themselves.
+"""Hypothesis strategies for valid events of every type, derived from the structs.
 
 Strings of open enums are mostly known values; unions are drawn with their unknown members; unknown
 fields appear everywhere. What the reference restricts further stands in `RESTRICTED`.

@@ -1,4 +1,4 @@
-"""The names of the two source documents and of the official SDK, each with its type."""
+"""Aliases: each name of the Dart and Java packages and of the official SDK has its type."""
 
 from __future__ import annotations
 

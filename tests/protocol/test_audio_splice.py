@@ -1,4 +1,4 @@
-"""The short way through an audio frame gives what the decoder gives."""
+"""Splicing an audio frame returns what the decoder returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every event, model, field, enum and union of the catalog has its place in our types.
+"""Every event, model, field, enum and union of the catalog is in our types.
 
 `DIFFERENCES` names, with reasons, each place where we differ on purpose; a test fails as well when
 one of them is no longer true.

@@ -1,4 +1,4 @@
-"""Bytes to events and back: every event, any bytes, and the official types on the other end."""
+"""The codec: every event, any bytes, and the official types at the other end."""
 
 from __future__ import annotations
 
@@ -118,8 +118,8 @@ def _decode_or_refuse(
     ("frame", "reason"),
     [
         (b"", "not JSON"),
-        (b"[]", "no object"),
-        (b"null", "no object"),
+        (b"[]", "not an object"),
+        (b"null", "not an object"),
         (b"{}", "no `type`"),
         (b'{"type":null}', "no `type`"),
         (b'{"type":"error","event_id":"\xff"}', "not"),

@@ -1,4 +1,4 @@
-"""Every frame of the reference and of recordings, and what becomes of it when it is disturbed."""
+"""Every example frame of the reference and of recordings, intact and disturbed."""
 
 from __future__ import annotations
 

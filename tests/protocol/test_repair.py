@@ -1,4 +1,4 @@
-"""What a client reads of events that do not fit their types."""
+"""Repair of server events that do not fit their types."""
 
 from __future__ import annotations
 

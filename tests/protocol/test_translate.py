@@ -1,4 +1,4 @@
-"""Either dialect in the other's words, and back."""
+"""Translation between the dialects, in both directions."""
 
 from __future__ import annotations
 

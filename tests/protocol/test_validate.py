@@ -1,4 +1,4 @@
-"""What the service would refuse, found before it is sent."""
+"""Validation finds what the service would reject."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looking into our types: the fields of a struct, the members of a union."""
+"""Inspection of our types: fields of structs, members of unions."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ Beta says `conversation.item.created` for added, and nothing for done. In both: 
 unique; `previous_item_id` agrees with the order of the items so far; what a `done` says is what the
 deltas said; usage adds up.
 
-Source: DIALECTS.md §6, flows.json, recorded GA traffic.
+Source: Realtime API reference, and recorded GA traffic.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.uri import parse_uri
 
 from duologue.protocol import ga
-from duologue.server import Limits, LocalServer, mailbox
+from duologue.server import Limits, LocalServer, asgi_transport, send_queue
 from duologue.server import connection as connection_module
 from duologue.server.engine.scripted import ScriptedBrain, ScriptedTranscriber, ToneSynthesizer
 from duologue.server.engine.stages import BrainRequest, Call, Say, TokenCount
@@ -123,9 +123,10 @@ async def flood(connection: ClientConnection, frame: str) -> None:
 
 @pytest.mark.asyncio
 async def test_a_client_that_does_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mailbox, "ROOM_BYTES", 50_000)
+    monkeypatch.setattr(send_queue, "ROOM_BYTES", 50_000)
     monkeypatch.setattr(connection_module, "SLOW_SECONDS", 0.2)
-    monkeypatch.setattr(connection_module, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(asgi_transport, "FLUSH_SECONDS", 0.2)
+    monkeypatch.setattr(asgi_transport, "CLOSE_SECONDS", 0.1)
     monkeypatch.setattr("duologue.server.listening.CUT_SECONDS", 0.1)
     async with (
         LocalServer() as server,
@@ -156,7 +157,7 @@ async def test_an_update_while_the_brain_warms_starts_anew() -> None:
 async def test_a_client_that_asks_for_much_and_reads_it_is_served(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mailbox, "ROOM_BYTES", 50_000)
+    monkeypatch.setattr(send_queue, "ROOM_BYTES", 50_000)
     async with LocalServer() as server, connect(server.url) as connection:
         part = {"type": "input_audio", "audio": base64.b64encode(bytes(96_000)).decode()}
         item = {"id": "big", "type": "message", "role": "user", "content": [part]}
@@ -221,7 +222,8 @@ async def test_a_client_that_neither_reads_nor_says_anything_is_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(connection_module, "SLOW_SECONDS", 0.2)
-    monkeypatch.setattr(connection_module, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(asgi_transport, "FLUSH_SECONDS", 0.2)
+    monkeypatch.setattr(asgi_transport, "CLOSE_SECONDS", 0.1)
     async with LocalServer() as server:
         _, writer = await silent_client(server.url, LONG_ANSWER)
         async with asyncio.timeout(10):
@@ -234,8 +236,8 @@ async def test_a_client_that_neither_reads_nor_says_anything_is_dropped(
 async def test_a_session_whose_time_is_over_ends_though_nobody_reads_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connection_module, "CLOSE_SECONDS", 0.1)
-    monkeypatch.setattr(connection_module, "SLOW_SECONDS", 0.3)
+    monkeypatch.setattr(asgi_transport, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(asgi_transport, "FLUSH_SECONDS", 0.3)
     async with LocalServer(limits=Limits(session_seconds=0.1)) as server:
         _, writer = await silent_client(server.url, LONG_ANSWER)
         async with asyncio.timeout(10):

@@ -12,7 +12,7 @@ from tests.server.session.conftest import Harness
 
 from duologue.protocol import beta, codec, ga
 from duologue.protocol.translate import to_beta, to_ga
-from duologue.server.session.commands import Transcribe
+from duologue.server.session.engine_work import Transcribe
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "server" / "events.md").read_text()
@@ -26,8 +26,8 @@ def table(heading: str) -> dict[str, dict[str, str]]:
     return {kind: {"ga": in_ga, "beta": second} for kind, in_ga, second in rows}
 
 
-CLIENT = table("What a client may send")
-SERVER_EVENTS = table("What the server tells")
+CLIENT = table("Client events")
+SERVER_EVENTS = table("Server events")
 TRANSLATION = table("Translation sessions")
 
 
@@ -83,7 +83,7 @@ def test_what_a_client_may_send_is_taken(kind: str) -> None:
         harness = Harness()
         event: Any = decode_client(example.frame, dialect)
         for each in to_ga(event).events if dialect == "beta" else [event]:
-            harness.session.receive(each)
+            harness.session.receive(each, harness.now)
         harness.take()
         params = {
             told.error.param for told in harness.events if isinstance(told, ga.RealtimeErrorEvent)
@@ -117,7 +117,7 @@ def test_a_diarizing_model_is_told_who_spoke() -> None:
     harness.configure(audio={"input": {"transcription": {"model": "gpt-4o-transcribe-diarize"}}})
     harness.say(400, silence_ms=300)
     [item_id] = [c.item_id for c in harness.commands if isinstance(c, Transcribe)]
-    harness.session.transcripts.done(item_id, "hello")
+    harness.engine.transcript(item_id, "hello")
     assert harness.take()[-2:] == [
         "conversation.item.input_audio_transcription.segment",
         "conversation.item.input_audio_transcription.completed",

@@ -47,7 +47,7 @@ TURN = [
 ]
 
 
-def kind_of(frame: str | bytes) -> str:
+def session_type_of(frame: str | bytes) -> str:
     try:
         event: dict[str, Any] = json.loads(frame)
     except ValueError:
@@ -62,7 +62,7 @@ async def until_end(connection: ClientConnection, last: str = "rate_limits.updat
     async with asyncio.timeout(10):
         try:
             while last not in kinds:
-                kinds.append(kind_of(await connection.recv()))
+                kinds.append(session_type_of(await connection.recv()))
         except ConnectionClosed:
             pass
     return kinds
@@ -213,7 +213,7 @@ async def test_a_handshake_is_refused_as_openai_does(status: int, code: str) -> 
         assert json.loads(response.body or b"")["error"]["code"] == code
         assert response.headers.get("Retry-After") == ("7" if status in (429, 503) else None)
         async with connect(server.url) as connection:
-            assert kind_of(await connection.recv()) == "session.created"
+            assert session_type_of(await connection.recv()) == "session.created"
 
 
 @pytest.mark.asyncio
@@ -226,7 +226,7 @@ async def test_what_the_client_sends_is_lost_doubled_or_cut() -> None:
     async with LocalServer(faults=faults) as server, connect(server.url) as connection:
         for kind in ("session.update", "input_audio_buffer.clear", "response.create"):
             await connection.send(json.dumps({"type": kind}))
-        kinds = [kind_of(await connection.recv()) for _ in range(4)]
+        kinds = [session_type_of(await connection.recv()) for _ in range(4)]
         cleared = "input_audio_buffer.cleared"
         assert kinds == ["session.created", cleared, cleared, "error"]
         received = [event.type for event in server.sessions[0].received]
@@ -264,9 +264,9 @@ async def test_things_go_wrong_from_the_moment_when_they_are_told_to() -> None:
     async with LocalServer() as server:
         async with connect(server.url) as first, connect(server.url) as second:
             for connection in (first, second):
-                assert kind_of(await connection.recv()) == "session.created"
+                assert session_type_of(await connection.recv()) == "session.created"
             server.sessions[0].fail(SendError("one"))
-            assert kind_of(await first.recv()) == "error"
+            assert session_type_of(await first.recv()) == "error"
             server.fail(SendError("all"))
             for connection in (first, second):
                 assert json.loads(await connection.recv())["error"]["code"] == "all"
@@ -278,7 +278,7 @@ async def test_things_go_wrong_from_the_moment_when_they_are_told_to() -> None:
         with pytest.raises(HandshakeRefused):
             await RealtimeClient(url=server.url).connect()
         async with connect(server.url) as third:
-            kinds = [kind_of(await third.recv()) for _ in range(2)]
+            kinds = [session_type_of(await third.recv()) for _ in range(2)]
             assert kinds == ["session.created", "error"]
 
 
@@ -361,7 +361,7 @@ async def test_however_much_goes_wrong_nothing_is_left_running(seed: int) -> Non
 async def test_a_line_that_is_too_slow_for_the_answer_holds_its_making_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("duologue.server.mailbox.ROOM_BYTES", 20_000)
+    monkeypatch.setattr("duologue.server.send_queue.ROOM_BYTES", 20_000)
     async with (
         LocalServer(faults=[SlowNetwork(200_000)]) as server,
         connect(server.url) as connection,
@@ -402,7 +402,7 @@ async def test_a_session_that_is_about_to_go_is_not_told_to_fail() -> None:
     async with LocalServer(tts=Lingering()) as server:
         async with connect(server.url) as connection:
             await connection.send(json.dumps(TURN[1]))
-            while kind_of(await connection.recv()) != DELTA:
+            while session_type_of(await connection.recv()) != DELTA:
                 pass
         async with asyncio.timeout(5):
             await lingers.wait()

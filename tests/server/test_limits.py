@@ -12,7 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from duologue.server import Limits, LocalServer
-from duologue.server.pacing import Pace
+from duologue.server.limits import RateLimiter
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -83,14 +83,14 @@ async def test_an_idle_session_is_told_and_closed() -> None:
 
 
 def test_a_client_may_catch_up_on_what_it_did_not_use_up_to_a_bound() -> None:
-    pace = Pace(Limits(events_per_second=1, bytes_per_second=100), now=0.0)
+    pace = RateLimiter(Limits(events_per_second=1, bytes_per_second=100), now=0.0)
     assert [pace.admits(1, 0.0) for _ in range(11)] == [True] * 10 + [False]
     assert [pace.admits(1, 2.0) for _ in range(3)] == [True, True, False]
     assert [pace.admits(1, 900.0) for _ in range(11)] == [True] * 10 + [False]
 
 
 def test_a_frame_that_is_refused_costs_nothing() -> None:
-    pace = Pace(Limits(events_per_second=1, bytes_per_second=100), now=0.0)
+    pace = RateLimiter(Limits(events_per_second=1, bytes_per_second=100), now=0.0)
     assert [pace.admits(size, 0.0) for size in (1001, 1000, 1)] == [False, True, False]
 
 

@@ -17,18 +17,20 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from tests.protocol.protocol_data import Example, examples
 from tests.server.malformed import LEGAL, Malformed, malformed
-from tests.server.session.conftest import loud
+from tests.server.session.conftest import Engine, loud
 from websockets.asyncio.client import connect
 
 from duologue.errors import DecodeError
 from duologue.protocol import ga
+from duologue.protocol.dialects import InvalidClientEvent, dialect_adapter
 from duologue.protocol.formats import PCM16
+from duologue.protocol.model import UNSET, UnsetType
 from duologue.server import LocalServer
-from duologue.server.session.commands import Respond, Transcribe
-from duologue.server.session.kinds import Kind
+from duologue.server.session.config import SessionType
+from duologue.server.session.engine_work import ConversationWork, Respond, Transcribe
 from duologue.server.session.session import ServerSession
-from duologue.server.session.usage import Tokens
-from duologue.server.wire import BetaWire, GaWire, RefusedEvent
+from duologue.server.session.validation import InvalidRequest
+from duologue.session.contract import SendEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,14 +88,16 @@ class Wired:
     def __init__(self, example: Example) -> None:
         counts: defaultdict[str, Iterator[int]] = defaultdict(lambda: itertools.count(1))
         is_transcription = "transcription" in example.id
-        self._kind = Kind.TRANSCRIPTION if is_transcription else Kind.CONVERSATION
-        self.wire = BetaWire() if example.dialect == "beta" else GaWire()
+        self._kind = SessionType.TRANSCRIPTION if is_transcription else SessionType.CONVERSATION
+        self.dialect = dialect_adapter(example.dialect)
+        self.work: list[ConversationWork] = []
         self.session = ServerSession(
             model=None if is_transcription else "gpt-realtime",
             score=loud,
             new_id=lambda prefix: f"{prefix}_{next(counts[prefix])}",
-            kind=self._kind,
+            session_type=self._kind,
         )
+        self.engine = Engine(lambda result: self.session.send(result, 0.0))
         self._set_the_stage(example)
         self.take()
 
@@ -111,43 +115,57 @@ class Wired:
         call = ga.FunctionCall(id="call", call_id="call_001", name="f", arguments="{}")
         conversation.insert(call, after=None)
         if example.type == "input_audio_buffer.commit":
-            self.session.receive(ga.InputAudioBufferAppendEvent.of(bytes(PCM16.bytes(200))))
+            self.session.receive(ga.InputAudioBufferAppendEvent.of(bytes(PCM16.bytes(200))), 0.0)
         if example.type == "response.cancel":
-            self.session.receive(ga.ResponseCreateEvent())
+            self.session.receive(ga.ResponseCreateEvent(), 0.0)
 
     def take(self) -> list[dict[str, Any]]:
-        events = self.session.take_events(0.0)
-        return [json.loads(frame) for event in events for frame in self.wire.write(event)]
+        """Return the events to send, and keep the work to start for `settle`."""
+        frames: list[bytes] = []
+        for effect in self.session.effects():
+            if isinstance(effect, SendEvent):
+                frames += self.dialect.encode_server(effect.event)
+            else:
+                self.work.append(effect)
+        return [json.loads(frame) for frame in frames]
 
     def send(self, body: object) -> list[dict[str, Any]]:
         try:
-            events = self.wire.read(json.dumps(body).encode())
+            events = self.dialect.decode_client(json.dumps(body).encode())
         except DecodeError as error:
-            self.session.refuse_frame(error)
-        except RefusedEvent as refused:
-            self.session.refuse(refused.refusal, refused.event_id)
+            self.refuse(InvalidRequest("invalid_event", str(error)), UNSET)
+        except InvalidClientEvent as invalid:
+            refusal = InvalidRequest(invalid.code, invalid.message, invalid.param)
+            self.refuse(refusal, invalid.event_id)
         else:
             for event in events:
-                self.session.receive(event)
+                self.session.receive(event, 0.0)
         return self.take()
 
     def settle(self) -> list[dict[str, Any]]:
         """Let the engine finish what it was asked for, and return what comes of it."""
-        while commands := self.session.take_commands():
-            for command in commands:
-                if isinstance(command, Transcribe):
-                    self.session.transcripts.done(command.item_id, "hello")
-                elif isinstance(command, Respond):
-                    self.session.responses.text(command.response_id, "Hi.")
-                    self.session.responses.done(command.response_id, Tokens())
-        return self.take()
+        events = self.take()
+        while self.work:
+            match self.work.pop(0):
+                case Transcribe() as asked:
+                    self.engine.transcript(asked.item_id, "hello")
+                case Respond() as asked:
+                    self.engine.text(asked.response_id, "Hi.")
+                    self.engine.finish(asked.response_id)
+                case _:
+                    pass
+            events += self.take()
+        return events
+
+    def refuse(self, refusal: InvalidRequest, event_id: str | UnsetType) -> None:
+        self.session.report_error(refusal.error(event_id), 0.0)
 
     def completes_a_turn(self) -> bool:
         """Say whether the session still does what it is for."""
         self.settle()
-        self.session.receive(ga.InputAudioBufferAppendEvent.of(bytes(PCM16.bytes(200))))
+        self.session.receive(ga.InputAudioBufferAppendEvent.of(bytes(PCM16.bytes(200))), 0.0)
         heard = {event["type"] for event in self.send({"type": "input_audio_buffer.commit"})}
-        if self._kind is Kind.TRANSCRIPTION:
+        if self._kind is SessionType.TRANSCRIPTION:
             return "input_audio_buffer.committed" in heard
         self.send({"type": "response.create"})
         told = {event["type"] for event in self.settle()}

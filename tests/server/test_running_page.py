@@ -22,7 +22,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from duologue.server import LocalServer
-from duologue.server.metrics import Metrics
+from duologue.server.telemetry import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

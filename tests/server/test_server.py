@@ -315,7 +315,7 @@ async def test_what_clients_say_wrongly_is_logged_or_refused(
         await connection.send(create)
         done = await receive(connection, "response.done")
     assert done["response"]["output_modalities"] == ["text"]
-    assert "'response.output_modalities' is meant" in caplog.text
+    assert "it is read as 'response.output_modalities'" in caplog.text
     async with LocalServer(strict=True) as server, connect(server.url) as connection:
         await connection.send(create)
         error = await receive(connection, "error")

@@ -1,4 +1,4 @@
-"""Server events as a server would send them, and a core that counts its ids."""
+"""Server events as a server sends them, and a core whose effects can be taken by kind."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ import msgspec
 
 from duologue.protocol import codec
 from duologue.session.client_session import ClientSession
+from duologue.session.commands import Command
+from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
+from duologue.session.response_state import ResponseRequest
 from duologue.session.updates import RealtimeEvent
 
 if TYPE_CHECKING:
     from duologue.protocol.ga import AnyServerEvent
+    from duologue.protocol.model import Event, UnknownEvent
+    from duologue.session.tool_calls import ToolCall
     from duologue.session.updates import Update
 
 
@@ -53,12 +58,59 @@ def response(stage: str, response_id: str = "resp_1", **fields: object) -> AnySe
     return server(f"response.{stage}", response={"id": response_id, **fields})
 
 
-def new_core() -> ClientSession:
-    numbers = itertools.count(1)
-    return ClientSession(new_id=lambda kind: f"{kind}_{next(numbers)}")
+class Probe(ClientSession):
+    """Core with numbered ids, whose effects are taken by kind."""
+
+    def __init__(self, **options: Any) -> None:
+        numbers = itertools.count(1)
+        super().__init__(new_id=lambda kind: f"{kind}_{next(numbers)}", **options)
+        self._taken: list[Any] = []
+
+    def take(self, *kinds: type) -> list[Any]:
+        """Return the effects of these kinds since the last call, in order."""
+        self._pull()
+        taken = [effect for effect in self._taken if isinstance(effect, kinds)]
+        self._taken = [effect for effect in self._taken if not isinstance(effect, kinds)]
+        return taken
+
+    def take_updates(self) -> list[Update]:
+        """Return the updates, without the raw events."""
+        effects = self.take(Notify)
+        updates = [update for effect in effects for update in effect.updates]
+        return [update for update in updates if not isinstance(update, RealtimeEvent)]
+
+    def events_to_send(self) -> list[Event | UnknownEvent]:
+        frames = [effect.frame for effect in self.take(SendFrame)]
+        return [codec.decode(frame, direction="client") for frame in frames]
+
+    def _pull(self) -> None:
+        self._taken += self.effects()
+
+    def _settled(self, kind: type) -> list[Any]:
+        effects = self.take(Settled)
+        self._taken += [effect for effect in effects if not isinstance(effect.record, kind)]
+        return [effect.record for effect in effects if isinstance(effect.record, kind)]
+
+    def settled_commands(self) -> list[Command]:
+        return self._settled(Command)
+
+    def settled_requests(self) -> list[ResponseRequest]:
+        return self._settled(ResponseRequest)
+
+    def calls_to_run(self) -> list[ToolCall]:
+        return [effect.call for effect in self.take(RunTool)]
+
+    def calls_to_cancel(self) -> list[str]:
+        return [effect.call_id for effect in self.take(CancelTool)]
 
 
-def feed(core: ClientSession, *events: AnyServerEvent) -> list[Update]:
-    """Return the updates of events, without the raw events."""
-    updates = [update for event in events for update in core.receive(event, 1.0)]
-    return [update for update in updates if not isinstance(update, RealtimeEvent)]
+def new_core(**options: Any) -> Probe:
+    return Probe(**options)
+
+
+def feed(core: Probe, *events: AnyServerEvent) -> list[Update]:
+    """Process events; return their updates without the raw events."""
+    core.take_updates()
+    for event in events:
+        core.receive(event, 1.0)
+    return core.take_updates()

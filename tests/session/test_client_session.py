@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.session.session_events import added, feed, message, new_core, server
+from tests.session.session_events import added, feed, message, new_core, response, server
 
 from duologue.errors import (
     Closed,
@@ -12,38 +12,44 @@ from duologue.errors import (
     ServerError,
 )
 from duologue.protocol import codec, ga
-from duologue.session.client_session import ClientSession
+from duologue.protocol.dialects import dialect_adapter
 from duologue.session.commands import MAX_PENDING, CommandState
+from duologue.session.effects import Notify, RunTool, SendFrame, Settled
+from duologue.session.response_state import RequestState
 from duologue.session.updates import ConversationUpdated, ErrorUpdate, RealtimeEvent
 
 
 def error(event_id: str | None, code: str | None = None) -> ga.AnyServerEvent:
-    told = {"type": "invalid_request_error", "message": "no", "event_id": event_id, "code": code}
-    return server("error", error=told)
+    details = {"type": "invalid_request_error", "message": "no", "event_id": event_id, "code": code}
+    return server("error", error=details)
 
 
-def test_a_sent_event_gets_an_id_and_goes_out_once() -> None:
+def test_a_sent_event_gets_an_id_and_is_sent_once() -> None:
     core = new_core()
     core.send(ga.ResponseCancelEvent(), 1.0)
     assert core.events_to_send() == [ga.ResponseCancelEvent(event_id="event_1")]
     assert core.events_to_send() == []
 
 
-def test_an_event_of_an_unknown_type_goes_out_as_it_is() -> None:
+def test_an_event_of_an_unknown_type_is_sent_unchanged() -> None:
     core = new_core()
     event = codec.decode(b'{"type":"future.event"}', direction="client")
     core.send(event, 1.0)
     core.send(ga.OutputAudioBufferClearEvent(event_id="x"), 1.0)
-    assert core.events_to_send()[0] is event
+    assert core.events_to_send()[0] == event
 
 
-def test_the_raw_event_comes_after_what_it_caused() -> None:
+def test_the_raw_event_follows_the_updates_it_causes() -> None:
     core = new_core()
     event = added(message("item_u"))
-    assert core.receive(event, 2.5)[-1] == RealtimeEvent("server", event, 2.5)
+    core.receive(event, 2.5)
+    (effect,) = core.effects()
+    assert isinstance(effect, Notify)
+    assert effect.updates[-1] == RealtimeEvent("server", event, 2.5)
+    assert len(effect.updates) == 4
 
 
-def test_an_unknown_event_is_only_shown_and_a_broken_one_is_told() -> None:
+def test_an_unknown_event_is_passed_on_and_an_invalid_one_reported() -> None:
     core = new_core()
     assert feed(core, server("future.event")) == []
     (update,) = feed(core, server("session.updated"))
@@ -105,20 +111,54 @@ def test_a_command_is_answered_or_refused(
     core.send(event, 1.0)
     core.send(event, 1.0)
     feed(core, answer)
-    (answered,) = core.take_commands()
+    (answered,) = core.settled_commands()
     assert (answered.event_id, answered.state, answered.answer) == (
         "event_1",
         CommandState.ANSWERED,
         answer,
     )
-    assert feed(core, error("event_2")) == []
-    (refused,) = core.take_commands()
-    assert (refused.event_id, refused.state) == ("event_2", CommandState.FAILED)
+    (update,) = feed(core, error("event_2"))
+    (refused,) = core.settled_commands()
     assert isinstance(refused.error, ServerError)
+    assert update == ErrorUpdate(refused.error)
+    assert (refused.event_id, refused.state) == ("event_2", CommandState.FAILED)
     assert len(core.commands) == 0
 
 
-def test_an_answer_about_another_item_settles_nothing() -> None:
+def test_an_error_that_is_awaited_is_not_reported() -> None:
+    core = new_core()
+    command = core.send_command(ga.InputAudioBufferClearEvent(), 1.0)
+    request = core.create_response(ga.ResponseCreateEvent(), 1.0)
+    command.waiters = request.waiters = 1
+    assert feed(core, error(command.event_id), error(request.event_id)) == []
+    assert (command.state, request.state) == (CommandState.FAILED, RequestState.REFUSED)
+
+
+def test_effects_are_updates_then_settled_records_then_tools_then_frames() -> None:
+    core = new_core(has_tool=lambda _: True)
+    first = core.create_response(ga.ResponseCreateEvent(), 1.0)
+    second = core.create_response(ga.ResponseCreateEvent(), 1.0)
+    core.receive(response("created"), 1.0)
+    core.create_response(ga.ResponseCreateEvent(), 1.0)
+    core.effects()
+    call = {"id": "c", "type": "function_call", "name": "f", "call_id": "c", "arguments": "{}"}
+    done = response("done", status="completed", output=[call])
+    core.receive(done, 2.0)
+    shown, settled, run = core.effects()
+    assert (shown, settled) == (Notify([RealtimeEvent("server", done, 2.0)]), Settled(first))
+    assert isinstance(run, RunTool)
+    core.receive(response("created", "resp_2"), 3.0)
+    core.receive(response("done", "resp_2", status="completed"), 3.0)
+    *_, settled, shown, sent = core.effects()
+    assert settled == Settled(second)
+    assert isinstance(sent, SendFrame)
+    assert isinstance(shown, Notify)
+    (update,) = shown.updates
+    assert isinstance(update, RealtimeEvent)
+    assert update.event.type == sent.type == "response.create"
+
+
+def test_an_answer_for_another_item_settles_nothing() -> None:
     core = new_core()
     core.send(ga.ConversationItemDeleteEvent(item_id="a"), 1.0)
     core.send(ga.ConversationItemRetrieveEvent(item_id="a"), 1.0)
@@ -126,31 +166,31 @@ def test_an_answer_about_another_item_settles_nothing() -> None:
     core.send(ga.ConversationItemCreateEvent(item=item), 1.0)
     feed(core, added(message("b")), server("conversation.item.deleted", item_id="b"))
     feed(core, server("conversation.item.retrieved", item=message("b")))
-    assert core.take_commands() == []
+    assert core.settled_commands() == []
 
 
-def test_an_error_of_nobody_is_told_and_a_late_cancel_is_no_error() -> None:
+def test_an_unrelated_error_is_reported_and_a_late_cancel_is_not() -> None:
     core = new_core()
     (update,) = feed(core, error("someone", "x"))
     assert isinstance(update, ErrorUpdate)
     assert str(update.error) == "no (code=x, event_id=someone)"
     assert feed(core, error(None, "response_cancel_not_active")) == []
-    told = {"type": "input_audio_buffer_commit_empty", "message": "no", "code": None}
-    assert feed(core, server("error", error=told)) == []
+    details = {"type": "input_audio_buffer_commit_empty", "message": "no", "code": None}
+    assert feed(core, server("error", error=details)) == []
 
 
-def test_an_error_without_an_id_refuses_what_its_code_means() -> None:
+def test_an_error_without_an_id_refuses_the_command_its_code_names() -> None:
     core = new_core()
     core.send(ga.InputAudioBufferCommitEvent(), 1.0)
     assert feed(core, error(None, "input_audio_buffer_commit_empty")) == []
-    assert [command.event_id for command in core.take_commands()] == ["event_1"]
+    assert [command.event_id for command in core.settled_commands()] == ["event_1"]
 
 
-def test_commands_without_answers_do_not_grow_without_end() -> None:
+def test_unanswered_commands_are_bounded() -> None:
     core = new_core()
     for _ in range(MAX_PENDING + 1):
         core.send(ga.InputAudioBufferClearEvent(), 1.0)
-    (oldest,) = core.take_commands()
+    (oldest,) = core.settled_commands()
     assert oldest.event_id == "event_1"
     assert isinstance(oldest.error, RemoteProtocolError)
 
@@ -162,12 +202,12 @@ def test_the_same_id_cannot_await_two_answers() -> None:
         core.send(ga.ResponseCreateEvent(event_id="x"), 1.0)
 
 
-def test_after_the_end_nothing_is_sent_and_everything_pending_has_failed() -> None:
+def test_ending_fails_everything_pending_and_stops_sending() -> None:
     core = new_core()
     core.send(ga.InputAudioBufferClearEvent(), 1.0)
     lost = ConnectionLost("gone")
     core.end(lost)
-    assert [command.error for command in core.take_commands()] == [lost]
+    assert [command.error for command in core.settled_commands()] == [lost]
     assert core.events_to_send() == []
     with pytest.raises(LocalProtocolError):
         core.send(ga.InputAudioBufferClearEvent(), 1.0)
@@ -176,7 +216,7 @@ def test_after_the_end_nothing_is_sent_and_everything_pending_has_failed() -> No
     core.end(Closed("again"))
 
 
-def test_appended_events_are_recorded_and_broken_ones_refused() -> None:
+def test_appended_audio_is_recorded_and_invalid_base64_refused() -> None:
     core = new_core()
     core.send(ga.InputAudioBufferAppendEvent.of(b"1234"), 1.0)
     assert core.input_audio.sent_bytes == 4
@@ -184,55 +224,59 @@ def test_appended_events_are_recorded_and_broken_ones_refused() -> None:
         core.send(ga.InputAudioBufferAppendEvent(audio=msgspec.Raw(b'"!!"')), 1.0)
 
 
-def test_the_configuration_is_what_the_server_last_told() -> None:
+def test_the_active_configuration_is_the_servers_last() -> None:
     core = new_core()
     audio = {"input": {"turn_detection": None, "format": {"type": "audio/pcmu"}}}
     audio |= {"output": {"format": {"type": "audio/pcma"}}}
     feed(core, server("session.created", session={"type": "realtime", "audio": audio}))
-    assert isinstance(core.session, ga.RealtimeSession)
-    assert not core.detects_turns
+    assert isinstance(core.active.session, ga.RealtimeSession)
+    assert not core.active.detects_turns
     assert core.input_audio.format.name == "audio/pcmu"
     assert core.conversation.output_format.name == "audio/pcma"
     feed(core, server("session.updated", session={"type": "hologram"}))
-    assert isinstance(core.session, ga.UnknownSession)
+    assert isinstance(core.active.session, ga.UnknownSession)
 
 
-def test_no_deadline_is_set_yet() -> None:
+def test_without_a_deadline_nothing_happens() -> None:
     core = new_core()
     assert core.next_deadline() is None
-    with pytest.raises(AssertionError):
-        core.handle_deadline(1.0)
+    core.handle_deadline(1.0)
+    assert core.effects() == []
 
 
-def test_what_the_service_would_refuse_is_refused_when_that_is_asked_for() -> None:
-    core = ClientSession(new_id=lambda kind: kind, validates=True)
+def test_with_validation_an_invalid_event_is_refused_before_it_is_sent() -> None:
+    core = new_core(validates=True)
     params = ga.ResponseCreateParams(max_output_tokens=9999)
     with pytest.raises(LocalProtocolError, match="Fix: "):
-        core.request_response(ga.ResponseCreateEvent(response=params))
+        core.create_response(ga.ResponseCreateEvent(response=params), 1.0)
     core.send(ga.InputAudioBufferClearEvent(), 1.0)
     assert len(core.events_to_send()) == 1
 
 
-def test_a_commit_of_nothing_is_no_fault_when_nobody_asked_for_it() -> None:
+def test_an_empty_commit_error_without_a_waiter_is_not_reported() -> None:
     core = new_core()
     assert feed(core, error("someone", "input_audio_buffer_commit_empty")) == []
 
 
-def test_an_event_that_is_shown_otherwise_has_its_meaning() -> None:
-    core = new_core()
+def test_a_beta_event_is_processed_as_ga_and_passed_on_unchanged() -> None:
+    core = new_core(dialect=dialect_adapter("beta"))
     item = message("item_a", "assistant", status="in_progress")
-    core.take(added(item), 1.0)
-    about = {"item_id": "item_a", "response_id": "r", "output_index": 0, "content_index": 0}
-    delta = server("response.output_text.delta", **about, delta="Hi")
-    (update,) = core.take(delta, 1.0)
+    feed(core, added(item))
+    place = {"item_id": "item_a", "response_id": "r", "output_index": 0, "content_index": 0}
+    body = {"type": "response.text.delta", "event_id": "e", **place, "delta": "Hi"}
+    delta = codec.decode(msgspec.json.encode(body), dialect="beta")
+    core.receive(delta, 1.0)
+    (effect,) = core.effects()
+    assert isinstance(effect, Notify)
+    update, shown = effect.updates
     assert isinstance(update, ConversationUpdated)
     assert update.item.formatted.text == "Hi"
-    late = server("response.output_text.delta", **about | {"item_id": "item_z"}, delta="Hi")
-    assert core.take(late, 1.0) == []
-    assert core.take(server("future.event"), 1.0) == []
+    assert isinstance(shown, RealtimeEvent)
+    assert shown.event is delta
+    assert [type(meaning) for meaning in shown.meanings] == [ga.ResponseTextDeltaEvent]
 
 
-def test_an_item_that_was_sent_to_the_front_stands_there() -> None:
+def test_an_item_sent_with_previous_item_root_comes_first() -> None:
     core = new_core()
     feed(core, added(message("item_a")))
     item = ga.Message(role="user", content=[ga.InputText(text="first")])
@@ -241,12 +285,12 @@ def test_an_item_that_was_sent_to_the_front_stands_there() -> None:
     assert [item.id for item in core.conversation] == ["item_c", "item_a", "item_b"]
 
 
-def test_the_users_speech_is_no_answer_to_a_text_that_was_sent() -> None:
+def test_a_spoken_item_does_not_answer_a_sent_text_item() -> None:
     core = new_core()
     item = ga.Message(role="user", content=[ga.InputText(text="x")])
     core.send(ga.ConversationItemCreateEvent(item=item), 1.0)
     spoken = message("item_s") | {"content": [{"type": "input_audio", "transcript": "x"}]}
     feed(core, added(spoken))
-    assert core.take_commands() == []
+    assert core.settled_commands() == []
     feed(core, added(message("item_t", text="x")))
-    assert len(core.take_commands()) == 1
+    assert len(core.settled_commands()) == 1

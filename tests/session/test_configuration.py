@@ -1,4 +1,4 @@
-"""What is wanted of a session, change by change."""
+"""Configuration that the application wants, and the changes to it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from duologue.protocol.ga import (
     McpTool,
     RealtimeSession,
     ServerVad,
+    Session,
 )
-from duologue.session.configuration import Configuration, merged
+from duologue.protocol.ga.session import merge_session
+from duologue.session.configuration import Configuration
 
 TOOL = FunctionTool(name="f", parameters={})
 
@@ -23,33 +25,38 @@ def speaking(voice: str) -> RealtimeSession:
     return RealtimeSession(audio=AudioConfig(output=AudioOutput(voice=voice)))
 
 
-def test_what_is_unset_stays_and_none_clears() -> None:
+def tools_of(session: Session) -> object:
+    assert isinstance(session, RealtimeSession)
+    return session.tools
+
+
+def test_unset_fields_stay_and_none_clears() -> None:
     audio = AudioConfig(input=AudioInput(turn_detection=ServerVad()), output=AudioOutput(speed=1.0))
     start = RealtimeSession(instructions="x", audio=audio, extra={"a": 1})
     quiet = RealtimeSession(
         audio=AudioConfig(input=AudioInput(turn_detection=None)), extra={"b": 2}
     )
-    assert merged(start, quiet) == RealtimeSession(
+    assert merge_session(start, quiet) == RealtimeSession(
         instructions="x",
         audio=AudioConfig(input=AudioInput(turn_detection=None), output=AudioOutput(speed=1.0)),
         extra={"a": 1, "b": 2},
     )
 
 
-def test_an_update_says_the_change_or_everything() -> None:
+def test_an_update_contains_the_change_or_everything() -> None:
     config = Configuration(RealtimeSession(instructions="x"))
     assert config.update(speaking("marin")) == speaking("marin")
     whole = config.update(speaking("marin"), is_full=True)
-    assert whole == merged(RealtimeSession(instructions="x"), speaking("marin"))
+    assert whole == merge_session(RealtimeSession(instructions="x"), speaking("marin"))
     full = Configuration(RealtimeSession(instructions="x"), is_full=True)
     assert full.update(speaking("marin")) == whole
     assert full.update(speaking("marin"), is_full=False) == speaking("marin")
 
 
-def test_a_refused_change_is_taken_back_and_an_accepted_one_stays() -> None:
+def test_a_refused_change_is_undone_and_an_accepted_one_stays() -> None:
     config = Configuration(None)
     for event_id, voice in (("1", "marin"), ("2", "nobody")):
-        config.note(event_id, speaking(voice))
+        config.record(event_id, speaking(voice))
     assert config.wanted == speaking("nobody")
     config.settle("2", is_refused=True)
     config.settle("1", is_refused=False)
@@ -57,24 +64,27 @@ def test_a_refused_change_is_taken_back_and_an_accepted_one_stays() -> None:
     assert config.wanted == speaking("marin")
 
 
-def test_added_tools_stand_beside_those_by_hand() -> None:
+def test_added_tools_are_kept_beside_configured_tools() -> None:
     by_hand = FunctionTool(name="manual")
     config = Configuration(RealtimeSession(tools=[by_hand, McpTool(server_label="docs")]))
-    change = config.add(TOOL)
-    assert config.update(change).tools == [by_hand, McpTool(server_label="docs"), TOOL]
+    assert tools_of(config.update(config.add(TOOL))) == [
+        by_hand,
+        McpTool(server_label="docs"),
+        TOOL,
+    ]
     assert config.declares("manual")
     assert not config.declares("f")
-    assert config.update(config.remove("f")).tools == [by_hand, McpTool(server_label="docs")]
+    assert tools_of(config.update(config.remove("f"))) == [by_hand, McpTool(server_label="docs")]
 
 
-def test_a_change_that_names_no_tools_does_not_repeat_them() -> None:
+def test_a_change_without_tools_does_not_repeat_them() -> None:
     config = Configuration(None)
     assert config.update(config.add(TOOL)) == RealtimeSession(tools=[TOOL])
     assert config.update(speaking("marin")) == speaking("marin")
     assert config.wanted == RealtimeSession(tools=[TOOL])
 
 
-def test_a_tool_needs_a_name_of_its_own() -> None:
+def test_a_tool_needs_a_unique_name() -> None:
     config = Configuration(RealtimeSession(tools=[FunctionTool(name="manual")]))
     config.add(TOOL)
     for tool in (TOOL, FunctionTool(name="manual"), FunctionTool(), FunctionTool(name="")):
@@ -89,9 +99,9 @@ def test_a_tool_needs_a_name_of_its_own() -> None:
         config.remove("f")
 
 
-def test_what_is_laid_under_gives_way_and_is_said_with_every_update() -> None:
-    """As a beta session gets the reference client's defaults."""
+def test_defaults_are_overridden_and_part_of_every_update() -> None:
+    """Such as the reference client's defaults in a beta session."""
     config = Configuration(RealtimeSession(instructions="mine"))
-    config.lay_under(RealtimeSession(instructions="default", max_output_tokens=100))
+    config.set_defaults(RealtimeSession(instructions="default", max_output_tokens=100))
     assert config.wanted == RealtimeSession(instructions="mine", max_output_tokens=100)
-    assert config.update(speaking("ash")) == merged(config.wanted, speaking("ash"))
+    assert config.update(speaking("ash")) == merge_session(config.wanted, speaking("ash"))

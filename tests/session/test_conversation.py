@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.session.session_events import (
+    Probe,
     added,
     done,
     feed,
@@ -19,8 +20,13 @@ from tests.session.session_events import (
 )
 
 from duologue.errors import DecodeError, ItemNotFound
+from duologue.protocol import ga
 from duologue.protocol.formats import G711_ULAW
 from duologue.protocol.ga import OutputAudio, OutputText, ResponseCreateEvent, UnknownPart
+from duologue.session.conversation import (
+    MAX_EARLY_ITEMS,
+    MAX_EARLY_PIECES,
+)
 from duologue.session.updates import (
     ConversationUpdated,
     Delta,
@@ -31,7 +37,6 @@ from duologue.session.updates import (
 
 if TYPE_CHECKING:
     from duologue.protocol.ga import AnyServerEvent
-    from duologue.session.client_session import ClientSession
     from duologue.session.updates import Update
 
 ASSISTANT = message("item_a", "assistant", status="in_progress")
@@ -42,21 +47,21 @@ def kinds(updates: list[Update]) -> list[type]:
 
 
 def deltas_of(updates: list[Update]) -> list[Delta]:
-    told = (update.delta for update in updates if isinstance(update, ConversationUpdated))
-    return [delta for delta in told if delta is not None]
+    deltas = (update.delta for update in updates if isinstance(update, ConversationUpdated))
+    return [delta for delta in deltas if delta is not None]
 
 
 def audio_delta(audio: bytes) -> AnyServerEvent:
     return part_event("response.output_audio.delta", delta=b64encode(audio).decode())
 
 
-def streaming() -> ClientSession:
+def streaming() -> Probe:
     core = new_core()
     feed(core, response("created"), output_item("added", ASSISTANT), added(ASSISTANT))
     return core
 
 
-def test_a_user_message_is_complete_when_it_is_there() -> None:
+def test_a_user_message_is_complete_at_once() -> None:
     core = new_core()
     updates = feed(core, added(message("item_u", text="Hi")), done(message("item_u", text="Hi")))
     assert kinds(updates) == [ConversationUpdated, ItemAppended, ItemCompleted]
@@ -65,7 +70,7 @@ def test_a_user_message_is_complete_when_it_is_there() -> None:
     assert item.formatted.text == "Hi"
 
 
-def test_items_stand_where_their_previous_item_says() -> None:
+def test_items_are_ordered_by_their_previous_item() -> None:
     core = new_core()
     feed(core, added(message("a")), added(message("b"), "a"), added(message("c"), "a"))
     feed(core, added(message("d"), "nobody"))
@@ -81,7 +86,7 @@ def test_an_item_without_an_id_is_not_mirrored() -> None:
     assert feed(core, added(item), output_item("added", item)) == []
 
 
-def test_an_item_that_is_announced_twice_goes_on() -> None:
+def test_an_item_added_twice_keeps_its_content() -> None:
     core = streaming()
     feed(core, part_event("response.output_text.delta", delta="Hel"))
     assert kinds(feed(core, added(ASSISTANT))) == [ConversationUpdated]
@@ -105,7 +110,7 @@ def test_a_streamed_message_completes_once() -> None:
     assert item.content == (OutputText(text="Hello"),)
 
 
-def test_without_item_done_the_output_item_completes_it() -> None:
+def test_an_item_without_item_done_is_completed_by_output_item_done() -> None:
     core = streaming()
     whole = message("item_a", "assistant", "Hello", status="completed")
     updates = feed(core, output_item("done", whole))
@@ -113,7 +118,7 @@ def test_without_item_done_the_output_item_completes_it() -> None:
     assert core.conversation.item("item_a").formatted.text == "Hello"
 
 
-def test_an_item_that_was_cut_does_not_complete() -> None:
+def test_an_incomplete_item_is_not_reported_as_completed() -> None:
     core = streaming()
     cut = message("item_a", "assistant", status="incomplete")
     assert kinds(feed(core, done(cut), output_item("done", cut))) == [ConversationUpdated]
@@ -136,7 +141,7 @@ def test_a_snapshot_never_changes() -> None:
     assert core.conversation.item("item_a").formatted.text == "one two"
 
 
-def test_deltas_say_what_was_added() -> None:
+def test_deltas_contain_the_added_content() -> None:
     core = streaming()
     updates = feed(
         core,
@@ -151,14 +156,14 @@ def test_deltas_say_what_was_added() -> None:
     assert repr(deltas[0]) == "Delta(transcript='Hi')"
 
 
-def test_a_sample_split_over_two_deltas_comes_whole() -> None:
+def test_a_sample_split_over_two_deltas_arrives_whole() -> None:
     core = streaming()
     updates = feed(core, audio_delta(b"abc"), audio_delta(b"def"))
     assert [delta.audio for delta in deltas_of(updates)] == [b"ab", b"cdef"]
     assert core.conversation.item("item_a").formatted.audio == b"abcdef"
 
 
-def test_audio_that_is_no_base64_raises_where_it_is_read_and_is_left_out_of_the_item() -> None:
+def test_invalid_base64_raises_when_read_and_is_left_out_of_the_item() -> None:
     core = streaming()
     broken = part_event("response.output_audio.delta", delta="!!")
     updates = feed(core, audio_delta(b"12"), broken, audio_delta(b"34"))
@@ -170,7 +175,7 @@ def test_audio_that_is_no_base64_raises_where_it_is_read_and_is_left_out_of_the_
     assert (item.formatted.audio, item.formatted.audio_bytes) == (b"1234", 4)
 
 
-def test_a_call_shows_its_arguments() -> None:
+def test_a_function_call_collects_its_arguments() -> None:
     core = new_core()
     call = {"id": "item_f", "type": "function_call", "name": "f", "call_id": "c", "arguments": ""}
     feed(core, response("created"), output_item("added", call), added(call))
@@ -195,7 +200,7 @@ def part_event_of_call(kind: str, delta: str) -> AnyServerEvent:
     )
 
 
-def test_a_call_output_shows_what_was_answered() -> None:
+def test_a_function_call_output_has_its_output() -> None:
     core = new_core()
     output = {"id": "o", "type": "function_call_output", "call_id": "c", "output": "21"}
     assert kinds(feed(core, added(output)))[-1] is ItemCompleted
@@ -211,7 +216,7 @@ def test_an_item_of_an_unknown_type_is_kept() -> None:
     assert core.conversation.item("x").status == "shining"
 
 
-def test_words_of_the_user_come_before_or_after_the_item() -> None:
+def test_a_user_transcript_can_arrive_before_or_after_its_item() -> None:
     core = new_core()
     spoken = message("item_u")
     spoken["content"] = [{"type": "input_audio", "transcript": None}]
@@ -231,9 +236,9 @@ def test_words_of_the_user_come_before_or_after_the_item() -> None:
     assert core.conversation.item("item_u").formatted.transcript == " "
 
 
-def test_truncation_cuts_the_audio_and_drops_the_words() -> None:
+def test_truncation_cuts_the_audio_and_drops_the_transcript() -> None:
     core = streaming()
-    core.conversation.output_format = G711_ULAW
+    core.conversation.set_output_format(G711_ULAW)
     feed(
         core,
         part_event("response.output_audio_transcript.delta", delta="one"),
@@ -249,7 +254,7 @@ def test_truncation_cuts_the_audio_and_drops_the_words() -> None:
     assert core.conversation.item("item_a").formatted.transcript == ""
 
 
-def test_a_deleted_item_is_gone_and_late_deltas_do_not_bring_it_back() -> None:
+def test_late_deltas_do_not_restore_a_deleted_item() -> None:
     core = streaming()
     updates = feed(core, server("conversation.item.deleted", item_id="item_a"))
     assert kinds(updates) == [ConversationUpdated]
@@ -260,7 +265,7 @@ def test_a_deleted_item_is_gone_and_late_deltas_do_not_bring_it_back() -> None:
         core.conversation.item("item_a")
 
 
-def test_speech_interrupts() -> None:
+def test_speech_started_is_an_interruption() -> None:
     core = new_core()
     event = server("input_audio_buffer.speech_started", item_id="item_u", audio_start_ms=40)
     assert feed(core, event) == [Interrupted("item_u", 40)]
@@ -281,13 +286,13 @@ def test_speech_interrupts() -> None:
         server("response.hologram.delta", delta="x"),
     ],
 )
-def test_what_nobody_announced_changes_nothing(event: AnyServerEvent) -> None:
+def test_events_of_unknown_items_change_nothing(event: AnyServerEvent) -> None:
     core = new_core()
     assert feed(core, event) == []
     assert core.conversation.items == ()
 
 
-def test_a_part_of_an_unknown_kind_is_kept_and_takes_no_words() -> None:
+def test_a_part_of_an_unknown_type_is_kept_unchanged() -> None:
     core = streaming()
     feed(
         core,
@@ -301,7 +306,7 @@ def test_a_part_of_an_unknown_kind_is_kept_and_takes_no_words() -> None:
     assert not core.conversation.item("item_a").formatted.audio
 
 
-def test_an_audio_part_is_announced_and_a_typeless_one_too() -> None:
+def test_audio_parts_and_parts_without_a_type_are_added() -> None:
     core = streaming()
     feed(core, part_event("response.content_part.added", part={"type": "audio"}))
     assert core.conversation.item("item_a").content == (OutputAudio(transcript=""),)
@@ -310,7 +315,7 @@ def test_an_audio_part_is_announced_and_a_typeless_one_too() -> None:
     assert core.conversation.item("item_b").content == (UnknownPart(raw={}),)
 
 
-def test_an_mcp_item_has_the_status_that_some_servers_tell() -> None:
+def test_an_mcp_item_has_a_status_if_the_server_sends_one() -> None:
     core = new_core()
     item: dict[str, object] = {
         "id": "m",
@@ -322,7 +327,7 @@ def test_an_mcp_item_has_the_status_that_some_servers_tell() -> None:
     assert [item.status for item in core.conversation] == [None, "completed"]
 
 
-def test_a_spoken_item_of_the_history_shows_its_words() -> None:
+def test_an_audio_item_of_the_history_has_its_transcript() -> None:
     core = new_core()
     item = message("item_a", "assistant", status="completed")
     item["content"] = [{"type": "output_audio", "transcript": "before"}]
@@ -330,7 +335,7 @@ def test_a_spoken_item_of_the_history_shows_its_words() -> None:
     assert core.conversation.item("item_a").formatted.transcript == "before"
 
 
-def test_words_about_text_or_no_part_still_show() -> None:
+def test_a_transcript_for_a_text_part_or_no_part_is_kept() -> None:
     core = new_core()
     feed(core, added(message("item_u", text="typed")))
     kind = "conversation.item.input_audio_transcription"
@@ -366,14 +371,14 @@ def test_an_out_of_band_response_never_enters_the_conversation() -> None:
     assert [item.snapshot().formatted.text for item in state.items] == ["aside"]
 
 
-@pytest.mark.parametrize("told", [{"conversation_id": "conv_1"}, {}])
-def test_what_a_response_says_is_in_the_conversation_though_no_server_announces_it(
-    told: dict[str, str],
+@pytest.mark.parametrize("fields", [{"conversation_id": "conv_1"}, {}])
+def test_a_streamed_message_enters_the_conversation_without_item_added(
+    fields: dict[str, str],
 ) -> None:
-    """As Hugging Face's speech-to-speech and CopilotKit's aimock do it."""
+    """Hugging Face's speech-to-speech and CopilotKit's aimock send no `conversation.item.added`."""
     core = new_core()
-    core.request_response(ResponseCreateEvent())
-    feed(core, response("created", **told), output_item("added", ASSISTANT))
+    core.create_response(ResponseCreateEvent(), 1.0)
+    feed(core, response("created", **fields), output_item("added", ASSISTANT))
     assert core.conversation.items == ()
     part = part_event("response.content_part.added", part={"type": "text", "text": ""})
     assert kinds(feed(core, part)) == [ConversationUpdated, ItemAppended]
@@ -385,9 +390,9 @@ def test_what_a_response_says_is_in_the_conversation_though_no_server_announces_
     assert [item.formatted.text for item in core.conversation.items] == ["Hello"]
 
 
-def test_a_call_that_no_server_announces_is_in_the_conversation_when_it_is_done() -> None:
+def test_a_function_call_enters_the_conversation_without_item_added() -> None:
     core = new_core()
-    core.request_response(ResponseCreateEvent())
+    core.create_response(ResponseCreateEvent(), 1.0)
     call = {"id": "item_f", "type": "function_call", "call_id": "call_1", "name": "look"}
     feed(core, response("created"), output_item("added", call | {"arguments": ""}))
     updates = feed(core, output_item("done", call | {"arguments": "{}", "status": "completed"}))
@@ -402,7 +407,7 @@ def test_a_call_that_no_server_announces_is_in_the_conversation_when_it_is_done(
     assert tool.arguments == "{}"
 
 
-def test_what_was_streamed_before_the_item_was_added_is_kept() -> None:
+def test_content_streamed_before_item_added_is_kept() -> None:
     core = new_core()
     feed(core, response("created"), output_item("added", ASSISTANT))
     feed(core, part_event("response.output_text.delta", delta="early"), added(ASSISTANT))
@@ -411,10 +416,10 @@ def test_what_was_streamed_before_the_item_was_added_is_kept() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.binary(max_size=7)), max_size=20))
 def test_any_chunking_gives_the_same_state(chunks: list[tuple[bool, bytes]]) -> None:
-    """The chunks are audio, or text of the same bytes; some are read in between."""
+    """Each chunk is audio, or text made of the same bytes; some are read in between."""
     core = streaming()
     text, audio = "", b""
-    heard = b""
+    played = b""
     for is_text, chunk in chunks:
         if is_text:
             text += chunk.hex()
@@ -425,16 +430,16 @@ def test_any_chunking_gives_the_same_state(chunks: list[tuple[bool, bytes]]) -> 
         for update in feed(core, event):
             assert isinstance(update, ConversationUpdated)
             if update.delta is not None and update.delta.audio is not None:
-                heard += update.delta.audio
+                played += update.delta.audio
             if len(chunk) % 3 == 0:
                 assert update.item.formatted.audio == audio
                 assert update.item.formatted.text == text
     item = core.conversation.item("item_a")
     assert (item.formatted.text, item.formatted.audio) == (text, audio)
-    assert heard == audio[: len(audio) // 2 * 2]
+    assert played == audio[: len(audio) // 2 * 2]
 
 
-def test_what_is_said_apart_is_told_by_nobody() -> None:
+def test_items_of_a_response_outside_the_conversation_make_no_updates() -> None:
     core = new_core()
     feed(core, response("created"), output_item("added", ASSISTANT))
     feed(core, output_item("added", {**ASSISTANT, "id": "item_b"}))
@@ -451,14 +456,14 @@ def test_what_is_said_apart_is_told_by_nobody() -> None:
     assert [item.id for item in core.conversation] == ["item_c", "item_b"]
 
 
-def test_a_part_that_is_announced_twice_goes_on() -> None:
+def test_a_part_added_twice_keeps_its_content() -> None:
     core = streaming()
     part = part_event("response.content_part.added", part={"type": "text", "text": ""})
     feed(core, part, part_event("response.output_text.delta", delta="Hi"), part)
     assert core.conversation.item("item_a").content == (OutputText(text="Hi"),)
 
 
-def test_a_whole_item_sets_content_right_and_leaves_what_was_streamed() -> None:
+def test_the_final_item_corrects_the_content_and_leaves_the_streamed_text() -> None:
     core = streaming()
     feed(core, part_event("response.output_text.delta", delta="Helo"))
     feed(core, done(message("item_a", "assistant", "Hello", status="completed")))
@@ -466,8 +471,33 @@ def test_a_whole_item_sets_content_right_and_leaves_what_was_streamed() -> None:
     assert (item.content, item.formatted.text) == ((OutputText(text="Hello"),), "Helo")
 
 
-def test_a_response_may_begin_an_item_that_the_conversation_has_already() -> None:
+def test_an_output_item_can_follow_item_added() -> None:
     core = new_core()
     feed(core, response("created"), added(ASSISTANT), output_item("added", ASSISTANT))
     feed(core, part_event("response.output_text.delta", delta="Hi"))
     assert core.conversation.item("item_a").formatted.text == "Hi"
+
+
+def test_transcripts_that_arrive_before_their_item_are_bounded() -> None:
+    conversation = new_core().conversation
+    for number in range(MAX_EARLY_ITEMS + 1):
+        conversation.on_user_words(str(number), 0, "x", is_final=False)
+    for _ in range(MAX_EARLY_PIECES + 1):
+        conversation.on_user_words("1", 0, "x", is_final=False)
+    for item_id in ("0", "1"):
+        event = added(message(item_id))
+        assert isinstance(event, ga.ConversationItemAdded)
+        conversation.on_item_added(event)
+    assert conversation.item("0").formatted.transcript == ""
+    assert conversation.item("1").formatted.transcript == "x" * MAX_EARLY_PIECES
+
+
+def test_the_final_transcript_is_kept_beyond_the_bound_of_early_deltas() -> None:
+    conversation = new_core().conversation
+    for _ in range(MAX_EARLY_PIECES + 1):
+        conversation.on_user_words("1", 0, "x", is_final=False)
+    conversation.on_user_words("1", 0, "whole", is_final=True)
+    event = added(message("1"))
+    assert isinstance(event, ga.ConversationItemAdded)
+    conversation.on_item_added(event)
+    assert conversation.item("1").formatted.transcript == "whole"

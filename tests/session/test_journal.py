@@ -1,4 +1,4 @@
-"""A journal read at its end, before it, and after its audio was let go."""
+"""Journals read at their end, at earlier lengths, and after their audio was dropped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def spoken(*chunks: bytes) -> Journal:
     return journal
 
 
-def test_an_earlier_moment_can_be_read_after_a_later_one() -> None:
+def test_an_older_snapshot_can_be_read_after_a_newer_one() -> None:
     journal = spoken(b"one.", b"two.")
     assert journal.audio(2) == b"start.one.two."
     assert journal.audio(1) == b"start.one."
@@ -36,7 +36,7 @@ def test_an_earlier_moment_can_be_read_after_a_later_one() -> None:
     assert [journal.words(TEXT, length) for length in (4, 3, 4)] == ["ab", "a", "ab"]
 
 
-def test_a_sample_that_begins_before_the_journal_does_comes_whole() -> None:
+def test_a_sample_that_begins_before_the_first_entry_is_returned_whole() -> None:
     journal = Journal(audio=b"odd")
     journal.entries.append(Entry(AUDIO, 0, encoded(b"even.")))
     assert journal.samples_of(0, encoded(b"even.")) == b"deven."
@@ -44,15 +44,15 @@ def test_a_sample_that_begins_before_the_journal_does_comes_whole() -> None:
     assert journal.samples_of(2, b"a") == b""
 
 
-def test_forgotten_audio_is_nothing_and_what_comes_is_still_told() -> None:
+def test_dropped_audio_is_empty_and_later_deltas_are_still_delivered() -> None:
     journal = spoken(b"one.")
-    journal.forget_audio()
+    journal.drop_audio()
     journal.entries.append(Entry(AUDIO, 0, encoded(b"two.")))
     assert (journal.audio(2), journal.audio_bytes(2)) == (b"", 0)
     assert journal.samples_of(1, encoded(b"two.")) == b"two."
 
 
-def test_audio_that_is_broken_raises_alone_and_is_left_out_of_the_whole() -> None:
+def test_invalid_base64_raises_from_its_delta_and_is_left_out_of_the_audio() -> None:
     journal = Journal()
     broken = Raw(b'"!!"')
     journal.entries += [
@@ -65,7 +65,7 @@ def test_audio_that_is_broken_raises_alone_and_is_left_out_of_the_whole() -> Non
     assert journal.audio(3) == b"12"
 
 
-def test_half_a_character_is_joined_with_its_other_half_and_with_nothing_else() -> None:
+def test_surrogates_split_over_two_deltas_are_joined() -> None:
     journal = Journal()
     journal.entries += [
         Entry(TEXT, 0, "hi \ud83d"),
@@ -80,7 +80,7 @@ def test_half_a_character_is_joined_with_its_other_half_and_with_nothing_else() 
     assert plain.words(TEXT, 1) == "ü"
 
 
-def test_parts_that_say_nothing_in_words_stay_as_they_are() -> None:
+def test_parts_without_words_stay_unchanged() -> None:
     journal = Journal()
     image = ga.InputImage(image_url="data:")
     silent = ga.InputAudio(transcript=None)
@@ -94,7 +94,7 @@ def test_parts_that_say_nothing_in_words_stay_as_they_are() -> None:
 
 
 @given(st.lists(st.binary(max_size=9), max_size=12), st.integers(1, 3), st.randoms())
-def test_the_samples_of_all_deltas_are_the_audio_in_whatever_order_it_is_read(
+def test_the_samples_of_all_deltas_make_the_audio_in_any_reading_order(
     chunks: list[bytes], sample_bytes: int, chance: object
 ) -> None:
     journal = Journal(sample_bytes=sample_bytes)
@@ -103,6 +103,6 @@ def test_the_samples_of_all_deltas_are_the_audio_in_whatever_order_it_is_read(
     order = list(range(len(chunks)))
     chance.shuffle(order)  # type: ignore[attr-defined]  # hypothesis gives a Random
     samples = {at: journal.samples_of(at, encoded(chunks[at])) for at in order}
-    heard = b"".join(samples[at] for at in range(len(chunks)))
-    assert heard == whole[: len(whole) - len(whole) % sample_bytes]
+    joined = b"".join(samples[at] for at in range(len(chunks)))
+    assert joined == whole[: len(whole) - len(whole) % sample_bytes]
     assert journal.audio(len(chunks)) == whole

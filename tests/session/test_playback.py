@@ -1,4 +1,4 @@
-"""What was heard, counted to the sample, whoever plays it."""
+"""Playback ledgers: heard audio, counted to the sample."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def sound(first: int, count: int) -> bytes:
     return b"".join(number.to_bytes(2, "little") for number in range(first + 1, first + 1 + count))
 
 
-# The laws: a ledger against a listener who writes down every sample.
+# Properties: a ledger against a listener that records every sample.
 
 
 class Listener:
-    """Counts sample by sample what the ledger counts in stretches."""
+    """Model that counts each sample, where the ledger counts spans."""
 
     def __init__(self) -> None:
         self.ledger = PlaybackLedger()
@@ -97,7 +97,7 @@ class Listener:
             for item_id, count in heard.items()
             if count < self.received[item_id] or item_id not in self.ended
         ]
-        for cut in cuts:  # the law of the issue
+        for cut in cuts:  # never more than was received, or than was heard
             assert 0 <= cut.heard_samples <= self.received[cut.item_id]
             assert cut.audio_end_ms * 24 <= cut.heard_samples
         self.closed |= self.received.keys()
@@ -116,7 +116,7 @@ STEPS = st.one_of(
 
 
 @given(st.lists(STEPS, max_size=40))
-def test_what_is_cut_is_what_a_listener_did_not_hear(steps: list[tuple[str, ...]]) -> None:
+def test_cuts_match_a_listener_that_counts_every_sample(steps: list[tuple[str, ...]]) -> None:
     listener = Listener()
     for name, *arguments in steps:
         getattr(listener, name)(*arguments)
@@ -138,7 +138,7 @@ def test_any_chunking_gives_the_same_audio_and_the_same_cut(
     audio = sound(0, samples)
     ledger = PlaybackLedger()
     bounds = sorted(min(at, len(audio)) for at in [0, *cuts_at, len(audio)])
-    for start, end in pairwise(bounds):  # within a sample, too
+    for start, end in pairwise(bounds):  # bounds may lie within a sample
         ledger.add("item_a", audio[start:end])
     bounds = sorted(min(at, taken) for at in [0, *takes_at, taken])
     played = b"".join(ledger.take(end - start) for start, end in pairwise(bounds))
@@ -147,10 +147,10 @@ def test_any_chunking_gives_the_same_audio_and_the_same_cut(
     assert ledger.interrupt(unheard=unheard) == [PlaybackCut("item_a", 0, heard, heard // 24)]
 
 
-# Cases that one meets.
+# Typical cases.
 
 
-def test_what_was_heard_to_its_end_is_not_cut() -> None:
+def test_an_item_heard_to_its_end_is_not_cut() -> None:
     ledger = PlaybackLedger()
     ledger.add("item_a", sound(0, 480))
     ledger.end("item_a")
@@ -162,7 +162,7 @@ def test_what_was_heard_to_its_end_is_not_cut() -> None:
     assert ledger.interrupt() == []
 
 
-def test_of_what_has_not_ended_there_may_be_more_that_nobody_hears() -> None:
+def test_an_item_in_progress_is_cut_even_if_all_its_audio_was_heard() -> None:
     ledger = PlaybackLedger()
     ledger.add("item_a", sound(0, 480))
     ledger.take(960)
@@ -171,7 +171,7 @@ def test_of_what_has_not_ended_there_may_be_more_that_nobody_hears() -> None:
     assert ledger.take() == b""
 
 
-def test_what_was_played_before_a_silence_has_left_the_device() -> None:
+def test_audio_played_before_a_silence_has_left_the_device() -> None:
     ledger = PlaybackLedger()
     ledger.add("item_a", sound(0, 480))
     ledger.end("item_a")
@@ -179,7 +179,7 @@ def test_what_was_played_before_a_silence_has_left_the_device() -> None:
     assert ledger.interrupt(unheard=240) == []
 
 
-def test_items_wait_for_each_other_and_the_last_are_not_heard_at_all() -> None:
+def test_items_play_in_order_and_later_items_are_cut_to_zero() -> None:
     ledger = PlaybackLedger()
     ledger.add("item_a", sound(0, 100))
     ledger.add("item_b", sound(100, 100))
@@ -194,7 +194,7 @@ def test_items_wait_for_each_other_and_the_last_are_not_heard_at_all() -> None:
     ]
 
 
-def test_a_telephone_that_queues_for_itself_is_followed_by_its_marks() -> None:
+def test_marks_count_the_heard_audio_of_a_telephone_with_its_own_queue() -> None:
     ledger = PlaybackLedger(G711_ULAW)
     marks = []
     for _ in range(5):
@@ -210,27 +210,27 @@ def test_a_telephone_that_queues_for_itself_is_followed_by_its_marks() -> None:
 @pytest.mark.parametrize(
     ("format_", "silence"), [(PCM16, b"\0\0"), (G711_ULAW, b"\xff"), (G711_ALAW, b"\xd5")]
 )
-def test_a_device_that_asks_for_more_gets_silence(format_: Format, silence: bytes) -> None:
+def test_a_device_gets_silence_when_no_audio_waits(format_: Format, silence: bytes) -> None:
     ledger = PlaybackLedger(format_)
     assert ledger.take(3) == silence * 3
     assert ledger.take(-1) == b""
     assert ledger.position == 3
 
 
-def test_a_latency_below_nothing_is_none() -> None:
+def test_a_negative_latency_counts_as_zero() -> None:
     ledger = PlaybackLedger()
     ledger.add("item_a", sound(0, 48))
     ledger.take(24)
     assert ledger.interrupt(unheard=-10) == [PlaybackCut("item_a", 0, 24, 1)]
 
 
-def test_what_nobody_plays_does_not_grow_without_end() -> None:
+def test_waiting_audio_is_bounded() -> None:
     ledger = PlaybackLedger(G711_ULAW)
     minute = bytes(60 * 8000)
     assert all(ledger.add("item_a", minute) for _ in range(MAX_WAITING_MINUTES))
     assert not ledger.add("item_a", b"x")
     ledger.take(8000)
-    assert not ledger.add("item_a", b"x")  # it would be played where it does not belong
+    assert not ledger.add("item_a", b"x")  # it would follow a gap
     assert ledger.add("item_b", b"x")
     ledger.end("item_a")
     ledger.take()
@@ -246,7 +246,7 @@ def test_old_items_are_forgotten() -> None:
     assert [cut.item_id for cut in cuts] == [f"item_{n}" for n in range(1, MAX_ITEMS + 1)]
 
 
-# Fed by the conversation.
+# Updates of a conversation.
 
 SPOKEN = {"type": "audio", "transcript": ""}
 WRITTEN = {"type": "text", "text": ""}
@@ -261,11 +261,11 @@ def part(index: int, kind: dict[str, str]) -> AnyServerEvent:
     return part_event("response.content_part.added", part=kind, content_index=index)
 
 
-def words(said: str) -> AnyServerEvent:
-    return part_event("response.output_audio_transcript.delta", delta=said)
+def words(text: str) -> AnyServerEvent:
+    return part_event("response.output_audio_transcript.delta", delta=text)
 
 
-def talked(ledger: PlaybackLedger, *events: AnyServerEvent) -> list[bool]:
+def feed_ledger(ledger: PlaybackLedger, *events: AnyServerEvent) -> list[bool]:
     core = new_core()
     created = response("created", status="in_progress", conversation_id="conv_1")
     updates = feed(core, created, *events)
@@ -276,40 +276,42 @@ def assistant() -> AnyServerEvent:
     return added(message("item_a", "assistant", status="in_progress"))
 
 
-def test_the_conversation_tells_what_is_said_and_when_it_has_ended() -> None:
+def test_updates_add_audio_and_end_items() -> None:
     ended = output_item("done", message("item_a", "assistant", status="completed"))
     ledger = PlaybackLedger()
-    played = talked(ledger, assistant(), words("Hi"), audio(480), ended)
+    played = feed_ledger(ledger, assistant(), words("Hi"), audio(480), ended)
     assert played == [False, False, True, False]
     ledger.take(480)
     assert ledger.interrupt() == []
     ledger = PlaybackLedger()
-    talked(ledger, assistant(), words("Hi"), audio(480))
+    feed_ledger(ledger, assistant(), words("Hi"), audio(480))
     ledger.take(480)
     assert len(ledger.interrupt()) == 1
 
 
-def test_words_announce_speech_that_is_cut_before_it_comes() -> None:
+def test_a_transcript_registers_an_item_before_its_audio() -> None:
     ledger = PlaybackLedger()
-    talked(ledger, assistant(), words("Well"))
+    feed_ledger(ledger, assistant(), words("Well"))
     assert ledger.interrupt() == [PlaybackCut("item_a", 0, 0, 0)]
-    talked(ledger, assistant(), words("Well"), audio(480))
+    feed_ledger(ledger, assistant(), words("Well"), audio(480))
     assert ledger.waiting == 0
 
 
-def test_the_user_and_what_is_written_are_not_played() -> None:
+def test_user_items_and_text_are_not_played() -> None:
     ledger = PlaybackLedger()
     text = part_event("response.output_text.delta", delta="Hello")
     events = [added(message("item_u", text="Hi")), assistant(), text]
-    said = message("item_v") | {"content": [{"type": "input_audio", "transcript": None}]}
-    heard = part_event("conversation.item.input_audio_transcription.delta", "item_v", delta="x")
-    talked(ledger, *events, added(said), heard, done(message("item_u", text="Hi")))
+    spoken = message("item_v") | {"content": [{"type": "input_audio", "transcript": None}]}
+    transcript = part_event(
+        "conversation.item.input_audio_transcription.delta", "item_v", delta="x"
+    )
+    feed_ledger(ledger, *events, added(spoken), transcript, done(message("item_u", text="Hi")))
     assert ledger.interrupt() == []
 
 
-def test_each_part_of_an_item_is_counted_for_itself() -> None:
+def test_each_part_of_an_item_is_counted_separately() -> None:
     ledger = PlaybackLedger()
-    talked(
+    feed_ledger(
         ledger,
         assistant(),
         part(0, WRITTEN),
@@ -329,7 +331,7 @@ SPEECH = b"\x00\x30" * 12_000 + bytes(24_000)
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("heard_samples", [12_345, 0])
-async def test_a_barge_in_leaves_the_server_with_what_was_heard(heard_samples: int) -> None:
+async def test_barge_in_leaves_the_server_with_the_heard_audio(heard_samples: int) -> None:
     ledger = PlaybackLedger()
     cuts: list[PlaybackCut] = []
     async with (
@@ -364,7 +366,7 @@ async def test_a_barge_in_leaves_the_server_with_what_was_heard(heard_samples: i
 
 
 async def held(client: RealtimeClient, item_id: str) -> int:
-    """Return how many bytes of an item's audio the server has."""
+    """Return the number of bytes of an item's audio on the server."""
     item = await client.retrieve_item(item_id)
     assert isinstance(item, ga.Message)
     [part] = item.content

@@ -1,4 +1,4 @@
-"""What a response says, read at the reader's own pace."""
+"""Deltas of a response, read at the reader's own pace."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def text(words: str) -> AnyServerEvent:
     return part_event("response.output_text.delta", delta=words)
 
 
-def test_a_stream_yields_every_kind_once_and_from_the_beginning() -> None:
+def test_a_stream_yields_every_kind_of_delta_once_from_the_beginning() -> None:
     core = new_core()
-    request = core.request_response(ga.ResponseCreateEvent())
+    request = core.create_response(ga.ResponseCreateEvent(), 1.0)
     stream = ResponseStream(request)
     assert stream.take() == []
     feed(core, response("created"), output_item("added", ASSISTANT), added(ASSISTANT))
@@ -44,8 +44,8 @@ def test_a_stream_yields_every_kind_once_and_from_the_beginning() -> None:
     sound = b64encode(b"\x01\x02").decode()
     feed(core, part_event("response.output_audio_transcript.delta", delta="Hi"))
     feed(core, part_event("response.output_audio.delta", delta=sound))
-    words, heard = stream.take()
-    assert (words, heard.audio) == (Delta(transcript="Hi"), b"\x01\x02")
+    words, sound = stream.take()
+    assert (words, sound.audio) == (Delta(transcript="Hi"), b"\x01\x02")
     about = {"response_id": "resp_1", "output_index": 1, "item_id": "item_f", "call_id": "c"}
     feed(core, output_item("added", CALL))
     feed(core, server("response.function_call_arguments.delta", **about, delta="{}"))
@@ -55,9 +55,9 @@ def test_a_stream_yields_every_kind_once_and_from_the_beginning() -> None:
     assert len(late) == 5
 
 
-def test_audio_that_was_read_before_is_in_a_late_stream_too() -> None:
+def test_a_late_stream_contains_audio_that_was_read_before() -> None:
     core = new_core()
-    request = core.request_response(ga.ResponseCreateEvent())
+    request = core.create_response(ga.ResponseCreateEvent(), 1.0)
     feed(core, response("created"), output_item("added", ASSISTANT), added(ASSISTANT))
     feed(core, part_event("response.output_audio.delta", delta="AQI="))
     assert core.conversation.item("item_a").formatted.audio == b"\x01\x02"
@@ -65,9 +65,9 @@ def test_audio_that_was_read_before_is_in_a_late_stream_too() -> None:
     assert delta.audio == b"\x01\x02"
 
 
-def test_what_a_server_tells_at_the_end_only_is_in_the_stream() -> None:
+def test_text_that_only_the_final_item_has_is_in_the_stream() -> None:
     core = new_core()
-    request = core.request_response(ga.ResponseCreateEvent())
+    request = core.create_response(ga.ResponseCreateEvent(), 1.0)
     stream = ResponseStream(request)
     feed(core, response("created"), output_item("added", ASSISTANT), added(ASSISTANT))
     assert stream.take() == []
@@ -76,9 +76,9 @@ def test_what_a_server_tells_at_the_end_only_is_in_the_stream() -> None:
     assert ResponseStream(request).take() == [Delta(text="whole")]
 
 
-def test_what_is_said_anew_is_not_repeated() -> None:
+def test_truncation_does_not_repeat_deltas() -> None:
     core = new_core()
-    request = core.request_response(ga.ResponseCreateEvent())
+    request = core.create_response(ga.ResponseCreateEvent(), 1.0)
     stream = ResponseStream(request)
     feed(core, response("created"), output_item("added", ASSISTANT), added(ASSISTANT))
     feed(core, part_event("response.output_audio_transcript.delta", delta="one"))

@@ -1,25 +1,27 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.session.session_events import feed, message, new_core, output_item, response, server
+from tests.session.session_events import (
+    Probe,
+    feed,
+    message,
+    new_core,
+    output_item,
+    response,
+    server,
+)
 
 from duologue.errors import Closed, ResponseFailed, ServerError
 from duologue.protocol import ga
 from duologue.session.response_state import REQUEST_TRANSITIONS, RequestInput, RequestState
 from duologue.session.updates import ErrorUpdate
 
-if TYPE_CHECKING:
-    from duologue.session.client_session import ClientSession
-
-
 SENT = {RequestState.REQUESTED, RequestState.IN_PROGRESS}
 
 
-def ask(core: ClientSession, event_id: str, params: ga.ResponseCreateParams | None = None) -> None:
+def ask(core: Probe, event_id: str, params: ga.ResponseCreateParams | None = None) -> None:
     core.send(ga.ResponseCreateEvent(event_id=event_id, response=params), 1.0)
 
 
@@ -29,9 +31,7 @@ def refusal(event_id: str | None, code: str | None = None) -> ga.AnyServerEvent:
 
 
 @given(st.sampled_from(RequestState), st.sampled_from(RequestInput))
-def test_the_table_is_total_and_what_ended_stays_ended(
-    state: RequestState, cause: RequestInput
-) -> None:
+def test_the_table_is_total_and_final_states_stay(state: RequestState, cause: RequestInput) -> None:
     is_new, is_sent = state is RequestState.QUEUED, state in SENT
     begins = {RequestInput.SENT: is_new, RequestInput.CREATED: is_sent, RequestInput.BUSY: is_sent}
     if not begins.get(cause, True):
@@ -47,7 +47,7 @@ def test_the_table_is_total_and_what_ended_stays_ended(
 
 
 @pytest.mark.parametrize("status", ["completed", "incomplete", "cancelled", "failed"])
-def test_a_request_ends_as_its_response_does(status: str) -> None:
+def test_a_request_ends_with_the_status_of_its_response(status: str) -> None:
     core = new_core()
     ask(core, "mine")
     request = core.responses.request("mine")
@@ -57,27 +57,28 @@ def test_a_request_ends_as_its_response_does(status: str) -> None:
     assert core.responses.active is request.response
     feed(core, response("done", status=status, metadata=None))
     assert request.state.name.lower() == status
-    assert core.take_requests() == [request]
-    assert core.take_requests() == []
+    assert core.settled_requests() == [request]
+    assert core.settled_requests() == []
     assert core.responses.active is None
     state = core.responses.get("resp_1")
     assert state is not None
     assert (state.status, state.is_done, state.usage, state.metadata) == (status, True, None, {})
 
 
-def test_a_refused_request_says_why() -> None:
+def test_a_refused_request_has_the_servers_error() -> None:
     core = new_core()
     ask(core, "mine")
     request = core.responses.request("mine")
     assert request is not None
-    assert feed(core, refusal("mine", "x")) == []
+    updates = feed(core, refusal("mine", "x"))
     assert request.state is RequestState.REFUSED
     assert isinstance(request.error, ServerError)
     assert request.error.code == "x"
+    assert updates == [ErrorUpdate(request.error)]
 
 
-def test_a_wrong_guess_is_set_right_by_the_refusal() -> None:
-    """Turn detection began a response while ours was under way."""
+def test_a_refusal_corrects_a_wrongly_matched_response() -> None:
+    """Turn detection began a response while our request was on its way."""
     core = new_core()
     ask(core, "mine")
     request = core.responses.request("mine")
@@ -88,16 +89,16 @@ def test_a_wrong_guess_is_set_right_by_the_refusal() -> None:
     assert core.responses.active is core.responses.get("resp_vad")
 
 
-def test_an_active_response_error_without_an_id_refuses_the_oldest_that_waits() -> None:
+def test_an_active_response_error_without_an_id_refuses_the_oldest_open_request() -> None:
     core = new_core()
     ask(core, "first")
     feed(core, response("created"))
     ask(core, "second")
-    assert feed(core, refusal(None, "conversation_already_has_active_response")) == []
-    assert [request.event_id for request in core.take_requests()] == ["second"]
+    feed(core, refusal(None, "conversation_already_has_active_response"))
+    assert [request.event_id for request in core.settled_requests()] == ["second"]
 
 
-def test_responses_find_their_requests_by_metadata_and_conversation() -> None:
+def test_responses_are_matched_by_metadata_and_conversation() -> None:
     core = new_core()
     aside = ga.ResponseCreateParams(conversation="none", metadata={"topic": "a"})
     ask(core, "aside", aside)
@@ -120,25 +121,25 @@ def test_responses_find_their_requests_by_metadata_and_conversation() -> None:
     assert core.responses.active is core.responses.get("resp_d")
 
 
-def test_a_server_that_repeats_no_metadata_answers_the_oldest_request() -> None:
+def test_without_metadata_a_response_answers_the_oldest_request() -> None:
     core = new_core()
     for topic in ("a", "b"):
         ask(core, topic, ga.ResponseCreateParams(conversation="none", metadata={"topic": topic}))
-    feed(core, response("created", "resp_n", metadata=None))  # it does: this is none of ours
+    feed(core, response("created", "resp_n", metadata=None))  # has metadata, but not ours
     feed(core, response("created"), response("done", status="completed"))
-    assert [request.event_id for request in core.take_requests()] == ["a"]
+    assert [request.event_id for request in core.settled_requests()] == ["a"]
 
 
-def test_a_busy_server_may_say_so_by_the_type_of_its_error() -> None:
+def test_a_busy_server_is_recognised_by_the_type_of_its_error() -> None:
     core = new_core()
-    request = core.request_response(ga.ResponseCreateEvent(event_id="mine"))
+    request = core.create_response(ga.ResponseCreateEvent(event_id="mine"), 1.0)
     feed(core, response("created", "resp_vad", metadata=None))
     busy = {"type": "conversation_already_has_active_response", "message": "no"}
     assert feed(core, server("error", error=busy | {"event_id": "mine"})) == []
     assert request.state is RequestState.QUEUED
 
 
-def test_a_response_that_fails_for_no_code_says_the_type_of_its_error() -> None:
+def test_a_failure_without_a_code_has_the_type_of_its_error() -> None:
     core = new_core()
     details = {"type": "failed", "error": {"type": "response_failed", "code": None}}
     (update,) = feed(core, response("done", status="failed", status_details=details))
@@ -147,7 +148,7 @@ def test_a_response_that_fails_for_no_code_says_the_type_of_its_error() -> None:
     assert update.error.code == "response_failed"
 
 
-def test_a_response_that_nobody_asked_for_and_that_fails_is_told() -> None:
+def test_the_failure_of_an_unrequested_response_is_reported() -> None:
     core = new_core()
     details = {"type": "failed", "error": {"code": "rate_limit_exceeded", "message": "slow"}}
     updates = feed(core, response("done", status="failed", status_details=details))
@@ -155,13 +156,13 @@ def test_a_response_that_nobody_asked_for_and_that_fails_is_told() -> None:
     assert "slow" in str(updates)
 
 
-def test_a_response_is_known_once_and_without_an_id_never() -> None:
+def test_repeated_responses_and_responses_without_an_id_are_ignored() -> None:
     core = new_core()
     feed(core, response("created"), response("created"), server("response.created", response={}))
     assert [state.id for state in core.responses] == ["resp_1"]
 
 
-def test_an_id_that_is_used_again_is_another_response() -> None:
+def test_a_reused_id_is_another_response() -> None:
     core = new_core()
     feed(core, response("created"), response("done", status="completed"))
     ask(core, "mine")
@@ -172,7 +173,7 @@ def test_an_id_that_is_used_again_is_another_response() -> None:
     assert request.state is RequestState.COMPLETED
 
 
-def test_events_about_no_known_response_change_nothing() -> None:
+def test_events_of_unknown_responses_change_nothing() -> None:
     core = new_core()
     feed(core, server("response.done", response={"status": "failed"}))
     feed(core, output_item("added", message("item_a", "assistant")))
@@ -181,10 +182,10 @@ def test_events_about_no_known_response_change_nothing() -> None:
     assert [state.output for state in core.responses] == [["item_a"]]
 
 
-def test_the_end_loses_what_is_open() -> None:
+def test_ending_loses_open_requests() -> None:
     core = new_core()
     ask(core, "mine")
     core.end(Closed("over"))
-    (request,) = core.take_requests()
+    (request,) = core.settled_requests()
     assert request.state is RequestState.LOST
     assert request.snapshots() == ()

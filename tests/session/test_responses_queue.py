@@ -1,21 +1,28 @@
-"""Requests take turns: one response of the conversation at a time, whoever began it."""
+"""Queue of response requests: the conversation has one active response at a time."""
 
 from __future__ import annotations
 
 import pytest
-from tests.session.session_events import feed, message, new_core, output_item, response, server
+from tests.session.session_events import (
+    Probe,
+    feed,
+    message,
+    new_core,
+    output_item,
+    response,
+    server,
+)
 
 from duologue.errors import Closed, LocalProtocolError, ServerError
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET
-from duologue.session.client_session import ClientSession
 from duologue.session.response_state import RequestState, ResponseRequest
 from duologue.session.responses import BUSY, MAX_QUEUED
 
 
-def ask(core: ClientSession, **params: object) -> ResponseRequest:
-    asked = ga.ResponseCreateParams(**params) if params else UNSET  # type: ignore[arg-type]  # by name
-    return core.request_response(ga.ResponseCreateEvent(response=asked))
+def ask(core: Probe, **params: object) -> ResponseRequest:
+    given = ga.ResponseCreateParams(**params) if params else UNSET  # type: ignore[arg-type]  # by name
+    return core.create_response(ga.ResponseCreateEvent(response=given), 1.0)
 
 
 def busy(request: ResponseRequest) -> ga.AnyServerEvent:
@@ -23,7 +30,7 @@ def busy(request: ResponseRequest) -> ga.AnyServerEvent:
     return server("error", error=error | {"event_id": request.event_id})
 
 
-def sent(core: ClientSession) -> list[str]:
+def sent(core: Probe) -> list[str]:
     return [event.type for event in core.events_to_send()]
 
 
@@ -42,14 +49,14 @@ def test_a_request_waits_until_the_active_response_is_done() -> None:
     assert first.state is RequestState.COMPLETED
 
 
-def test_one_beside_the_conversation_does_not_wait() -> None:
+def test_an_out_of_band_request_does_not_wait() -> None:
     core = new_core()
     feed(core, response("created", "resp_vad"))
     aside = ask(core, conversation="none")
     assert core.events_to_send() == [aside.event]
 
 
-def test_a_request_that_the_server_is_too_busy_for_takes_its_turn_again() -> None:
+def test_a_request_refused_as_busy_is_queued_again() -> None:
     core = new_core()
     request = ask(core)
     assert sent(core) == ["response.create"]
@@ -62,7 +69,7 @@ def test_a_request_that_the_server_is_too_busy_for_takes_its_turn_again() -> Non
     assert request.response is core.responses.get("resp_1")
 
 
-def test_those_that_come_back_keep_their_order() -> None:
+def test_requeued_requests_keep_their_order() -> None:
     core = new_core()
     requests = [ask(core) for _ in range(3)]
     sent(core)
@@ -75,7 +82,7 @@ def test_those_that_come_back_keep_their_order() -> None:
         feed(core, response("created", f"resp_{number}"))
 
 
-def test_a_server_that_is_busy_with_nothing_known_refuses() -> None:
+def test_a_busy_error_without_an_active_response_refuses_the_request() -> None:
     core = new_core()
     request = ask(core)
     feed(core, busy(request))
@@ -83,7 +90,7 @@ def test_a_server_that_is_busy_with_nothing_known_refuses() -> None:
     assert isinstance(request.error, ServerError)
 
 
-def test_what_was_sent_by_hand_is_refused_and_not_sent_again() -> None:
+def test_a_request_sent_as_an_event_is_refused_and_not_queued_again() -> None:
     core = new_core()
     core.send(ga.ResponseCreateEvent(event_id="mine"), 1.0)
     request = core.responses.request("mine")
@@ -92,7 +99,7 @@ def test_what_was_sent_by_hand_is_refused_and_not_sent_again() -> None:
     assert request.state is RequestState.REFUSED
 
 
-def test_the_refusal_of_one_lets_the_next_go() -> None:
+def test_a_refusal_lets_the_next_request_go() -> None:
     core = new_core()
     feed(core, response("created", "resp_vad"))
     first, second = ask(core), ask(core)
@@ -103,22 +110,22 @@ def test_the_refusal_of_one_lets_the_next_go() -> None:
     assert core.events_to_send() == [second.event]
 
 
-def test_a_request_that_waits_is_cancelled_without_a_word() -> None:
+def test_cancelling_a_queued_request_sends_nothing() -> None:
     core = new_core()
     feed(core, response("created", "resp_vad"))
     request = ask(core)
-    core.cancel_request(request)
+    core.cancel_request(request, 1.0)
     assert (request.state, core.responses.waiting) == (RequestState.CANCELLED, 0)
-    assert core.take_requests() == [request]
+    assert core.settled_requests() == [request]
     assert sent(core) == []
-    core.cancel_request(request)
+    core.cancel_request(request, 1.0)
     assert sent(core) == []
 
 
-def test_a_request_that_has_no_response_yet_is_cancelled_as_soon_as_it_has() -> None:
+def test_cancelling_before_the_response_begins_is_sent_when_it_does() -> None:
     core = new_core()
     request = ask(core)
-    core.cancel_request(request)
+    core.cancel_request(request, 1.0)
     assert sent(core) == ["response.create"]
     feed(core, response("created", "resp_1"))
     (cancel,) = core.events_to_send()
@@ -135,16 +142,16 @@ def test_a_response_in_progress_is_cancelled_by_its_id() -> None:
     request = ask(core)
     feed(core, response("created", "resp_1"))
     sent(core)
-    core.cancel_request(request)
+    core.cancel_request(request, 1.0)
     (cancel,) = core.events_to_send()
     assert isinstance(cancel, ga.ResponseCancelEvent)
     assert cancel.response_id == "resp_1"
 
 
-def test_an_unwanted_request_that_comes_back_does_not_go_again() -> None:
+def test_a_cancelled_request_is_not_queued_again() -> None:
     core = new_core()
     request = ask(core)
-    core.cancel_request(request)
+    core.cancel_request(request, 1.0)
     sent(core)
     feed(core, response("created", "resp_vad", metadata={"not": "ours"}), busy(request))
     assert request.state is RequestState.CANCELLED
@@ -152,7 +159,7 @@ def test_an_unwanted_request_that_comes_back_does_not_go_again() -> None:
     assert sent(core) == []
 
 
-def test_too_many_that_wait_are_an_error() -> None:
+def test_too_many_queued_requests_raise() -> None:
     core = new_core()
     feed(core, response("created", "resp_vad"))
     for _ in range(MAX_QUEUED):
@@ -161,18 +168,18 @@ def test_too_many_that_wait_are_an_error() -> None:
         ask(core)
 
 
-def test_the_end_loses_those_that_wait_too() -> None:
+def test_ending_loses_queued_requests() -> None:
     core = new_core()
     feed(core, response("created", "resp_vad"))
     request = ask(core)
     core.end(Closed("over"))
-    assert core.take_requests() == [request]
+    assert core.settled_requests() == [request]
     assert request.state is RequestState.LOST
     with pytest.raises(LocalProtocolError):
-        core.cancel_request(request)
+        core.cancel_request(request, 1.0)
 
 
-def test_an_item_id_that_two_responses_use_is_two_items() -> None:
+def test_an_item_id_used_by_two_responses_is_two_items() -> None:
     core = new_core()
     item = message("item_a", "assistant", status="in_progress")
     feed(core, response("created", "resp_1"), output_item("added", item, "resp_1"))

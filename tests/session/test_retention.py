@@ -1,16 +1,22 @@
-"""Memory has a bound: the oldest audio goes first, then the oldest items."""
+"""Memory limits: the oldest audio is dropped first, then the oldest items."""
 
 from __future__ import annotations
 
-import itertools
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
-from tests.session.session_events import added, feed, message, output_item, part_event, server
+from tests.session.session_events import (
+    Probe,
+    added,
+    feed,
+    message,
+    output_item,
+    part_event,
+    server,
+)
 
 from duologue.protocol import ga
-from duologue.session.client_session import ClientSession
-from duologue.session.retention import KEEP_ALL, KEEP_NO_AUDIO, Retention
+from duologue.session.retention import KEEP_ALL, KEEP_NO_AUDIO, Retention, remember
 from duologue.session.updates import ConversationUpdated
 
 if TYPE_CHECKING:
@@ -19,12 +25,11 @@ if TYPE_CHECKING:
 SECOND = bytes(48_000)
 
 
-def new_core(retention: Retention) -> ClientSession:
-    numbers = itertools.count(1)
-    return ClientSession(new_id=lambda kind: f"{kind}_{next(numbers)}", retention=retention)
+def new_core(retention: Retention) -> Probe:
+    return Probe(retention=retention)
 
 
-def speak(core: ClientSession, item_id: str, seconds: int) -> list[Update]:
+def speak(core: Probe, item_id: str, seconds: int) -> list[Update]:
     item = message(item_id, "assistant", status="in_progress")
     feed(core, output_item("added", item), added(item))
     sound = b64encode(SECOND).decode()
@@ -32,11 +37,11 @@ def speak(core: ClientSession, item_id: str, seconds: int) -> list[Update]:
     return [update for _ in range(seconds) for update in feed(core, event)]
 
 
-def sizes(core: ClientSession) -> list[int]:
+def sizes(core: Probe) -> list[int]:
     return [len(item.formatted.audio) // len(SECOND) for item in core.conversation]
 
 
-def test_the_oldest_audio_is_forgotten_and_its_words_stay() -> None:
+def test_the_oldest_audio_is_dropped_and_its_text_stays() -> None:
     core = new_core(Retention(audio_minutes=0.1))
     speak(core, "a", 4)
     feed(core, part_event("response.output_text.delta", item_id="a", delta="words"))
@@ -49,7 +54,7 @@ def test_the_oldest_audio_is_forgotten_and_its_words_stay() -> None:
     assert sizes(core) == [0, 0, 0, 0]
 
 
-def test_everything_is_kept_when_it_is_asked_for() -> None:
+def test_keep_all_keeps_everything() -> None:
     core = new_core(KEEP_ALL)
     speak(core, "a", 20)
     assert sizes(core) == [20]
@@ -58,15 +63,15 @@ def test_everything_is_kept_when_it_is_asked_for() -> None:
     assert core.input_audio.sent_ms == 1000
 
 
-def test_without_audio_each_delta_is_still_told() -> None:
+def test_keep_no_audio_still_delivers_each_delta() -> None:
     core = new_core(KEEP_NO_AUDIO)
     updates = speak(core, "a", 3)
-    told = [u.delta.audio for u in updates if isinstance(u, ConversationUpdated) and u.delta]
-    assert told == [SECOND] * 3
+    audio = [u.delta.audio for u in updates if isinstance(u, ConversationUpdated) and u.delta]
+    assert audio == [SECOND] * 3
     assert sizes(core) == [0]
 
 
-def test_what_the_user_said_is_counted_by_itself() -> None:
+def test_user_audio_has_its_own_limit() -> None:
     core = new_core(Retention(audio_minutes=0.1))
     speak(core, "a", 6)
     for number in range(4):
@@ -77,7 +82,7 @@ def test_what_the_user_said_is_counted_by_itself() -> None:
     assert sizes(core) == [6, 0, 2, 2, 2]
 
 
-def test_deleted_audio_makes_room() -> None:
+def test_deleting_an_item_frees_its_audio() -> None:
     core = new_core(Retention(audio_minutes=0.1))
     speak(core, "a", 5)
     feed(core, server("conversation.item.deleted", item_id="a"))
@@ -85,14 +90,14 @@ def test_deleted_audio_makes_room() -> None:
     assert sizes(core) == [5]
 
 
-def test_the_oldest_items_are_forgotten() -> None:
+def test_the_oldest_items_are_dropped() -> None:
     core = new_core(Retention(items=2))
     for item_id in "abc":
         feed(core, added(message(item_id)))
     assert [item.id for item in core.conversation] == ["b", "c"]
 
 
-def test_another_format_counts_in_its_own_bytes() -> None:
+def test_the_limit_depends_on_the_audio_format() -> None:
     core = new_core(Retention(audio_minutes=0.1))
     audio = {"output": {"format": {"type": "audio/pcmu"}}}
     feed(core, server("session.updated", session={"type": "realtime", "audio": audio}))
@@ -100,3 +105,9 @@ def test_another_format_counts_in_its_own_bytes() -> None:
     assert len(core.conversation.item("a").formatted.audio) == 48_000
     speak(core, "b", 1)
     assert sizes(core) == [0, 1]
+
+
+def test_remember_drops_the_oldest_entry() -> None:
+    mapping: dict[str, int] = {}
+    assert [remember(mapping, key, number, 2) for number, key in enumerate("abc")] == [0, 1, 2]
+    assert mapping == {"b": 1, "c": 2}

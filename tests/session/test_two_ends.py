@@ -1,4 +1,4 @@
-"""Whatever happens, in whatever order it arrives: the mirror is what the server holds."""
+"""The client's mirror equals the server's conversation, whatever happens in whatever order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.session.two_ends import TwoEnds, held, mirrored
 from duologue.protocol import ga
 from duologue.protocol.formats import PCM16
 from duologue.protocol.model import UNSET
-from duologue.server.session.usage import Tokens
+from duologue.server.session.engine_work import TextTokens
 from duologue.session.response_state import ResponseRequest
 from duologue.session.updates import ConversationUpdated
 
@@ -46,7 +46,7 @@ STEPS = st.tuples(
 
 
 class Play:
-    """One run: each step picks what it is about by a number."""
+    """One run of steps; the number of a step selects the item, response or request it is about."""
 
     def __init__(self) -> None:
         self.ends = TwoEnds()
@@ -59,7 +59,7 @@ class Play:
             step(number)
             self.ends.settle()
         for response_id in list(self.ends.responding):
-            self.ends.server.responses.done(response_id, Tokens(1, 1))
+            self.ends.engine.finish(response_id, TextTokens(1, 1))
         while self.ends.transcribing:
             self._hear(0)
         self.ends.deliver()
@@ -96,41 +96,41 @@ class Play:
     def _hear(self, number: int) -> None:
         if self.ends.transcribing:
             item_id = self.ends.transcribing.pop(number % len(self.ends.transcribing))
-            self.ends.server.transcripts.delta(item_id, "he")
-            self.ends.server.transcripts.done(item_id, "heard")
+            self.ends.engine.transcript_delta(item_id, "he")
+            self.ends.engine.transcript(item_id, "heard")
             self.ends.settle()
 
     def _ask(self, _: int) -> None:
-        self.requests.append(self.ends.client.request_response(ga.ResponseCreateEvent()))
+        self.requests.append(self.ends.client.create_response(ga.ResponseCreateEvent(), 1.0))
 
     def _aside(self, _: int) -> None:
         params = ga.ResponseCreateParams(conversation="none", output_modalities=["text"])
         event = ga.ResponseCreateEvent(response=params)
-        self.requests.append(self.ends.client.request_response(event))
+        self.requests.append(self.ends.client.create_response(event, 1.0))
 
     def _text(self, number: int) -> None:
         if response_id := self._response(number):
-            self.ends.server.responses.text(response_id, f"word{number} ")
+            self.ends.engine.text(response_id, f"word{number} ")
 
     def _audio(self, number: int) -> None:
         if response_id := self._response(number):
-            self.ends.server.responses.audio(response_id, bytes([number]) * 480)
+            self.ends.engine.audio(response_id, bytes([number]) * 480)
 
     def _call(self, number: int) -> None:
         if response_id := self._response(number):
-            self.ends.server.responses.call(response_id, "f", f'{{"x":{number}}}')
+            self.ends.engine.call(response_id, "f", f'{{"x":{number}}}')
 
     def _done(self, number: int) -> None:
         if response_id := self._response(number):
-            self.ends.server.responses.done(response_id, Tokens(1, 1))
+            self.ends.engine.finish(response_id, TextTokens(1, 1))
 
     def _failed(self, number: int) -> None:
         if response_id := self._response(number):
-            self.ends.server.responses.failed(response_id, "broken")
+            self.ends.engine.fail(response_id, "broken")
 
     def _cancel(self, number: int) -> None:
         if self.requests:
-            self.ends.client.cancel_request(self.requests[number % len(self.requests)])
+            self.ends.client.cancel_request(self.requests[number % len(self.requests)], 1.0)
 
     def _deliver(self, number: int) -> None:
         self.ends.deliver(number)
@@ -146,7 +146,7 @@ class Play:
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(STEPS, max_size=40))
-def test_the_mirror_is_what_the_server_holds(steps: list[tuple[str, int]]) -> None:
+def test_the_mirror_equals_the_servers_conversation(steps: list[tuple[str, int]]) -> None:
     play = Play()
     play.run(steps)
     assert mirrored(play.ends.client) == held(play.ends.server)
@@ -154,12 +154,12 @@ def test_the_mirror_is_what_the_server_holds(steps: list[tuple[str, int]]) -> No
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(STEPS, max_size=40))
-def test_every_request_ends_and_no_command_stays_open(steps: list[tuple[str, int]]) -> None:
+def test_all_requests_and_commands_end(steps: list[tuple[str, int]]) -> None:
     play = Play()
     play.run(steps)
     for _ in range(len(play.requests) + 1):  # turn detection may have begun one before them
         for response_id in list(play.ends.responding):
-            play.ends.server.responses.done(response_id, Tokens(1, 1))
+            play.ends.engine.finish(response_id, TextTokens(1, 1))
         play.ends.deliver()
     assert [request.state.name for request in play.requests if request.is_open] == []
     assert len(play.ends.client.commands) == 0
@@ -167,13 +167,13 @@ def test_every_request_ends_and_no_command_stays_open(steps: list[tuple[str, int
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(STEPS, max_size=40))
-def test_the_audio_that_was_told_is_the_audio_that_was_received(
+def test_the_audio_of_the_updates_is_the_audio_of_the_items(
     steps: list[tuple[str, int]],
 ) -> None:
     play = Play()
     play.run([step for step in steps if step[0] != "truncate"])
-    told: dict[str, bytes] = {}
+    delivered: dict[str, bytes] = {}
     for update in play.ends.updates:
         if isinstance(update, ConversationUpdated) and update.delta and update.delta.audio:
-            told[update.item.id] = told.get(update.item.id, b"") + update.delta.audio
-            assert update.item.formatted.audio == told[update.item.id]
+            delivered[update.item.id] = delivered.get(update.item.id, b"") + update.delta.audio
+            assert update.item.formatted.audio == delivered[update.item.id]

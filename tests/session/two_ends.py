@@ -1,14 +1,18 @@
-"""A client's core and the embedded server's, joined without a network."""
+"""A client's core and a server's core, connected without a network."""
 
 from __future__ import annotations
 
 import itertools
 from typing import TYPE_CHECKING, Any
 
+from tests.server.session.conftest import Engine
+
 from duologue.protocol import codec, ga
-from duologue.server.session.commands import Command, Respond, Transcribe
+from duologue.server.session.engine_work import ConversationWork, Respond, Transcribe
 from duologue.server.session.session import ServerSession
 from duologue.session.client_session import ClientSession
+from duologue.session.contract import SendEvent
+from duologue.session.effects import Notify, SendFrame
 
 if TYPE_CHECKING:
     from duologue.session.updates import Update
@@ -19,11 +23,11 @@ TRANSCRIBING = ga.RealtimeSession(
         input=ga.AudioInput(transcription=ga.AudioTranscription(model="whisper-1"))
     )
 )
-"""Without it the server keeps the user's words for itself."""
+"""Without a transcription model the server sends no transcripts of the user."""
 
 
 class TwoEnds:
-    """Both ends; what the server says waits on the line until `deliver` is called."""
+    """Both cores; the server's events wait until `deliver` is called."""
 
     def __init__(self) -> None:
         server_ids, client_ids = itertools.count(1), itertools.count(1)
@@ -31,8 +35,9 @@ class TwoEnds:
             model="gpt-realtime",
             score=lambda frame: 1.0 if any(frame) else 0.0,
             new_id=lambda prefix: f"{prefix}_{next(server_ids)}",
-            asked=TRANSCRIBING,
+            requested=TRANSCRIBING,
         )
+        self.engine = Engine(lambda result: self.server.send(result, 1.0))
         self.client = ClientSession(new_id=lambda kind: f"{kind}_c{next(client_ids)}")
         self.updates: list[Update] = []
         self.responding: list[str] = []
@@ -41,28 +46,33 @@ class TwoEnds:
         self.deliver()
 
     def send(self, event: ga.AnyClientEvent) -> None:
-        """Let the client send an event, and the server take it."""
+        """Send an event from the client to the server."""
         self.client.send(event, 1.0)
         self.settle()
 
     def settle(self) -> None:
-        """Hand over what the client has to send; the server's answers go on the line."""
-        for event in self.client.events_to_send():
-            self.server.receive(codec.decode(codec.encode(event), direction="client"))
-        self._line += self.server.take_events(1.0)
-        for command in self.server.take_commands():
-            self._note(command)
+        """Pass the client's frames to the server, and queue the server's events."""
+        for effect in self.client.effects():
+            if isinstance(effect, SendFrame):
+                self.server.receive(codec.decode(effect.frame, direction="client"), 1.0)
+            elif isinstance(effect, Notify):
+                self.updates += effect.updates
+        for work in self.server.effects():
+            if isinstance(work, SendEvent):
+                self._line.append(work.event)
+            else:
+                self._note(work)
 
     def deliver(self, count: int | None = None) -> None:
-        """Let the client take so many of the server's events, or all that come."""
+        """Pass `count` of the server's events to the client; `None` passes all."""
         self.settle()
         while self._line and count != 0:
             event = self._line.pop(0)
-            self.updates += self.client.receive(codec.decode(codec.encode(event)), 1.0)
+            self.client.receive(codec.decode(codec.encode(event)), 1.0)
             count = None if count is None else count - 1
             self.settle()
 
-    def _note(self, command: Command) -> None:
+    def _note(self, command: ConversationWork) -> None:
         if isinstance(command, Respond):
             self.responding.append(command.response_id)
         elif isinstance(command, Transcribe):
@@ -70,16 +80,16 @@ class TwoEnds:
 
 
 def mirrored(client: ClientSession) -> list[dict[str, Any]]:
-    """Return the items that the client believes in."""
+    """Return the items of the client's mirror."""
     return [
-        _told(item.wire, item.status) | {"content": _content(item.content)}
+        _summary(item.wire, item.status) | {"content": _content(item.content)}
         for item in client.conversation
     ]
 
 
 def held(server: ServerSession) -> list[dict[str, Any]]:
-    """Return the items that the server holds; the client learns no words of one that was cut."""
-    told: list[dict[str, Any]] = []
+    """Return the server's items; a truncated item has no transcript, as in the client's mirror."""
+    items: list[dict[str, Any]] = []
     for stored in server.conversation.stored():
         item = stored.current
         content = item.content if isinstance(item, ga.Message) else []
@@ -87,11 +97,13 @@ def held(server: ServerSession) -> list[dict[str, Any]]:
         if stored.is_truncated:
             parts = [(kind, "" if kind == "output_audio" else words) for kind, words in parts]
         status = item.status if isinstance(item, ga.Message | ga.FunctionCall) else "completed"
-        told.append(_told(item, status if isinstance(status, str) else None) | {"content": parts})
-    return told
+        items.append(
+            _summary(item, status if isinstance(status, str) else None) | {"content": parts}
+        )
+    return items
 
 
-def _told(item: ga.Item, status: str | None) -> dict[str, Any]:
+def _summary(item: ga.Item, status: str | None) -> dict[str, Any]:
     call = (item.name, item.arguments) if isinstance(item, ga.FunctionCall) else None
     role = item.role if isinstance(item, ga.Message) else None
     return {"id": item.id, "role": role, "call": call, "status": status}

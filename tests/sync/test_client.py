@@ -1,4 +1,4 @@
-"""The blocking client: everything of the asynchronous one, from any thread."""
+"""The blocking client has all methods of the asynchronous one, on any thread."""
 
 from __future__ import annotations
 
@@ -64,10 +64,7 @@ def test_every_name_of_the_asynchronous_client_is_there_with_the_same_arguments(
 
 
 def test_the_conversation_has_what_an_application_reads() -> None:
-    internal = {"HANDLERS", "find", "growth", "receive"}
-    assert public(duologue.sync.RealtimeConversation) == (
-        public(duologue.RealtimeConversation) - internal
-    )
+    assert public(duologue.sync.RealtimeConversation) == public(duologue.RealtimeConversation)
 
 
 def test_the_generated_methods_are_up_to_date() -> None:
@@ -428,7 +425,7 @@ def test_the_context_of_the_other_client_is_refused() -> None:
 
 
 def test_ctrl_c_ends_a_program_that_waits() -> None:
-    """The signal is sent by what is waited for, so that it never comes before the waiting."""
+    """The awaited connector sends the signal, so that it never arrives before the wait."""
     code = """
 import asyncio, os, signal
 from duologue.server import LocalServer

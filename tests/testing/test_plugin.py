@@ -1,4 +1,4 @@
-"""The pytest plugin in runs of its own, found as in an installation: by its entry point."""
+"""The pytest plugin in separate runs, loaded by its entry point as in an installation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SIMPLE = """
 def run(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., pytest.RunResult]:
-    """Run files of tests in another process, with only the settings given."""
+    """Run test files in another process, with only the given settings."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     [(name, module)] = project["entry-points"]["pytest11"].items()
     metadata = pytester.mkdir("installed") / "duologue_as_installed-0.dist-info"

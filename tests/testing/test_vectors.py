@@ -33,7 +33,7 @@ def test_the_client_does_what_the_vector_says(name: str, dialect: Dialect) -> No
 
 
 def changed(name: str, where: str, value: object) -> dict[str, Any]:
-    """Return a vector that expects something else at a path."""
+    """Return a vector with another expectation at a path."""
     vector = copy.deepcopy(VECTORS[name])
     *path, last = [int(step) if step.isdigit() else step for step in where.split(".")]
     place: Any = vector["expect"]

@@ -1,4 +1,4 @@
-"""What holds for one WebSocket library holds for the other."""
+"""Fixture that runs each test with both WebSocket libraries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the memory pair does beyond the common contract (`test_transport_contract.py`)."""
+"""The memory pair, beyond the common contract (`test_transport_contract.py`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Answering(Recorder):
-    """Sends a number back, less one, until none is left."""
+    """Sends each number back, reduced by one, until it is zero."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How a WebSocket is opened and refused, and that it works with a complete server."""
+"""Opening and refusing a WebSocket, and sessions with a complete server."""
 
 from __future__ import annotations
 

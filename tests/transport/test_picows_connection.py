@@ -1,4 +1,4 @@
-"""What an open WebSocket does beyond the common contract (`test_transport_contract.py`)."""
+"""An open WebSocket, beyond the common contract (`test_transport_contract.py`)."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ async def test_a_close_that_nobody_answers_is_bounded(connect: Connect) -> None:
 
 @pytest.mark.asyncio
 async def test_garbage_in_answer_to_our_close_is_of_no_interest(connect: Connect) -> None:
-    """A future of picows keeps what its parser found: nobody may find it unretrieved."""
+    """picows stores a fault of its parser in a future, which must not stay unretrieved."""
 
     async def script(peer: Peer) -> None:
         await peer.accept()

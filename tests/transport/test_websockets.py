@@ -1,4 +1,4 @@
-"""What the library `websockets` is for: proxies, and compression."""
+"""The transport on the library `websockets`: proxies and compression."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 @contextlib.asynccontextmanager
 async def http_proxy(*, status: str = "200 Here you are") -> AsyncGenerator[tuple[str, list[str]]]:
-    """A proxy for CONNECT; tells what it was asked."""
+    """Proxy for CONNECT, which records its requests."""
     asked: list[str] = []
 
     async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""What a transport is tested with: a recording receiver, a server that obeys a script."""
+"""Doubles for tests of transports: a recording receiver, a scripted server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 
 
 class Recorder:
-    """A receiver that keeps what it got, and can be waited on."""
+    """Receiver that stores frames and endings, and can be waited on."""
 
     def __init__(self) -> None:
         self.frames: list[bytes] = []
@@ -73,7 +73,7 @@ class Recorder:
 
 
 class FailingReceiver(Recorder):
-    """A receiver with a bug."""
+    """Receiver that raises."""
 
     def on_frame(self, frame: bytes) -> None:
         raise ZeroDivisionError(frame)

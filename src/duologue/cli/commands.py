@@ -67,6 +67,7 @@ def run() -> int:
         click.echo("Interrupted.", err=True)
         return 130
     except BrokenPipeError:  # `duologue … | head`
+        # Replaced, because the interpreter flushes stdout at exit and would fail again.
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # open until exit
         return 0
     return 0

@@ -18,9 +18,9 @@ import click
 from platformdirs import user_state_path
 
 from duologue.server import Listener, create_app, open_engine
-from duologue.server.door import demand_key
+from duologue.server.auth import require_key
+from duologue.server.fault_injection import FaultRegistry
 from duologue.server.faults import parse_fault
-from duologue.server.injection import Faults
 from duologue.server.tls import self_signed
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ async def serve_until_stopped(options: ServeOptions) -> None:
     Raises:
         ConfigurationError: If an option is invalid, or the port is not available.
     """
-    faults = Faults(map(parse_fault, options.faults), seed=options.seed)
-    demand_key(options.host, options.api_key)
+    faults = FaultRegistry(map(parse_fault, options.faults), seed=options.seed)
+    require_key(options.host, options.api_key)
     began = time.monotonic()
     async with AsyncExitStack() as stack:
         # Listen first: a port in use should fail before the models are loaded, which takes seconds.

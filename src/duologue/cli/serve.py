@@ -155,7 +155,7 @@ def serve(  # noqa: PLR0913  # one argument per option
       delay=0.2@response.*,jitter=0.1            delay by 200 to 300 ms, in order
       reorder@response.created                   let the next event overtake it
       duplicate, truncate                        send each event twice; half of each frame
-      stall=3@response.output_audio.delta#2      send nothing for 3 s; `stall`: for ever
+      stall=3@response.output_audio.delta#2      send nothing for 3 s; `stall`: forever
       slow=16000,latency=0.1                     limit to 16 kB/s, 100 ms each way
       error=rate_limit_exceeded@response.create  answer it with this error
       expire,after=30                            expire the session after 30 s
@@ -204,7 +204,7 @@ def _tls(
 
 
 def _start_log(log_format: str, level: int) -> None:
-    from duologue.server.logs import JsonFormatter, TextFormatter  # noqa: PLC0415  # an extra
+    from duologue.server.log_format import JsonFormatter, TextFormatter  # noqa: PLC0415  # an extra
 
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())

@@ -3,40 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from duologue.client.handlers import RealtimeEventHandler
-from duologue.client.link import Link
-from duologue.client.news import News
-from duologue.client.reader import Reader
-from duologue.client.target import opened, target
-from duologue.client.words import words_of
+from duologue.client.callbacks import RealtimeEventHandler
+from duologue.client.driver import EventConnection
+from duologue.client.endpoint import resolve_endpoint
+from duologue.client.update_stream import UpdateStream
 from duologue.errors import Closed, ConnectionLost, LocalProtocolError
+from duologue.protocol.dialects import dialect_adapter
 from duologue.session.updates import ErrorUpdate, RealtimeEvent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from duologue.client.endpoint import Endpoint, Spoken
-    from duologue.client.keys import Key
-    from duologue.client.link import Connector
+    from duologue.client.credentials import Key
+    from duologue.client.endpoint import DialectChoice, Endpoint
     from duologue.errors import DecodeError
     from duologue.protocol import beta, ga
-    from duologue.protocol.codec import Dialect, Surface
+    from duologue.protocol.codec import Surface
+    from duologue.protocol.dialects import DialectAdapter
     from duologue.protocol.ga.translation import AnyTranslationClientEvent
     from duologue.protocol.model import Event, UnknownEvent
+    from duologue.transport.base import Connector
 
 __all__ = ["RealtimeAPI"]
+
+_NEVER_OPEN: Final = "it was never connected: use `async with` or `await connect()`"
 
 
 class RealtimeAPI(RealtimeEventHandler):
     """Sends and receives events, and keeps no state of the session.
 
-    Iterating yields server events from the connection on; see `Reader` for the bounds. A frame that
-    is no event goes to the callbacks of `ErrorUpdate`. The arguments are those of `RealtimeClient`;
-    with `dialect="beta"` its events are those of `duologue.protocol.beta`, both ways, and on a
-    translation's endpoint those of `duologue.protocol.ga.translation`.
+    Iterating yields the server events since the connection; see `UpdateStream` for the bounds. A
+    frame that is not an event goes to the callbacks of `ErrorUpdate`. The arguments are those of
+    `RealtimeClient`; with `dialect="beta"` its events are those of `duologue.protocol.beta`, both
+    ways, and on a translation endpoint those of `duologue.protocol.ga.translation`.
     """
 
     def __init__(
@@ -49,10 +51,10 @@ class RealtimeAPI(RealtimeEventHandler):
         headers: Mapping[str, str] | None = None,
         connect_timeout: float = 10.0,
         connector: Connector | None = None,
-        dialect: Spoken | None = None,
+        dialect: DialectChoice | None = None,
     ) -> None:
         super().__init__()
-        self._target: Final = target(
+        self._endpoint: Final = resolve_endpoint(
             connector,
             endpoint,
             url=url,
@@ -63,21 +65,20 @@ class RealtimeAPI(RealtimeEventHandler):
             connect_timeout=connect_timeout,
         )
         self._timeout: Final = connect_timeout
-        self._dialect: Dialect | None = None
-        if self._target.dialect != "auto":
-            self._dialect = words_of(self._target.dialect).dialect
-        is_translation = self._target.kind == "translation"
+        is_translation = self._endpoint.kind == "translation"
         self._surface: Final[Surface] = "translation" if is_translation else "realtime"
-        self._link = Link(self)
-        self._news: Final = News()
-        self._reader: Reader[Event | UnknownEvent] | None = None
+        self._dialect: DialectAdapter[Any, Any] | None = None
+        if self._endpoint.dialect != "auto":
+            self._dialect = dialect_adapter(self._endpoint.dialect, self._surface)
+        self._connection: EventConnection | None = None
+        self._events: UpdateStream[Event | UnknownEvent] | None = None
         self._ending: Closed | ConnectionLost | None = None
         self._is_connecting = False
 
     @property
     def is_connected(self) -> bool:
         """Whether events can be sent."""
-        return self._link.is_open and self._ending is None
+        return self._connection is not None and self._connection.is_open and self._ending is None
 
     async def connect(self) -> None:
         """Connect, and return as soon as events can be sent.
@@ -87,14 +88,15 @@ class RealtimeAPI(RealtimeEventHandler):
             Closed: If `close` was called meanwhile.
             HandshakeRefused: If the server answered with an HTTP error.
             ConnectionLost: If it could not be reached.
-            TimeoutError: If the provider of the token, or the frame that tells the dialect, took
-                longer than `connect_timeout`.
+            TimeoutError: If the token provider, or the frame that shows the dialect, took longer
+                than `connect_timeout`.
         """
         if self._is_connecting or self.is_connected:
             raise LocalProtocolError("it is connected already, or being connected")
         self._is_connecting = True
         try:
-            await self._link.close()  # nothing of another connection comes from now on
+            if self._connection is not None:
+                await self._connection.close()  # nothing of it arrives from now on
             await self._connect()
         except BaseException:
             await self.close()
@@ -103,13 +105,13 @@ class RealtimeAPI(RealtimeEventHandler):
             self._is_connecting = False
 
     async def _connect(self) -> None:
-        self._reader, self._ending = Reader(self._news), None
-        self._registry.open()
-        connector = self._target.connector
+        self._events, self._ending = UpdateStream(), None
+        self._callbacks.open()
+        connection = EventConnection(self, self._dialect, self._surface)
+        self._connection = connection
+        await connection.open(self._endpoint.connector)
         if self._dialect is None:
-            self._dialect, connector = await opened(connector, timeout=self._timeout)
-        self._link = Link(self, self._dialect, self._surface)
-        await self._link.open(connector)
+            await connection.wait_for_dialect(self._timeout)
         self._check_open()
 
     async def close(self) -> None:
@@ -119,9 +121,10 @@ class RealtimeAPI(RealtimeEventHandler):
         """
         self.on_end(None)
         try:
-            await self._link.close()
+            if self._connection is not None:
+                await self._connection.close()
         finally:
-            await self._registry.dispatcher.stop()
+            await self._callbacks.queue.stop()
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -138,43 +141,53 @@ class RealtimeAPI(RealtimeEventHandler):
     def send(
         self, event: ga.AnyClientEvent | beta.AnyClientEvent | AnyTranslationClientEvent
     ) -> None:
-        """Send an event as it is.
+        """Send an event unchanged.
 
         Raises:
             Closed: If the connection was closed, or is not open.
             ConnectionLost: If it has ended.
         """
-        self._check_open()
-        self._link.send(event)
-        self._registry.tell([RealtimeEvent("client", event, self._now())])
+        self._opened().send(event)
+        self._callbacks.call([RealtimeEvent("client", event, self._now())])
 
     async def drain(self) -> None:
-        """Wait while more is queued than the server takes."""
-        await self._link.drain()
+        """Wait until the write buffer has drained; use it when sending continuously."""
+        await self._opened().drain()
 
-    def __aiter__(self) -> Reader[Event | UnknownEvent]:
-        if self._reader is None:
-            raise Closed("it was never connected: use `async with` or `await connect()`")
-        return aiter(self._reader)
+    def __aiter__(self) -> UpdateStream[Event | UnknownEvent]:
+        if self._events is None:
+            raise Closed(_NEVER_OPEN)
+        return aiter(self._events)
+
+    # The receiver of the connection.
+
+    def on_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
+        """Use the dialect that was detected from now on."""
+        self._dialect = dialect
 
     def on_event(self, event: Event | UnknownEvent) -> None:
-        """Take an event of the connection."""
-        if self._ending is None and self._reader is not None:
-            self._reader.put(event)
-            self._registry.tell([RealtimeEvent("server", event, self._now())])
-            self._news.tell()
+        """Process an event of the connection."""
+        if self._ending is None and self._events is not None:
+            self._events.put([event])
+            self._callbacks.call([RealtimeEvent("server", event, self._now())])
 
     def on_undecodable(self, error: DecodeError) -> None:
-        """Take the news of a frame that is no event."""
-        self._registry.tell([ErrorUpdate(error)])
+        """Report a frame that is not an event."""
+        self._callbacks.call([ErrorUpdate(error)])
 
     def on_end(self, error: ConnectionLost | None) -> None:
-        """Take the end of the connection."""
+        """Process the end of the connection."""
         if self._ending is None:
             self._ending = error or Closed("the connection was closed")
-            self._registry.end(self._ending)
-            if self._reader is not None:
-                self._reader.end(error)
+            self._callbacks.end(self._ending)
+            if self._events is not None:
+                self._events.end(error)
+
+    def _opened(self) -> EventConnection:
+        self._check_open()
+        if self._connection is None:
+            raise Closed(_NEVER_OPEN)
+        return self._connection
 
     def _check_open(self) -> None:
         if self._ending is not None:

@@ -2,89 +2,139 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import secrets
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Self, Unpack
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, overload
 
-from duologue.client.context import CallContext, ToolContext
-from duologue.client.driver import Driver, Setup
-from duologue.client.offering import Offering
-from duologue.client.session_keywords import SessionKeywords, session_config
-from duologue.client.target import opened, target
-from duologue.client.tools import Tools
-from duologue.client.words import words_of
+from duologue.client.callbacks import RealtimeEventHandler
+from duologue.client.driver import ClientOptions, Driver
+from duologue.client.endpoint import resolve_endpoint
+from duologue.client.handles import Pending, ResponseHandle
+from duologue.client.session_keywords import (
+    ResponseKeywords,
+    SessionKeywords,
+    function_tool,
+    response_params,
+    session_config,
+)
+from duologue.client.tool_schema import CallContext, ToolFunction
+from duologue.client.tools import RegisteredTool, ToolOptions, ToolRegistry
 from duologue.errors import Closed, ConfigurationError, LocalProtocolError
-from duologue.protocol.ga import RealtimeSession, SessionCreatedEvent, TranscriptionSession
+from duologue.protocol import ga
+from duologue.protocol.dialects import dialect_adapter
+from duologue.protocol.formats import PCM16
+from duologue.protocol.model import UNSET
+from duologue.session.commands import Command, CommandState
 from duologue.session.configuration import Configuration
+from duologue.session.conversation import RealtimeConversation
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ItemAppended, ItemCompleted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
-    from duologue.client.endpoint import Endpoint, Spoken
-    from duologue.client.keys import Key
-    from duologue.client.link import Connector
-    from duologue.client.reader import Reader
+    from duologue.client.credentials import Key
+    from duologue.client.endpoint import DialectChoice, Endpoint
+    from duologue.client.tools import ToolHandler
+    from duologue.client.update_stream import UpdateStream
     from duologue.protocol import beta
-    from duologue.protocol.codec import Dialect
+    from duologue.protocol.dialects import DialectAdapter
     from duologue.protocol.formats import Format
-    from duologue.protocol.ga import Session
-    from duologue.session.conversation import RealtimeConversation
+    from duologue.protocol.ga import (
+        ContentPart,
+        FunctionTool,
+        Item,
+        RealtimeSession,
+        ResponseCreateParams,
+        Session,
+        TranscriptionSession,
+    )
     from duologue.session.formatted import FormattedItem
-    from duologue.session.response_state import ResponseState
+    from duologue.session.playback import PlaybackCut
+    from duologue.session.response_state import ResponseRequest, ResponseState
     from duologue.session.tool_calls import ToolCall
     from duologue.session.updates import Update
+    from duologue.transport.base import Connector
 
-__all__ = ["RealtimeClient", "Statistics"]
+__all__ = ["RealtimeClient", "Statistics", "ToolContext"]
+
+F = TypeVar("F", bound="Callable[..., object]")
+T = TypeVar("T")
+
+_NOT_OPEN: Final = "the session is not open: use `async with`, or await `connect()`"
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """How full the client's queues are, and what did not fit."""
+    """Fill levels of the client's queues, and what was dropped."""
 
     waiting_updates: int
-    """Updates that `async for` has not taken."""
+    """Updates that `async for` has not taken yet."""
     dropped_updates: int
-    """Updates that nobody took in time."""
+    """Updates that were dropped because `async for` was too slow."""
     dropped_calls: int
-    """Calls of asynchronous callbacks that were not made: they were too slow for too long."""
+    """Calls of asynchronous callbacks that were dropped because the callbacks were too slow."""
     failed_calls: int
-    """Callbacks that raised."""
+    """Exceptions that callbacks have raised."""
 
 
-class RealtimeClient(Offering):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolContext(CallContext):
+    """One call of a tool, and the client that received it.
+
+    A tool gets it in the parameter that is annotated with this class; the model does not see that
+    parameter.
+    """
+
+    client: RealtimeClient
+    """The client. In a thread (a tool that is not a coroutine function) only read it."""
+
+
+class RealtimeClient(RealtimeEventHandler):
     """One conversation over a WebSocket.
 
     `async with` connects, waits for `session.created`, sends the session keywords if there are any
-    and waits until they hold. Iterating yields every `Update` from the connection on, ends when the
-    session is closed, and raises `ConnectionLost` when the connection ends unasked. Until the first
-    iteration the last 32 updates wait, later up to 8192, and as many raw events beside them; the
-    oldest are dropped then, and counted in `statistics()`. One task may iterate at a time; a loop
-    that was left can be taken up again.
+    and waits until they are in force. Iterating yields every `Update` since the connection, ends
+    when the session is closed, and raises `ConnectionLost` when the connection is lost. Before the
+    first iteration the last 32 updates wait, afterwards up to 8192, and as many raw events beside
+    them; then the oldest are dropped, and counted in `statistics()`. One task may iterate at a
+    time; an iteration that was left can be resumed.
 
-    Everything runs on the event loop of `connect`, and none of it is safe for other threads.
+    Commands are sent at once, and in order. The handle that a method returns may be awaited for the
+    server's answer; an error that nothing awaits arrives as an `ErrorUpdate`. Every method that
+    sends raises `Closed` if the session is closed or not open, and `ConnectionLost` if the
+    connection has ended.
+
+    The calls of a response run side by side, each on a task of its own: coroutine functions on the
+    event loop, others in a thread, both with the context variables of `connect`. When all are
+    answered and the response has ended, the next one is requested. A call that fails is answered
+    with `{"error": "…"}`, and reported as an `ErrorUpdate` of a `ToolFailed`. Leaving the session
+    cancels running calls; a function in a thread runs to its end. Calls of tools that the
+    configuration itself declares are left to the application; calls of unknown names are answered
+    with an error.
+
+    Everything runs on the event loop of `connect`, and nothing is safe for other threads.
 
     Args:
-        endpoint: Where to connect; what is not said here is OpenAI. The next four, and `dialect`,
-            say the usual of it without one.
-        url: Where the server is; `?model=` is added unless it names a model, intent or call.
-        api_key: The key, or a function that gives one at each connection; see `Endpoint`. For
-            OpenAI's hosts it comes from `OPENAI_API_KEY` when it is `None`.
-        model: The model that answers.
-        session: What to tell the session first; keywords are laid over it.
+        endpoint: The server; OpenAI by default. The next four, and `dialect`, describe it without
+            one.
+        url: Address of the server; `?model=` is added unless it names a model, intent or call.
+        api_key: The key, or a function that returns one for each connection; see `Endpoint`. For
+            OpenAI's hosts, `None` uses `OPENAI_API_KEY`.
+        model: The model that responds.
+        session: Configuration to begin with; keywords are added to it.
         headers: Added to the request.
         connect_timeout: Seconds for the connection, and as many for the session to begin.
-        connector: Opens another transport than a WebSocket; `url` and what goes with it is unused.
-        dialect: What is spoken on the wire, GA by default; `auto`: what the first frame of the
-            first connection speaks. On a beta connection `RealtimeEvent.event` is beta's,
-            callbacks may be registered under the names and classes of either dialect, and the
-            session begins with the reference client's defaults, as if they had been named.
-        retention: How much of the conversation is kept: by default the audio of the last 10
-            minutes of each side, and the words of 50,000 items.
+        connector: Opens another transport than a WebSocket; `url` and the like are not used then.
+        dialect: The dialect on the wire, GA by default; `auto` detects it from the first frame of
+            the first connection. On a beta connection `RealtimeEvent.event` is a beta event,
+            callbacks may use the names and classes of either dialect, and the session begins with
+            the reference client's defaults.
+        retention: How much of the conversation is kept: by default the audio of the last 10 minutes
+            of each side, and the words of 50,000 items.
         validate: Refuse at once, with a `LocalProtocolError` that names the fix, what the service
             would answer with an error: see `duologue.protocol.validate`.
         keywords: See `SessionKeywords`.
@@ -92,6 +142,8 @@ class RealtimeClient(Offering):
     Raises:
         ConfigurationError: If the URL or a keyword is wrong, or OpenAI's key is missing.
     """
+
+    _context_class: type[CallContext] = ToolContext
 
     def __init__(  # noqa: PLR0913  # by keyword only, and each with a default
         self,
@@ -104,12 +156,13 @@ class RealtimeClient(Offering):
         headers: Mapping[str, str] | None = None,
         connect_timeout: float = 10.0,
         connector: Connector | None = None,
-        dialect: Spoken | None = None,
+        dialect: DialectChoice | None = None,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
         **keywords: Unpack[SessionKeywords],
     ) -> None:
-        there = target(
+        super().__init__()
+        self._endpoint: Final = resolve_endpoint(
             connector,
             endpoint,
             url=url,
@@ -119,45 +172,52 @@ class RealtimeClient(Offering):
             dialect=dialect,
             connect_timeout=connect_timeout,
         )
-        if there.kind == "translation":
-            raise ConfigurationError("a translation is no conversation: take RealtimeAPI for it")
-        self._is_detecting = there.dialect == "auto"
-        words = words_of("ga" if there.dialect == "auto" else there.dialect)
-        wanted = session_config(session, keywords, dialect=words.dialect)
-        self._transcribes = there.kind == "transcription"
-        is_full = words.dialect == "beta" and not self._transcribes
-        start = words.start(wanted) if is_full else wanted
-        configuration = Configuration(start, is_full=is_full)
-        super().__init__(Setup(words, configuration, Tools(self._context), retention, validate))
-        self._is_connecting = False
-        self._of_its_kind(configuration.wanted)
-        self._target: Final = there
+        if self._endpoint.kind == "translation":
+            raise ConfigurationError("a translation has no conversation: use RealtimeAPI for it")
         self._timeout: Final = connect_timeout
+        self._transcribes: Final = self._endpoint.kind == "transcription"
+        self._dialect: DialectChoice = self._endpoint.dialect
+        adapter = dialect_adapter("ga" if self._dialect == "auto" else self._dialect)
+        wanted = session_config(session, keywords, dialect=adapter.dialect)
+        has_defaults = adapter.dialect == "beta" and not self._transcribes
+        start = adapter.initial_session(wanted) if has_defaults else wanted
+        self._configuration: Final = Configuration(
+            start, is_full=has_defaults, transcribes=self._transcribes
+        )
+        self._configuration.wanted_session()  # refuse now what such a session cannot have
+        self._tools: Final = ToolRegistry(self._context)
+        self._options: Final = ClientOptions(
+            self._configuration, self._tools, retention=retention, validates=validate
+        )
+        self._driver: Driver | None = None
+        self._is_connecting = False
+
+    # The session.
 
     @property
     def is_connected(self) -> bool:
         """Whether events can be sent."""
-        return self._driver.is_connected
+        return self._driver is not None and self._driver.is_connected
 
     @property
     def conversation(self) -> RealtimeConversation:
-        """What was said; after `close` as it was last."""
-        return self._driver.core.conversation
+        """The items of the session; after `close` as they were last."""
+        return RealtimeConversation() if self._driver is None else self._driver.core.conversation
 
     @property
     def session(self) -> Session | None:
-        """The configuration that holds, as the server last told it; `None` before it did."""
-        return self._driver.core.session
+        """The configuration in force, as the server last sent it; `None` before that."""
+        return None if self._driver is None else self._driver.core.active.session
 
     @property
     def responses(self) -> tuple[ResponseState, ...]:
-        """The responses of the session, oldest first: the last thousand, whoever asked for them."""
-        return tuple(self._driver.core.responses)
+        """The responses of the session, oldest first: the last thousand, whoever began them."""
+        return () if self._driver is None else tuple(self._driver.core.responses)
 
     @property
     def input_format(self) -> Format:
-        """In which `append_input_audio` takes audio."""
-        return self._driver.core.input_audio.format
+        """Format of the audio that `append_input_audio` expects."""
+        return PCM16 if self._driver is None else self._driver.core.input_audio.format
 
     async def connect(self) -> None:
         """Open a session, with an empty conversation; tools of one that was lost are cancelled.
@@ -167,11 +227,11 @@ class RealtimeClient(Offering):
             Closed: If `close` was called meanwhile.
             HandshakeRefused: If the server answered with an HTTP error.
             ConnectionLost: If it could not be reached, or closed at once.
-            TimeoutError: If the session did not begin within `connect_timeout`, or the provider of
-                the token took longer.
+            TimeoutError: If the session did not begin within `connect_timeout`, or the token
+                provider took longer.
             ServerError: If the server refused the configuration.
         """
-        if self._is_connecting or self._driver.is_connected:
+        if self._is_connecting or self.is_connected:
             raise LocalProtocolError("a session is open already, or being opened")
         self._is_connecting = True
         try:
@@ -184,13 +244,14 @@ class RealtimeClient(Offering):
 
         A `connect` that is under way raises `Closed`.
         """
-        await self._driver.close()
+        if self._driver is not None:
+            await self._driver.close()
 
     async def disconnect(self) -> None:
         """Close the session, and empty the conversation as the reference client does."""
         await self.close()
         if not self._is_connecting:
-            self._driver = self._new_driver()
+            self._driver = None
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -204,21 +265,19 @@ class RealtimeClient(Offering):
     ) -> None:
         await self.close()
 
-    def __aiter__(self) -> Reader[Update]:
-        if not self._driver.was_opened:
-            raise Closed("the client is not connected: use `async with` or `await connect()`")
-        return aiter(self._driver.reader)
+    def __aiter__(self) -> UpdateStream[Update]:
+        return aiter(self._opened().updates)
 
     async def wait_for_session_created(self, *, timeout: float | None = None) -> Session:  # noqa: ASYNC109  # as `wait_for_next`
         """Return the session's configuration, as soon as there is one; see `wait_for_next`."""
         if self.session is None:
-            await self.wait_for_next(SessionCreatedEvent, timeout=timeout)
+            await self.wait_for_next(ga.SessionCreatedEvent, timeout=timeout)
         if self.session is None:
-            raise AssertionError("session.created came, but told no session")
+            raise AssertionError("session.created arrived without a session")
         return self.session
 
     async def wait_for_next_item(self, *, timeout: float | None = None) -> FormattedItem:  # noqa: ASYNC109  # as `wait_for_next`
-        """Return the next item that enters the conversation; see `wait_for_next`."""
+        """Return the next item that is added to the conversation; see `wait_for_next`."""
         return (await self.wait_for_next(ItemAppended, timeout=timeout)).item
 
     async def wait_for_next_completed_item(self, *, timeout: float | None = None) -> FormattedItem:  # noqa: ASYNC109  # as `wait_for_next`
@@ -226,66 +285,364 @@ class RealtimeClient(Offering):
         return (await self.wait_for_next(ItemCompleted, timeout=timeout)).item
 
     def statistics(self) -> Statistics:
-        """Return the state of the client's queues."""
-        reader, dispatcher = self._driver.reader, self._registry.dispatcher
-        return Statistics(len(reader), reader.dropped, dispatcher.dropped, dispatcher.failures)
+        """Return the fill levels of the client's queues."""
+        updates = None if self._driver is None else self._driver.updates
+        waiting, dropped = (0, 0) if updates is None else (len(updates), updates.dropped)
+        queue = self._callbacks.queue
+        return Statistics(waiting, dropped, queue.dropped, queue.failures)
+
+    # Sending.
+
+    def send(self, event: ga.AnyClientEvent | beta.AnyClientEvent) -> None:
+        """Send any event; it gets an `event_id` if it has none.
+
+        On a beta connection it may be of either dialect.
+
+        Raises:
+            LocalProtocolError: If a command with the same `event_id` awaits its answer, or the
+                event cannot be expressed in beta or encoded as JSON.
+        """
+        self._opened().call(lambda core, now: core.send(event, now))
+
+    async def drain(self) -> None:
+        """Wait until the write buffer has drained; use it when sending continuously."""
+        driver = self._opened()
+        driver.check_open()
+        await driver.connection.drain()
+
+    def update_session(
+        self,
+        session: RealtimeSession | TranscriptionSession | beta.SessionConfig | None = None,
+        *,
+        full: bool | None = None,
+        **keywords: Unpack[SessionKeywords],
+    ) -> Pending[Session]:
+        """Change the session; awaiting returns the configuration in force then.
+
+        What is unset stays as it is, `None` switches off. Without a session the change is kept for
+        `connect`; awaiting it raises `Closed` then.
+
+        Args:
+            session: The change, in either dialect.
+            full: Whether to send the whole wanted configuration with it, or the change alone. By
+                default: the whole in beta, as the reference client does, the change alone in GA.
+            keywords: Added to `session`.
+
+        Raises:
+            ConfigurationError: If there is no change, a keyword is unknown, a transcription session
+                cannot have it, or a tool has the name of one that `add_tool` added.
+        """
+        dialect = "ga" if self._dialect == "auto" else self._dialect
+        change = session_config(session, keywords, dialect=dialect)
+        if change is None:
+            raise ConfigurationError("update_session needs a configuration, or keywords")
+        return self._update(change, full=full)
+
+    def append_input_audio(self, audio: bytes | bytearray | memoryview) -> None:
+        """Send user audio, in the session's input format; empty audio sends nothing.
+
+        The server does not confirm it.
+        """
+        if len(audio):
+            if self._driver is None:
+                raise Closed(_NOT_OPEN)
+            self._driver.append_audio(audio if isinstance(audio, bytes) else bytes(audio))
+
+    def commit_input_audio(self) -> Pending[str]:
+        """Make the input audio a user message; awaiting returns the id of its item."""
+        return self._command(ga.InputAudioBufferCommitEvent(), _committed_id)
+
+    def clear_input_audio(self) -> Pending[None]:
+        """Discard the input audio that is not committed."""
+        return self._command(ga.InputAudioBufferClearEvent(), _none)
+
+    def send_user_message_content(self, content: str | Sequence[ContentPart]) -> ResponseHandle:
+        """Send a user message and request a response; without content only request it."""
+        parts: list[ContentPart] = []
+        parts += [ga.InputText(text=content)] if isinstance(content, str) else content
+        if content:
+            self.create_item(ga.Message(role="user", content=parts))
+        return self.create_response()
+
+    def create_item(self, item: Item, *, previous_item_id: str | None = None) -> Pending[str]:
+        """Add an item to the conversation; awaiting returns its id.
+
+        Args:
+            item: Anything but audio of the assistant: restore that as its text.
+            previous_item_id: Insert after this item; `root`: at the front; `None`: at the end.
+        """
+        previous = UNSET if previous_item_id is None else previous_item_id
+        event = ga.ConversationItemCreateEvent(item=item, previous_item_id=previous)
+        return self._command(event, _added_id)
+
+    def retrieve_item(self, item_id: str) -> Pending[Item]:
+        """Request the server's copy of an item, with its audio; awaiting returns it."""
+        return self._command(ga.ConversationItemRetrieveEvent(item_id=item_id), _item)
+
+    def delete_item(self, item_id: str) -> Pending[None]:
+        """Delete an item; it leaves `conversation` once the server has deleted it."""
+        return self._command(ga.ConversationItemDeleteEvent(item_id=item_id), _none)
+
+    def truncate_item(
+        self, item_id: str, audio_end_ms: int, content_index: int = 0
+    ) -> Pending[None]:
+        """Cut the assistant's audio to what was heard of it; its transcript is dropped.
+
+        The end is clamped to what was received, as the server refuses more, if the conversation has
+        the audio. Nothing is sent for an item that has ended and was heard to its end.
+        """
+        driver = self._opened()
+        command = driver.call(
+            lambda core, now: core.truncate_item(item_id, audio_end_ms, content_index, now)
+        )
+        return Pending(command, driver.waiters, _none)
+
+    def truncate_items(self, cuts: Iterable[PlaybackCut]) -> None:
+        """Cut items to what was heard of them: the result of `PlaybackLedger.interrupt`.
+
+        An item of which nothing was heard is deleted, unless it has text, too: the server refuses
+        to truncate an item that has no audio yet. Items that the conversation does not have are
+        ignored.
+        """
+        self._opened().call(lambda core, now: core.truncate_items(cuts, now))
+
+    def create_response(
+        self, params: ResponseCreateParams | None = None, **keywords: Unpack[ResponseKeywords]
+    ) -> ResponseHandle:
+        """Request a response.
+
+        While another response of the conversation is in progress it waits its turn; an out-of-band
+        response does not. Without turn detection, uncommitted input audio is committed first.
+
+        Args:
+            params: What the response does differently from its session.
+            keywords: Added to `params`.
+
+        Raises:
+            ConfigurationError: If a keyword is unknown.
+            LocalProtocolError: If too many responses wait already.
+        """
+        event = ga.ResponseCreateEvent(response=response_params(params, keywords))
+        driver = self._opened()
+        request = driver.call(lambda core, now: core.create_response(event, now))
+
+        def cancel(request: ResponseRequest) -> None:
+            driver.call(lambda core, now: core.cancel_request(request, now))
+
+        return ResponseHandle(request, driver.waiters, cancel)
+
+    def cancel_response(
+        self, response_id: str | None = None, *, item_id: str | None = None, heard_samples: int = 0
+    ) -> None:
+        """Cancel a response, by default the conversation's; harmless when there is none.
+
+        Args:
+            response_id: The response.
+            item_id: The item of the assistant that is being played: it is cut to what was heard, as
+                `truncate_item` does, if it has audio.
+            heard_samples: How much of that item was heard.
+
+        Raises:
+            ItemNotFound: If there is no such item; nothing is sent then.
+            LocalProtocolError: If the item is not the assistant's; nothing is sent then.
+        """
+        self._opened().call(
+            lambda core, now: core.cancel_response(response_id, item_id, heard_samples, now)
+        )
+
+    # Tools.
+
+    @overload
+    def tool(self, function: F, /) -> F: ...
+    @overload
+    def tool(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        **options: Unpack[ToolOptions],
+    ) -> Callable[[F], F]: ...
+    def tool(
+        self,
+        function: F | None = None,
+        /,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        **options: Unpack[ToolOptions],
+    ) -> F | Callable[[F], F]:
+        """Offer a function to the model, as a decorator with or without options.
+
+        The schema comes from the signature, the descriptions from the docstring and `Annotated`. A
+        parameter of the class `ToolContext` gets the call and is not shown to the model. The result
+        is sent as JSON, a string as it is. It may be used before the session and during it.
+
+        Args:
+            function: The function; it is returned unchanged.
+            name: Name of the tool, instead of the function's.
+            description: Description of the tool, instead of the docstring's.
+            options: See `ToolOptions`.
+
+        Raises:
+            ConfigurationError: If a parameter has no schema, an option is wrong, or there is a tool
+                of this name.
+        """
+
+        def add(function: F) -> F:
+            tool = ToolFunction(
+                function, name=name, description=description, context=self._context_class
+            )
+            self._add_tool(tool.definition, RegisteredTool.of(tool, options))
+            return function
+
+        return add if function is None else add(function)
+
+    def add_tool(
+        self,
+        definition: FunctionTool | Mapping[str, Any],
+        handler: ToolHandler,
+        **options: Unpack[ToolOptions],
+    ) -> Pending[Session]:
+        """Offer a function with a schema of your own to the model; the session is updated.
+
+        Args:
+            definition: Name, description and `parameters` (JSON Schema), as a struct or as JSON.
+            handler: Receives the arguments; see `ToolHandler`.
+            options: See `ToolOptions`.
+
+        Raises:
+            ConfigurationError: If it has no name, or that of another tool, or an option is wrong.
+        """
+        return self._add_tool(function_tool(definition), RegisteredTool.of(handler, options))
+
+    def remove_tool(self, name: str) -> Pending[Session]:
+        """Remove a tool; the session is updated. Its running calls are finished.
+
+        Raises:
+            ConfigurationError: If it was not added.
+        """
+        change = self._configuration.remove(name)
+        del self._tools.handlers[name]
+        return self._update(change)
+
+    def approve_mcp_call(self, request_id: str) -> Pending[str]:
+        """Let the API call a tool of an MCP server; awaiting returns the id of the new item.
+
+        Args:
+            request_id: Id of the item of type `mcp_approval_request`.
+        """
+        return self._answer_mcp(request_id, approve=True, reason=None)
+
+    def reject_mcp_call(self, request_id: str, *, reason: str | None = None) -> Pending[str]:
+        """Forbid a call of an MCP server's tool; see `approve_mcp_call`.
+
+        Args:
+            request_id: Id of the item of type `mcp_approval_request`.
+            reason: For the model.
+        """
+        return self._answer_mcp(request_id, approve=False, reason=reason)
+
+    # The driver.
+
+    def _opened(self) -> Driver:
+        if self._driver is None:
+            raise Closed(_NOT_OPEN)
+        return self._driver
 
     async def _connect(self) -> None:
-        connector = self._target.connector
-        old, self._driver = self._driver, self._new_driver()
-        begun = self._driver
-        await old.stop_tools()
-        if self._is_detecting:
-            dialect, connector = await opened(connector, timeout=self._timeout)
-            self._is_detecting = False
-            self._speak(dialect)
-            self._driver = self._new_driver()
-        driver = self._driver
-        self._registry.open()
+        if self._driver is not None:
+            await self._driver.stop_tools()
+        driver = self._driver = self._new_driver()
+        self._callbacks.open()
         try:
-            if begun.ending is not None:  # closed meanwhile
-                driver.on_end(None)
-            await driver.open(connector)
-            if not self._target.is_sideband:
+            await driver.open(self._endpoint.connector)
+            if self._dialect == "auto":
+                await driver.connection.wait_for_dialect(self._timeout)
+                driver.check_open()
+            if not self._endpoint.is_sideband:
                 await self.wait_for_session_created(timeout=self._timeout)
-            wanted = self._setup.configuration.wanted
-            if wanted != RealtimeSession() and not self._asks_beta_for_words():
-                await self._configure(wanted)
+            await driver.configure(timeout=self._timeout)
         except BaseException:
             await driver.close()
             raise
 
     def _new_driver(self) -> Driver:
-        return Driver(self._registry, self._setup, new_id=_ids())
+        return Driver(
+            self._callbacks,
+            self._options,
+            dialect=None if self._dialect == "auto" else dialect_adapter(self._dialect),
+            on_dialect=self._on_dialect,
+            new_id=_new_ids(),
+        )
+
+    def _on_dialect(self, adapter: DialectAdapter[Any, Any]) -> None:
+        """Use the detected dialect from now on, and its defaults."""
+        self._dialect = adapter.dialect
+        if adapter.dialect == "beta" and not self._transcribes:
+            self._configuration.set_defaults(adapter.initial_session(None))
 
     def _context(self, call: ToolCall) -> CallContext:
         return ToolContext(client=self, call_id=call.call_id, item=call.item)
 
-    def _speak(self, dialect: Dialect) -> None:
-        """Speak what was detected, and ask of the session what is asked in that dialect."""
-        words = words_of(dialect)
-        self._setup = replace(self._setup, words=words)
-        if dialect == "beta" and not self._transcribes:
-            self._setup.configuration.lay_under(words.start(None))
+    def _command(self, event: ga.KnownClientEvent, read: Callable[[Any], T]) -> Pending[T]:
+        driver = self._opened()
+        command = driver.call(lambda core, now: core.send_command(event, now))
+        return Pending(command, driver.waiters, read)
 
-    def _asks_beta_for_words(self) -> bool:
-        """Tell whether a beta session that was opened for transcription alone is asked for more."""
-        is_for_words = isinstance(self.session, TranscriptionSession)
-        return is_for_words and self._setup.configuration.is_full
+    def _update(self, change: RealtimeSession, *, full: bool | None = None) -> Pending[Session]:
+        driver = self._driver
+        if driver is not None and driver.is_connected:
+            command = driver.call(lambda core, now: core.update_session(change, now, is_full=full))
+            return Pending(command, driver.waiters, _session)
+        session = self._configuration.update(change, is_full=full)
+        self._configuration.keep(change)
+        error = Closed("the session is not open: the change is kept, and sent by `connect()`")
+        event = ga.SessionUpdateEvent(session=session)
+        return Pending(Command("", event, CommandState.FAILED, error=error), None, _session)
 
-    async def _configure(self, config: RealtimeSession) -> None:
-        limit = asyncio.timeout(self._timeout)
+    def _add_tool(self, definition: FunctionTool, tool: RegisteredTool) -> Pending[Session]:
+        change = self._configuration.add(definition)
+        name = str(definition.name)
+        self._tools.handlers[name] = tool
         try:
-            async with limit:
-                await self._tell(config)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            text = f"the server did not answer session.update within {self._timeout} s"
-            raise TimeoutError(text) from None
+            return self._update(change)
+        except BaseException:  # a transcription session has no tools
+            self._configuration.remove(name)
+            del self._tools.handlers[name]
+            raise
+
+    def _answer_mcp(self, request_id: str, *, approve: bool, reason: str | None) -> Pending[str]:
+        response = ga.McpApprovalResponse(
+            id=self._opened().core.new_id("mcpr"),
+            approval_request_id=request_id,
+            approve=approve,
+            reason=UNSET if reason is None else reason,
+        )
+        return self.create_item(response)
 
 
-def _ids() -> Callable[[str], str]:
-    """Return what makes the ids of one session: unique in the world, cheap, in order."""
+def _session(answer: ga.SessionUpdatedEvent) -> Session:
+    return answer.session
+
+
+def _committed_id(answer: ga.InputAudioBufferCommittedEvent) -> str:
+    return answer.item_id
+
+
+def _added_id(answer: ga.ConversationItemAdded) -> str:
+    return answer.item.id if isinstance(answer.item.id, str) else ""
+
+
+def _item(answer: ga.ConversationItemRetrieved) -> Item:
+    return answer.item
+
+
+def _none(_: object) -> None:
+    return None
+
+
+def _new_ids() -> Callable[[str], str]:
+    """Return a function that makes the ids of one session: unique in the world, and in order."""
     session, numbers = secrets.token_hex(6), itertools.count(1)
     return lambda kind: f"{kind}_{session}_{next(numbers)}"

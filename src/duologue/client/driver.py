@@ -1,108 +1,241 @@
-"""The session core on an event loop: frames in, calls out; one step after the other, no task.
+"""The driver of a client's core: events in from the transport, effects carried out.
 
-Each server event makes one step: the core takes it, callbacks are called, then the answers of
-commands are settled, then iterators go on, then what the core wants sent is sent.
+There is no task and no queue of received events: each event is one step, from the transport's call
+to the last effect. `EventConnection` is the lower half: events over a transport.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from duologue.client.handles import Waiters
-from duologue.client.link import Link
-from duologue.client.reader import Reader
+from duologue.client.handles import Pending, Waiters
 from duologue.client.tools import ToolRunner
-from duologue.errors import (
-    Closed,
-    ConnectionLost,
-    LocalProtocolError,
-    RemoteProtocolError,
-    ServerError,
-)
+from duologue.client.update_stream import UpdateStream
+from duologue.errors import Closed, ConnectionLost, DecodeError
 from duologue.protocol import codec
-from duologue.protocol.ga import InputAudioBufferAppendEvent, SessionUpdateEvent
+from duologue.protocol.dialects import dialect_adapter
 from duologue.session.client_session import ClientSession
-from duologue.session.error_reports import is_benign
-from duologue.session.response_state import RequestState, ResponseRequest, response_failed
+from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
 from duologue.session.retention import KEEP_RECENT, Retention
-from duologue.session.updates import ConversationUpdated, ErrorUpdate, RealtimeEvent, Update
+from duologue.session.updates import ErrorUpdate, RealtimeEvent, Update
 
 if TYPE_CHECKING:
-    from duologue.client.link import Connector
-    from duologue.client.registry import Registry
-    from duologue.client.tools import Tools
-    from duologue.client.words import Words
-    from duologue.errors import DecodeError, ToolFailed
-    from duologue.protocol.ga import ResponseCreateEvent
+    from duologue.client.callbacks import CallbackRegistry
+    from duologue.client.tools import ToolRegistry
+    from duologue.errors import ToolFailed
+    from duologue.protocol.codec import Surface
+    from duologue.protocol.dialects import DialectAdapter
     from duologue.protocol.model import Event, UnknownEvent
-    from duologue.session.commands import Command
     from duologue.session.configuration import Configuration
     from duologue.session.tool_calls import ToolCall
+    from duologue.transport.base import Connector, Transport
 
-__all__ = ["Driver", "Setup"]
+__all__ = ["ClientOptions", "Driver", "EventConnection", "EventReceiver"]
 
-Light = Mapping[type, Callable[[Any], ConversationUpdated | None]]
+logger: Final = logging.getLogger("duologue.client")
 
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What all sessions of a client have in common."""
-
-    words: Words
-    configuration: Configuration
-    tools: Tools
-    retention: Retention = KEEP_RECENT
-    validates: bool = False
-
-    def runs_tool(self, name: str, is_declared: bool) -> bool:  # noqa: FBT001  # the core's question
-        """Tell whether a call is ours to answer: not if its tool was declared by hand."""
-        is_by_hand = is_declared or self.configuration.declares(name)
-        return name in self.tools.handlers or not is_by_hand
+T = TypeVar("T")
 
 
-class Driver:
-    """One session from connection to end."""
+class EventReceiver(Protocol):
+    """Receives what arrives on an `EventConnection`."""
+
+    def on_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
+        """Process the dialect of the connection; called before its first event."""
+
+    def on_event(self, event: Event | UnknownEvent) -> None:
+        """Process a server event, in the dialect of the wire."""
+
+    def on_undecodable(self, error: DecodeError) -> None:
+        """Process a frame that is not an event; the connection goes on."""
+
+    def on_end(self, error: ConnectionLost | None) -> None:
+        """Process the end of the connection; `None` if our side closed it."""
+
+
+class EventConnection:
+    """One connection that carries events. It logs their types and sizes, never their content.
+
+    Args:
+        receiver: Receives the events.
+        dialect: Adapter of the dialect on the wire; `None`: detected from the first frame.
+        surface: Purpose of the connection.
+    """
 
     def __init__(
         self,
-        registry: Registry,
-        setup: Setup,
+        receiver: EventReceiver,
+        dialect: DialectAdapter[Any, Any] | None,
+        surface: Surface = "realtime",
+    ) -> None:
+        self._receiver: Final = receiver
+        self._surface: Final[Surface] = surface
+        self._decode = self._detect if dialect is None else dialect.decode_server
+        self.transport: Transport | None = None
+        """The transport, once it is open."""
+        self._unsent: list[bytes] = []
+        self._has_begun: Final = asyncio.Event() if dialect is None else None
+        self._is_over = False
+        self._logs: Final = logger.isEnabledFor(logging.DEBUG)  # asked once: a hot path
+
+    @property
+    def is_open(self) -> bool:
+        """Whether events can be sent."""
+        return self.transport is not None and not self._is_over
+
+    async def open(self, connector: Connector) -> None:
+        """Connect; events may arrive before this returns."""
+        self.transport = await connector(self)
+        unsent, self._unsent = self._unsent, []
+        for frame in unsent:
+            self.transport.send(frame)
+
+    async def wait_for_dialect(self, timeout: float) -> None:  # noqa: ASYNC109  # its own text
+        """Wait until the dialect is detected, or the connection has ended.
+
+        Raises:
+            TimeoutError: If the server sends nothing in time.
+        """
+        limit = asyncio.timeout(timeout)
+        try:
+            async with limit:
+                if self._has_begun is not None:
+                    await self._has_begun.wait()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            text = f"the server sent nothing within {timeout:g} s to detect its dialect from"
+            raise TimeoutError(text) from None
+
+    def on_frame(self, frame: bytes) -> None:
+        """Decode a frame of the transport."""
+        try:
+            event = self._decode(frame)
+        except DecodeError as error:
+            logger.warning("< a frame of %d bytes is no event: %s", len(frame), error.reason)
+            self._receiver.on_undecodable(error)
+            return
+        if self._logs:
+            logger.debug("< %s, %d bytes", event.type, len(frame))
+        self._receiver.on_event(event)
+
+    def on_close(self, error: ConnectionLost | None) -> None:
+        """Process the end of the transport."""
+        self._is_over = True
+        if self._has_begun is not None:
+            self._has_begun.set()
+        logger.debug("< closed: %s", error or "by us")
+        self._receiver.on_end(error)
+
+    def send(self, event: Event | UnknownEvent) -> None:
+        """Send an event; see `send_frame`."""
+        self.send_frame(codec.encode(event), event.type)
+
+    def send_frame(self, frame: bytes, kind: str) -> None:
+        """Send an event that is encoded; while the connection is being opened, as soon as it is.
+
+        Args:
+            frame: The event.
+            kind: Its `type`, for the log.
+
+        Raises:
+            Closed: If the connection was closed.
+            ConnectionLost: If it has ended.
+        """
+        if self._logs:
+            logger.debug("> %s, %d bytes", kind, len(frame))
+        if self.transport is None:  # a callback of `session.created` was faster than `open`
+            self._unsent.append(frame)
+        else:
+            self.transport.send(frame)
+
+    async def drain(self) -> None:
+        """Wait until the write buffer has drained."""
+        if self.transport is not None:
+            await self.transport.drain()
+
+    async def close(self) -> None:
+        """Close the connection and wait until it is gone."""
+        if self.transport is not None:
+            await self.transport.close()
+
+    def _detect(self, frame: bytes) -> Event | UnknownEvent:
+        """Decode the first frame in the dialect that it shows; GA where it may be either."""
+        from duologue.protocol.translate import detect_dialect  # noqa: PLC0415  # imports beta
+
+        try:
+            name = detect_dialect(frame) or "ga"
+        except DecodeError:
+            name = "ga"
+        dialect = dialect_adapter(name, self._surface)
+        self._decode = dialect.decode_server
+        self._receiver.on_dialect(dialect)
+        if self._has_begun is not None:
+            self._has_begun.set()
+        return self._decode(frame)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """Options that all sessions of a client share."""
+
+    configuration: Configuration
+    tools: ToolRegistry
+    retention: Retention = KEEP_RECENT
+    validates: bool = False
+
+
+class Driver:
+    """Runs one session, from connection to end.
+
+    Args:
+        callbacks: The client's callbacks.
+        options: The client's options.
+        dialect: Adapter of the dialect on the wire; `None`: detected from the first frame.
+        on_dialect: Called with the dialect that was detected.
+        new_id: Returns a new id of a kind.
+    """
+
+    def __init__(
+        self,
+        callbacks: CallbackRegistry,
+        options: ClientOptions,
         *,
+        dialect: DialectAdapter[Any, Any] | None,
+        on_dialect: Callable[[DialectAdapter[Any, Any]], None],
         new_id: Callable[[str], str],
     ) -> None:
         self.core: Final = ClientSession(
             new_id=new_id,
-            validates=setup.validates,
-            retention=setup.retention,
-            runs_tool=setup.runs_tool,
-            tool_policy=setup.tools.policy,
+            dialect=dialect,
+            configuration=options.configuration,
+            validates=options.validates,
+            retention=options.retention,
+            has_tool=options.tools.handlers.__contains__,
+            tool_policy=options.tools.policy,
         )
         self.waiters: Final = Waiters()
-        self._news: Final = self.waiters.news
-        self.reader: Final[Reader[Update]] = Reader(self.waiters.news)
-        self.link: Final = Link(self, setup.words.dialect)
+        self.updates: Final[UpdateStream[Update]] = UpdateStream()
+        self.connection: Final = EventConnection(self, dialect)
         self.ending: Closed | ConnectionLost | None = None
         """How the session ended."""
-        self.was_opened: bool = False
-        """Whether connecting was begun."""
-        self._registry: Final = registry
-        self._words: Final = setup.words
-        self._translates: Final = setup.words.dialect != "ga"
-        self._configuration: Final = setup.configuration
-        self._tools: Final = ToolRunner(setup.tools, self._answer)
-        self._light: Final[Light] = {} if self._translates else self.core.light
-        self._is_sending = False
+        self._callbacks: Final = callbacks
+        self._on_dialect: Final = on_dialect
+        self._tools: Final = ToolRunner(options.tools, self._answer_call)
+        self._is_carrying_out = self._has_more = False
+        self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._now: Callable[[], float] = float  # zero, until there is an event loop with a clock
+        self._now: Final[Callable[[], float]] = asyncio.get_running_loop().time
 
     @property
     def is_connected(self) -> bool:
         """Whether events can be sent."""
-        return self.link.is_open and self.ending is None
+        return self.connection.is_open and self.ending is None
 
     async def open(self, connector: Connector) -> None:
         """Connect; the session may have begun when this returns.
@@ -111,82 +244,100 @@ class Driver:
             Closed: If it was closed meanwhile.
             ConnectionLost: If the connection has ended already.
         """
-        self.was_opened = True
-        self._now = asyncio.get_running_loop().time
         self._tools.open()
-        await self.link.open(connector)
+        await self.connection.open(connector)
         self.check_open()
-        self._send_waiting()
 
-    def send(self, event: Event | UnknownEvent) -> None:
-        """Send an event.
+    async def configure(self, *, timeout: float) -> None:  # noqa: ASYNC109  # its own text
+        """Send the configuration that the application wants, if any, until it is in force.
 
         Raises:
-            LocalProtocolError: If the protocol does not allow it now.
+            ServerError: If the server refused it.
+            TimeoutError: If the server did not answer in time.
+        """
+        command = self.call(lambda core, now: core.configure(now))
+        if command is None:
+            return
+        limit = asyncio.timeout(timeout)
+        try:
+            async with limit:
+                await Pending(command, self.waiters, lambda _: None)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            text = f"the server did not answer session.update within {timeout} s"
+            raise TimeoutError(text) from None
+
+    def call(self, method: Callable[[ClientSession, float], T]) -> T:
+        """Call a method of the core, and carry out its effects.
+
+        Raises:
             Closed: If the session was closed, or is not open.
             ConnectionLost: If the connection has ended.
         """
         self.check_open()
-        self.core.send(self._meant(event), self._now())
-        self._send_waiting()
+        result = method(self.core, self._now())
+        self._carry_out()
+        if self.core.next_deadline() != self._deadline:
+            self._set_timer()
+        return result
 
-    def request_response(self, event: ResponseCreateEvent) -> ResponseRequest:
-        """Ask for a response when it is its turn; see `send`."""
-        self.check_open()
-        request = self.core.request_response(self._meant(event))
-        self._send_waiting()
-        return request
+    def append_audio(self, audio: bytes) -> None:
+        """Send input audio: `call` for the most frequent method, which sets no deadline."""
+        if self.ending is not None or self.connection.transport is None:
+            self.check_open()
+        self.core.append_audio(audio, self._now())
+        self._carry_out()
 
-    def cancel_request(self, request: ResponseRequest) -> None:
-        """Take back a request, or stop its response; see `send`."""
-        self.check_open()
-        self.core.cancel_request(request)
-        self._settle()
-        self._send_waiting()
+    def check_open(self) -> None:
+        """Raise how the session ended, if it has."""
+        if self.ending is not None:
+            raise self.ending.with_traceback(None)
+        if not self.connection.is_open and self.core.active.session is None:
+            raise Closed("the session is not open: use `async with`, or await `connect()`")
 
-    def append_audio(self, audio: bytes | bytearray | memoryview) -> None:
-        """Send input audio; see `send`."""
-        self.check_open()
-        data = audio if isinstance(audio, bytes) else bytes(audio)
-        event_id = self.core.new_id("event")
-        event = InputAudioBufferAppendEvent.of(data)
-        if self._is_sending or not self.link.is_open:  # keep the order
-            self.core.send(event, self._now())
+    async def stop_tools(self) -> None:
+        """Cancel the calls that run, and wait until they have ended."""
+        await self._tools.stop()
+
+    async def close(self) -> None:
+        """Close the session and wait until it is gone; harmless to repeat."""
+        self.on_end(None)
+        try:
+            await self._tools.stop()
+        finally:  # if that was cancelled, the connection is not left open
+            try:
+                await self.connection.close()
+            finally:
+                await self._callbacks.queue.stop()
+
+    # The receiver of the connection.
+
+    def on_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
+        """Use the dialect that was detected."""
+        self.core.set_dialect(dialect)
+        self._on_dialect(dialect)
+
+    def on_event(self, event: Event | UnknownEvent) -> None:
+        """Process a server event."""
+        if self.ending is not None:  # it was under way when the session ended: only shown
+            meanings = self.core.dialect.server_event_to_ga(event)
+            self._callbacks.call([RealtimeEvent("server", event, self._now(), meanings)])
             return
-        now = self._now()
-        self.core.append_audio(data, now)
-        self._show(RealtimeEvent("client", event, now))
-        self.link.send_frame(codec.append_frame(data, event_id), event.type)
-        self._news.tell()
-
-    def on_event(self, event: Any) -> None:  # noqa: ANN401  # of either dialect
-        """Take a server event, in the words of the connection."""
-        take_light = self._light.get(event.__class__)
-        if take_light is None or self.ending is not None:
-            self._on_heavy(event, self._now())
+        self.core.receive(event, self._now())
+        try:
+            self._carry_out()
+        except (Closed, ConnectionLost):  # it cannot send, so it has ended: `on_end` reports it
             return
-        # Nearly every event: nothing is settled or sent by it, so it needs no step.
-        update, shown = take_light(event), RealtimeEvent("server", event, self._now())
-        self.reader.put(update, shown)
-        self._registry.tell((shown,) if update is None else (update, shown))
-        if self._news.waiting:
-            self._news.tell()
-
-    def _on_heavy(self, event: Any, now: float) -> None:  # noqa: ANN401  # as `on_event`
-        meanings = self._words.heard(event) if self._translates else ()
-        if self.ending is not None:  # it was under way: shown, but it changes nothing
-            self._registry.tell([RealtimeEvent("server", event, now, meanings)])
-            return
-        if not meanings:
-            self._step(self.core.receive(event, now))
-            return
-        updates = [update for meaning in meanings for update in self.core.take(meaning, now)]
-        self._step([*updates, RealtimeEvent("server", event, now, meanings)])
+        if self.core.next_deadline() != self._deadline:
+            self._set_timer()
 
     def on_undecodable(self, error: DecodeError) -> None:
-        """Tell the application about a frame that is no event."""
+        """Report a frame that is not an event."""
         if self.ending is None:
-            self._step([ErrorUpdate(error)])
+            update = ErrorUpdate(error)
+            self.updates.put([update])
+            self._callbacks.call([update])
 
     def on_end(self, error: ConnectionLost | None) -> None:
         """End everything that waits, at once."""
@@ -196,129 +347,58 @@ class Driver:
         if self._timer is not None:
             self._timer.cancel()
         self.core.end(self.ending)
-        self._settle()
-        self._registry.end(self.ending)
-        self.reader.end(error)
+        self._carry_out()
+        self._callbacks.end(self.ending)
+        self.updates.end(error)
 
-    async def close(self) -> None:
-        """Close the session and wait until it is gone; harmless to repeat."""
-        self.on_end(None)
-        try:
-            await self._tools.stop()
-        finally:  # cancelled: the connection is not left open
-            try:
-                await self.link.close()
-            finally:
-                await self._registry.dispatcher.stop()
+    # The effects.
 
-    async def stop_tools(self) -> None:
-        """Cancel the calls that run, and wait until they have ended."""
-        await self._tools.stop()
+    def _carry_out(self) -> None:
+        """Carry out the core's effects, in order.
 
-    def check_open(self) -> None:
-        """Raise how the session ended, if it has."""
-        if self.ending is not None:
-            raise self.ending.with_traceback(None)
-        if not self.link.is_open and self.core.session is None:
-            raise Closed("the session is not open: use `async with`, or await `connect()`")
-
-    def _meant(self, event: Event | UnknownEvent) -> Any:  # noqa: ANN401  # as `Words.meant`
-        """Return an event in GA, if it can be written: what is noted must be answered."""
-        meaning = self._words.meant(event)
-        if type(meaning) is InputAudioBufferAppendEvent:  # not worth it: nothing answers
-            return meaning
-        try:
-            codec.encode(self._words.spoken(meaning))
-        except (TypeError, ValueError, RecursionError) as error:
-            text = f"{event.type} cannot be written as JSON: {error}"
-            raise LocalProtocolError(text) from error
-        return meaning
-
-    def _step(self, updates: list[Update]) -> None:
-        settled = self._take_settled()
-        if settled:
-            updates = [*filter(None, map(self._unheard, settled)), *updates]
-        self._tell(updates)
-        for record in settled:
-            self.waiters.settle(record)
-        for call in self.core.tools.take_new():
-            self._tools.start(call)
-        for call_id in self.core.tools.take_given_up():
-            self._tools.cancel(call_id)
-        if self.core.wants_to_send:
-            with contextlib.suppress(Closed, ConnectionLost):  # told by `on_end`
-                self._send_waiting()
-        self._set_timer()
-
-    def _tell(self, updates: list[Update]) -> None:
-        """Hand out updates: to callbacks first, then to whoever iterates."""
-        for update in updates:
-            if type(update) is RealtimeEvent:
-                self.reader.put(None, update)
-            else:
-                self.reader.put(update)
-        self._registry.tell(updates)
-        self._news.tell()
-
-    def _settle(self) -> None:
-        """Let those go on who wait for what has ended, with nothing to tell but that."""
-        for record in self._take_settled():
-            self.waiters.settle(record)
-        self._news.tell()
-
-    def _answer(self, call: ToolCall, output: str, error: ToolFailed | None) -> None:
-        """Send what a tool returned; tell the application if it failed."""
-        if self.ending is None:
-            self.core.answer_call(call.call_id, output, self._now())
-            self._step([] if error is None else [ErrorUpdate(error)])
-
-    def _take_settled(self) -> list[Command | ResponseRequest]:
-        commands = self.core.take_commands()
-        for command in commands:
-            if isinstance(command.event, SessionUpdateEvent):
-                is_refused = isinstance(command.error, ServerError)  # else `connect` tells it again
-                self._configuration.settle(command.event_id, is_refused=is_refused)
-        return [*commands, *self.core.take_requests()]
-
-    def _unheard(self, record: Command | ResponseRequest) -> ErrorUpdate | None:
-        """Return the error of a command that nobody awaits."""
-        if self.waiters.is_awaited(record) or is_benign(record.error):
-            return None
-        if isinstance(record.error, ServerError | RemoteProtocolError):
-            return ErrorUpdate(record.error)
-        if isinstance(record, ResponseRequest) and record.state is RequestState.FAILED:
-            response = record.response
-            return ErrorUpdate(response_failed(response.response)) if response else None
-        return None
-
-    def _send_waiting(self) -> None:
-        """Send what the core has in its outbox; what callbacks add to it follows in order."""
-        if self._is_sending or not self.link.is_open:
+        A callback may call the client, and so add effects: they follow those that are under way.
+        """
+        self._has_more = True
+        if self._is_carrying_out:
             return
-        self._is_sending = True
+        self._is_carrying_out = True
         try:
-            while events := self.core.events_to_send():
-                for event in events:
-                    spoken = self._words.spoken(event)
-                    meanings = () if spoken is event else (event,)
-                    self._show(RealtimeEvent("client", spoken, self._now(), meanings))
-                    self.link.send(spoken)
+            while self._has_more:
+                self._has_more = False
+                for effect in self.core.effects():
+                    match effect:
+                        case Notify():
+                            self.updates.put(effect.updates)
+                            self._callbacks.call(effect.updates)
+                        case SendFrame():
+                            self.connection.send_frame(effect.frame, effect.type)
+                        case Settled():
+                            self.waiters.wake(effect.record)
+                        case RunTool():
+                            self._tools.start(effect.call)
+                        case CancelTool():
+                            self._tools.cancel(effect.call_id)
         finally:
-            self._is_sending = False
-        self._news.tell()
+            self._is_carrying_out = False
+        if self.waiters.reading:
+            self.waiters.wake_readers()
 
-    def _show(self, update: RealtimeEvent) -> None:
-        self.reader.put(None, update)
-        self._registry.tell([update])
+    def _answer_call(self, call: ToolCall, output: str, error: ToolFailed | None) -> None:
+        if self.ending is None:
+            with contextlib.suppress(Closed, ConnectionLost):
+                self.call(lambda core, now: core.answer_call(call.call_id, output, error, now))
 
     def _set_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        deadline = self.core.next_deadline()
-        if deadline is not None and self.ending is None:
-            self._timer = asyncio.get_running_loop().call_at(deadline, self._on_deadline)
+        self._deadline = self.core.next_deadline()
+        if self._deadline is not None and self.ending is None:
+            self._timer = asyncio.get_running_loop().call_at(self._deadline, self._on_deadline)
 
     def _on_deadline(self) -> None:
-        self._timer = None
-        self._step(self.core.handle_deadline(self._now()))
+        self._timer = self._deadline = None
+        self.core.handle_deadline(self._now())
+        with contextlib.suppress(Closed, ConnectionLost):
+            self._carry_out()
+        self._set_timer()

@@ -1,12 +1,13 @@
-"""Where to connect: the server's address, the kind of session, the key, the dialect, the way."""
+"""Endpoints: a server's address and credentials, the kind of session and its dialect."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Self, TypedDict, Unpack, get_args
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from duologue.client.keys import KeyPlace, environment_key, value_of
+from duologue.client.credentials import KeyPlace, current_key, environment_key
 from duologue.errors import ConfigurationError
 from duologue.transport.connect import ConnectOptions, TransportChoice, open_websocket
 from duologue.transport.handshake import check_url
@@ -14,59 +15,60 @@ from duologue.transport.handshake import check_url
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from duologue.client.keys import Key
+    from duologue.client.credentials import Key
     from duologue.protocol.codec import Surface
-    from duologue.transport.base import Receiver, Transport
+    from duologue.transport.base import Connector, Receiver, Transport
 
 __all__ = [
-    "DEFAULT_MODEL", "DEFAULT_TRANSLATOR", "DEFAULT_URL",
-    "Endpoint", "EndpointOptions", "Kind", "Spoken", "the_endpoint",
+    "DEFAULT_MODEL", "DEFAULT_TRANSLATOR", "DEFAULT_URL", "DialectChoice", "Endpoint",
+    "EndpointOptions", "ResolvedEndpoint", "SessionKind", "endpoint_from", "resolve_endpoint",
 ]  # fmt: skip
 
 DEFAULT_URL: Final = "wss://api.openai.com/v1/realtime"
 DEFAULT_MODEL: Final = "gpt-realtime"
 DEFAULT_TRANSLATOR: Final = "gpt-realtime-translate"
 
-Kind = Literal["conversation", "transcription", "translation"]
-"""What a session is for."""
+SessionKind = Literal["conversation", "transcription", "translation"]
+"""Purpose of a session."""
 
-Spoken = Literal["ga", "beta", "auto"]
+DialectChoice = Literal["ga", "beta", "auto"]
 """A dialect, or `auto`: the one of the server's first frame."""
 
 _CHOOSES_MODEL: Final = frozenset({"model", "intent", "call_id", "deployment"})
-"""Query parameters that say what answers: a transcription session or a call has no `model`."""
+"""Query parameters that choose the model: a transcription session or a call has no `model`."""
 
 
 class EndpointOptions(ConnectOptions, total=False):
-    """How a server is reached, and what is shown to it beside the key."""
+    """Options of the connection, and what the handshake sends besides the key."""
 
     headers: Mapping[str, str]
-    """Added to the request; an `Authorization` or `api-key` among them counts as the key."""
+    """Additional headers of the request; `Authorization` or `api-key` replaces the key."""
     subprotocols: Sequence[str]
-    """Offered to the server."""
+    """WebSocket subprotocols to offer to the server."""
 
 
 class Endpoint:
-    """A server's address and what goes with it, for any number of connections.
+    """A server's address and credentials, for any number of connections.
 
-    Nothing of it prints the key: neither its `repr`, nor a log, nor an error.
+    The key is never printed: not by `repr`, in a log or in an error.
 
     Args:
-        url: A server with OpenAI's paths: `wss://host/v1/realtime`. What its query says about the
-            session holds: `model`, `intent`, `call_id`.
+        url: URL of a server with OpenAI's paths: `wss://host/v1/realtime`. Its query may choose the
+            session: `model`, `intent`, `call_id`.
         api_key: The key, an ephemeral key (`ek_…`), or a function that returns one, asynchronous or
-            not, called at each connection. For OpenAI's hosts `None` takes `OPENAI_API_KEY`; for
-            others the environment's key is never used.
-        key_in: Where the key is shown; `subprotocol` as browsers do, without headers.
-        model: The model that answers.
-        kind: A conversation, a transcription without a model that answers, or a translation.
-        call_id: `rtc_…`: join a call that runs over WebRTC or SIP (sideband).
-        dialect: What is spoken. `auto` finds out from the first frame, at the first connection.
+            not, called for each connection. `None` uses `OPENAI_API_KEY` for OpenAI's hosts; the
+            environment's key is never sent to other servers.
+        key_in: Where to send the key; `subprotocol` sends it as browsers do, without headers.
+        model: The model that responds.
+        kind: A conversation, a transcription (no model responds), or a translation.
+        call_id: Id of a call over WebRTC or SIP (`rtc_…`) to join as a sideband connection.
+        dialect: The dialect on the wire; `auto` detects it from the first frame, at the first
+            connection.
         options: See `EndpointOptions`.
 
     Raises:
-        ConfigurationError: If the URL is no WebSocket URL, an option is unknown, the arguments do
-            not go together, or OpenAI's key is missing.
+        ConfigurationError: If the URL is not a WebSocket URL, an option is unknown, the arguments
+            contradict each other, or OpenAI's key is missing.
     """
 
     def __init__(
@@ -76,30 +78,31 @@ class Endpoint:
         api_key: Key | None = None,
         key_in: KeyPlace = "bearer",
         model: str | None = None,
-        kind: Kind = "conversation",
+        kind: SessionKind = "conversation",
         call_id: str | None = None,
-        dialect: Spoken = "ga",
+        dialect: DialectChoice = "ga",
         **options: Unpack[EndpointOptions],
     ) -> None:
-        _check_known("kind", kind, get_args(Kind))
+        _check_known("kind", kind, get_args(SessionKind))
         _check_known("key_in", key_in, get_args(KeyPlace))
         self.url: Final = _session_url(url, kind, model, call_id)
-        """The address with its query, and without a key of ours."""
-        self.dialect: Final[Spoken] = dialect
+        """The URL with its query; the key is not part of it."""
+        self.dialect: Final[DialectChoice] = dialect
         query = dict(parse_qsl(urlsplit(self.url).query))
         self.is_sideband: Final = "call_id" in query
-        """Whether a call is joined: `session.created` does not come then."""
-        self.kind: Final[Kind] = _kind(self.url, query)
+        """Whether it joins a call; the server then sends no `session.created`."""
+        self.kind: Final[SessionKind] = _kind(self.url, query)
         self._options: Final = options
         self._key_in: Final[KeyPlace] = key_in
         self._check()
-        is_authorized = any(n.lower() in {"authorization", "api-key"} for n in self._headers())
-        if api_key is None and not is_authorized:
+        names = {name.lower() for name in self._headers()}
+        has_key_header = not names.isdisjoint({"authorization", "api-key"})
+        if api_key is None and not has_key_header:
             api_key = environment_key(urlsplit(self.url).hostname or "")
-        self._key: Final = None if is_authorized else api_key or None
+        self._key: Final = None if has_key_header else api_key or None
 
     @classmethod
-    def azure(  # by keyword only, but for the resource
+    def azure(
         cls,
         resource: str,
         *,
@@ -107,48 +110,51 @@ class Endpoint:
         api_key: str | None = None,
         token_provider: Key | None = None,
         api_version: str | None = None,
-        kind: Kind = "conversation",
+        kind: SessionKind = "conversation",
         call_id: str | None = None,
-        dialect: Spoken | None = None,
+        dialect: DialectChoice | None = None,
         **options: Unpack[EndpointOptions],
     ) -> Self:
-        """Return a resource of Azure OpenAI.
+        """Return the endpoint of an Azure OpenAI resource.
 
         Args:
-            resource: `https://my-resource.openai.azure.com`, as Azure's portal shows it.
-            deployment: The name of the model's deployment.
-            api_key: A key of the resource; `None` takes `AZURE_OPENAI_API_KEY`.
-            token_provider: Instead of a key: returns a token of Microsoft Entra ID, such as
-                `azure.identity.get_bearer_token_provider(...)` or its asynchronous twin.
-            api_version: A date, for the API of before GA, which speaks beta. `None` is GA.
-            kind: As of `Endpoint`.
-            call_id: As of `Endpoint`.
-            dialect: `None`: beta with an `api_version`, GA without.
+            resource: Address as shown in Azure's portal: `https://my-resource.openai.azure.com`.
+            deployment: Name of the model's deployment.
+            api_key: A key of the resource; `None` uses `AZURE_OPENAI_API_KEY`.
+            token_provider: Function that returns a Microsoft Entra ID token, instead of a key; for
+                example `azure.identity.get_bearer_token_provider(...)` or its asynchronous
+                counterpart.
+            api_version: Version of the API before GA, a date; it uses the beta dialect. `None`
+                selects the GA API.
+            kind: As in `Endpoint`.
+            call_id: As in `Endpoint`.
+            dialect: `None` selects beta if there is an `api_version`, GA otherwise.
             options: See `EndpointOptions`.
 
         Raises:
-            ConfigurationError: If there is neither key nor provider, or the arguments do not go
-                together.
+            ConfigurationError: If there is neither a key nor a provider, or the arguments
+                contradict each other.
 
-        Source: DIALECTS.md §2.
+        Source: Azure OpenAI, "How to use the GPT Realtime API via WebSockets".
         """
         if api_version is not None and (kind == "translation" or call_id is not None):
             raise ConfigurationError(
-                "a dated api_version has no translations or calls: leave it out"
+                "a dated api_version has no translations or calls: leave out `api_version`"
             )
-        token = token_provider or api_key or os.environ.get("AZURE_OPENAI_API_KEY")
-        if not token:
+        key = token_provider or api_key or os.environ.get("AZURE_OPENAI_API_KEY")
+        if not key:
             fix = "pass `api_key=` or `token_provider=`, or set AZURE_OPENAI_API_KEY"
             raise ConfigurationError(f"Azure needs a key: {fix}")
         base = _resource_url(resource)
         url, model = f"{base}/openai/v1/realtime", deployment
         if api_version is not None:
-            named = {"api-version": api_version, "deployment": deployment}
-            asked = {name: value for name, value in named.items() if value is not None}
-            url, model = f"{base}/openai/realtime?{urlencode(asked)}", None
+            query = {"api-version": api_version}
+            if deployment is not None:
+                query["deployment"] = deployment
+            url, model = f"{base}/openai/realtime?{urlencode(query)}", None
         return cls(
             url,
-            api_key=token,
+            api_key=key,
             key_in="bearer" if token_provider else "api-key",
             model=model,
             kind=kind,
@@ -159,23 +165,23 @@ class Endpoint:
 
     @property
     def surface(self) -> Surface:
-        """Which events are spoken: those of translations are their own."""
+        """The set of events of the session; translation sessions have their own."""
         return "translation" if self.kind == "translation" else "realtime"
 
     def __repr__(self) -> str:
         netloc = urlsplit(self.url).netloc.rpartition("@")[2]
-        # Never a header, a query or a user: each may hold a key.
+        # No headers, query or user name: each may contain a key.
         return f"Endpoint({netloc!r}, kind={self.kind!r}, dialect={self.dialect!r})"
 
     async def open(self, receiver: Receiver, *, connect_timeout: float = 10.0) -> Transport:
-        """Connect; the receiver may be called before this returns.
+        """Connect to the server; the receiver may be called before this returns.
 
         Raises:
             ConfigurationError: If the address or an option cannot be used.
-            MissingExtra: If a package is needed for the proxy or the transport.
-            HandshakeRefused: If the server answered with an HTTP error.
-            ConnectionLost: If it could not be reached.
-            TimeoutError: If the provider of the token took too long.
+            MissingExtra: If the proxy or the transport needs a package that is not installed.
+            HandshakeRefused: If the server responds with an HTTP error.
+            ConnectionLost: If the server cannot be reached.
+            TimeoutError: If the token provider takes too long.
         """
         headers, subprotocols = await self.credentials(timeout=connect_timeout)
         return await open_websocket(
@@ -188,45 +194,48 @@ class Endpoint:
         )
 
     async def credentials(self, *, timeout: float) -> tuple[dict[str, str], tuple[str, ...]]:  # noqa: ASYNC109  # of the provider
-        """Return the headers and subprotocols of the next connection, the key among them.
+        """Return the headers and subprotocols of the next connection, including the key.
 
         Raises:
-            ConfigurationError: If the provider of the token returns none.
+            ConfigurationError: If the token provider returns no token.
             TimeoutError: If it takes too long.
         """
-        headers, offered = self._headers(), tuple(self._options.get("subprotocols", ()))
-        key, is_beta = await self._current_key(timeout), self.dialect == "beta"
+        headers, subprotocols = self._headers(), tuple(self._options.get("subprotocols", ()))
+        key = await self._current_key(timeout)
         if self._key_in == "subprotocol":
-            beta = ["openai-beta.realtime-v1"] if is_beta else []
-            shown = [] if key is None else [f"openai-insecure-api-key.{key}"]
-            return headers, ("realtime", *shown, *beta, *offered)
-        return headers | self._key_header(key) | self._dialect_header(), offered
+            # The reference's form for browsers, whose WebSockets cannot set headers: the key and
+            # the dialect are written as names of subprotocols.
+            with_key = [] if key is None else [f"openai-insecure-api-key.{key}"]
+            beta = ["openai-beta.realtime-v1"] if self.dialect == "beta" else []
+            return headers, ("realtime", *with_key, *beta, *subprotocols)
+        return headers | self._key_header(key) | self._dialect_header(), subprotocols
 
     async def rest_headers(self, *, timeout: float) -> dict[str, str]:  # noqa: ASYNC109  # as above
-        """Return the headers of a request beside the socket; see `credentials`."""
+        """Return the headers of a REST request; see `credentials`."""
         key = await self._current_key(timeout)
         return self._headers() | self._key_header(key) | self._dialect_header()
 
     @property
     def rest_url(self) -> str:
-        """Where requests beside the socket go: `https://host/v1/realtime`.
+        """Base URL of the REST requests: `https://host/v1/realtime`.
 
         Raises:
-            ConfigurationError: If the address is of Azure's dated API, which has none of them.
+            ConfigurationError: If the endpoint is Azure's dated API, which has no such requests.
         """
         parts = urlsplit(self.url)
         if "api-version" in parts.query:
-            raise ConfigurationError("Azure answers requests in GA only: leave `api_version` out")
+            text = "Azure has REST requests in GA only: leave out `api_version`"
+            raise ConfigurationError(text)
         scheme = "https" if parts.scheme == "wss" else "http"
         return f"{scheme}://{parts.netloc}{parts.path.removesuffix('/translations').rstrip('/')}"
 
     @property
     def way(self) -> ConnectOptions:
-        """How the server is reached."""
+        """Options of the connection."""
         return self._options
 
     async def _current_key(self, timeout: float) -> str | None:  # noqa: ASYNC109  # as above
-        return None if self._key is None else await value_of(self._key, timeout=timeout)
+        return None if self._key is None else await current_key(self._key, timeout=timeout)
 
     def _key_header(self, key: str | None) -> dict[str, str]:
         if key is None:
@@ -234,87 +243,124 @@ class Endpoint:
         return {"api-key": key} if self._key_in == "api-key" else {"Authorization": f"Bearer {key}"}
 
     def _dialect_header(self) -> dict[str, str]:
-        is_told = "openai-beta" in {name.lower() for name in self._headers()}
-        return {"OpenAI-Beta": "realtime=v1"} if self.dialect == "beta" and not is_told else {}
+        is_given = "openai-beta" in {name.lower() for name in self._headers()}
+        return {"OpenAI-Beta": "realtime=v1"} if self.dialect == "beta" and not is_given else {}
 
     def _headers(self) -> dict[str, str]:
         return dict(self._options.get("headers") or {})
 
     def _check(self) -> None:
-        """Refuse what does not exist, or does not go together."""
+        """Refuse unknown options, and options that contradict each other."""
         unknown = self._options.keys() - EndpointOptions.__annotations__.keys()
         if unknown:
-            raise ConfigurationError(f"an endpoint has no {', '.join(sorted(map(repr, unknown)))}")
+            names = ", ".join(sorted(map(repr, unknown)))
+            raise ConfigurationError(f"an endpoint has no option {names}")
         _check_known("transport", self._options.get("transport", "auto"), get_args(TransportChoice))
         _check_known("compression", self._options.get("compression"), ("deflate", None))
         if self.kind == "translation" and self.dialect != "ga":
-            raise ConfigurationError("translation sessions speak GA only: leave `dialect` out")
+            raise ConfigurationError("translation sessions exist in GA only: leave out `dialect`")
         if self.is_sideband and self.dialect == "auto":
-            why = "the first event of a call that is joined may be any"
-            raise ConfigurationError(f"{why}: say which dialect is spoken, 'ga' or 'beta'")
+            # Detection needs a first frame that differs by dialect, such as `session.created`.
+            why = "the dialect of a call cannot be detected, as any event may come first"
+            raise ConfigurationError(f"{why}: pass dialect='ga' or 'beta'")
 
 
-def the_endpoint(endpoint: Endpoint | None, **told: Unpack[_Told]) -> Endpoint:
-    """Return the endpoint that is given, or the one that is told.
+class EndpointArguments(TypedDict):
+    """Arguments of a client that can be passed instead of an endpoint."""
 
-    Raises:
-        ConfigurationError: If it is both, or as `Endpoint`.
-    """
-    named = {name: value for name, value in told.items() if value is not None}
-    if endpoint is not None:
-        if named:
-            raise ConfigurationError(f"give {', '.join(named)} to the endpoint, not beside it")
-        return endpoint
-    return Endpoint(
-        DEFAULT_URL if told["url"] is None else told["url"],
-        api_key=told.get("api_key"),
-        model=told.get("model"),
-        dialect=told.get("dialect") or "ga",
-        headers=told.get("headers") or {},
-    )
-
-
-class _Told(TypedDict):
     url: str | None
     api_key: Key | None
     model: str | None
     headers: Mapping[str, str] | None
-    dialect: Spoken | None
+    dialect: DialectChoice | None
+
+
+def endpoint_from(endpoint: Endpoint | None, **arguments: Unpack[EndpointArguments]) -> Endpoint:
+    """Return the given endpoint, or the one that the arguments describe.
+
+    Raises:
+        ConfigurationError: If both are given, or as `Endpoint`.
+    """
+    given = [name for name, value in arguments.items() if value is not None]
+    if endpoint is not None:
+        if given:
+            raise ConfigurationError(f"pass {', '.join(given)} to the endpoint, not beside it")
+        return endpoint
+    return Endpoint(
+        DEFAULT_URL if arguments["url"] is None else arguments["url"],
+        api_key=arguments["api_key"],
+        model=arguments["model"],
+        dialect=arguments["dialect"] or "ga",
+        headers=arguments["headers"] or {},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedEndpoint:
+    """Connector of a client, and what is known about the session before it begins."""
+
+    connector: Connector
+    dialect: DialectChoice = "ga"
+    kind: SessionKind = "conversation"
+    is_sideband: bool = False
+    """Whether the server sends no `session.created`."""
+
+
+def resolve_endpoint(
+    connector: Connector | None,
+    endpoint: Endpoint | None,
+    *,
+    connect_timeout: float,
+    **arguments: Unpack[EndpointArguments],
+) -> ResolvedEndpoint:
+    """Return the connector that a client's arguments describe; a custom one needs no endpoint.
+
+    Raises:
+        ConfigurationError: If the arguments contradict each other.
+    """
+    if connector is not None:
+        return ResolvedEndpoint(connector, arguments["dialect"] or "ga")
+    resolved = endpoint_from(endpoint, **arguments)
+
+    async def connect(receiver: Receiver) -> Transport:
+        return await resolved.open(receiver, connect_timeout=connect_timeout)
+
+    return ResolvedEndpoint(connect, resolved.dialect, resolved.kind, resolved.is_sideband)
 
 
 def _check_known(what: str, given: object, known: Collection[object]) -> None:
     if given not in known:
         names = ", ".join(map(repr, known))
-        raise ConfigurationError(f"{what} is one of {names}, not {given!r}")
+        raise ConfigurationError(f"{what} must be one of {names}, not {given!r}")
 
 
-def _session_url(url: str, kind: Kind, model: str | None, call_id: str | None) -> str:
-    """Return a URL that says what session is meant, by its path and query."""
+def _session_url(url: str, kind: SessionKind, model: str | None, call_id: str | None) -> str:
+    """Return the URL with the path and query that choose the session."""
     check_url(url)
     parts = urlsplit(url)
     if call_id is not None and (model is not None or kind != "conversation"):
-        raise ConfigurationError("a call has its session already: leave `model` and `kind` out")
+        raise ConfigurationError("a call has its session already: leave out `model` and `kind`")
     if kind == "transcription" and model is not None:
-        fix = "name the one that transcribes in the configuration, leave `model` out"
-        raise ConfigurationError(f"nothing answers in a transcription session: {fix}")
+        fix = "leave out `model`, and name the transcription model in the configuration"
+        raise ConfigurationError(f"no model responds in a transcription session: {fix}")
     path = parts.path
     if kind == "translation" and not path.endswith("/translations"):
         path = path.rstrip("/") + "/translations"
     query = parts.query
     named = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
     if call_id is not None:
-        asked = {"call_id": call_id}
+        added = {"call_id": call_id}
     elif kind == "transcription":
-        asked = {} if "intent" in named else {"intent": "transcription"}
+        added = {} if "intent" in named else {"intent": "transcription"}
     else:
         default = DEFAULT_TRANSLATOR if path.endswith("/translations") else DEFAULT_MODEL
-        asked = {} if _CHOOSES_MODEL & named else {"model": model or default}
-    query = "&".join(filter(None, [query, urlencode(asked)]))
+        added = {} if _CHOOSES_MODEL & named else {"model": model or default}
+    query = "&".join(filter(None, [query, urlencode(added)]))
     return urlunsplit(parts._replace(path=path, query=query))
 
 
-def _kind(url: str, query: Mapping[str, str]) -> Kind:
-    """Return what a URL asks for; with a model GA opens a conversation whatever the intent."""
+def _kind(url: str, query: Mapping[str, str]) -> SessionKind:
+    """Return the kind of session that a URL opens; with a model it is always a conversation."""
     if urlsplit(url).path.endswith("/translations"):
         return "translation"
     if query.get("intent") == "transcription" and "model" not in query:
@@ -323,10 +369,10 @@ def _kind(url: str, query: Mapping[str, str]) -> Kind:
 
 
 def _resource_url(resource: str) -> str:
-    """Return the address of a resource of Azure, which its portal shows with and without a path."""
+    """Return the WebSocket address of an Azure resource; the portal shows it with various paths."""
     scheme, separator, rest = resource.strip().partition("://")
     if not separator:
-        fix = f"https://{resource.partition('.')[0]}.openai.azure.com"
-        raise ConfigurationError(f"a resource is its address: {fix}, not {resource!r}")
+        address = f"https://{resource.partition('.')[0]}.openai.azure.com"
+        raise ConfigurationError(f"resource must be an address: {address}, not {resource!r}")
     base = rest.rstrip("/").removesuffix("/realtime").removesuffix("/openai/v1")
     return f"{ {'https': 'wss', 'http': 'ws'}.get(scheme, scheme) }://{base}"

@@ -1,7 +1,7 @@
-"""What a sent command gives back: something that may be awaited, and need not be.
+"""Handles: what sending a command returns. They may be awaited, and need not be.
 
 Sending never waits. Awaiting a handle waits for the server's answer; cancelling that only stops the
-waiting. An error that nobody awaits is told as an `ErrorUpdate`, so that none is lost.
+waiting. An error that nothing awaits is reported as an `ErrorUpdate`, so that none is lost.
 """
 
 from __future__ import annotations
@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from duologue.client.news import News
 from duologue.protocol.ga import Response
-from duologue.session.commands import Command, CommandState
-from duologue.session.response_state import RequestState, ResponseRequest, response_failed
+from duologue.session.commands import CommandState
+from duologue.session.response_state import RequestState, response_failed
 from duologue.session.response_stream import ResponseStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator
 
     from duologue.protocol.ga import Usage
+    from duologue.session.commands import Command
     from duologue.session.formatted import FormattedItem
+    from duologue.session.response_state import ResponseRequest
     from duologue.session.updates import Delta
 
 __all__ = ["Pending", "ResponseHandle", "Waiters"]
@@ -28,31 +29,44 @@ T = TypeVar("T")
 
 
 class Waiters:
-    """Who awaits which command or response."""
+    """The tasks that await commands and responses, or iterate over a response."""
 
     def __init__(self) -> None:
-        self._futures: dict[Command | ResponseRequest, set[asyncio.Future[None]]] = {}
-        self.news: Final = News()
-        """Who waits for something to read."""
-
-    def is_awaited(self, record: Command | ResponseRequest) -> bool:
-        """Tell whether somebody waits for this."""
-        return record in self._futures
+        self.reading: Final[set[asyncio.Future[None]]] = set()
+        """The tasks that wait for more of a response. Nearly always empty: see `wake_readers`."""
+        self._futures: Final[dict[Command | ResponseRequest, set[asyncio.Future[None]]]] = {}
 
     async def wait(self, record: Command | ResponseRequest) -> None:
-        """Wait until a record has ended."""
+        """Wait until a command or response has ended."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         futures = self._futures.setdefault(record, set())
         futures.add(future)
+        record.waiters += 1
         try:
             await future
         finally:
+            record.waiters -= 1
             futures.discard(future)
             if not futures:
                 self._futures.pop(record, None)
 
-    def settle(self, record: Command | ResponseRequest) -> None:
-        """Let those go on who wait for a record that has ended."""
+    async def wait_for_more(self) -> None:
+        """Wait until anything has happened in the session."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.reading.add(future)
+        try:
+            await future
+        finally:
+            self.reading.discard(future)
+
+    def wake_readers(self) -> None:
+        """Wake up the tasks of `wait_for_more`."""
+        for future in self.reading:
+            if not future.done():
+                future.set_result(None)
+
+    def wake(self, record: Command | ResponseRequest) -> None:
+        """Wake up the tasks that wait for a command or response: it has ended."""
         for future in self._futures.get(record, ()):
             if not future.done():
                 future.set_result(None)
@@ -61,25 +75,25 @@ class Waiters:
 class Pending(Generic[T]):
     """A command that was sent. Await it for the server's answer.
 
-    Awaiting has no limit but the connection's end: the server may be busy for long. Put an
-    `asyncio.timeout` around it where there is one; that ends the waiting alone, the command stands.
+    Awaiting has no time limit but the end of the connection. Use `asyncio.timeout` to limit it;
+    that stops the waiting, not the command.
     """
 
     __slots__ = ("_command", "_read", "_waiters")
 
-    def __init__(self, command: Command, waiters: Waiters, read: Callable[[Any], T]) -> None:
+    def __init__(self, command: Command, waiters: Waiters | None, read: Callable[[Any], T]) -> None:
         self._command: Final = command
         self._waiters: Final = waiters
         self._read: Final = read
 
     @property
     def event_id(self) -> str:
-        """The id of the client event."""
+        """Id of the client event."""
         return self._command.event_id
 
     @property
     def is_done(self) -> bool:
-        """Whether it was answered, refused or lost."""
+        """Whether the command was answered, refused or lost."""
         return self._command.state is not CommandState.PENDING
 
     def __await__(self) -> Generator[Any, None, T]:
@@ -89,12 +103,12 @@ class Pending(Generic[T]):
             ServerError: If the server refused the command.
             ConnectionLost: If the connection ended first.
             Closed: If the session was closed first.
-            RemoteProtocolError: If the server answered a thousand later commands, but not this.
+            RemoteProtocolError: If the server answered a thousand later commands, but not this one.
         """
         return self._wait().__await__()
 
     async def _wait(self) -> T:
-        if not self.is_done:
+        if not self.is_done and self._waiters is not None:
             await self._waiters.wait(self._command)
         if self._command.error is not None:
             raise self._command.error.with_traceback(None)
@@ -102,10 +116,10 @@ class Pending(Generic[T]):
 
 
 class ResponseHandle:
-    """A response that was asked for.
+    """A response that was requested.
 
-    Await it for its end, iterate over what it says as it comes, read what it has said at any time.
-    As with `Pending`, a limit of time is the caller's.
+    Await it for its end, iterate over its deltas as they come, read its content at any time. As
+    with `Pending`, use `asyncio.timeout` to limit the waiting.
     """
 
     __slots__ = ("_cancel", "_request", "_waiters")
@@ -122,18 +136,18 @@ class ResponseHandle:
 
     @property
     def event_id(self) -> str:
-        """The id of the `response.create`."""
+        """Id of the `response.create`."""
         return self._request.event_id
 
     @property
     def id(self) -> str | None:
-        """The response's id, once the server has begun it."""
+        """Id of the response, once the server has begun it."""
         response = self._request.response
         return None if response is None else response.id
 
     @property
     def state(self) -> RequestState:
-        """How far it is."""
+        """State of the request."""
         return self._request.state
 
     @property
@@ -143,35 +157,35 @@ class ResponseHandle:
 
     @property
     def items(self) -> tuple[FormattedItem, ...]:
-        """The items that it made so far, also those of an out-of-band response."""
+        """Its items so far, including those of an out-of-band response."""
         return self._request.snapshots()
 
     @property
     def text(self) -> str:
-        """What it has written so far."""
+        """Its text so far."""
         return "".join(item.formatted.text for item in self.items)
 
     @property
     def transcript(self) -> str:
-        """What it has said so far, in words; they run ahead of the audio."""
+        """Transcript of its audio so far; it runs ahead of the audio."""
         return "".join(item.formatted.transcript for item in self.items)
 
     @property
     def audio(self) -> bytes:
-        """What it has said so far, in the session's output format."""
+        """Its audio so far, in the session's output format."""
         return b"".join(item.formatted.audio for item in self.items)
 
     @property
     def usage(self) -> Usage | None:
-        """What it cost, once it is done."""
+        """Its token usage, once it is done."""
         response = self._request.response
         return None if response is None else response.usage
 
     def cancel(self) -> None:
-        """Stop it; harmless when it has ended.
+        """Cancel it; harmless when it has ended.
 
-        One that waits its turn is never sent. One that the server has not begun yet is stopped as
-        soon as it has.
+        A request that waits its turn is never sent. One that the server has not begun yet is
+        cancelled as soon as it has.
 
         Raises:
             Closed: If the session was closed.
@@ -181,9 +195,9 @@ class ResponseHandle:
             self._cancel(self._request)
 
     async def __aiter__(self) -> AsyncIterator[Delta]:
-        """Yield what it says, from its beginning, as deltas of text, transcript, audio, arguments.
+        """Yield its deltas of text, transcript, audio and arguments, from its beginning.
 
-        Ends when the response has ended, in whatever way; await it to know in which.
+        Ends when the response has ended, in whatever way; await the handle to learn in which.
         """
         stream = ResponseStream(self._request)
         while True:
@@ -194,15 +208,15 @@ class ResponseHandle:
                 continue
             if self.is_done:
                 return
-            await self._waiters.news.wait()
+            await self._waiters.wait_for_more()
 
     def __await__(self) -> Generator[Any, None, Response]:
-        """Wait for the end: completed, incomplete or cancelled, see the `status` of what returns.
+        """Wait for its end, and return it: see its `status` (completed, incomplete, cancelled).
 
-        One that was cancelled before it began has no more than that.
+        A response that was cancelled before it began has nothing but a status.
 
         Raises:
-            ResponseFailed: If it ended as `failed`.
+            ResponseFailed: If its status is `failed`.
             ServerError: If the server refused to begin it.
             ConnectionLost: If the connection ended first.
             Closed: If the session was closed first.

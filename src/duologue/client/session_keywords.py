@@ -1,4 +1,4 @@
-"""Session configuration from keywords: GA names, and the flat ones of the reference client."""
+"""Keyword arguments of sessions and responses: GA names, and the reference client's flat names."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from duologue.protocol.ga import (
     AudioPcmu,
     FunctionTool,
     RealtimeSession,
+    ResponseCreateParams,
     TranscriptionSession,
 )
 from duologue.protocol.model import UNSET, UnsetType, replace
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
     from duologue.protocol.ga import (
         AudioFormat,
         AudioTranscription,
+        Item,
         NoiseReduction,
         Prompt,
         Reasoning,
+        ResponseAudio,
         Tool,
         ToolChoice,
         TracingConfig,
@@ -40,11 +43,13 @@ if TYPE_CHECKING:
         VoiceId,
     )
 
-__all__ = ["SessionKeywords", "function_tool", "session_config", "transcription_config"]
+__all__ = [
+    "ResponseKeywords", "SessionKeywords", "function_tool", "response_params", "session_config",
+]  # fmt: skip
 
 
 class SessionKeywords(TypedDict, total=False):
-    """What a session can be told; what is left out stays as it is."""
+    """Fields of a session; those that are left out keep their values."""
 
     instructions: str
     """The system prompt."""
@@ -75,11 +80,29 @@ class SessionKeywords(TypedDict, total=False):
     output_audio_format: str
     """`audio.output.format`"""
     modalities: Sequence[str]
-    """`output_modalities`, as beta says it: `["text", "audio"]` or `["text"]`"""
+    """`output_modalities` in beta's form: `["text", "audio"]` or `["text"]`"""
     max_response_output_tokens: int | str
     """`max_output_tokens`"""
     temperature: float
     """Beta only."""
+
+
+class ResponseKeywords(TypedDict, total=False):
+    """Fields of one response that override its session; see `ResponseCreateParams`."""
+
+    conversation: str
+    """`none` requests an out-of-band response, whose items stay outside the conversation."""
+    input: list[Item]
+    instructions: str
+    output_modalities: list[str]
+    audio: ResponseAudio
+    tools: list[Tool]
+    tool_choice: ToolChoice
+    parallel_tool_calls: bool
+    max_output_tokens: int | str
+    metadata: dict[str, str] | None
+    prompt: Prompt | None
+    reasoning: Reasoning
 
 
 M = TypeVar("M", AudioConfig, AudioInput, AudioOutput)
@@ -104,70 +127,75 @@ def session_config(
     *,
     dialect: Dialect = "ga",
 ) -> RealtimeSession | None:
-    """Return the configuration of a struct with keywords laid over it; `None` if nothing is told.
+    """Return a configuration with the keywords applied; `None` if both are empty.
 
     Raises:
-        ConfigurationError: If a keyword is unknown, or the dialect has no such thing.
+        ConfigurationError: If a keyword is unknown, or the dialect has no such field.
     """
-    session = _of_a_conversation(session, dialect)
+    session = _as_conversation(session, dialect)
     if not keywords:
         return session
-    told = _renamed(keywords, dialect)
-    heard = {field: told.pop(name) for name, field in _INPUT_FIELDS.items() if name in told}
-    spoken = {field: told.pop(name) for name, field in _OUTPUT_FIELDS.items() if name in told}
-    unknown = told.keys() - set(RealtimeSession.__struct_fields__)
+    fields = _with_ga_names(keywords, dialect)
+    input_ = {field: fields.pop(name) for name, field in _INPUT_FIELDS.items() if name in fields}
+    output = {field: fields.pop(name) for name, field in _OUTPUT_FIELDS.items() if name in fields}
+    unknown = fields.keys() - set(RealtimeSession.__struct_fields__)
     if unknown:
-        raise ConfigurationError(f"a session has no {', '.join(sorted(map(repr, unknown)))}")
-    for name in ("tools", "output_modalities", "include"):
-        value = told.get(name)
+        names = ", ".join(sorted(map(repr, unknown)))
+        raise ConfigurationError(f"a session has no field {names}")
+    for name in ("tools", "output_modalities", "include"):  # typed as lists in the struct
+        value = fields.get(name)
         if isinstance(value, tuple):
-            told[name] = list(value)  # pyright: ignore[reportUnknownArgumentType]  # of whatever
-    if isinstance(told.get("audio"), Mapping):
-        raise ConfigurationError("audio is an AudioConfig of duologue.protocol.ga, not a dict")
-    config = replace(session or RealtimeSession(), **told)
-    if heard or spoken:
+            fields[name] = list(value)  # pyright: ignore[reportUnknownArgumentType]  # of anything
+    if isinstance(fields.get("audio"), Mapping):
+        raise ConfigurationError("audio must be an AudioConfig of duologue.protocol.ga, not a dict")
+    config = replace(session or RealtimeSession(), **fields)
+    if input_ or output:
         audio = _or_new(config.audio, AudioConfig())
-        if heard:
-            audio = replace(audio, input=replace(_or_new(audio.input, AudioInput()), **heard))
-        if spoken:
-            audio = replace(audio, output=replace(_or_new(audio.output, AudioOutput()), **spoken))
+        if input_:
+            audio = replace(audio, input=replace(_or_new(audio.input, AudioInput()), **input_))
+        if output:
+            audio = replace(audio, output=replace(_or_new(audio.output, AudioOutput()), **output))
         config = replace(config, audio=audio)
     return config
 
 
-def _of_a_conversation(
+def _as_conversation(
     session: RealtimeSession | TranscriptionSession | beta.SessionConfig | None, dialect: Dialect
 ) -> RealtimeSession | None:
-    """Return a configuration in the words that all are kept in."""
+    """Return a configuration of any kind and dialect in the form of a GA conversation's."""
     if session is None or isinstance(session, RealtimeSession):
         return session
     if isinstance(session, TranscriptionSession):
         return RealtimeSession(audio=session.audio, include=session.include)
-    from duologue.client.beta import session_in_ga  # noqa: PLC0415  # only where beta is spoken
+    from duologue.protocol.dialects.beta import session_to_ga  # noqa: PLC0415  # imports beta
 
     if dialect == "ga":
         _refuse_temperature(session.temperature)
-    return session_in_ga(session)
+    return session_to_ga(session)
 
 
-def transcription_config(config: RealtimeSession) -> TranscriptionSession:
-    """Return a configuration as one of a session that transcribes.
+def response_params(
+    params: ResponseCreateParams | None, keywords: ResponseKeywords
+) -> ResponseCreateParams | UnsetType:
+    """Return the parameters of a response with the keywords applied; `UNSET` if both are empty.
 
     Raises:
-        ConfigurationError: If it tells what such a session has not.
+        ConfigurationError: If a keyword is unknown.
     """
-    blank, rest = RealtimeSession(), replace(config, audio=UNSET, include=UNSET)
-    told = [name for name in rest.__struct_fields__ if getattr(rest, name) != getattr(blank, name)]
-    if told:
-        raise ConfigurationError(f"a transcription session has no {', '.join(told)}")
-    return TranscriptionSession(audio=config.audio, include=config.include)
+    if not keywords:
+        return UNSET if params is None else params
+    unknown = keywords.keys() - set(ResponseCreateParams.__struct_fields__)
+    if unknown:
+        names = ", ".join(sorted(map(repr, unknown)))
+        raise ConfigurationError(f"a response has no field {names}")
+    return replace(params or ResponseCreateParams(), **keywords)
 
 
 def function_tool(definition: FunctionTool | Mapping[str, Any]) -> FunctionTool:
-    """Return a tool's definition as a struct.
+    """Return a function's definition as a struct.
 
     Raises:
-        ConfigurationError: If it is JSON of something else.
+        ConfigurationError: If the mapping is not the definition of a function.
     """
     if isinstance(definition, FunctionTool):
         return definition
@@ -177,31 +205,35 @@ def function_tool(definition: FunctionTool | Mapping[str, Any]) -> FunctionTool:
         raise ConfigurationError(f"this is not the definition of a function: {error}") from None
 
 
-def _renamed(keywords: SessionKeywords, dialect: Dialect) -> dict[str, object]:
-    """Return keywords with classic names and values in today's place."""
-    told: dict[str, object] = dict(keywords)
-    if "modalities" in told:
-        modalities = told.pop("modalities")
+def _with_ga_names(keywords: SessionKeywords, dialect: Dialect) -> dict[str, object]:
+    """Return the keywords with beta names and values replaced by those of GA.
+
+    The flat names of audio settings stay; `session_config` moves them to their places.
+    """
+    fields: dict[str, object] = dict(keywords)
+    if "modalities" in fields:
+        modalities = fields.pop("modalities")
         has_audio = isinstance(modalities, Collection) and "audio" in modalities
-        told["output_modalities"] = ["audio"] if has_audio else ["text"]
-    if "max_response_output_tokens" in told:
-        told["max_output_tokens"] = told.pop("max_response_output_tokens")
-    for name in told.keys() & {"input_audio_format", "output_audio_format"}:
-        wanted = told[name]
-        if not isinstance(wanted, str) or wanted not in _FORMATS:
+        fields["output_modalities"] = ["audio"] if has_audio else ["text"]
+    if "max_response_output_tokens" in fields:
+        fields["max_output_tokens"] = fields.pop("max_response_output_tokens")
+    for name in fields.keys() & {"input_audio_format", "output_audio_format"}:
+        value = fields[name]
+        if not isinstance(value, str) or value not in _FORMATS:
             known = ", ".join(map(repr, _FORMATS))
-            raise ConfigurationError(f"{name} is one of {known}, not {wanted!r}")
-        told[name] = _FORMATS[wanted]
-    if "temperature" in told:
+            raise ConfigurationError(f"{name} must be one of {known}, not {value!r}")
+        fields[name] = _FORMATS[value]
+    if "temperature" in fields:
         if dialect == "ga":
-            _refuse_temperature(told["temperature"])
-        told["extra"] = {"temperature": told.pop("temperature")}
-    return told
+            _refuse_temperature(fields["temperature"])
+        # GA's struct has no such field; `extra` carries it to the translation into beta.
+        fields["extra"] = {"temperature": fields.pop("temperature")}
+    return fields
 
 
 def _refuse_temperature(value: object) -> None:
     if not isinstance(value, UnsetType):
-        raise ConfigurationError("GA has no temperature: leave it out, or connect in beta")
+        raise ConfigurationError("GA has no temperature: leave it out, or use dialect='beta'")
 
 
 def _or_new(value: M | UnsetType, new: M) -> M:

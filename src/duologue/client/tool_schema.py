@@ -1,7 +1,7 @@
-"""A Python function as a tool: its JSON schema, its arguments read, its result written.
+"""Python functions as tools: the JSON schema, decoding of arguments, encoding of results.
 
-The schema comes from the signature's types (msgspec's, and pydantic's models), the descriptions
-from `Annotated` and from the docstring (Google's style, or `:param name:`).
+The schema is derived from the types in the signature: all that msgspec supports, and pydantic
+models. Descriptions come from `Annotated` and from the docstring (Google style or `:param name:`).
 """
 
 from __future__ import annotations
@@ -10,67 +10,87 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import Annotated, Any, Final, cast, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from duologue.client.context import CallContext, ToolContext
 from duologue.errors import ConfigurationError
 from duologue.protocol.ga import FunctionTool
 from duologue.protocol.model import UNSET
 
-__all__ = ["ArgumentsInvalid", "ToolFunction", "written"]
+if TYPE_CHECKING:
+    from duologue.protocol.ga import FunctionCall
+
+__all__ = ["ArgumentsInvalid", "CallContext", "ToolFunction", "to_text"]
 
 _DEFS: Final = "#/$defs/{name}"
+_EMPTY: Final = inspect.Parameter.empty
 
+# Google style: the section "Args:" and its entries "name (type): description".
 _SECTION: Final = re.compile(r"^[ \t]*(Args|Arguments|Parameters):[ \t]*$", re.MULTILINE)
 _NEXT_SECTION: Final = re.compile(r"^\S[^\n]*:[ \t]*$", re.MULTILINE)
 _ENTRY: Final = re.compile(r"^(\s*)\*{0,2}(\w+)(?:\s*\([^)\n]*\))?:\s+(.+)$")
+
+# Sphinx style: ":param type name: description", up to the next field.
 _FIELD: Final = re.compile(
     r"^\s*:param\s+(?:[^:\n]*\s)?(\w+):\s*(.+?)(?=^\s*:|\Z)", re.MULTILINE | re.DOTALL
 )
 _ANY_FIELD: Final = re.compile(r"^\s*:\w+", re.MULTILINE)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallContext:
+    """The call that a tool is run for."""
+
+    call_id: str
+    """Id of the call; its output carries the same id."""
+    item: FunctionCall
+    """The call as the server sent it."""
+
+
 class ArgumentsInvalid(Exception):
-    """What the model wrote does not fit the function; the message tells it why."""
+    """Raised when the model's arguments do not fit the function; the message gives the reason."""
 
 
 class ToolFunction:
-    """A function that a model may call."""
+    """A Python function that a model can call."""
 
     def __init__(
         self,
         function: Callable[..., Any],
         *,
         name: str | None = None,
-        about: str | None = None,
-        context: type[CallContext] = ToolContext,
+        description: str | None = None,
+        context: type[CallContext] = CallContext,
     ) -> None:
         """Read the function's signature.
 
         Args:
-            function: Called with keywords; a parameter without a type takes any JSON.
-            name: What the model calls it, instead of its own name.
-            about: What the model is told of it, instead of the docstring's text.
-            context: The class of the parameter that tells of the call.
+            function: Called with keyword arguments; a parameter without a type accepts any JSON.
+            name: Name of the tool; the function's name by default.
+            description: Description of the tool; the text of the docstring by default.
+            context: Type of the parameter that receives the call; hidden from the model.
 
         Raises:
-            ConfigurationError: If a parameter is positional-only, collects arguments, or has a type
-                that no schema can say.
+            ConfigurationError: If a parameter is positional-only, variadic (`*args`, `**kwargs`),
+                or has a type without a JSON schema.
         """
-        self.function = function
-        self._name: str = name or getattr(_plain(function), "__name__", "") or "tool"
-        text, told = _docstring(function)
-        parameters = _parameters(function, self._name, told)
-        self._about_call = [key for key, (kind, _) in parameters.items() if _is_context(kind)]
-        for key in self._about_call:
+        self.function: Final = function
+        self._name: Final[str] = name or getattr(_unwrap(function), "__name__", "") or "tool"
+        text, descriptions = _docstring(function)
+        parameters = _parameters(function, self._name, descriptions)
+        self._context_keys: Final = [k for k, (kind, _) in parameters.items() if _is_context(kind)]
+        for key in self._context_keys:
             if parameters.pop(key)[0] is not context:
                 text = f"tool {self._name!r}: {key} is the {context.__qualname__} of another client"
-                raise ConfigurationError(f"{text}: take that of {context.__module__}")
-        self._arguments = msgspec.defstruct(
+                raise ConfigurationError(f"{text}: use the one of {context.__module__}")
+        # The parameters become the fields of a struct, so that msgspec makes the schema and the
+        # decoder. An argument that the model leaves out stays UNSET, and is not passed: the
+        # function's own default applies, even one that JSON cannot encode.
+        self._arguments: Final = msgspec.defstruct(
             "Arguments",
             [
                 (key, kind) if default is _EMPTY else (key, kind | msgspec.UnsetType, UNSET)
@@ -78,41 +98,42 @@ class ToolFunction:
             ],
             kw_only=True,
         )
-        self._decoder = msgspec.json.Decoder(self._arguments, dec_hook=_read_foreign)
+        self._decoder: Final = msgspec.json.Decoder(self._arguments, dec_hook=_decode_pydantic)
         schema = self._schema()
         self.definition: Final = FunctionTool(
-            name=self._name, description=(about or text) or UNSET, parameters=schema
+            name=self._name, description=(description or text) or UNSET, parameters=schema
         )
-        """What the session is told."""
+        """Definition of the tool, as it appears in the session's configuration."""
 
     def read(self, arguments: str, context: CallContext | None = None) -> dict[str, Any]:
         """Return the keywords to call the function with.
 
         Args:
-            arguments: A JSON object, as the model wrote it; empty text counts as `{}`.
-            context: Given to the parameter that asks for it.
+            arguments: A JSON object, as the model wrote it; an empty string counts as `{}`.
+            context: Value of the parameter that has the context's type.
 
         Raises:
-            ArgumentsInvalid: If they do not fit.
+            ArgumentsInvalid: If the arguments do not fit the parameters.
         """
         try:
-            found = self._decoder.decode(arguments.strip() or "{}")
+            decoded = self._decoder.decode(arguments.strip() or "{}")
         except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
             raise ArgumentsInvalid(str(error)) from None
-        values = {key: getattr(found, key) for key in found.__struct_fields__}
-        told = dict.fromkeys(self._about_call, context)
-        return {key: value for key, value in values.items() if value is not UNSET} | told
+        values = {key: getattr(decoded, key) for key in decoded.__struct_fields__}
+        contexts = dict.fromkeys(self._context_keys, context)
+        return {key: value for key, value in values.items() if value is not UNSET} | contexts
 
     def _schema(self) -> dict[str, Any]:
         try:
             (root,), components = msgspec.json.schema_components(
-                [self._arguments], schema_hook=_foreign_schema, ref_template=_DEFS
+                [self._arguments], schema_hook=_pydantic_schema, ref_template=_DEFS
             )
         except TypeError as error:
-            text = f"tool {self._name!r} has a parameter that no JSON schema can say: {error}"
+            text = f"tool {self._name!r} has a parameter whose type has no JSON schema: {error}"
             raise ConfigurationError(text) from None
         schema: dict[str, Any] = components.pop(root["$ref"].removeprefix("#/$defs/"))
         del schema["title"]
+        # pydantic puts `$defs` inside each model's schema, but its references start at the root.
         inner: dict[str, Any] = {}
         _hoist(schema, inner)
         for component in components.values():
@@ -122,59 +143,56 @@ class ToolFunction:
         return schema | {"additionalProperties": False}
 
 
-def written(result: object) -> str:
-    """Return a tool's result as the output that the model reads: text as it is, the rest as JSON.
+def to_text(result: object) -> str:
+    """Return a tool's result as the output that the model reads: text unchanged, the rest as JSON.
 
     Raises:
-        TypeError: If it is nothing that JSON can say.
+        TypeError: If the result cannot be encoded as JSON.
     """
     if isinstance(result, str):
-        return result.encode(errors="replace").decode()  # half a surrogate pair cannot be sent
-    return msgspec.json.encode(result, enc_hook=_write_foreign).decode()
+        return result.encode(errors="replace").decode()  # lone surrogates cannot be sent
+    return msgspec.json.encode(result, enc_hook=_encode_pydantic).decode()
 
 
-_EMPTY: Final = inspect.Parameter.empty
-
-
-def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what has the types and the docstring of a `partial` or of an object."""
+def _unwrap(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function that has the types and docstring: of a `partial`, or `__call__`."""
     while isinstance(function, partial):
         function = function.func
     if inspect.isroutine(function):
         return function
-    called: Callable[..., Any] = type(function).__call__
-    return called
+    method: Callable[..., Any] = type(function).__call__
+    return method
 
 
 def _parameters(
-    function: Callable[..., Any], name: str, told: Mapping[str, str]
+    function: Callable[..., Any], name: str, descriptions: Mapping[str, str]
 ) -> dict[str, tuple[Any, Any]]:
-    """Return type and default of each parameter."""
+    """Return the type and the default of each parameter."""
     try:
-        hints = get_type_hints(_plain(function), include_extras=True)
+        hints = get_type_hints(_unwrap(function), include_extras=True)
     except (NameError, TypeError) as error:
         text = f"the types of tool {name!r} cannot be read: {error}; import them at run time"
         raise ConfigurationError(text) from None
-    found: dict[str, tuple[Any, Any]] = {}
+    parameters: dict[str, tuple[Any, Any]] = {}
     for key, parameter in inspect.signature(function).parameters.items():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            text = f"tool {name!r}: {parameter} cannot be called by name; give it a plain one"
+            text = f"tool {name!r}: {parameter} cannot be passed by name; use a plain parameter"
             raise ConfigurationError(text)
-        kind, about = _described(hints.get(key, Any))
-        about = about or told.get(key)
+        kind, description = _split_description(hints.get(key, Any))
+        description = description or descriptions.get(key)
         extra = _default_schema(parameter.default)
-        found[key] = (_annotated(kind, about, extra), parameter.default)
-    return found
+        parameters[key] = (_annotated(kind, description, extra), parameter.default)
+    return parameters
 
 
 def _is_context(kind: Any) -> bool:  # noqa: ANN401  # types
     return isinstance(kind, type) and issubclass(kind, CallContext)
 
 
-def _annotated(kind: Any, about: str | None, extra: dict[str, Any] | None) -> Any:  # noqa: ANN401  # types
-    if about is None and extra is None:
+def _annotated(kind: Any, description: str | None, extra: dict[str, Any] | None) -> Any:  # noqa: ANN401  # types
+    if description is None and extra is None:
         return kind
-    return Annotated[kind, msgspec.Meta(description=about, extra_json_schema=extra)]
+    return Annotated[kind, msgspec.Meta(description=description, extra_json_schema=extra)]
 
 
 def _default_schema(default: Any) -> dict[str, Any] | None:  # noqa: ANN401  # any default
@@ -185,17 +203,18 @@ def _default_schema(default: Any) -> dict[str, Any] | None:  # noqa: ANN401  # a
     return None
 
 
-def _described(hint: Any) -> tuple[Any, str | None]:  # noqa: ANN401  # types
-    """Part a type from its description: a plain text in `Annotated`, a `Doc`, a pydantic `Field`.
+def _split_description(hint: Any) -> tuple[Any, str | None]:  # noqa: ANN401  # types
+    """Return a type without its description, and the description.
 
-    What msgspec itself understands (`msgspec.Meta`) stays.
+    The description is a string in `Annotated`, a `Doc` or a pydantic `Field`. A `msgspec.Meta`
+    stays in the type, as msgspec reads its constraints.
     """
     if get_origin(hint) is not Annotated:
         return hint, None
     kind, *notes = get_args(hint)
     kept = [note for note in notes if isinstance(note, msgspec.Meta)]
-    about = next((text for note in notes if (text := _text_of(note))), None)
-    return (Annotated[(kind, *kept)] if kept else kind), about
+    description = next((text for note in notes if (text := _text_of(note))), None)
+    return (Annotated[(kind, *kept)] if kept else kind), description
 
 
 def _text_of(note: object) -> str | None:
@@ -206,9 +225,9 @@ def _text_of(note: object) -> str | None:
 
 
 def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
-    """Return a docstring's text up to its sections, and what it says of each parameter."""
-    text = inspect.getdoc(_plain(function)) or ""
-    fields = {key: " ".join(about.split()) for key, about in _FIELD.findall(text)}
+    """Return a docstring's text before its sections, and its descriptions of parameters."""
+    text = inspect.getdoc(_unwrap(function)) or ""
+    fields = {key: " ".join(words.split()) for key, words in _FIELD.findall(text)}
     if fields:
         first = _ANY_FIELD.search(text)
         return text[: first.start() if first else None].strip(), fields
@@ -218,22 +237,23 @@ def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
         head = head[: following.start()]
     if section is None:
         return head.strip(), {}
-    told: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     depth, key = None, ""
     for line in text[section.end() :].strip("\n").splitlines():
         entry = _ENTRY.match(line)
         indent = len(line) - len(line.lstrip())
-        if line.strip() and indent == 0:
+        if line.strip() and indent == 0:  # the next section
             break
-        if entry and depth in (None, indent):
+        if entry and depth in (None, indent):  # the first entry sets the depth of the others
             depth, key = indent, entry[2]
-            told[key] = entry[3].strip()
+            descriptions[key] = entry[3].strip()
         elif key and line.strip():
-            told[key] += " " + line.strip()
-    return head.strip(), told
+            descriptions[key] += " " + line.strip()
+    return head.strip(), descriptions
 
 
-# Pydantic's models are asked, never imported: whoever passes one has it loaded.
+# Pydantic is never imported here: it is optional, and a caller that passes one of its models has
+# imported it already, so that it is found in `sys.modules`.
 
 
 def _is_pydantic(kind: Any) -> bool:  # noqa: ANN401  # types
@@ -241,27 +261,27 @@ def _is_pydantic(kind: Any) -> bool:  # noqa: ANN401  # types
     return pydantic is not None and isinstance(kind, type) and issubclass(kind, pydantic.BaseModel)
 
 
-def _foreign_schema(kind: Any) -> dict[str, Any]:  # noqa: ANN401  # types
+def _pydantic_schema(kind: Any) -> dict[str, Any]:  # noqa: ANN401  # types
     if _is_pydantic(kind):
         schema: dict[str, Any] = kind.model_json_schema(ref_template="#/$defs/{model}")
         return schema
-    raise NotImplementedError
+    raise NotImplementedError  # msgspec raises TypeError, naming the type
 
 
-def _read_foreign(kind: Any, value: Any) -> Any:  # noqa: ANN401  # types and any JSON
+def _decode_pydantic(kind: Any, value: Any) -> Any:  # noqa: ANN401  # types and any JSON
     if not _is_pydantic(kind):
         raise NotImplementedError
-    return kind.model_validate(value)  # its ValidationError is a ValueError: msgspec tells where
+    return kind.model_validate(value)  # ValidationError is a ValueError: msgspec adds the path
 
 
-def _write_foreign(value: Any) -> Any:  # noqa: ANN401  # any object
+def _encode_pydantic(value: Any) -> Any:  # noqa: ANN401  # any object
     if _is_pydantic(type(value)):
         return value.model_dump(mode="json")
-    raise TypeError(f"{type(value).__name__} is nothing that JSON can say")
+    raise TypeError(f"{type(value).__name__} cannot be encoded as JSON")
 
 
 def _hoist(schema: Any, into: dict[str, Any]) -> None:  # noqa: ANN401  # any JSON
-    """Move definitions inside a schema to the top, where their references point."""
+    """Move the definitions inside a schema to `into`, at any depth."""
     if isinstance(schema, list):
         for each in cast("Iterable[Any]", schema):
             _hoist(each, into)

@@ -1,4 +1,4 @@
-"""Tools of the application: the model's calls are run as they come, each on a task of its own."""
+"""Tools of the application: each function call of the model runs in its own task."""
 
 from __future__ import annotations
 
@@ -8,114 +8,127 @@ import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal, TypedDict
 
 import msgspec
 
-from duologue.client.tasks import cancel_all
-from duologue.client.threads import in_thread
-from duologue.client.tool_schema import ToolFunction, written
+from duologue.client._concurrency import cancel_all, in_thread
+from duologue.client.tool_schema import CallContext, ToolFunction, to_text
 from duologue.errors import ConfigurationError, ToolFailed
 from duologue.session.tool_calls import ToolCall, ToolPolicy
 
-if TYPE_CHECKING:
-    from duologue.client.context import CallContext
-
-__all__ = ["DEFAULT_TIMEOUT", "Tool", "ToolHandler", "ToolOptions", "ToolRunner", "Tools"]
+__all__ = [
+    "DEFAULT_TIMEOUT",
+    "RegisteredTool",
+    "ToolHandler",
+    "ToolOptions",
+    "ToolRegistry",
+    "ToolRunner",
+]
 
 ToolHandler = Callable[[dict[str, Any]], Awaitable[object] | object]
-"""Takes a call's arguments, and returns what the model is told, as anything that JSON can say.
+"""Function that receives a call's arguments and returns its output, any value that JSON can encode.
 
-Coroutine functions run on the event loop, others in a thread. What one raises is told the model.
+Coroutine functions run on the event loop, others in a thread. If one raises an exception, its
+message becomes the output that the model reads.
 """
 
 DEFAULT_TIMEOUT: Final = 60.0
-"""Seconds: nobody waits longer for an answer in a conversation."""
+"""Seconds; a user in a conversation does not wait longer for an answer."""
 
 
 class ToolOptions(TypedDict, total=False):
-    """How the calls of a tool are run and answered."""
+    """Options of a tool: time-out, interruption, and the response after its calls."""
 
     timeout: float | None
-    """Seconds until the model is told that it took too long; 60 unless it is given, for a
-    background tool none. A function in a thread runs on to its end; what it returns is dropped."""
+    """Seconds until the call fails with a time-out error, which the model reads as its output. The
+    default is 60, and no limit for a background tool. A function in a thread cannot be stopped: it
+    runs to its end, and its result is dropped."""
     responds: bool
-    """Whether the model goes on by itself when it has the answer; `True` unless it is given."""
+    """Whether the output is followed by a new response of the model; `True` by default."""
     on_interrupt: Literal["finish", "cancel"]
-    """What becomes of a call that runs when the user speaks, or its response is cancelled: it
-    finishes (unless it is given), or it is cancelled and the model is told so."""
+    """Policy for a running call when the user speaks or its response is cancelled: `finish` (the
+    default) lets it finish, `cancel` cancels it and sends an output that says so."""
     background: bool
-    """Answer at once that it was started, and tell what it returned when it has, as a message of
-    the system; the model goes on after both."""
+    """Whether to answer the call at once with "started", and send the result later as a system
+    message. The model responds after both."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
-    """What runs the calls of one name."""
+class RegisteredTool:
+    """A handler with its options."""
 
     handler: ToolHandler | ToolFunction
     policy: ToolPolicy = field(default_factory=ToolPolicy)
     timeout: float | None = DEFAULT_TIMEOUT
 
     @classmethod
-    def of(cls, handler: ToolHandler | ToolFunction, options: ToolOptions) -> Tool:
+    def of(cls, handler: ToolHandler | ToolFunction, options: ToolOptions) -> RegisteredTool:
         """Return a tool with options.
 
         Raises:
-            ConfigurationError: If they cannot be.
+            ConfigurationError: If an option is unknown, or has an invalid value.
         """
         unknown = options.keys() - ToolOptions.__annotations__.keys()
         if unknown:
-            raise ConfigurationError(f"a tool has no {', '.join(sorted(map(repr, unknown)))}")
+            names = ", ".join(sorted(map(repr, unknown)))
+            raise ConfigurationError(f"a tool has no option {names}")
         is_background = options.get("background", False)
         on_interrupt = options.get("on_interrupt", "finish")
         timeout = options.get("timeout", None if is_background else DEFAULT_TIMEOUT)
         if on_interrupt not in {"finish", "cancel"}:
-            raise ConfigurationError(f"on_interrupt is 'finish' or 'cancel', not {on_interrupt!r}")
+            text = f"on_interrupt must be 'finish' or 'cancel', not {on_interrupt!r}"
+            raise ConfigurationError(text)
         if is_background and on_interrupt == "cancel":
-            raise ConfigurationError("a background tool is not interrupted: leave on_interrupt out")
+            text = "a background tool is never interrupted: leave out `on_interrupt`"
+            raise ConfigurationError(text)
         if timeout is not None and timeout <= 0:
-            raise ConfigurationError(f"a timeout is above 0 s, not {timeout}; None is no limit")
+            text = f"timeout must be above 0 s, not {timeout}; None means no limit"
+            raise ConfigurationError(text)
         policy = ToolPolicy(options.get("responds", True), on_interrupt, is_background)
         return cls(handler, policy, timeout)
 
     async def run(self, arguments: str, context: CallContext) -> str:
-        """Return what the model is told, in time or not at all."""
+        """Run a call and return its output.
+
+        Raises:
+            TimeoutError: If it exceeds the tool's time-out.
+        """
         limit = asyncio.timeout(self.timeout)
         try:
             async with limit:
                 return await self._run(arguments, context)
         except TimeoutError:
-            if not limit.expired():
+            if not limit.expired():  # raised by the handler itself
                 raise
             raise TimeoutError(f"it took longer than {self.timeout} s") from None
 
     async def _run(self, arguments: str, context: CallContext) -> str:
         if isinstance(self.handler, ToolFunction):
             keywords = self.handler.read(arguments, context)
-            return written(await _called(self.handler.function, **keywords))
-        told = msgspec.json.decode(arguments or "{}", type=dict[str, Any])
-        return msgspec.json.encode(await _called(self.handler, told)).decode()
+            return to_text(await _call(self.handler.function, **keywords))
+        decoded = msgspec.json.decode(arguments or "{}", type=dict[str, Any])
+        return msgspec.json.encode(await _call(self.handler, decoded)).decode()
 
 
-class Tools:
+class ToolRegistry:
     """The tools of a client, by name.
 
     Args:
-        context: Returns what a tool may know of a call.
+        context: Returns the context that is passed to a tool with a call.
     """
 
     def __init__(self, context: Callable[[ToolCall], CallContext]) -> None:
-        self.handlers: dict[str, Tool] = {}
+        self.handlers: Final[dict[str, RegisteredTool]] = {}
         self._context: Final = context
 
     def policy(self, name: str) -> ToolPolicy:
-        """Return how calls of a name are answered, also of one that nobody added."""
+        """Return the policy of a tool; the default policy if there is no tool of that name."""
         tool = self.handlers.get(name)
         return ToolPolicy() if tool is None else tool.policy
 
     async def run(self, call: ToolCall) -> str:
-        """Return what answers a call.
+        """Run a call and return its output.
 
         Raises:
             ToolFailed: If there is no such tool, or it failed.
@@ -127,33 +140,44 @@ class Tools:
         try:
             return await tool.run(call.arguments, self._context(call))
         except asyncio.CancelledError:
-            if task is None or task.cancelling():
+            if task is None or task.cancelling():  # the call itself is cancelled
                 raise
+            # The tool awaited something that was cancelled: a failure like any other.
             raise ToolFailed(call.name, call.call_id, "it was cancelled") from None
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
-        except BaseException as error:  # the model can mend what it did wrong, and waits for it
+        except BaseException as error:
+            # The model waits for an output, and can correct its arguments when it knows the reason.
+            # BaseException, because frameworks such as pytest derive their own exceptions from it.
             reason = str(error) or type(error).__name__
             raise ToolFailed(call.name, call.call_id, reason) from error
 
 
 class ToolRunner:
-    """Owns the tasks of a session's calls."""
+    """Owner of the tasks that run a session's calls.
+
+    Args:
+        tools: Runs a call.
+        answer: Receives a call, its output, and the failure if it failed.
+    """
 
     def __init__(
-        self, tools: Tools, answer: Callable[[ToolCall, str, ToolFailed | None], None]
+        self, tools: ToolRegistry, answer: Callable[[ToolCall, str, ToolFailed | None], None]
     ) -> None:
-        self._tools = tools
-        self._answer = answer
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tools: Final = tools
+        self._answer: Final = answer
+        self._tasks: Final[dict[str, asyncio.Task[None]]] = {}
         self._variables: contextvars.Context | None = None
 
     def open(self) -> None:
-        """Take the context variables of who connects: the calls see them, in threads, too."""
+        """Copy the context variables of the caller; calls run with them, in threads too.
+
+        A call starts when a frame arrives, and would otherwise run in the transport's context.
+        """
         self._variables = contextvars.copy_context()
 
     def start(self, call: ToolCall) -> None:
-        """Run a call, and hand over its answer when there is one."""
+        """Run a call in a task, and pass its output to `answer`."""
         variables = None if self._variables is None else self._variables.copy()
         task = asyncio.get_running_loop().create_task(
             self._run(call), name=f"tool {call.name}", context=variables
@@ -162,28 +186,29 @@ class ToolRunner:
         task.add_done_callback(lambda _: self._tasks.pop(call.call_id, None))
 
     def cancel(self, call_id: str) -> None:
-        """Stop a call whose answer nobody waits for."""
+        """Cancel a call whose output is no longer needed."""
         task = self._tasks.get(call_id)
         if task is not None:
             task.cancel()
 
     async def stop(self) -> None:
-        """Cancel what still runs, and wait until it has ended."""
+        """Cancel the running calls, and wait until they have ended."""
         await cancel_all(self._tasks.values())
 
     async def _run(self, call: ToolCall) -> None:
         try:
             output, error = await self._tools.run(call), None
         except ToolFailed as failed:
-            output, error = written({"error": written(failed.reason)}), failed
+            output, error = to_text({"error": to_text(failed.reason)}), failed
         self._answer(call, output, error)
 
 
-async def _called(function: Callable[..., Any], *values: object, **keywords: object) -> object:
-    """Return what a function returns, whatever its kind; one that is no coroutine's in a thread."""
-    called = type(function).__call__
-    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called):
+async def _call(function: Callable[..., Any], *values: object, **keywords: object) -> object:
+    """Call a function and return its result; functions that are not coroutines use a thread."""
+    method = type(function).__call__  # of an object that defines `async def __call__`
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(method):
         result: object = await function(*values, **keywords)
         return result
     result = await in_thread(partial(function, *values, **keywords))
+    # A lambda that calls a coroutine function runs in the thread, and its coroutine here.
     return await result if inspect.isawaitable(result) else result

@@ -1,8 +1,10 @@
-"""The slow pass over a frame that the types refuse: what is unknown is moved to where it is kept.
+"""Second pass over a frame that does not fit the types: unknown content moves to where it is kept.
 
-Unknown fields go to `extra`, unknown members of a union into its `Unknown` type, a null where none
-is foreseen into `extra` too, and `1.0` becomes the integer that was meant. The result fits the
-types, unless a known field is missing or mistyped.
+- Unknown fields go into `extra`, and so does a null that a field's type forbids.
+- An unknown member of a union becomes the union's `Unknown` type.
+- A whole number that is written as a float, `1.0`, becomes an integer.
+
+The result fits the types unless a known field is missing or mistyped.
 """
 
 from __future__ import annotations
@@ -20,27 +22,27 @@ from duologue.protocol.model import EXTRA_KEY, UNKNOWN_TAG
 if TYPE_CHECKING:
     from duologue.protocol.model import Json
 
-LeftOut = Mapping[str, "Json"]
+Defaults = Mapping[str, "Json"]
 
 __all__ = ["explain", "lift", "tags"]
 
 
 @cache
 def tags(union: Any) -> dict[str, type]:  # noqa: ANN401  # a union is no type
-    """Return the structs of a tagged union by their tags."""
+    """Return the structs of a tagged union, by tag."""
     return {str(member.tag): member.cls for member in _structs(inspect.type_info(union))}
 
 
-def lift(value: Json, struct: type, *, left_out: LeftOut | None = None) -> Json:
-    """Return a decoded JSON object in the form that `struct` decodes without loss.
+def lift(value: Json, struct: type, *, defaults: Defaults | None = None) -> Json:
+    """Return a decoded JSON object in the form from which `struct` is decoded without loss.
 
     Args:
         value: The object.
-        struct: What it shall become.
-        left_out: What stands for required fields that are not there. If this is given, a member of
-            a union that still does not fit its own type is taken for one of an unknown type.
+        struct: Type of the object.
+        defaults: Values of required fields that are absent. With defaults, a member of a union that
+            still does not fit its own type becomes the union's `Unknown` type.
     """
-    return _lift(value, _info(struct), left_out=left_out)
+    return _lift(value, _info(struct), defaults=defaults)
 
 
 @cache
@@ -53,17 +55,17 @@ def _structs(info: inspect.Type) -> list[inspect.StructType]:
     return [member for member in members if isinstance(member, inspect.StructType)]
 
 
-def _lift(value: Json, info: inspect.Type, *, left_out: LeftOut | None) -> Json:
+def _lift(value: Json, info: inspect.Type, *, defaults: Defaults | None) -> Json:
     while isinstance(info, inspect.Metadata):
         info = info.type
     if isinstance(value, dict):
-        return _lift_object(value, info, left_out=left_out)
+        return _lift_object(value, info, defaults=defaults)
     if isinstance(value, list):
         items = _member(info, inspect.ListType)
         return (
             value
             if items is None
-            else [_lift(item, items.item_type, left_out=left_out) for item in value]
+            else [_lift(item, items.item_type, defaults=defaults) for item in value]
         )
     if (
         isinstance(value, float)
@@ -75,21 +77,22 @@ def _lift(value: Json, info: inspect.Type, *, left_out: LeftOut | None) -> Json:
     return value
 
 
-def _lift_object(value: dict[str, Json], info: inspect.Type, *, left_out: LeftOut | None) -> Json:
+def _lift_object(value: dict[str, Json], info: inspect.Type, *, defaults: Defaults | None) -> Json:
     structs = _structs(info)
     if not structs:
         mapping = _member(info, inspect.DictType)
         if mapping is None:
             return value
         return {
-            key: _lift(item, mapping.value_type, left_out=left_out) for key, item in value.items()
+            key: _lift(item, mapping.value_type, defaults=defaults) for key, item in value.items()
         }
+    # A union is open if one of its members is an `Unknown` type.
     is_open = any(struct.tag == UNKNOWN_TAG for struct in structs)
     for struct in structs:
         if struct.tag is None or value.get(str(struct.tag_field)) == struct.tag:
-            lifted = _lift_fields(value, struct, left_out=left_out)
-            if left_out and is_open and not _fits(lifted, struct):
-                break
+            lifted = _lift_fields(value, struct, defaults=defaults)
+            if defaults and is_open and not _fits(lifted, struct):
+                break  # repairing: one bad item must not spoil its event
             return lifted
     return {"type": UNKNOWN_TAG, "raw": value} if is_open else value
 
@@ -103,7 +106,7 @@ def _fits(lifted: dict[str, Json], struct: inspect.StructType) -> bool:
 
 
 def _lift_fields(
-    value: dict[str, Json], struct: inspect.StructType, *, left_out: LeftOut | None
+    value: dict[str, Json], struct: inspect.StructType, *, defaults: Defaults | None
 ) -> dict[str, Json]:
     fields = {field.encode_name: field for field in struct.fields}
     lifted: dict[str, Json] = {}
@@ -113,12 +116,12 @@ def _lift_fields(
         if key == struct.tag_field:
             lifted[key] = item
         elif field is None or (item is None and not field.required and not _nullable(field.type)):
-            extra[key] = item
+            extra[key] = item  # unknown, or a null where the type has no place for one
         else:
-            lifted[key] = _lift(item, field.type, left_out=left_out)
+            lifted[key] = _lift(item, field.type, defaults=defaults)
     if extra:
         lifted[EXTRA_KEY] = extra
-    for name, stand_in in (left_out or {}).items():
+    for name, stand_in in (defaults or {}).items():
         if name not in lifted and name in fields and fields[name].required:
             lifted[name] = stand_in
     return lifted
@@ -135,9 +138,11 @@ def _member(info: inspect.Type, kind: type[Any]) -> Any:  # noqa: ANN401  # an i
 
 
 def explain(error: msgspec.ValidationError) -> tuple[str, str | None]:
-    """Return what a validation error says, and the path it says it of."""
+    """Return the message of a validation error, and the path of the field that it is about."""
     reason, _, where = str(error).partition(" - at `$")
-    path = where.rstrip("`").partition("[...]")[0].strip(".")  # the keys of a mapping are not told
+    path = (
+        where.rstrip("`").partition("[...]")[0].strip(".")
+    )  # msgspec does not name the key of a mapping
     missing = re.search(r"required field `([^`]+)`", reason)
     if missing:
         path = f"{path}.{missing[1]}" if path else missing[1]

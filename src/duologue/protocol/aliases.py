@@ -1,13 +1,12 @@
 # ruff: noqa: E501  # names that others chose
-"""Our types by the names that other packages give them.
+"""Aliases: the names of our types in other packages.
 
-Two tables: what the official Dart and Java packages and the Python SDK call a type in the beta
-dialect, and what the Python SDK calls it in GA. Nested names lose their dots: Java's
-`SessionUpdateEvent.Session.TurnDetection` is `SessionUpdateEventSessionTurnDetection`. Where one
-of our own names is the same word, it is the same type and stands in no table.
+`BETA` has the names of the Dart and Java packages and of the Python SDK, `GA` those of the Python
+SDK. Nested names lose their dots: Java's `SessionUpdateEvent.Session.TurnDetection` is
+`SessionUpdateEventSessionTurnDetection`. A name that is equal in another package needs no alias.
 
-The packages `beta` and `ga` resolve these names when they are asked for one that they do not have,
-so nobody who reads or imports the types pays for them. A type checker sees our names only.
+The packages `beta` and `ga` look up a name here only if they do not have it themselves, so the
+aliases add nothing to the import time. Type checkers do not see them.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ __all__ = ["BETA", "CLIENT", "GA", "SUPPORT", "resolve"]
 
 
 def resolve(dialect: Literal["beta", "ga"], name: str) -> object:
-    """Return the type of another package's name.
+    """Return the type that has a name in another package.
 
     Raises:
-        AttributeError: If no package has such a name; a module's `__getattr__` must say so.
+        AttributeError: If the name is unknown, as the `__getattr__` of a module must.
     """
     package = f"duologue.protocol.{dialect}"
     place = (BETA if dialect == "beta" else GA).get(name)
@@ -34,7 +33,7 @@ def resolve(dialect: Literal["beta", "ga"], name: str) -> object:
 
 
 SUPPORT: Final = frozenset({"Builder", "Known", "Value", "Visitor"})
-"""Java's helper classes, which need no counterpart.
+"""Helper classes of Java without a counterpart here.
 
 A `Builder` is the constructor with its keywords, and `replace`; `Known` and `Value` are an open
 enum; a `Visitor` is `match`, as are Dart's `...Patterns`.
@@ -42,7 +41,7 @@ enum; a `Visitor` is `match`, as are Dart's `...Patterns`.
 
 CLIENT: Final[Mapping[str, str]] = {
     "Delta": "duologue.session.updates.Delta",
-    "EventHandlerCallback": "duologue.client.registry.Callback",
+    "EventHandlerCallback": "duologue.client.callbacks.Callback",
     "EventHandlerResult": "duologue.session.updates.ConversationUpdated",
     "FormattedItem": "duologue.session.formatted.FormattedItem",
     "FormattedProperty": "duologue.session.formatted.FormattedProperty",
@@ -52,11 +51,11 @@ CLIENT: Final[Mapping[str, str]] = {
     "RealtimeAPI": "duologue.client.api.RealtimeAPI",
     "RealtimeClient": "duologue.client.client.RealtimeClient",
     "RealtimeConversation": "duologue.session.conversation.RealtimeConversation",
-    "RealtimeEventHandler": "duologue.client.handlers.RealtimeEventHandler",
-    "ToolHandler": "duologue.client.registry.Callback",
+    "RealtimeEventHandler": "duologue.client.callbacks.RealtimeEventHandler",
+    "ToolHandler": "duologue.client.callbacks.Callback",
     "Uint8ListConverter": "duologue.protocol.model.read_audio",
 }
-"""Dart's names for what is not on the wire: `duologue` itself resolves them."""
+"""Dart's names of types that are not on the wire. The package `duologue` resolves them."""
 
 BETA: Final[Mapping[str, str]] = {
     "APIError": "RealtimeError",

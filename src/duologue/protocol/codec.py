@@ -1,9 +1,11 @@
-"""Frames to events and back.
+"""Codec: frames to events and back.
 
-One msgspec pass decodes what fits the types exactly: nearly everything. What does not fit takes a
-second, slower pass that keeps it (see `_unknown_fields.py`), so decoding only ever fails on a frame
-that is no event at all. An event that nobody changed is written as the very bytes that it came
-from.
+Decoding takes one or two passes. The first is a single msgspec call that accepts frames that fit
+the types exactly, which is nearly all of them. Any other frame takes the second, slower pass, which
+first moves its unknown fields and union members to where the types keep them (`_unknown_fields`).
+Therefore decoding fails only if a frame is not an event at all.
+
+A decoded event keeps its frame. Encoding an unchanged event returns that frame, byte for byte.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from duologue.protocol.model import (
     Event,
     Json,
     Model,
+    Raw,
     Unknown,
     UnknownEvent,
     UnsetType,
@@ -43,6 +46,7 @@ __all__ = [
     "Dialect",
     "Direction",
     "Surface",
+    "append_event",
     "append_frame",
     "decode",
     "decode_leniently",
@@ -53,23 +57,23 @@ __all__ = [
 ]
 
 Dialect = Literal["ga", "beta"]
-"""Which words are spoken on the wire."""
+"""Dialect of the events on the wire."""
 
 Direction = Literal["client", "server"]
-"""Who sends."""
+"""Sender of the events."""
 
 Surface = Literal["realtime", "transcription", "translation"]
-"""What the connection is for; the first two share their events, the last exists in GA only."""
+"""Purpose of the connection. The first two share their events; the last exists in GA only."""
 
-Otherwise = Callable[[bytes, Dialect, Direction, Surface], Event | UnknownEvent]
-"""What takes a frame that the first pass refused."""
+SecondPass = Callable[[bytes, Dialect, Direction, Surface], Event | UnknownEvent]
+"""Decodes a frame that the first pass rejected."""
 
 MAX_FRAME_BYTES: Final = 64 << 20
-"""Longer frames are refused; the API itself stops at 15 MiB of audio."""
+"""Limit on the size of a frame. The API itself stops at 15 MiB of audio in an event."""
 
 
 class _Head(msgspec.Struct):
-    """Just enough of a frame to tell what it is."""
+    """The fields of a frame that identify it."""
 
     type: str
     event_id: str | UnsetType = UNSET
@@ -92,7 +96,7 @@ def event_union(
         from duologue.protocol.ga import translation  # noqa: PLC0415  # rare
 
         if dialect == "beta":
-            raise ConfigurationError("translation sessions speak GA only")
+            raise ConfigurationError("translation sessions exist in GA only")
         if direction == "server":
             return translation.KnownTranslationServerEvent
         return translation.KnownTranslationClientEvent
@@ -192,22 +196,22 @@ def decode(
 ) -> Event | UnknownEvent:
     """Return the event of a frame.
 
-    An event of an unknown type, or one that lacks or mistypes a field of its own type, becomes an
-    `UnknownEvent`; everything else that is unknown is kept inside its own event. The text of an
-    audio field is not looked at before its `audio_data` is asked for.
+    An event of an unknown type, or one with a missing or mistyped field, becomes an `UnknownEvent`.
+    Other unknown content is kept inside its event. The base64 of an audio field is not checked
+    until its `audio_data` is read.
 
     Args:
-        frame: One whole message. Bytes are kept as they are, other types are copied.
-        dialect: The words it is written in.
-        direction: Who sent it.
-        surface: What the connection is for.
+        frame: One whole message. Bytes are kept without a copy; other types are copied.
+        dialect: Dialect of the event.
+        direction: Sender of the event.
+        surface: Purpose of the connection.
 
     Raises:
         ConfigurationError: If `surface` does not exist in `dialect`.
-        DecodeError: If the frame is no JSON object with a `type`, or is too deep or too large.
+        DecodeError: If the frame is not a JSON object with a `type`, or is too deep or too large.
     """
-    read = decoder_for(dialect, direction, surface)
-    return read(frame if isinstance(frame, bytes) else _own(frame))
+    decode_frame = decoder_for(dialect, direction, surface)
+    return decode_frame(frame if isinstance(frame, bytes) else _to_bytes(frame))
 
 
 @cache
@@ -215,24 +219,24 @@ def decoder_for(
     dialect: Dialect = "ga",
     direction: Direction = "server",
     surface: Surface = "realtime",
-    otherwise: Otherwise | None = None,
+    second_pass: SecondPass | None = None,
 ) -> Callable[[bytes], Event | UnknownEvent]:
-    """Return `decode` with its choices made, for who decodes one frame after the other.
+    """Return a specialised `decode` for repeated use.
 
     Args:
-        dialect: See `decode`, and the next two.
-        direction: See above.
-        surface: See above.
-        otherwise: Decodes the frames that do not fit the types exactly.
+        dialect: Dialect of the events.
+        direction: Sender of the events.
+        surface: Purpose of the connection.
+        second_pass: Decodes frames that do not fit the types exactly; `decode_leniently` if `None`.
 
     Raises:
         ConfigurationError: If `surface` does not exist in `dialect`.
     """
-    second = otherwise or decode_leniently
+    decode_again = second_pass or decode_leniently
     decode_exactly = _decoder(dialect, direction, surface).decode
     splice = splicer(direction, decode_exactly)
 
-    def read(frame: bytes) -> Event | UnknownEvent:
+    def decode_frame(frame: bytes) -> Event | UnknownEvent:
         size = len(frame)
         if size > MAX_FRAME_BYTES:
             reason = f"the frame has {size} bytes, more than {MAX_FRAME_BYTES}"
@@ -241,24 +245,26 @@ def decoder_for(
             event = splice(frame) if size > WORTHWHILE_BYTES else None
             if event is None:
                 event = decode_exactly(frame)
+                # Only a few types have a field for arbitrary JSON. Deltas, which are most events,
+                # skip the check.
                 if size > SHALLOW_BYTES and _can_nest(event.__class__):
                     check_depth(frame)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return second(frame, dialect, direction, surface)
-        vars(event)["raw"] = frame
+            return decode_again(frame, dialect, direction, surface)
+        vars(event)["raw"] = frame  # events are frozen, but their `__dict__` is not
         return event
 
-    return read
+    return decode_frame
 
 
 @cache
 def _can_nest(kind: type[Event]) -> bool:
-    """Whether an event has a place for any JSON; the others are as flat as their types."""
+    """Return whether a type has a field for arbitrary JSON. All other types limit the depth."""
     return not {"session", "item", "response"}.isdisjoint(kind.__struct_fields__)
 
 
 def encode(event: Event | UnknownEvent) -> bytes:
-    """Return the frame of an event: its own if it came from one, else a new one."""
+    """Return the frame of an event: the one it was decoded from, or else a new one."""
     if isinstance(event, UnknownEvent):
         return event.raw
     raw = event.raw
@@ -266,21 +272,25 @@ def encode(event: Event | UnknownEvent) -> bytes:
 
 
 def encode_model(model: msgspec.Struct) -> bytes:
-    """Return any model as JSON, with its unknown fields and members in their places."""
+    """Return a model as JSON, with its unknown fields and union members in their places."""
     if isinstance(model, UnknownEvent):
         return model.raw
     frame = _encoder.encode(model)
+    # Searching the result is cheaper than searching the model. Only a model that holds unknown
+    # content takes the slow way through plain dicts.
     if _EXTRA_MARK in frame or _UNKNOWN_MARK in frame:
         frame = _encoder.encode(_plain(model))
     return frame
 
 
 def append_frame(audio: bytes | bytearray | memoryview, event_id: str | None = None) -> bytes:
-    """Return the frame of an `input_audio_buffer.append`, by template: base64 needs no escaping.
+    """Return the frame of an `input_audio_buffer.append`, without building an event.
+
+    The frame is made from a template, because base64 never needs escaping in JSON.
 
     Args:
-        audio: In the session's input format.
-        event_id: Must need no escaping either.
+        audio: Audio in the session's input format.
+        event_id: Must not need escaping in JSON either.
     """
     if event_id is None:
         return b'{"type":"input_audio_buffer.append","audio":"' + b64encode(audio) + b'"}'
@@ -288,12 +298,25 @@ def append_frame(audio: bytes | bytearray | memoryview, event_id: str | None = N
     return start.encode() + b64encode(audio) + b'"}'
 
 
+def append_event(audio: bytes, event_id: str) -> tuple[bytes, ga.InputAudioBufferAppendEvent]:
+    """Return the frame of `append_frame` and its event, which share the base64: one encoding.
+
+    Args:
+        audio: In the session's input format.
+        event_id: Must need no escaping.
+    """
+    head = f'{{"type":"input_audio_buffer.append","event_id":"{event_id}","audio":'.encode()
+    field = b'"' + b64encode(audio) + b'"'
+    event = ga.InputAudioBufferAppendEvent(event_id=event_id, audio=Raw(field))
+    return head + field + b"}", event
+
+
 _EXTRA_MARK: Final = f'"{EXTRA_KEY}":'.encode()
 _UNKNOWN_MARK: Final = f'"{UNKNOWN_TAG}"'.encode()
 
 
 def _plain(value: object) -> object:
-    """Return a model as the JSON that it is: `extra` beside its siblings, unknown members whole."""
+    """Return a model as plain JSON: `extra` merged into its fields, unknown members unwrapped."""
     if isinstance(value, Unknown):
         return value.raw
     if isinstance(value, list):
@@ -312,11 +335,12 @@ def _plain(value: object) -> object:
         if entry is not UNSET and name != "extra":
             plain[wire] = _plain(entry)
     extra = {} if value.extra is UNSET else value.extra
-    # A field that came as an odd null and was set since is the one that counts.
+    # A known field is also in `extra` if it was received as a null that its type forbids. If it has
+    # been set since, the field counts.
     return plain | {key: entry for key, entry in extra.items() if key not in plain}
 
 
-def _own(frame: bytearray | memoryview | str) -> bytes:
+def _to_bytes(frame: bytearray | memoryview | str) -> bytes:
     if not isinstance(frame, str):
         return bytes(frame)
     try:
@@ -328,7 +352,11 @@ def _own(frame: bytearray | memoryview | str) -> bytes:
 def decode_leniently(
     frame: bytes, dialect: Dialect, direction: Direction, surface: Surface
 ) -> Event | UnknownEvent:
-    """Return the event of a frame that does not fit the types exactly; see `decode`."""
+    """Return the event of a frame that does not fit the types exactly: the second pass of `decode`.
+
+    Raises:
+        DecodeError: If the frame is not an event.
+    """
     from duologue.protocol._unknown_fields import explain, lift, tags  # noqa: PLC0415  # rare, slow to import
 
     check_depth(frame)
@@ -352,7 +380,11 @@ def decode_leniently(
 
 
 def _check_text(frame: bytes) -> None:
-    """Refuse a frame that is no text: what is passed over in decoding is not looked at."""
+    """Check that a frame is UTF-8: msgspec does not check the fields that it skips.
+
+    Raises:
+        DecodeError: If it is not.
+    """
     try:
         frame.decode()
     except UnicodeDecodeError as error:
@@ -368,8 +400,10 @@ def _read_head(frame: bytes) -> _Head:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as deeper:
             raise _decode_error(deeper, frame) from None
         if isinstance(body, dict) and isinstance(kind := body.get("type"), str):
-            return _Head(type=kind)  # only the id is mistyped
-        reason = "the event has no `type`" if isinstance(body, dict) else "the frame is no object"
+            return _Head(type=kind)  # only `event_id` has the wrong type
+        reason = (
+            "the event has no `type`" if isinstance(body, dict) else "the frame is not an object"
+        )
         raise DecodeError(reason, excerpt=_excerpt(frame, 0)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _decode_error(error, frame) from None
@@ -392,6 +426,6 @@ def _decode_error(error: Exception, frame: bytes) -> DecodeError:
 
 
 def _excerpt(frame: bytes, position: int, width: int = 24) -> str:
-    """Return a few characters of a frame that are safe to print."""
+    """Return the characters around a position of a frame, safe to print."""
     near = frame[max(0, position - width) : position + width].decode("ascii", "replace")
     return "".join(char if char.isprintable() else "\ufffd" for char in near)

@@ -1,4 +1,4 @@
-"""Audio arithmetic: bytes, samples and milliseconds of the formats that the protocol speaks."""
+"""Audio formats of the protocol, and conversions between bytes, samples and milliseconds."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ class Format:
     sample_bytes: int
     """Bytes per sample."""
     silence: bytes
-    """One sample of it."""
+    """One sample of silence."""
 
     @property
     def bytes_per_ms(self) -> int:
-        """Bytes of a millisecond; whole in every format of the protocol."""
+        """Bytes per millisecond, a whole number in every format of the protocol."""
         return self.rate_hz * self.sample_bytes // 1000
 
     def ms(self, size_bytes: int) -> int:
-        """Return how many whole milliseconds so many bytes last."""
+        """Return the duration of `size_bytes`, in whole milliseconds."""
         return size_bytes // self.bytes_per_ms
 
     def bytes(self, ms: float) -> int:
-        """Return the bytes of the samples that begin within the first `ms` milliseconds."""
+        """Return the size of the samples that begin within the first `ms` milliseconds."""
         return int(ms * self.rate_hz / 1000) * self.sample_bytes
 
     def samples(self, size_bytes: int) -> int:
-        """Return how many whole samples so many bytes hold."""
+        """Return the number of whole samples in `size_bytes`."""
         return size_bytes // self.sample_bytes
 
 
 PCM16: Final = Format("audio/pcm", "pcm16", 24_000, 2, b"\0\0")
 """16-bit little-endian PCM at 24 kHz: the default."""
 G711_ULAW: Final = Format("audio/pcmu", "g711_ulaw", 8_000, 1, b"\xff")
-"""G.711 µ-law, as North American telephones use it."""
+"""G.711 µ-law, used by telephony in North America and Japan."""
 G711_ALAW: Final = Format("audio/pcma", "g711_alaw", 8_000, 1, b"\xd5")
-"""G.711 A-law, as other telephones use it."""
+"""G.711 A-law, used by telephony elsewhere."""
 
 _BY_NAME: Final = {
     name: format_
@@ -59,5 +59,5 @@ _BY_NAME: Final = {
 
 
 def format_named(name: str) -> Format | None:
-    """Return the format of a GA or beta name, or `None` for one nobody knows."""
+    """Return the format with a GA or beta name, or `None` if the name is unknown."""
     return _BY_NAME.get(name)

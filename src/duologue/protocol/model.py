@@ -1,9 +1,13 @@
-"""What every type on the wire is made of: `Model` for objects, `Event` for frames.
+"""Base classes of all types on the wire: `Model` for objects, `Event` for frames.
 
-Three rules hold for all of them. Absent and null differ: an absent field is `UNSET`, a null is
-`None`. Unknown fields are kept in `extra` and written back. Unknown members of a union become the
-union's `Unknown` type, unknown enum values stay the strings that they are. So nothing that a server
-invents tomorrow raises, and nothing of it is lost.
+Three rules hold for all of them:
+
+- Absent and null differ: an absent field is `UNSET`, a null field is `None`.
+- Unknown fields are kept in `extra` and written back on encoding.
+- An unknown member of a union becomes the union's `Unknown` type, and an unknown value of an enum
+  stays a string.
+
+So whatever a server adds tomorrow, decoding does not fail and nothing is lost.
 """
 
 from __future__ import annotations
@@ -35,13 +39,17 @@ __all__ = [
     "replace",
 ]
 
-_SECRET: Final = os.urandom(8).hex()  # new in each process, so that no peer can guess it
+_SECRET: Final = os.urandom(8).hex()  # new in each process, so no peer can forge the marks
 
 EXTRA_KEY: Final = f"\ufdd0extra {_SECRET}"
-"""Where `extra` travels between the codec's passes; never sent, not understood if it comes."""
+"""Key of `extra` between the codec's two passes.
+
+It is never sent. A peer that sent it would have to guess the random part, and U+FDD0 is a
+noncharacter, which ordinary text does not contain.
+"""
 
 UNKNOWN_TAG: Final = f"\ufdd0unknown {_SECRET}"
-"""The tag of every `Unknown` type, in the same way."""
+"""Tag of every `Unknown` type, protected in the same way."""
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 """Any decoded JSON."""
@@ -49,11 +57,11 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 if TYPE_CHECKING:
     E = TypeVar("E")
     Open: TypeAlias = E | str
-    """An enum that stays open: a known member's value, or any other string."""
+    """An open enum: the value of a known member, or any other string."""
 else:
 
     class Open:
-        """At run time an open enum is a string, annotated with the values known today."""
+        """At run time an open enum is a string, annotated with its known values."""
 
         def __class_getitem__(cls, enum: type) -> object:
             return Annotated[str, enum]
@@ -63,18 +71,18 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, repr_
     """An object on the wire."""
 
     extra: dict[str, Any] | UnsetType = msgspec.field(name=EXTRA_KEY, default=UNSET)
-    """Fields that this type does not know, by their wire names; written back on encoding."""
+    """Unknown fields by their wire names; written back on encoding."""
 
 
 class Unknown(Model, frozen=True, kw_only=True, tag_field="type", tag=UNKNOWN_TAG):
     """A member of a union that this version does not know."""
 
     raw: dict[str, Any]
-    """The whole object as it came."""
+    """The whole object, as received."""
 
     @property
     def type(self) -> str | None:
-        """The `type` on the wire, if it has one."""
+        """The `type` on the wire; `None` if there is none."""
         kind = self.raw.get("type")
         return kind if isinstance(kind, str) else None
 
@@ -90,12 +98,12 @@ class Event(Model, frozen=True, kw_only=True, dict=True, tag_field="type"):
 
     @property
     def raw(self) -> bytes | None:
-        """The frame that this event was decoded from; `None` for one built or changed here."""
+        """The frame that this event was decoded from; `None` if it was built or changed here."""
         return self.__dict__.get("raw")
 
 
 class UnknownEvent(Struct, frozen=True, kw_only=True):
-    """An event that has no type here, or does not fit the type it claims."""
+    """An event of an unknown type, or one that does not fit its own type."""
 
     type: str
     """The `type` on the wire."""
@@ -103,9 +111,9 @@ class UnknownEvent(Struct, frozen=True, kw_only=True):
     """The whole frame."""
     event_id: str | UnsetType = UNSET
     reason: str | None = None
-    """Why a known type was not used: what is missing or mistyped; `None` for an unknown type."""
+    """The missing or mistyped field of a known type; `None` for an unknown type."""
     path: str | None = None
-    """Where the fault is: `session.audio.input`."""
+    """Path of that field, such as `session.audio.input`."""
 
 
 M = TypeVar("M", bound=Struct)
@@ -114,22 +122,23 @@ _QUOTE: Final = ord('"')
 
 
 def replace(model: M, **changes: object) -> M:
-    """Return a copy with some fields changed; what is not named, `extra` included, stays.
+    """Return a copy with some fields changed. All others, `extra` included, are kept.
 
-    The copy of an event has no `raw` and is encoded anew.
+    The copy of an event has no `raw`, so encoding it builds a new frame.
     """
     return msgspec.structs.replace(model, **changes)
 
 
 def audio_field(audio: bytes | bytearray | memoryview) -> Raw:
-    """Return audio as the base64 JSON string in which it travels."""
+    """Return audio as a JSON string of base64, ready for an event's field."""
     return Raw(b'"' + b64encode(audio) + b'"')
 
 
 def audio_of(event: Event, field: Raw) -> bytes:
-    """Return the audio of an event's field, decoded once; for an event's `audio_data`.
+    """Return the decoded audio of an event's field, and keep it for the next call.
 
-    Not `functools.cached_property`: before Python 3.12 its lock costs as much as the decoding.
+    This implements the `audio_data` properties. `functools.cached_property` is no alternative:
+    before Python 3.12 its lock costs as much as the decoding.
 
     Raises:
         DecodeError: If the field is not a string of valid base64.
@@ -142,7 +151,7 @@ def audio_of(event: Event, field: Raw) -> bytes:
 
 
 def read_audio(field: Raw) -> bytes:
-    """Return the audio of a base64 JSON string, however it is escaped.
+    """Return the audio of a JSON string of base64, which may contain JSON escapes.
 
     Raises:
         DecodeError: If the field is not a string of valid base64.
@@ -152,8 +161,8 @@ def read_audio(field: Raw) -> bytes:
         if text[0] == _QUOTE:
             return b64decode(text[1:-1], validate=True)
     except (IndexError, ValueError):
-        pass  # perhaps only escaped: `\/` is legal JSON
+        pass  # it may only be escaped: some encoders write `/` as `\/`
     try:
         return b64decode(msgspec.json.decode(field, type=str), validate=True)
-    except ValueError as error:  # msgspec's errors and bad base64 alike
+    except ValueError as error:  # of msgspec, or of bad base64
         raise DecodeError("the audio of an event is not base64", excerpt=str(error)) from None

@@ -1,8 +1,8 @@
-"""Reading what a server meant, where it left out or broke something that nobody needs.
+"""Decoding for clients, which repairs the known mistakes of real servers.
 
-`codec.decode` says exactly what does not fit, which is what a relay or a test wants to know. A
-client has to live with the servers there are. Those seen in the wild leave out ids and indices of
-their events, or a required field of an item, and cut a character into two deltas.
+`codec.decode` reports exactly what does not fit its types, as a relay or a test needs. A client has
+to get along with existing servers. Some of them omit ids and indices of events or a required field
+of an item, or split a character between two deltas.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["read_model", "repairing_decoder"]
 
 M = TypeVar("M", bound=Model)
 
-_LEFT_OUT: Final[dict[str, Json]] = {
+_DEFAULTS: Final[dict[str, Json]] = {
     "event_id": "",
     "response_id": "",
     "call_id": "",
@@ -37,45 +37,47 @@ _LEFT_OUT: Final[dict[str, Json]] = {
     "content": [],
     "arguments": "",
 }
-"""Fields that an event or item may lack without being less clear, and what stands for them."""
+"""Defaults of required fields whose absence leaves an event or item usable."""
 
-_LEFT_OUT_OF: Final[dict[str, dict[str, Json]]] = {"input_audio_buffer.committed": {"item_id": ""}}
-"""The same for one type of event: a commit is done, whatever message it became."""
+_DEFAULTS_OF: Final[dict[str, dict[str, Json]]] = {"input_audio_buffer.committed": {"item_id": ""}}
+"""Defaults for single types of events. A commit counts even if it does not name its message."""
 
 
 def repairing_decoder(
     dialect: Dialect = "ga", surface: Surface = "realtime"
 ) -> Callable[[bytes], Event | UnknownEvent]:
-    """Return a function that reads the server events of frames, mended if that is what it takes.
+    """Return a decoder of server events that repairs what does not fit the types.
 
-    What `codec.decode` takes is returned as it is. Else required fields that say little become
-    empty, an item that does not fit its type becomes the `UnknownItem` that it would be without
-    one, and half a character stays half. What cannot be mended stays an `UnknownEvent`. The event's
-    `raw` is the frame as it came. A frame that is no event at all is a `DecodeError`.
+    A frame that fits is decoded as by `codec.decode`. Otherwise a missing field gets an empty value
+    if the event is usable without it, an item that does not fit its type becomes an `UnknownItem`,
+    and half a surrogate pair is kept. What cannot be repaired remains an `UnknownEvent`. The `raw`
+    of the event is the frame as received.
+
+    The returned function raises `DecodeError` if a frame is not an event at all.
     """
-    return codec.decoder_for(dialect, "server", surface, _decode)
+    return codec.decoder_for(dialect, "server", surface, _decode_or_repair)
 
 
-def _decode(
+def _decode_or_repair(
     frame: bytes, dialect: Dialect, direction: Direction, surface: Surface
 ) -> Event | UnknownEvent:
     try:
         event = codec.decode_leniently(frame, dialect, direction, surface)
     except DecodeError:
-        mended = _mend(frame, dialect, surface)
-        if mended is None:
+        repaired = _repair(frame, dialect, surface)
+        if repaired is None:
             raise
-        return mended
+        return repaired
     if isinstance(event, UnknownEvent) and event.reason is not None:
-        return _mend(frame, dialect, surface) or event
+        return _repair(frame, dialect, surface) or event
     return event
 
 
 def read_model(body: bytes, kind: type[M]) -> M:
-    """Return what the JSON body of an answer beside the socket says; unknown fields are kept.
+    """Return the JSON body of an HTTP response as a model. Unknown fields are kept.
 
     Raises:
-        DecodeError: If it is no such thing.
+        DecodeError: If the body does not fit the model.
     """
     from duologue.protocol._unknown_fields import explain, lift  # noqa: PLC0415  # rare, slow to import
 
@@ -91,12 +93,12 @@ def read_model(body: bytes, kind: type[M]) -> M:
         raise DecodeError("the answer is not JSON") from error
 
 
-def _mend(frame: bytes, dialect: Dialect, surface: Surface) -> Event | None:
+def _repair(frame: bytes, dialect: Dialect, surface: Surface) -> Event | None:
     from duologue.protocol._unknown_fields import lift, tags  # noqa: PLC0415  # rare, slow to import
 
     try:
         check_depth(frame)
-        body: Json = json.loads(frame)  # takes half a character, which msgspec does not
+        body: Json = json.loads(frame)  # accepts half a surrogate pair; msgspec does not
         kind = body.get("type") if isinstance(body, dict) else None
         struct = (
             tags(codec.event_union(dialect, surface=surface)).get(kind)
@@ -105,8 +107,8 @@ def _mend(frame: bytes, dialect: Dialect, surface: Surface) -> Event | None:
         )
         if struct is None:
             return None
-        left_out = _LEFT_OUT | _LEFT_OUT_OF.get(str(kind), {})
-        lifted = lift(body, struct, left_out=left_out)
+        defaults = _DEFAULTS | _DEFAULTS_OF.get(str(kind), {})
+        lifted = lift(body, struct, defaults=defaults)
         event = _converted(_raw_audio(lifted, struct), struct)
     except (ValueError, RecursionError, DecodeError):  # msgspec's errors are ValueErrors
         return None
@@ -114,13 +116,13 @@ def _mend(frame: bytes, dialect: Dialect, surface: Surface) -> Event | None:
     return event
 
 
-def _converted(body: Any, struct: Any) -> Event:  # noqa: ANN401  # JSON, and what it becomes
+def _converted(body: Any, struct: Any) -> Event:  # noqa: ANN401  # decoded JSON
     event: Event = msgspec.convert(body, struct)
     return event
 
 
 def _raw_audio(body: Any, struct: type) -> Any:  # noqa: ANN401  # JSON of an event
-    """Return an event's JSON with its audio as the JSON text that its field holds."""
+    """Return an event's JSON with its audio encoded again: a `Raw` field holds JSON text."""
     names = [f.name for f in msgspec.structs.fields(struct) if f.type is msgspec.Raw]
     return body | {
         name: msgspec.Raw(msgspec.json.encode(body[name])) for name in names if name in body

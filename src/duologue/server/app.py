@@ -1,11 +1,9 @@
-"""The ASGI application: what answers at which path."""
+"""The ASGI application: its routes, and the WebSocket endpoint."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -15,30 +13,28 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocketDisconnect
 
 from duologue.protocol import codec, ga
-from duologue.protocol.ga.translation import TranslationSession
+from duologue.server.asgi_transport import AsgiTransport
+from duologue.server.auth import AccessPolicy, HttpRejection, offered_subprotocols
+from duologue.server.client_secret_routes import ClientSecretRoutes
 from duologue.server.client_secrets import ClientSecrets
-from duologue.server.connection import Connection
-from duologue.server.door import Denied, Door, offered_subprotocols
-from duologue.server.injection import Faults
-from duologue.server.interpreting import Interpreter
+from duologue.server.fault_injection import FaultRegistry
+from duologue.server.handshake import (
+    PATHS,
+    SESSION_REJECTED,
+    SessionRejected,
+    beta_rejected,
+    read_session_request,
+)
+from duologue.server.ids import new_id
 from duologue.server.limits import Limits
-from duologue.server.metrics import CONTENT_TYPE, Metrics
-from duologue.server.opening import PATHS, Dismissed, Opening, read_opening
-from duologue.server.performing import ConversationPerformer
-from duologue.server.rest import ClientSecretDesk
-from duologue.server.session.kept_audio import KeptAudio
-from duologue.server.session.kinds import Kind, kind_of
-from duologue.server.session.session import ServerSession
-from duologue.server.session.translation import DEFAULT_TRANSLATOR, TranslationServerSession
-from duologue.server.stamps import new_id, unix_seconds
-from duologue.server.watch import SessionWatch
-from duologue.server.wire import BetaWire, GaWire, TranslationWire
+from duologue.server.session.config import session_type_of
+from duologue.server.session_host import AcceptedClient, SessionHost
+from duologue.server.telemetry import CONTENT_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from starlette.requests import Request
     from starlette.websockets import WebSocket
@@ -46,13 +42,15 @@ if TYPE_CHECKING:
     from duologue.protocol.codec import Dialect
     from duologue.server.client_secrets import BoundSession
     from duologue.server.connection import Observer
-    from duologue.server.disturbance import Disturbance
     from duologue.server.engine.stages import Engine
+    from duologue.server.fault_injection import FaultInjector
+    from duologue.server.handshake import SessionRequest
+    from duologue.transport.base import Receiver
 
 __all__ = ["create_app"]
 
 
-_LETS_LOCAL_PAGES_READ: Final = Middleware(
+_ALLOW_LOCAL_PAGES: Final = Middleware(
     CORSMiddleware,
     allow_origin_regex=r"https?://(localhost|[\w.-]+\.localhost|127\.0\.0\.1|\[::1\])(:\d+)?",
     allow_methods=["GET", "POST"],
@@ -72,259 +70,169 @@ def create_app(
     dialect: Dialect | None = None,
     refuses_beta: bool = False,
     strict: bool = False,
-    faults: Faults | None = None,
-    open_observer: Callable[[Disturbance], Observer] | None = None,
+    faults: FaultRegistry | None = None,
+    open_observer: Callable[[FaultInjector], Observer] | None = None,
 ) -> Starlette:
-    """Return the application that serves the Realtime protocol.
+    """Return the ASGI application that serves the Realtime protocol.
 
     Args:
-        engine: Who hears, thinks and speaks, for every session.
-        api_key: What clients must show; `None` lets everybody on this machine in.
-        limits: What clients may ask for.
-        dialect: Spoken with every client; `None`: with each the one that it asks for.
-        refuses_beta: Close on clients that speak beta with 4000, as OpenAI does since 2026-05-12.
-        strict: Refuse what OpenAI refuses although real clients send it; else it is logged.
-        faults: What goes wrong.
-        open_observer: Called for each session; what it returns is told of every event.
+        engine: Opens the stages of each session.
+        api_key: Key that clients must send; with `None`, only this machine may connect.
+        limits: Bounds of the server.
+        dialect: Dialect of all connections; `None`: the one that each client asks for.
+        refuses_beta: Close connections of beta clients with 4000, as OpenAI does since 2026-05-12.
+        strict: Refuse mistakes of published clients as OpenAI does, instead of logging them.
+        faults: Faults to inject.
+        open_observer: Called for each session; returns a function that gets all of its events.
 
     Raises:
         ConfigurationError: If the key is empty.
     """
     limits = limits or Limits()
     secrets = ClientSecrets()
-    door = Door(api_key, limits, secrets)
-    house = _House(
+    policy = AccessPolicy(api_key, secrets)
+    host = SessionHost(
         engine,
-        door,
-        limits,
-        faults or Faults(),
-        open_observer,
-        dialect=dialect,
-        refuses_beta=refuses_beta,
+        limits=limits,
+        faults=faults or FaultRegistry(),
         strict=strict,
+        open_observer=open_observer,
     )
-    sockets = [WebSocketRoute(path, partial(house.enter, path)) for path in PATHS]
+    endpoint = RealtimeEndpoint(policy, host, dialect=dialect, refuses_beta=refuses_beta)
     return Starlette(
         routes=[
-            *sockets,
-            WebSocketRoute("/{path:path}", _refuse_path),
-            *ClientSecretDesk(door, secrets, limits).routes(),
-            Route("/healthz", house.health),
-            Route("/metrics", house.metrics),
+            *[WebSocketRoute(path, partial(endpoint.handle_websocket, path)) for path in PATHS],
+            WebSocketRoute("/{path:path}", _reject_path),
+            *ClientSecretRoutes(policy, secrets, limits).routes(),
+            Route("/healthz", endpoint.health),
+            Route("/metrics", endpoint.metrics),
         ],
-        middleware=[_LETS_LOCAL_PAGES_READ],
-        exception_handlers={Denied: _answer_denied, HTTPException: _answer_http},
+        middleware=[_ALLOW_LOCAL_PAGES],
+        exception_handlers={HttpRejection: _answer_rejection, HTTPException: _answer_http},
     )
 
 
-class _House:
-    """Answers at each path."""
+class RealtimeEndpoint:
+    """Handles the WebSocket upgrades and the operators' requests of a server."""
 
     def __init__(
         self,
-        engine: Engine,
-        door: Door,
-        limits: Limits,
-        faults: Faults,
-        open_observer: Callable[[Disturbance], Observer] | None,
+        policy: AccessPolicy,
+        host: SessionHost,
         *,
         dialect: Dialect | None,
         refuses_beta: bool,
-        strict: bool,
     ) -> None:
-        self._engine = engine
-        self._door = door
-        self._limits = limits
-        self._faults = faults
-        self._open_observer = open_observer
-        self._dialect: Dialect | None = dialect
-        self._refuses_beta = refuses_beta
-        self._kept_audio = KeptAudio()
-        self._metrics = Metrics()
-        self._strict = strict
+        self._policy: Final = policy
+        self._host: Final = host
+        self._dialect: Final[Dialect | None] = dialect
+        self._refuses_beta: Final = refuses_beta
 
     async def health(self, _request: Request) -> JSONResponse:
-        """Answer that the server lives, and what is made to go wrong on it."""
-        faults = [str(fault) for fault in self._faults]
-        told = {"faults": faults} if faults else {}
-        return JSONResponse({"status": "ok", **told})
+        """Answer that the server runs, and list its faults."""
+        faults = [str(fault) for fault in self._host.faults]
+        details = {"faults": faults} if faults else {}
+        return JSONResponse({"status": "ok", **details})
 
     async def metrics(self, request: Request) -> Response:
-        """Answer with what was counted, to who shows the key."""
-        self._door.admit_owner(request)
-        text = self._metrics.exposition(active=self._door.sessions)
+        """Serve the metrics; requires the API key."""
+        self._policy.admit_owner(request)
+        text = self._host.metrics.exposition(active=self._host.sessions)
         return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
-    async def enter(self, path: str, socket: WebSocket) -> None:
-        """Serve a client that may enter, or tell it why not."""
+    async def handle_websocket(self, path: str, socket: WebSocket) -> None:
+        """Serve a client that may connect; otherwise answer the upgrade with an HTTP error."""
         try:
-            bound = self._door.admit(socket, time.monotonic())
-            with self._door.seat(), self._faults.disturbing() as disturbance:
-                await self._let_in(path, socket, bound, disturbance)
-        except Denied as denied:
-            self._metrics.refusals[str(denied.status)] += 1
+            bound = self._policy.admit(socket, time.monotonic())
+            with self._host.admit() as faults:
+                await self._accept_or_reject(path, socket, bound, faults)
+        except HttpRejection as rejection:
+            self._host.metrics.refusals[str(rejection.status)] += 1
             logger.info(
                 "client refused",
-                extra={"client": _address(socket), "status": denied.status, "code": denied.code},
+                extra={
+                    "client": _address(socket),
+                    "status": rejection.status,
+                    "code": rejection.code,
+                },
             )
-            await socket.send_denial_response(denied.response())
+            await socket.send_denial_response(rejection.response())
 
-    async def _let_in(
-        self, path: str, socket: WebSocket, bound: BoundSession | None, disturbance: Disturbance
+    async def _accept_or_reject(
+        self, path: str, socket: WebSocket, bound: BoundSession | None, faults: FaultInjector
     ) -> None:
         offered = offered_subprotocols(socket)
         try:
-            asked = self._read(path, socket, offered, bound)
-        except Dismissed as dismissed:
+            request = self._read_request(path, socket, offered, bound)
+        except SessionRejected as rejected:
             await _accept(socket, offered)
-            await _dismiss(socket, dismissed)
-        else:
-            await _accept(socket, offered)
-            await self._serve(socket, asked, bound, disturbance)
+            await _reject_session(socket, rejected)
+            return
+        await _accept(socket, offered)
+        transports: list[AsgiTransport] = []
 
-    def _read(
+        def connect(receiver: Receiver) -> AsgiTransport:
+            transports.append(AsgiTransport(socket, receiver))
+            return transports[-1]
+
+        try:
+            await self._host.serve(
+                AcceptedClient(request, faults, _address(socket), connect, bound)
+            )
+        finally:
+            for transport in transports:
+                transport.stop()
+
+    def _read_request(
         self, path: str, socket: WebSocket, offered: list[str], bound: BoundSession | None
-    ) -> Opening:
-        asked = read_opening(
+    ) -> SessionRequest:
+        request = read_session_request(
             path,
             socket.query_params,
             socket.headers,
             offered,
             dialect=self._dialect,
-            bound=None if bound is None else kind_of(bound),
+            bound=None if bound is None else session_type_of(bound),
         )
-        if asked.dialect == "beta" and self._refuses_beta:
-            message = "The Realtime Beta API is no longer supported. Drop the beta header."
-            raise Dismissed("beta_api_shape_disabled", message)
-        return asked
-
-    async def _serve(
-        self,
-        socket: WebSocket,
-        asked: Opening,
-        bound: BoundSession | None,
-        disturbance: Disturbance,
-    ) -> None:
-        watch = SessionWatch(
-            self._metrics, time.monotonic, dialect=asked.dialect, client=_address(socket)
-        )
-        code = 1011
-        try:
-            visit = _Visit(socket, asked, disturbance, self._observers(watch, disturbance))
-            if isinstance(bound, TranslationSession) or asked.kind is Kind.TRANSLATION:
-                code = await self._interpret(visit, bound)
-            else:
-                code = await self._converse(visit, bound)
-        except Exception:
-            logger.exception("a session ended by a fault of ours")
-            await _close_after_fault(socket)
-        finally:
-            watch.closed(code)
-
-    def _observers(self, watch: SessionWatch, disturbance: Disturbance) -> list[Observer]:
-        opened = () if self._open_observer is None else (self._open_observer(disturbance),)
-        return [watch.observe, *opened]
-
-    async def _converse(
-        self, visit: _Visit, bound: ga.RealtimeSession | ga.TranscriptionSession | None
-    ) -> int:
-        """Hold a conversation or transcribe, and return the code of the connection's close."""
-        stages = self._engine.session()
-        session = ServerSession(
-            kind=visit.asked.kind,
-            model=visit.asked.model,
-            score=stages.vad.score,
-            new_id=new_id,
-            expires_at=unix_seconds() + int(self._limits.session_seconds),
-            judge_words=None if stages.turn_detector is None else stages.turn_detector.score,
-            transcribes_early=self._engine.transcribes_early,
-            kept_audio=self._kept_audio,
-            asked=bound,
-            strict=self._strict,
-        )
-        connection = Connection(
-            visit.socket,
-            session,
-            BetaWire() if visit.asked.dialect == "beta" else GaWire(),
-            visit.disturbance,
-            limits=self._limits,
-            observers=visit.observers,
-        )
-        try:
-            return await connection.run(ConversationPerformer(session, stages, connection))
-        finally:
-            session.conversation.close()
-
-    async def _interpret(self, visit: _Visit, bound: BoundSession | None) -> int:
-        """Translate, and return the code of the connection's close."""
-        stages = self._engine.session()
-        session = TranslationServerSession(
-            model=visit.asked.model or DEFAULT_TRANSLATOR,
-            score=stages.vad.score,
-            new_id=new_id,
-            expires_at=unix_seconds() + int(self._limits.session_seconds),
-            asked=bound if isinstance(bound, TranslationSession) else None,
-        )
-        connection = Connection(
-            visit.socket,
-            session,
-            TranslationWire(),
-            visit.disturbance,
-            limits=self._limits,
-            observers=visit.observers,
-        )
-        return await connection.run(Interpreter(session, stages, connection))
-
-
-@dataclass(frozen=True, slots=True)
-class _Visit:
-    """A client that was let in."""
-
-    socket: WebSocket
-    asked: Opening
-    disturbance: Disturbance
-    observers: Sequence[Observer]
+        if request.dialect == "beta" and self._refuses_beta:
+            raise beta_rejected()
+        return request
 
 
 def _address(socket: WebSocket) -> str:
     return "unknown" if socket.client is None else f"{socket.client.host}:{socket.client.port}"
 
 
-async def _close_after_fault(socket: WebSocket) -> None:
-    with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # it is closed already
-        await socket.close(1011, "The server had an error while processing the session.")
-
-
-async def _answer_denied(_request: Request, denied: Exception) -> Response:
-    assert isinstance(denied, Denied), "registered for no other"  # noqa: S101  # narrows
-    return denied.response()
+async def _answer_rejection(_request: Request, rejection: Exception) -> Response:
+    if not isinstance(rejection, HttpRejection):
+        raise AssertionError("registered for HttpRejection only")  # noqa: TRY004  # narrows the type
+    return rejection.response()
 
 
 async def _answer_http(_request: Request, error: Exception) -> Response:
-    """Say what Starlette refuses (404, 405) in the shape of OpenAI's errors."""
-    assert isinstance(error, HTTPException), "registered for no other"  # noqa: S101  # narrows
-    told = f"{error.detail}."
-    if error.status_code == 404:
-        told = _NOTHING_HERE
-    response = Denied(error.status_code, None, told).response()
+    """Return an error of Starlette's own (404, 405) in the shape of OpenAI's errors."""
+    if not isinstance(error, HTTPException):
+        raise AssertionError("registered for HTTPException only")  # noqa: TRY004  # narrows the type
+    message = _NOTHING_HERE if error.status_code == 404 else f"{error.detail}."
+    response = HttpRejection(error.status_code, None, message).response()
     response.headers.update(error.headers or {})
     return response
 
 
-async def _refuse_path(socket: WebSocket) -> None:
-    denied = Denied(404, "not_found", _NOTHING_HERE)
-    await socket.send_denial_response(denied.response())
+async def _reject_path(socket: WebSocket) -> None:
+    rejection = HttpRejection(404, "not_found", _NOTHING_HERE)
+    await socket.send_denial_response(rejection.response())
 
 
 async def _accept(socket: WebSocket, offered: list[str]) -> None:
     await socket.accept(subprotocol="realtime" if "realtime" in offered else None)
 
 
-async def _dismiss(socket: WebSocket, dismissed: Dismissed) -> None:
-    """Tell a client why it cannot be served, as OpenAI does: by an `error`, then close 4000."""
+async def _reject_session(socket: WebSocket, rejected: SessionRejected) -> None:
+    """Reject a client as OpenAI does: an `error` event, then close code 4000."""
     error = ga.RealtimeError(
-        type="invalid_request_error", code=dismissed.code, message=dismissed.message
+        type="invalid_request_error", code=rejected.code, message=rejected.message
     )
     event = ga.RealtimeErrorEvent(event_id=new_id("event"), error=error)
     await socket.send_text(codec.encode(event).decode())
-    await socket.close(4000, f"invalid_request_error.{dismissed.code}")
+    await socket.close(SESSION_REJECTED, rejected.close_reason)

@@ -1,7 +1,8 @@
-"""Client secrets: keys that a browser may hold, each bound to one configuration and to an end.
+"""Client secrets: short-lived keys for browsers, each bound to one session configuration.
 
-Source: Realtime API reference, `/realtime/client_secrets` (GA): a secret opens any number of
-sessions until it expires, and ends none then.
+A secret opens any number of sessions until it expires; open sessions then continue.
+
+Source: Realtime API reference, `/realtime/client_secrets` (GA).
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ __all__ = ["PREFIX", "BoundSession", "ClientSecrets"]
 PREFIX: Final = "ek_"
 
 MAX_SECRETS: Final = 10_000
-"""Valid at once; no more are made then."""
+"""Secrets that may be valid at a time."""
 
 BoundSession = ga.RealtimeSession | ga.TranscriptionSession | TranslationSession
-"""The configuration that the sessions of a secret begin with."""
+"""Configuration that the sessions of a secret begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +33,17 @@ class _Secret:
 
 
 class ClientSecrets:
-    """The secrets of a server that are still valid.
+    """The valid secrets of a server.
 
-    Only their digests are kept: what is looked up tells nothing of a value, and no value can be
-    read out of here.
+    Only digests are kept: no secret can be read out of memory, and how long a lookup takes tells
+    nothing about a secret.
     """
 
     def __init__(self) -> None:
         self._secrets: dict[bytes, _Secret] = {}
 
     def issue(self, session: BoundSession, *, seconds: float, now: float) -> str | None:
-        """Return a new secret, or `None` if there are too many already."""
+        """Return a new secret; `None` if too many are valid."""
         self._secrets = {key: kept for key, kept in self._secrets.items() if now < kept.ends_at}
         if len(self._secrets) >= MAX_SECRETS:
             return None
@@ -51,7 +52,7 @@ class ClientSecrets:
         return value
 
     def find(self, value: str, now: float) -> BoundSession | None:
-        """Return what a secret is bound to, unless it is none of ours or has expired."""
+        """Return the configuration of a secret; `None` if it is unknown or has expired."""
         kept = self._secrets.get(_digest(value))
         return kept.session if kept is not None and now < kept.ends_at else None
 

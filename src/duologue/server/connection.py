@@ -1,173 +1,217 @@
-"""One client's connection: frames to the session's core and back, and the engine's work between.
+"""One client's connection: a transport on one side, the core of a session on the other.
 
-Every task belongs to the connection and ends with it. The core is only called between awaits, so
-nothing that it decided is out of date when it is carried out.
+    frame, result or time -> core -> effects -> frames to send, work for the engine
+
+Everything happens in callbacks that do not wait, so nothing that the core has decided is out of
+date when it is executed. Only jobs wait: the engine's work, and closing. They belong to the
+connection and end with it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
-from starlette.websockets import WebSocketDisconnect
-
-from duologue.errors import DecodeError
+from duologue.errors import Closed, ConnectionLost, DecodeError
 from duologue.protocol import ga
+from duologue.protocol.dialects import InvalidClientEvent
 from duologue.protocol.ga import translation
-from duologue.server.mailbox import Mailbox
-from duologue.server.pacing import Pace
-from duologue.server.session.refusal import Refusal
-from duologue.server.wire import RefusedEvent
+from duologue.protocol.model import UNSET
+from duologue.server.limits import RateLimiter
+from duologue.server.session.validation import InvalidRequest
+from duologue.session.contract import SessionCore
+from duologue.transport.base import Transport
 
 if TYPE_CHECKING:
-    from starlette.websockets import WebSocket
-
+    from duologue.protocol.dialects import DialectAdapter
     from duologue.protocol.model import Event, UnsetType
-    from duologue.server.disturbance import Disturbance
+    from duologue.server.fault_injection import FaultInjector
     from duologue.server.faults import SendError
     from duologue.server.limits import Limits
-    from duologue.server.wire import Wire
+    from duologue.server.session.statistics import SessionStatistics
 
-__all__ = ["AnyReceived", "AnySent", "Connection", "Core", "Observer", "Performer"]
+__all__ = [
+    "AnyReceived",
+    "AnySent",
+    "Connection",
+    "EffectRunner",
+    "Observer",
+    "ServerCore",
+    "ServerTransport",
+]
 
 logger: logging.Logger = logging.getLogger("duologue.server")
 
-SLOW_SECONDS = 10.0
-"""How long a client may leave more than `ROOM_BYTES` unread, or anything before its close."""
+SLOW_SECONDS: float = 10.0
+"""Time for which a client may leave more unread than its transport buffers."""
 
-SLOW_CODE = 1008
+SLOW_CODE: Final = 1008
+SLOW_REASON: Final = "the client reads too slowly"
 
-CLOSE_SECONDS = 1.0
+ABNORMAL_CLOSURE: Final = 1006
 
-ABNORMAL_CLOSURE = 1006
-BREAK_EXTENSION = "duologue.break"
-"""What the listener offers beside ASGI: `break`, a function that breaks the TCP connection."""
+CHECK_BYTES: Final = 256 << 10
+"""Sent bytes after which the connection checks whether the client reads them.
 
-_TOO_FAST: Final = Refusal(
+A check costs a task, so not every frame has one. A client can therefore leave this much more unread
+than its transport buffers.
+"""
+
+_TOO_FAST: Final = InvalidRequest(
     "rate_limit_exceeded",
-    "You send faster than this server takes it: wait, or send less. The event was not carried out.",
+    "You send faster than this server accepts: wait, or send less. The event was ignored.",
     type="rate_limit_error",
 )
 
 AnyReceived = ga.AnyClientEvent | translation.AnyTranslationClientEvent
-"""A client event, whatever the session is for."""
+"""A client event of any type of session."""
 
 AnySent = ga.KnownServerEvent | translation.KnownTranslationServerEvent
-"""A server event, whatever the session is for."""
+"""A server event of any type of session."""
 
 Observer = Callable[[AnyReceived | AnySent], None]
-"""Told of every event of a session, in order."""
+"""Called with every event of a session, in order."""
 
 Received = TypeVar("Received", bound=AnyReceived)
+Result = TypeVar("Result")
 Sent = TypeVar("Sent", bound="Event")
-Command = TypeVar("Command")
-Received_contra = TypeVar("Received_contra", bound=AnyReceived, contravariant=True)
-Sent_co = TypeVar("Sent_co", bound="Event", covariant=True)
-Command_co = TypeVar("Command_co", covariant=True)
-Command_contra = TypeVar("Command_contra", contravariant=True)
+Effect = TypeVar("Effect")
+Received_contra = TypeVar("Received_contra", contravariant=True)
+Result_contra = TypeVar("Result_contra", contravariant=True)
+Effect_co = TypeVar("Effect_co", covariant=True)
+Effect_contra = TypeVar("Effect_contra", contravariant=True)
 
 
-class Core(Protocol[Received_contra, Sent_co, Command_co]):
-    """A session without its waiting."""
+class ServerTransport(Transport, Protocol):
+    """A transport as a server needs it."""
 
-    def receive(self, event: Received_contra) -> None:
-        """Carry out a client event, or answer it with one `error`."""
+    async def abort(self) -> None:
+        """Write what is queued, then end the connection without a close frame (1006)."""
+
+    def pause_reading(self) -> None:
+        """Deliver no more frames until `resume_reading`."""
+
+    def resume_reading(self) -> None:
+        """Deliver frames again."""
+
+
+class ServerCore(
+    SessionCore[Received_contra, Result_contra, Effect_co],
+    Protocol[Received_contra, Result_contra, Effect_co],
+):
+    """A session's core as the connection uses it."""
+
+    @property
+    def statistics(self) -> SessionStatistics:
+        """Counts of the session so far."""
         ...
 
-    def refuse(self, refusal: Refusal, event_id: str | UnsetType) -> None:
-        """Answer an event that the edge refuses."""
-        ...
-
-    def refuse_frame(self, error: DecodeError) -> None:
-        """Answer a frame that is no event."""
-        ...
-
-    def expire(self, reason: str) -> None:
-        """Tell that the session has lasted as long as one may."""
-        ...
-
-    def next_deadline(self) -> float | None:
-        """Return when `handle_deadline` is to be called; asked whenever events were taken."""
-        ...
-
-    def handle_deadline(self, now: float) -> None:
-        """Do what was to be done at the deadline."""
-        ...
-
-    def take_events(self, now: float) -> Sequence[Sent_co]:
-        """Return what is to be sent now, once."""
-        ...
-
-    def take_commands(self) -> Sequence[Command_co]:
-        """Return the work to start or stop, once."""
-        ...
+    def report_error(self, error: ga.RealtimeError, now: float) -> None:
+        """Send an `error` event that the connection decides on."""
 
 
-class Performer(Protocol[Command_contra]):
-    """Does with an engine what a core asks for, in the connection's jobs."""
+class EffectRunner(Protocol[Effect_contra]):
+    """Executes the effects of a core: sends events, and has the engine do its work."""
 
-    def carry_out(self, command: Command_contra) -> None:
-        """Start or stop the work of a command."""
-        ...
+    def execute(self, effect: Effect_contra) -> None:
+        """Execute one effect, without waiting."""
 
 
-class Connection(Generic[Received, Sent, Command]):
-    """Runs one session over one accepted socket."""
+class Connection(Generic[Received, Result, Sent, Effect]):
+    """Runs one session; receives the frames of its transport."""
 
     def __init__(
         self,
-        socket: WebSocket,
-        session: Core[Received, Sent, Command],
-        wire: Wire[Received, Sent],
-        disturbance: Disturbance,
+        core: ServerCore[Received, Result, Effect],
+        dialect: DialectAdapter[Received, Sent],
+        faults: FaultInjector,
         *,
         limits: Limits,
         observers: Sequence[Callable[[Received | Sent], None]] = (),
     ) -> None:
-        self._socket = socket
-        self._session = session
-        self._wire = wire
-        self._limits = limits
-        self._observers = observers
-        self._outbox: Mailbox[str] = Mailbox()
-        self._jobs: dict[str, asyncio.Task[None]] = {}
-        self._disturbance = disturbance
-        self._clock = asyncio.get_running_loop().time
-        self._pace = Pace(limits, self._clock())
-        self._active_at = self._clock()
-        self._deadline: float | None = None
-        self._deadline_moved = asyncio.Event()
-        self._writing_since: float | None = None
-        self._over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._core: Final = core
+        self._dialect: Final = dialect
+        self._faults: Final = faults
+        self._limits: Final = limits
+        self._observers: Final = observers
+        self._loop: Final = asyncio.get_running_loop()
+        self._jobs: Final[dict[str, asyncio.Task[None]]] = {}
+        self._over: Final[asyncio.Future[int]] = self._loop.create_future()
+        self._close_code = 1000
+        now = self._loop.time()
+        self._rate: Final = RateLimiter(limits, now)
+        self._active_at = now
+        self._expires_at = now + limits.session_seconds
+        self._idle_seconds = limits.idle_seconds or math.inf
+        self._timer: asyncio.TimerHandle | None = None
+        self._unchecked_bytes = 0
 
-    async def run(self, performer: Performer[Command]) -> int:
-        """Serve until either side closes, and return the code of the close."""
-        self._performer = performer
+    async def run(self, transport: ServerTransport, runner: EffectRunner[Effect]) -> int:
+        """Serve until either side closes, and return the close code."""
+        self._transport = transport
+        self._runner = runner
         self._tasks = asyncio.TaskGroup()
         async with self._tasks:
-            writer = self._tasks.create_task(self._write())
-            timer = self._tasks.create_task(self._keep_time())
-            self._disturbance.attach(self)
-            always = [writer, timer]
+            self._faults.attach(self)
             try:
                 self.flush()
-                self._disturbance.wake()
-                always.append(self._tasks.create_task(self._read()))
+                self._faults.wake()
                 return await self._over
             finally:
-                self._disturbance.detach()
-                for task in always:
-                    task.cancel()
-                timer.cancel()
+                self._faults.detach()
+                self._core.end(None)
+                if self._timer is not None:
+                    self._timer.cancel()
                 for job in self._jobs.values():
                     job.cancel()
 
-    # What a performer uses.
+    # Called by the transport.
+
+    def on_frame(self, frame: bytes) -> None:
+        """Process one frame of the client."""
+        if self._over.done():
+            return
+        try:
+            self._receive(frame)
+            self.flush()
+            self._pause_if_behind()
+        except Exception as error:  # noqa: BLE001  # raised again by `run`
+            self._fail(error)
+
+    def on_close(self, error: ConnectionLost | None) -> None:
+        """Process the end of the connection."""
+        if not self._over.done():
+            code = self._close_code if error is None else error.code
+            self._over.set_result(ABNORMAL_CLOSURE if code is None else code)
+
+    # Called by the runner.
+
+    def feed(self, result: Result) -> None:
+        """Pass a result of the engine to the core, and execute what follows from it."""
+        self._core.send(result, self._loop.time())
+        self.flush()
+
+    def flush(self) -> None:
+        """Execute the core's effects, and set the timer for its next deadline."""
+        for effect in self._core.effects():
+            self._runner.execute(effect)
+        self._set_timer()
+
+    def send_event(self, event: Sent) -> None:
+        """Send an event, or let the session's faults decide what becomes of it."""
+        for observe in self._observers:
+            observe(event)
+        self._active_at = self._loop.time()
+        frames = self._dialect.encode_server(event)
+        if self._faults.is_active:
+            self._faults.send(event.type, frames)
+        else:
+            for frame in frames:
+                self.put(frame)
 
     def start(self, name: str, work: Coroutine[None, None, None]) -> None:
         """Start a job, under a name by which it can be stopped."""
@@ -176,7 +220,7 @@ class Connection(Generic[Received, Sent, Command]):
         job.add_done_callback(lambda job: self._forget(name, job))
 
     def stop(self, name: str) -> None:
-        """Stop a job, if it still runs."""
+        """Stop a job, if it is still running."""
         if job := self._jobs.pop(name, None):
             job.cancel()
 
@@ -185,172 +229,145 @@ class Connection(Generic[Received, Sent, Command]):
         if job := self._jobs.get(name):
             await asyncio.wait({job})
 
-    def flush(self) -> None:
-        """Send what the core wants sent, start and stop what it wants done."""
-        self._send()
-        for command in self._session.take_commands():
-            self._performer.carry_out(command)
-        if self._session.next_deadline() != self._deadline:
-            self._deadline_moved.set()
-
     async def room(self) -> None:
-        """Wait until the client has read enough of what was sent; drop one that reads nothing."""
-        while not self._outbox.has_room and not self._over.done():
-            try:
-                async with asyncio.timeout(SLOW_SECONDS):
-                    await self._outbox.room()
-            except TimeoutError:
-                # What a fault holds back is not left unread by the client.
-                since = self._writing_since
-                if since is not None and self._clock() - since >= SLOW_SECONDS:
-                    await self._drop()
+        """Wait until the client has read enough of what was sent; drop one that reads nothing.
+
+        An engine generates speech faster than anybody listens: without this wait, a slow client
+        would fill the memory.
+        """
+        await self._faults.room()
+        if self._unchecked_bytes <= CHECK_BYTES:
+            return
+        self._unchecked_bytes = 0
+        try:
+            async with asyncio.timeout(SLOW_SECONDS):
+                await self._transport.drain()
+        except TimeoutError:
+            self._close_code = SLOW_CODE
+            await self._transport.close(SLOW_CODE, SLOW_REASON)
+        except (Closed, ConnectionLost):
+            pass  # `on_close` reports it
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the socket once everything is written; 1006 breaks it instead.
-
-        One that leaves unread what was written is dropped.
-        """
-        try:
-            async with asyncio.timeout_at(max(self._clock(), self._outbox.last_due) + SLOW_SECONDS):
-                await self._outbox.emptied()
-        except TimeoutError:
-            await self._drop()
-            return
-        extension = self._socket.scope.get("extensions", {}).get(BREAK_EXTENSION)
-        if code == ABNORMAL_CLOSURE and extension is not None:
-            extension["break"]()
+        """Close the connection once everything is written; code 1006 breaks it instead."""
+        await self._faults.emptied()
+        self._close_code = code
+        if code == ABNORMAL_CLOSURE:
+            await self._transport.abort()
         else:
-            await self._close(1011 if code == ABNORMAL_CLOSURE else code, reason)
+            await self._transport.close(code, reason)
 
-    # What the disturbance uses, besides.
+    # Called by the faults.
 
-    def put(self, frame: bytes, due: float = 0.0) -> None:
-        """Send a frame, not before a time of the loop."""
-        text = frame.decode()
-        self._outbox.put_nowait(text, len(text), due)
+    def put(self, frame: bytes) -> None:
+        """Send a frame."""
+        self._unchecked_bytes += len(frame)
+        try:
+            self._transport.send(frame)
+        except (Closed, ConnectionLost):
+            logger.debug("a client left before it had received everything")
 
-    def hear_frame(self, frame: bytes | str) -> None:
-        """Take a frame that has come."""
-        for event in self._read_frame(frame):
-            self._hear(event)
+    def receive_frame(self, frame: bytes) -> None:
+        """Process the events of a frame, without faults."""
+        for event in self._decode(frame):
+            self._receive_event(event)
 
     def answer_error(self, error: SendError, event_id: str | UnsetType) -> None:
         """Send an `error` event at once, about an event of the client's if there is one."""
-        self._session.refuse(Refusal(error.code, error.message, type=error.type), event_id)
-        self._send()
+        self._refuse(InvalidRequest(error.code, error.message, type=error.type), event_id)
+        self.flush()
 
     def expire(self) -> str:
-        """Tell that the session's time is up; return the reason of the close that follows."""
+        """Report that the session's time is up; return the reason of the close that follows."""
         minutes = self._limits.session_seconds / 60
         return self._expire(f"Your session hit the maximum duration of {minutes:g} minutes.")
 
-    # The socket.
+    # Frames.
 
-    async def _close(self, code: int, reason: str) -> None:
-        with contextlib.suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._socket.close(code, reason)
+    def _receive(self, frame: bytes) -> None:
+        self._active_at = now = self._loop.time()
+        if not self._rate.admits(len(frame), now):
+            for event in self._decode(frame):
+                self._refuse(_TOO_FAST, event.event_id)
+        elif not self._faults.is_active:
+            self.receive_frame(frame)
+        else:
+            for event in self._decode(frame):
+                self._faults.receive(event, frame, partial(self._receive_event, event))
 
-    async def _drop(self) -> None:
-        """End the session of a client that does not read; its server cuts the connection."""
-        await self._close(SLOW_CODE, "the client reads too slowly")
-        self._end(SLOW_CODE)
+    def _receive_event(self, event: Received) -> None:
+        for observe in self._observers:
+            observe(event)
+        self._core.receive(event, self._loop.time())
 
-    def _end(self, code: int) -> None:
-        if not self._over.done():
-            self._over.set_result(code)
+    def _decode(self, frame: bytes) -> Sequence[Received]:
+        try:
+            return self._dialect.decode_client(frame)
+        except DecodeError as error:
+            self._refuse(InvalidRequest("invalid_event", f"Invalid event: {error}."), UNSET)
+        except InvalidClientEvent as invalid:
+            refusal = InvalidRequest(invalid.code, invalid.message, invalid.param)
+            self._refuse(refusal, invalid.event_id)
+        return ()
 
-    async def _read(self) -> None:
-        while True:
-            message = await self._socket.receive()
-            if message["type"] == "websocket.disconnect":
-                self._end(int(message.get("code", 1005)))
+    def _refuse(self, refusal: InvalidRequest, event_id: str | UnsetType) -> None:
+        self._core.report_error(refusal.error(event_id), self._loop.time())
+
+    # Backpressure.
+
+    def _pause_if_behind(self) -> None:
+        """Read nothing more from a client that may not read the answers."""
+        is_held_back = self._faults.is_active and not self._faults.has_room
+        if (is_held_back or self._unchecked_bytes > CHECK_BYTES) and "reading" not in self._jobs:
+            self._transport.pause_reading()
+            self.start("reading", self._resume_when_read())
+
+    async def _resume_when_read(self) -> None:
+        await self.room()
+        self._transport.resume_reading()
+
+    # Time.
+
+    def _set_timer(self) -> None:
+        deadline = self._core.next_deadline()
+        when = min(self._expires_at, self._active_at + self._idle_seconds)
+        when = when if deadline is None else min(when, deadline)
+        if self._timer is not None:
+            # A timer that fires too early is set anew then: most deadlines only move back.
+            if self._timer.when() <= when:
                 return
-            self._receive(message.get("text") or message.get("bytes") or b"")
-            self.flush()
-            if self._disturbance.is_active:
-                await self._disturbance.room()
-            if self._outbox.has_room:
-                continue
-            try:
-                async with asyncio.timeout(SLOW_SECONDS):
-                    await self._outbox.room()
-            except TimeoutError:
-                await self._drop()
-                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._on_timer) if when < math.inf else None
 
-    async def _keep_time(self) -> None:
-        """Wake the core when it asked for it, and end the session when its time is over."""
-        lasts_until = self._clock() + self._limits.session_seconds
-        idle_seconds = self._limits.idle_seconds or math.inf
-        while (now := self._clock()) < (
-            ends_at := min(lasts_until, self._active_at + idle_seconds)
-        ):
-            self._deadline = self._session.next_deadline()
-            if self._deadline is not None and self._deadline <= now:
-                self._session.handle_deadline(now)
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._over.done():
+            return
+        try:
+            now = self._loop.time()
+            if now >= self._expires_at:
+                self.start("expiring", self.close(1001, self.expire()))
+            elif now >= self._active_at + self._idle_seconds:
+                idle = f"Your session was idle for {self._idle_seconds / 60:g} minutes."
+                self.start("expiring", self.close(1001, self._expire(idle)))
+            else:
+                self._core.handle_deadline(now)
                 self.flush()
-                continue
-            self._deadline_moved.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(min(ends_at, self._deadline or ends_at)):
-                    await self._deadline_moved.wait()
-        is_idle = now < lasts_until
-        idle = f"Your session was idle for {idle_seconds / 60:g} minutes."
-        await self.close(1001, self._expire(idle) if is_idle else self.expire())
+        except Exception as error:  # noqa: BLE001  # raised again by `run`
+            self._fail(error)
 
     def _expire(self, reason: str) -> str:
-        self._session.expire(reason)
+        self._expires_at = self._idle_seconds = math.inf  # a session expires once
+        error = ga.RealtimeError(
+            type="invalid_request_error", code="session_expired", message=reason
+        )
+        self._core.report_error(error, self._loop.time())
         self.flush()
         return reason
 
-    def _receive(self, frame: bytes | str) -> None:
-        self._active_at = now = self._clock()
-        if not self._pace.admits(len(frame), now):
-            for event in self._read_frame(frame):
-                self._session.refuse(_TOO_FAST, event.event_id)
-            return
-        if not self._disturbance.is_active:
-            self.hear_frame(frame)
-            return
-        for event in self._read_frame(frame):
-            self._disturbance.receive(event, frame, partial(self._hear, event))
-
-    def _hear(self, event: Received) -> None:
-        for observe in self._observers:
-            observe(event)
-        self._session.receive(event)
-
-    def _read_frame(self, frame: bytes | str) -> Sequence[Received]:
-        try:
-            return self._wire.read(frame)
-        except DecodeError as error:
-            self._session.refuse_frame(error)
-        except RefusedEvent as refused:
-            self._session.refuse(refused.refusal, refused.event_id)
-        return ()
-
-    def _send(self) -> None:
-        for event in self._session.take_events(self._clock()):
-            for observe in self._observers:
-                observe(event)
-            self._active_at = self._clock()
-            frames = self._wire.write(event)
-            if self._disturbance.is_active:
-                self._disturbance.send(event.type, frames)
-            else:
-                for frame in frames:
-                    self.put(frame)
-
-    async def _write(self) -> None:
-        try:
-            while True:
-                frame = await self._outbox.take()
-                self._writing_since = self._clock()
-                await self._socket.send_text(frame)
-                self._writing_since = None
-        except (WebSocketDisconnect, RuntimeError):  # the client is gone; `_read` is told as well
-            logger.debug("a client went away before it was told everything")
+    def _fail(self, error: Exception) -> None:
+        if not self._over.done():
+            self._over.set_exception(error)
 
     def _forget(self, name: str, job: asyncio.Task[None]) -> None:
         if self._jobs.get(name) is job:

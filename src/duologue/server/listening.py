@@ -13,7 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from duologue.errors import ConfigurationError
-from duologue.server.connection import BREAK_EXTENSION
+from duologue.server.asgi_transport import BREAK_EXTENSION
 
 if TYPE_CHECKING:
     from asyncio import Transport
@@ -27,17 +27,20 @@ if TYPE_CHECKING:
 __all__ = ["Listener"]
 
 MAX_MESSAGE_BYTES = 21 << 20
-"""15 MiB of audio are 20 MiB of base64 (DIALECTS.md §4, limits)."""
+"""15 MiB of audio are 20 MiB of base64.
+
+Source: Realtime API reference, `input_audio_buffer.append`.
+"""
 
 CUT_SECONDS = 5.0
-"""How long the last frames of a connection may take to be read."""
+"""Seconds for the client to read the last frames of a connection."""
 
 
 REQUEST_SECONDS = 10.0
-"""How long a client may take to say what it wants."""
+"""Seconds for a client to send its request."""
 
 STOP_SECONDS = 2.0
-"""How long sessions and requests may take to end when the server stops."""
+"""Seconds for sessions and requests to end when the server stops."""
 
 ACCEPT_STEPS = 3
 """Iterations of the loop from the acceptance of a connection until its protocol exists."""
@@ -197,7 +200,7 @@ class Listener:
 
     @property
     def url(self) -> str:
-        """Where clients connect: `ws://127.0.0.1:8080/v1/realtime`, or `wss:` with TLS."""
+        """URL for clients: `ws://127.0.0.1:8080/v1/realtime`, or `wss:` with TLS."""
         scheme = "ws" if self.certificate is None else "wss"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{scheme}://{host}:{self.port}/v1/realtime"

@@ -1,4 +1,4 @@
-"""Certificates: your own, or one made here for this machine, with what clients need to trust it."""
+"""TLS certificates: your own, or a self-signed one for this machine."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ __all__ = ["Certificate", "own_certificate", "self_signed"]
 _DAYS: Final = 820
 """Apple's systems trust no certificate that is valid for longer than 825 days."""
 _DAYS_LEFT: Final = 7
-"""One that ends sooner is made anew."""
-_ANYWHERE: Final = {"0.0.0.0", "::"}  # noqa: S104  # no names: there is nothing to certify
+"""A certificate that expires sooner is replaced."""
+_ANYWHERE: Final = {"0.0.0.0", "::"}  # noqa: S104  # these are no names that a certificate could contain
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What a server shows, and what clients must trust for it."""
+    """Files of a server's certificate, and of the root that its clients must trust."""
 
     cert_file: Path
-    """PEM: the certificate, and those that lead to its root."""
+    """PEM: the certificate, and its chain up to the root."""
     key_file: Path
     """PEM, without a password; may be the same file."""
     ca_file: Path | None = None
-    """PEM: the root to be trusted; `None` if clients know it already."""
+    """PEM: the root certificate; `None` if clients trust it already."""
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the certificate, as browsers show it; of one made here."""
+        """SHA-256 of a self-signed certificate, as browsers show it."""
         digest = sha256(ssl.PEM_cert_to_DER_cert(self.cert_file.read_text())).hexdigest().upper()
         return ":".join(digest[at : at + 2] for at in range(0, len(digest), 2))
 
 
 def own_certificate(cert_file: Path, key_file: Path) -> Certificate:
-    """Return a certificate of the user's.
+    """Return the user's own certificate.
 
     Raises:
-        ConfigurationError: If the files are no certificate and its key.
+        ConfigurationError: If the files are not a certificate and its key.
     """
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_file, key_file, password="")
@@ -60,13 +60,13 @@ def own_certificate(cert_file: Path, key_file: Path) -> Certificate:
 
 
 def self_signed(host: str, folder: Path) -> Certificate:
-    """Return a certificate for this machine, made when the folder holds none that is still good.
+    """Return a certificate for this machine; make one unless the folder has one that is valid.
 
-    Its root signs nothing else, ever: the root's key is forgotten at once.
+    The key of its root is forgotten at once, so that the root can never sign anything else.
 
     Args:
-        host: A name or address besides `localhost`, `127.0.0.1` and `::1`.
-        folder: Where certificates are kept, so that clients need to be told only once.
+        host: Name or address, in addition to `localhost`, `127.0.0.1` and `::1`.
+        folder: Keeps certificates, so that clients need to trust the root only once.
 
     Raises:
         MissingExtra: If trustme is not installed.
@@ -79,8 +79,8 @@ def self_signed(host: str, folder: Path) -> Certificate:
     except ImportError as error:
         raise MissingExtra("tls", "Making a certificate") from error
 
-    today = datetime.datetime.now(datetime.UTC)  # noqa: TID251  # certificates are dated
-    with contextlib.suppress(OSError, ValueError):  # there is none, or what is there is none
+    today = datetime.datetime.now(datetime.UTC)  # noqa: TID251  # certificates contain dates
+    with contextlib.suppress(OSError, ValueError):  # there is no certificate, or no valid one
         ends = x509.load_pem_x509_certificate(
             certificate.cert_file.read_bytes()
         ).not_valid_after_utc

@@ -1,1 +1,1 @@
-"""What a conversation is: events and the time in, updates and frames out; pure, nothing waits."""
+"""The client's core: a pure function from events and time to effects."""

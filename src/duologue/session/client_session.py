@@ -1,259 +1,449 @@
-"""The client's end of a session, as a function of what happened and when.
+"""The client's core: one session as a function of what happened and when.
 
-`receive` and `send` are told what goes over the wire; after each call the driver takes
-`events_to_send`, `take_commands` and `take_requests`, which it turns into frames and answers.
+The driver feeds it server events (`receive`), what the application wants (`send` and the methods
+beside it), the results of tools and the end of the connection. The core never waits, and decides
+everything: which response answers which request, where an item is cut, which error is reported.
+
+Its parts hold the state: the conversation, the responses, the commands that await answers, the
+input audio, the calls of tools, the configuration. `REACTIONS` lists which of them an event
+reaches, in which order. Deltas, which are most of a session, take a shorter way inside `receive`:
+they only add to an item, and nothing else follows from them.
+
+`effects` lists what follows, always in this order: updates for the application, each event after
+the updates that it caused; then commands and responses that have ended, so that a task that awaits
+one runs after the callbacks, and tools to run or cancel; then frames to send, each after the update
+that shows its event.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, get_args
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from duologue.errors import (
     Closed,
     ConnectionLost,
     DecodeError,
     LocalProtocolError,
+    RemoteProtocolError,
+    ResponseFailed,
+    ServerError,
 )
-from duologue.protocol.ga import (
-    ConversationItemCreateEvent,
-    FunctionCall,
-    FunctionTool,
-    InputAudioBufferAppendEvent,
-    InputAudioBufferClearEvent,
-    InputAudioBufferCommitEvent,
-    KnownServerEvent,
-    RealtimeErrorEvent,
-    RealtimeSession,
-    ResponseCancelEvent,
-    ResponseCreateEvent,
-    ResponseDoneEvent,
-    ResponseOutputItemAddedEvent,
-    ResponseOutputItemDoneEvent,
-    SemanticVad,
-    ServerVad,
-    SessionCreatedEvent,
-    SessionUpdatedEvent,
-    SessionUpdateEvent,
-    TranscriptionSession,
-)
+from duologue.protocol import codec, ga
+from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.model import UNSET, UnknownEvent, UnsetType, replace
-from duologue.session.commands import COMMAND_OF, Command, Commands
-from duologue.session.conversation import RealtimeConversation
-from duologue.session.error_reports import check_valid, is_benign, misfit, server_error
-from duologue.session.input_audio import InputAudio
+from duologue.session.commands import Command, Commands, CommandState
+from duologue.session.configuration import ActiveConfiguration, Configuration
+from duologue.session.conversation import ConversationMirror
+from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
+from duologue.session.error_reports import check_valid, is_benign, malformed_event, server_error
+from duologue.session.input_audio import MAX_UNPLACED, SentAudio
 from duologue.session.response_state import RequestState, response_failed
-from duologue.session.responses import Responses
+from duologue.session.responses import BUSY, Responses
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.tool_calls import ToolCalls, ToolPolicy, next_response
+from duologue.session.truncation import (
+    cut_event,
+    is_heard_to_its_end,
+    part_to_cut,
+    truncate_event,
+)
 from duologue.session.updates import ErrorUpdate, RealtimeEvent
-from duologue.session.wire import format_of, id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterable
 
-    from duologue.protocol.ga import (
-        AnyClientEvent,
-        AnyServerEvent,
-        KnownClientEvent,
-        Response,
-        Session,
-    )
+    from duologue.errors import ToolFailed
+    from duologue.protocol.dialects import DialectAdapter
+    from duologue.protocol.model import Event
+    from duologue.session.effects import Effect
+    from duologue.session.playback import PlaybackCut
     from duologue.session.response_state import ResponseRequest
-    from duologue.session.updates import ConversationUpdated, Update
+    from duologue.session.updates import Update
 
-__all__ = ["ClientSession"]
+__all__ = ["REACTIONS", "ClientSession"]
 
-SentEvent = TypeVar("SentEvent", bound="KnownClientEvent")
+ClientEventT = TypeVar("ClientEventT", bound="ga.KnownClientEvent")
+
+Reaction: TypeAlias = "Callable[[ClientSession, Any, float], object]"
+
+REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
+    # The configuration counts from here on: the audio that follows is in its formats.
+    ga.SessionCreatedEvent: (lambda s, e, _: s.on_session(e.session),),
+    # The configuration is in force by the time that whoever awaits the update goes on.
+    ga.SessionUpdatedEvent: (
+        lambda s, e, _: s.commands.answer(e),
+        lambda s, e, _: s.on_session(e.session),
+    ),
+    # The clip begins before the application learns of the interruption; tools pause last, because
+    # an interrupted call is answered, and the answer must follow everything else.
+    ga.InputAudioBufferSpeechStartedEvent: (
+        lambda s, e, _: s.input_audio.on_speech_started(e),
+        lambda s, e, _: s.conversation.on_speech_started(e),
+        lambda s, _, __: s.tools.on_speech_started(),
+    ),
+    # The clip ends here; its message follows with the commit.
+    ga.InputAudioBufferSpeechStoppedEvent: (lambda s, e, _: s.input_audio.on_speech_stopped(e),),
+    # The clip is assigned to its message here, and taken when the message is added. Tools last:
+    # with the turn over, the next response may be due.
+    ga.InputAudioBufferCommittedEvent: (
+        lambda s, e, _: s.input_audio.on_committed(e),
+        lambda s, e, _: s.commands.answer(e),
+        lambda s, _, now: s.tools.on_turn_ended(now, is_answered=s.active.answers_turns),
+    ),
+    # Nothing is left of the user's turn, so no response to it has to be waited for.
+    ga.InputAudioBufferClearedEvent: (
+        lambda s, e, _: s.commands.answer(e),
+        lambda s, _, __: s.tools.expire(),
+    ),
+    # The command, then the conversation: only the command knows that the item goes to the front.
+    # Tools last: they learn which outputs the server has.
+    ga.ConversationItemAdded: (lambda s, e, _: s.on_item_added(e),),
+    # The same event in beta's form, which some GA servers still send.
+    ga.ConversationItemCreatedEvent: (lambda s, e, _: s.on_item_added(e),),
+    # Only the conversation: a call runs by its response's events.
+    ga.ConversationItemDone: (lambda s, e, _: s.conversation.on_item_done(e),),
+    # The copy goes to whoever asked for it; the conversation keeps its own.
+    ga.ConversationItemRetrieved: (lambda s, e, _: s.commands.answer(e),),
+    # The command, then the conversation: an item is cut and deleted when the server has done it,
+    # whoever asked for it.
+    ga.ConversationItemTruncatedEvent: (
+        lambda s, e, _: s.commands.answer(e),
+        lambda s, e, _: s.conversation.on_item_truncated(e),
+    ),
+    # As for truncation.
+    ga.ConversationItemDeletedEvent: (
+        lambda s, e, _: s.commands.answer(e),
+        lambda s, e, _: s.conversation.on_item_deleted(e),
+    ),
+    # Words may come before their message; the conversation keeps them until then.
+    ga.ConversationItemInputAudioTranscriptionDeltaEvent: (
+        lambda s, e, _: s.conversation.on_user_words(
+            e.item_id, e.content_index or 0, e.delta or "", is_final=False
+        ),
+    ),
+    # The whole transcript replaces the words so far.
+    ga.ConversationItemInputAudioTranscriptionCompletedEvent: (
+        lambda s, e, _: s.conversation.on_user_words(
+            e.item_id, e.content_index, e.transcript, is_final=True
+        ),
+    ),
+    # Which request it answers decides whether it is out-of-band: then tools do not count it.
+    ga.ResponseCreatedEvent: (lambda s, e, _: s.on_response_created(e),),
+    # The mirror first: the response shows the state that the item has there.
+    ga.ResponseOutputItemAddedEvent: (lambda s, e, _: s.on_output_item_added(e),),
+    # An item that the server never announced enters the conversation with its first content.
+    ga.ResponseContentPartAddedEvent: (lambda s, e, _: s.conversation.on_part_added(e),),
+    # The item is complete in the mirror before its call runs.
+    ga.ResponseOutputItemDoneEvent: (lambda s, e, _: s.on_output_item_done(e),),
+    # Some servers announce calls only here. The next request is sent last: after the outputs of
+    # these calls, so that its response uses them.
+    ga.ResponseDoneEvent: (
+        lambda s, e, _: s.on_response_done(e),
+        lambda s, e, _: s.tools.on_response_done(e.response),
+        lambda s, _, __: s.responses.send_next(),
+    ),
+    # Responses before commands: a `response.create` is not a command.
+    ga.RealtimeErrorEvent: (lambda s, e, _: s.on_error(e),),
+    # Reported only if its type is known and it does not fit.
+    UnknownEvent: (lambda s, e, _: s.on_unknown_event(e),),
+}
+"""The parts that an event reaches, in order, as functions of session, event and time.
+
+An event without a row reaches the application alone. Deltas are in `ConversationMirror.growth`.
+"""
 
 
 class ClientSession:
-    """One session, from its connection's first event to its last.
+    """One session, from its connection's first event to its last. See `SessionCore`.
 
     Args:
         new_id: Returns a new id of a kind: `new_id("event")`.
-        validates: Whether `send` refuses what the service would refuse.
+        dialect: The dialect on the wire; GA by default.
+        configuration: What the application wants of its sessions; it outlives each of them.
+        validates: Whether to refuse at once what the service would refuse.
         retention: How much of the conversation is kept.
-        runs_tool: Tells whether a call of a tool is answered here, by the tool's name and whether
-            the server's configuration has one of that name.
-        tool_policy: Tells how the calls of a tool are answered.
+        has_tool: Returns whether the application has a tool of this name; `None`: it runs none.
+        tool_policy: Returns how the calls of a tool are answered.
     """
 
     def __init__(
         self,
         *,
         new_id: Callable[[str], str],
+        dialect: DialectAdapter[Any, Any] | None = None,
+        configuration: Configuration | None = None,
         validates: bool = False,
         retention: Retention = KEEP_RECENT,
-        runs_tool: Callable[[str, bool], bool] = lambda _name, _is_declared: False,
+        has_tool: Callable[[str], bool] | None = None,
         tool_policy: Callable[[str], ToolPolicy] = lambda _name: ToolPolicy(),
     ) -> None:
         self.new_id: Final = new_id
-        self._validates = validates
-        self._runs_tool = runs_tool
-        self.input_audio: Final = InputAudio(retention)
-        self.responses: Final = Responses()
-        self.conversation: Final = RealtimeConversation(
+        self._updates: list[Update] = []
+        self._actions: Final[list[Effect]] = []
+        self._sendings: Final[list[Effect]] = []
+        self.set_dialect(dialect or dialect_adapter("ga"))
+        self._configuration: Final = configuration or Configuration(None)
+        self._validates: Final = validates
+        self._has_tool: Final = has_tool
+        self._is_over = False
+        self._now = 0.0  # of the step under way: the time of the events that it sends
+        self._tool_response: ResponseRequest | None = None
+        self.active: Final[ActiveConfiguration] = ActiveConfiguration()
+        self.input_audio: Final[SentAudio] = SentAudio(retention)
+        self.responses: Final[Responses] = Responses(send=self._emit, settle=self._settle_request)
+        self.conversation: Final[ConversationMirror] = ConversationMirror(
+            self._updates,
             clip_of=self.input_audio.take_clip,
-            is_ours=self.responses.is_of_conversation,
+            is_of_conversation=self.responses.is_of_conversation,
             retention=retention,
         )
-        self.commands: Final = Commands()
-        self.tools: Final = ToolCalls(tool_policy)
-        self.session: Session | None = None
-        """The configuration that holds, as the server last told it."""
-        self.detects_turns: bool = True
-        """Whether the server finds out by itself when a turn ends; else the client commits."""
-        self.light: Final[Mapping[type, Callable[[Any], ConversationUpdated | None]]] = {
-            **dict.fromkeys(_UNHEEDED, _nothing),
-            **self.conversation.growth,
-        }
-        """The events that neither answer nor ask for anything, nearly all that come; what each of
-        them tells beside itself."""
-        self._outbox: list[AnyClientEvent] = []
-        self._is_over = False
-        self._answers_turns = True
-        self._next_response: ResponseRequest | None = None
-
-    def receive(self, event: AnyServerEvent, now: float) -> list[Update]:
-        """Take a server event; return what it means to the application, in order."""
-        take_light = self.light.get(type(event))
-        if take_light is not None:
-            update = take_light(event)
-            shown = RealtimeEvent("server", event, now)
-            return [shown] if update is None else [update, shown]
-        return [*self.take(event, now), RealtimeEvent("server", event, now)]
-
-    def take(self, event: AnyServerEvent, now: float) -> list[Update]:
-        """Take a server event that is not shown: see `receive`.
-
-        For who shows another event, of which this one is the meaning.
-        """
-        if isinstance(event, UnknownEvent):
-            return misfit(event)
-        unwanted = self.responses.receive(event)
-        if unwanted is not None:
-            self._cancel(unwanted)
-        self.input_audio.receive(event)
-        answered = self.commands.receive(event)
-        updates = self.conversation.receive(
-            event, at_front=answered is not None and answered.is_to_front
+        self.commands: Final[Commands] = Commands(self._settle_command)
+        self.tools: Final[ToolCalls] = ToolCalls(
+            is_ours=self._is_ours,
+            policy_of=tool_policy,
+            run=lambda call: self._actions.append(RunTool(call)),
+            cancel=lambda call_id: self._actions.append(CancelTool(call_id)),
+            send_item=self._send_item,
+            respond=self._respond_to_tools,
         )
-        handler = self.HANDLERS.get(type(event))
-        more = None if handler is None else handler(self, event)
-        if not self.responses.begins_apart(event):
-            self.tools.receive(event, now, answers_turns=self._answers_turns)
-        self._answer_calls(now)
-        self._send_due()
-        return updates if more is None else more
+        self._growth: Final = self.conversation.growth
 
-    def send(self, event: AnyClientEvent, now: float) -> None:
-        """Take an event of the application, to be sent next; it gets an `event_id` if it has none.
+    def set_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
+        """Use another dialect on the wire; possible until the first event."""
+        self.dialect: DialectAdapter[Any, Any] = dialect
+        self._translates = dialect.dialect != "ga"
 
-        A `response.create` goes out at once, see `request_response`.
+    # The contract of a core.
+
+    def receive(self, event: Event | UnknownEvent, now: float) -> None:
+        """Process a server event, in the dialect of the wire."""
+        grow = self._growth.get(event.__class__)
+        if grow is not None:  # the fast way, of nearly all events: nothing follows from a delta
+            grow(event)
+            self._updates.append(RealtimeEvent("server", event, now))
+            return
+        self._now = now
+        meanings = self.dialect.server_event_to_ga(event) if self._translates else ()
+        for meaning in meanings or (event,):
+            for react in REACTIONS.get(meaning.__class__, ()):
+                react(self, meaning, now)
+            if meanings and (grow := self._growth.get(meaning.__class__)):
+                grow(meaning)
+        self._updates.append(RealtimeEvent("server", event, now, meanings))
+
+    def send(self, event: Event | UnknownEvent, now: float) -> Command | None:
+        """Send an event of the application, in either dialect; return its command if it is one.
+
+        It gets an `event_id` if it has none. A `response.create` is sent out of turn: see
+        `create_response`.
 
         Raises:
-            LocalProtocolError: If the session is over, or an open command has the same `event_id`,
-                or what is asked for is validated and the service would refuse it.
+            LocalProtocolError: If the session is over, an open command has the same `event_id`, the
+                dialect cannot express the event, or validation finds that the service would refuse
+                it.
         """
-        del now  # no deadline depends on it yet
-        self._check(event)
-        if isinstance(event, UnknownEvent):
-            self._outbox.append(event)
-            return
-        event_id, event = self._identified(event)
-        self._note(event_id, event)
-        self._outbox.append(event)
+        checked = self._checked(event, now)
+        if isinstance(checked, UnknownEvent):
+            self._emit(checked)
+            return None
+        event_id, known = self._identified(checked)
+        self._record(event_id, known)
+        command = self.commands.send(event_id, known)
+        self._emit(known)
+        return command
 
-    def request_response(self, event: ResponseCreateEvent) -> ResponseRequest:
-        """Ask for a response, now or when the one in progress has ended.
+    def send_command(self, event: Event, now: float) -> Command:
+        """Send an event that the server answers, and return its command; see `send`."""
+        command = self.send(event, now)
+        if command is None:
+            raise AssertionError(f"{event.type} is not a command")
+        return command
+
+    def effects(self) -> list[Effect]:
+        """Return what is to be done now, in order, and forget it."""
+        effects: list[Effect] = []
+        if self._updates:
+            effects.append(Notify(self._updates))
+            self._updates = self.conversation.updates = []
+        if self._actions or self._sendings:
+            effects += self._actions
+            effects += self._sendings
+            self._actions.clear()
+            self._sendings.clear()
+        return effects
+
+    def next_deadline(self) -> float | None:
+        """Return when `handle_deadline` is due; `None` if nothing waits for time to pass."""
+        return self.tools.deadline
+
+    def handle_deadline(self, now: float) -> None:
+        """Do what is due; before the deadline, do nothing."""
+        self._now = now
+        if self.tools.deadline is not None and now >= self.tools.deadline:
+            self.tools.expire()
+
+    def end(self, error: ConnectionLost | Closed | None) -> None:
+        """End the session: no open command or response will be answered."""
+        error = error or Closed("the session was closed")
+        self._is_over = True
+        self._sendings.clear()
+        self.commands.lose(error)
+        self.responses.lose(error)
+
+    # What the application and its tools want.
+
+    def append_audio(self, audio: bytes, now: float) -> None:
+        """Send input audio in the session's input format: `send`, without the cost.
+
+        Raises:
+            LocalProtocolError: If the session is over.
+        """
+        if self._is_over:
+            self._check_open(now)
+        unplaced = self.input_audio.unplaced  # `SentAudio.append`, without the call
+        unplaced.append(audio)
+        if len(unplaced) > MAX_UNPLACED:
+            self.input_audio.place()
+        frame, event = codec.append_event(audio, self.new_id("event"))
+        if self._translates:
+            self._now = now
+            self._emit(event)
+        else:
+            self._sendings.append(Notify([RealtimeEvent("client", event, now)]))
+            self._sendings.append(SendFrame(frame, "input_audio_buffer.append"))
+
+    def create_response(self, event: ga.ResponseCreateEvent, now: float) -> ResponseRequest:
+        """Request a response, now or when the one in progress has ended.
+
+        Without turn detection, uncommitted input audio is committed first.
 
         Raises:
             LocalProtocolError: As `send`, and if too many requests wait for their turn.
         """
-        self._check(event)
-        event_id, event = self._identified(event)
-        request = self.responses.ask(event_id, event)
-        self._send_due()
-        return request
+        self._check_open(now)
+        if not self.active.detects_turns and self.input_audio.uncommitted_bytes:
+            self.send(ga.InputAudioBufferCommitEvent(), now)
+        return self._request_response(event, now)
 
-    def cancel_request(self, request: ResponseRequest) -> None:
-        """Take back a request that waits, or ask the server to stop its response.
+    def cancel_request(self, request: ResponseRequest, now: float) -> None:
+        """Cancel a request for a response, or the response itself once it is in progress.
 
         Raises:
             LocalProtocolError: If the session is over.
         """
-        self._check_open()
+        self._check_open(now)
         if self.responses.cancel(request):
-            self._cancel(request)
-        self._send_due()
+            self._send_cancel(request)
 
-    def answer_call(self, call_id: str, output: str, now: float) -> None:
-        """Send what a tool returned, once; when it was the last one, ask for the next response.
+    def cancel_response(
+        self, response_id: str | None, item_id: str | None, heard_samples: int, now: float
+    ) -> None:
+        """Cancel a response, by default the conversation's, and cut an item to what was heard.
+
+        Raises:
+            ItemNotFound: If the conversation has no such item; nothing is sent then.
+            LocalProtocolError: If the item is not the assistant's, or the session is over.
+        """
+        part = None if item_id is None else part_to_cut(self.conversation, item_id)
+        response = UNSET if response_id is None else response_id
+        self.send(ga.ResponseCancelEvent(response_id=response), now)
+        if item_id is not None and part is not None:  # an item without audio cannot be cut
+            heard_ms = heard_samples * 1000 // self.conversation.output_format.rate_hz
+            self.truncate_item(item_id, heard_ms, part, now)
+
+    def truncate_item(
+        self, item_id: str, audio_end_ms: int, content_index: int, now: float
+    ) -> Command:
+        """Cut an item of the assistant to what was heard.
+
+        Nothing is sent if it was heard to its end: the command counts as answered.
+
+        Raises:
+            LocalProtocolError: As `send`.
+        """
+        event = truncate_event(self.conversation, item_id, audio_end_ms, content_index)
+        if is_heard_to_its_end(self.conversation, event):
+            self._check_open(now)
+            return Command(self.new_id("event"), event, CommandState.ANSWERED)
+        return self.send_command(event, now)
+
+    def truncate_items(self, cuts: Iterable[PlaybackCut], now: float) -> None:
+        """Cut items to what was heard of them; see `cut_event`.
+
+        Raises:
+            LocalProtocolError: As `send`.
+        """
+        for cut in cuts:
+            event = cut_event(self.conversation, cut)
+            if event is not None:
+                self.send(event, now)
+
+    def update_session(
+        self, change: ga.RealtimeSession, now: float, *, is_full: bool | None = None
+    ) -> Command:
+        """Change the configuration; a change that the server refuses is not wanted any more.
+
+        Args:
+            change: What is unset stays as it is.
+            now: Monotonic seconds.
+            is_full: See `Configuration.update`.
+
+        Raises:
+            ConfigurationError: If the session cannot have it; see `Configuration.update`.
+            LocalProtocolError: As `send`.
+        """
+        session = self._configuration.update(change, is_full=is_full)
+        event_id = self.new_id("event")
+        self._configuration.record(event_id, change)
+        try:
+            return self.send_command(ga.SessionUpdateEvent(event_id=event_id, session=session), now)
+        except BaseException:  # it was not sent, so it is not sent again by the next full update
+            self._configuration.settle(event_id, is_refused=True)
+            raise
+
+    def configure(self, now: float) -> Command | None:
+        """Send the whole configuration that the application wants, if it wants any."""
+        wanted = self._configuration.wanted
+        if wanted == ga.RealtimeSession():
+            return None
+        if self._configuration.is_full and isinstance(self.active.session, ga.TranscriptionSession):
+            return None  # beta's defaults are a conversation's, and this session is none
+        session = self._configuration.wanted_session()
+        return self.send_command(ga.SessionUpdateEvent(session=session), now)
+
+    def answer_call(self, call_id: str, output: str, error: ToolFailed | None, now: float) -> None:
+        """Answer a call once; after the last answer, request the next response.
+
+        Args:
+            call_id: The call, as in `RunTool`.
+            output: Its result for the model.
+            error: Why it failed, if it did: reported to the application.
+            now: Monotonic seconds.
 
         Raises:
             LocalProtocolError: If the session is over.
         """
-        self._check_open()
+        self._check_open(now)
+        if error is not None:
+            self._updates.append(ErrorUpdate(error))
         self.tools.answer(call_id, output)
-        self._answer_calls(now)
 
-    def append_audio(self, audio: bytes, now: float) -> None:
-        """Note input audio that the caller sends by itself: the way of `send` without its cost.
+    # Sending.
 
-        Raises:
-            LocalProtocolError: If the session is over.
-        """
-        del now
-        self._check_open()
-        self.input_audio.append(audio)
-
-    @property
-    def wants_to_send(self) -> bool:
-        """Whether there are events to send."""
-        return bool(self._outbox)
-
-    def events_to_send(self) -> list[AnyClientEvent]:
-        """Return what is to be sent now, and forget it."""
-        outbox, self._outbox = self._outbox, []
-        return outbox
-
-    def take_commands(self) -> list[Command]:
-        """Return the commands that were answered or failed since the last call."""
-        return self.commands.take_settled()
-
-    def take_requests(self) -> list[ResponseRequest]:
-        """Return the requests for a response that ended since the last call."""
-        return self.responses.take_settled()
-
-    def next_deadline(self) -> float | None:
-        """Return when `handle_deadline` wants to be called, on the clock of `now`."""
-        return self.tools.deadline
-
-    def handle_deadline(self, now: float) -> list[Update]:
-        """Do what was due."""
-        if self.tools.deadline is None:
-            raise AssertionError(f"no deadline was set, but one fired at {now}")
-        self.tools.expire()
-        self._answer_calls(now)
-        return []
-
-    def end(self, error: ConnectionLost | Closed) -> None:
-        """Take the end of the connection: nothing that is open will be answered."""
-        self._is_over = True
-        self._outbox.clear()
-        self.commands.lose(error)
-        self.responses.lose(error)
-
-    def _check_open(self) -> None:
+    def _check_open(self, now: float) -> None:
+        self._now = now
         if self._is_over:
             raise LocalProtocolError("the session is over: nothing can be sent")
 
-    def _check(self, event: AnyClientEvent) -> None:
-        self._check_open()
+    def _checked(self, event: Event | UnknownEvent, now: float) -> Any:  # noqa: ANN401  # a client event of GA
+        self._check_open(now)
+        ga_event = self.dialect.client_event_to_ga(event)
         if self._validates:
-            check_valid(event)
+            check_valid(ga_event)
+        return ga_event
 
-    def _identified(self, event: SentEvent) -> tuple[str, SentEvent]:
+    def _identified(self, event: ClientEventT) -> tuple[str, ClientEventT]:
         """Return an event with an id that no open command has."""
         event_id = event.event_id
         if isinstance(event_id, UnsetType):
@@ -263,135 +453,165 @@ class ClientSession:
             raise LocalProtocolError(f"an open command has the event_id {event_id!r} already")
         return event_id, event
 
-    def _send_due(self) -> None:
-        for request in self.responses.take_due():
-            self._outbox.append(request.event)
+    def _emit(self, event: Event | UnknownEvent) -> None:
+        """Send an event, and show it to the application as it is on the wire."""
+        wire_events = self.dialect.client_event_to_wire(event) if self._translates else (event,)
+        for wire in wire_events:
+            meanings = () if wire is event else (event,)
+            self._sendings.append(Notify([RealtimeEvent("client", wire, self._now, meanings)]))
+            self._sendings.append(SendFrame(codec.encode(wire), wire.type))
 
-    def _cancel(self, request: ResponseRequest) -> None:
-        response = request.response
-        named = UNSET if response is None else response.id
-        self._outbox.append(ResponseCancelEvent(event_id=self.new_id("event"), response_id=named))
+    def _send_item(self, item: ga.Item) -> None:
+        self.send(ga.ConversationItemCreateEvent(item=item), self._now)
 
-    def _on_session(self, event: SessionCreatedEvent | SessionUpdatedEvent) -> None:
-        self.session = event.session
-        self._apply(event.session)
+    def _send_cancel(self, request: ResponseRequest) -> None:
+        response_id = UNSET if request.response is None else request.response.id
+        event_id = self.new_id("event")
+        self._emit(ga.ResponseCancelEvent(event_id=event_id, response_id=response_id))
 
-    def _on_output_item_added(self, event: ResponseOutputItemAddedEvent) -> None:
-        state = self.conversation.find(id_of(event.item) or "", event.response_id)
-        if state is not None:
-            self.responses.take_item(event, state)
+    def _request_response(self, event: ga.ResponseCreateEvent, now: float) -> ResponseRequest:
+        event_id, event = self._identified(self._checked(event, now))
+        return self.responses.create(event_id, event)
 
-    def _on_output_item_done(self, event: ResponseOutputItemDoneEvent) -> None:
-        if isinstance(event.item, FunctionCall):
-            self._on_call(event.item, event.response_id)
+    def _respond_to_tools(self) -> None:
+        """Request the response that uses the outputs, unless one that waits its turn does."""
+        waiting = self._tool_response
+        is_waiting = waiting is not None and waiting.state is RequestState.QUEUED
+        if not is_waiting and not self.responses.is_full:
+            event = next_response(self.active.session)
+            self._tool_response = self._request_response(event, self._now)
 
-    def _on_calls_of(self, response: Response) -> None:
-        """Run what nothing was told of until its response ended."""
-        if (response.status or "completed") == "completed":
-            for item in response.output or []:
-                if isinstance(item, FunctionCall):
-                    self._on_call(item, response.id or "")
-
-    def _on_call(self, call: FunctionCall, response_id: str) -> None:
-        if self.responses.is_apart(response_id):
-            return
-        told = self.session.tools if isinstance(self.session, RealtimeSession) else UNSET
-        tools = [] if isinstance(told, UnsetType) else told
-        names = {tool.name for tool in tools if isinstance(tool, FunctionTool)}
-        if self._runs_tool(call.name, call.name in names):
-            self.tools.add(call, response_id)
-
-    def _answer_calls(self, now: float) -> None:
-        """Send what the tools told, and ask for the next response if it is due."""
-        for item in self.tools.take_items():
-            self.send(ConversationItemCreateEvent(item=item), now)
-        if self.tools.take_response() and not self._will_respond:
-            self._next_response = self.request_response(next_response(self.session))
-
-    @property
-    def _will_respond(self) -> bool:
-        """Whether a response that waits its turn will take up the answers, anyway."""
-        asked = self._next_response
-        is_asked = asked is not None and asked.state is RequestState.QUEUED
-        return is_asked or self.responses.is_full
-
-    def _note(self, event_id: str, event: KnownClientEvent) -> None:
-        """Learn from an event that is being sent."""
+    def _record(self, event_id: str, event: ga.KnownClientEvent) -> None:
+        """Update the parts that an event of ours concerns."""
         match event:
-            case InputAudioBufferAppendEvent():
+            case ga.InputAudioBufferAppendEvent():
                 try:
                     self.input_audio.append(event.audio_data)
                 except DecodeError as error:
                     raise LocalProtocolError("the audio of the append is not base64") from error
-            case InputAudioBufferCommitEvent():
+            case ga.InputAudioBufferCommitEvent():
                 self.input_audio.commit(event_id)
-            case InputAudioBufferClearEvent():
+            case ga.InputAudioBufferClearEvent():
                 self.input_audio.clear()
-            case ResponseCreateEvent():
-                self.responses.note(event_id, event)
-            case SessionUpdateEvent():
+            case ga.ResponseCreateEvent():
+                self.responses.record(event_id, event)
+            case ga.SessionUpdateEvent():
                 self._apply(event.session)
             case _:
                 pass
-        self.commands.send(event_id, event)
 
-    def _apply(self, session: Session) -> None:
-        """Count audio as a configuration says, in what it tells."""
-        if not isinstance(session, RealtimeSession | TranscriptionSession) or not session.audio:
-            return
-        audio_in, audio_out = session.audio.input, session.audio.output
-        if audio_in and not isinstance(audio_in.turn_detection, UnsetType):
-            detection = audio_in.turn_detection
-            self.detects_turns = detection is not None
-            self._answers_turns = self.detects_turns and not (
-                isinstance(detection, ServerVad | SemanticVad)
-                and detection.create_response is False
-            )
-        if audio_in and (format_in := format_of(audio_in.format)):
-            self.input_audio.set_format(format_in)
-        if audio_out and (format_out := format_of(audio_out.format)):
-            self.conversation.output_format = format_out
+    # Reacting: the steps of `REACTIONS` that concern more than one part.
 
-    def _on_response_done(self, event: ResponseDoneEvent) -> list[Update] | None:
-        self._on_calls_of(event.response)
-        if self.responses.is_unasked_failure(event.response):
-            return [ErrorUpdate(response_failed(event.response))]
-        return None
+    def on_session(self, session: ga.Session) -> None:
+        """Adopt the configuration that the server sent."""
+        self.active.session = session
+        self._apply(session)
 
-    def _on_error(self, event: RealtimeErrorEvent) -> list[Update]:
+    def on_item_added(
+        self, event: ga.ConversationItemAdded | ga.ConversationItemCreatedEvent
+    ) -> None:
+        """Insert an item, at the front if our command said so."""
+        command = self.commands.answer(event) if self.commands.pending else None
+        at_front = command is not None and command.inserts_at_front
+        self.conversation.on_item_added(event, at_front=at_front)
+        if isinstance(event.item, ga.FunctionCallOutput):
+            self.tools.on_output_added(event.item)
+
+    def on_response_created(self, event: ga.ResponseCreatedEvent) -> None:
+        """Begin a response; cancel it at once if its request was cancelled meanwhile."""
+        unwanted = self.responses.on_created(event)
+        if unwanted is not None:
+            self._send_cancel(unwanted)
+        if not self.responses.is_out_of_band(event.response.id or ""):
+            self.tools.on_response_created()
+
+    def on_output_item_added(self, event: ga.ResponseOutputItemAddedEvent) -> None:
+        """Begin an item of a response."""
+        state = self.conversation.on_output_item_added(event)
+        if state is not None:
+            self.responses.on_item_added(event, state)
+
+    def on_output_item_done(self, event: ga.ResponseOutputItemDoneEvent) -> None:
+        """Complete an item of a response, and run it if it is a call."""
+        self.conversation.on_output_item_done(event)
+        self._run_calls([event.item], event.response_id)
+
+    def on_response_done(self, event: ga.ResponseDoneEvent) -> None:
+        """End a response, and run the calls that were not announced before."""
+        response = event.response
+        was_requested = self.responses.on_done(event)
+        if response.status == "failed" and not was_requested:
+            self._updates.append(ErrorUpdate(response_failed(response)))
+        if (response.status or "completed") == "completed":
+            self._run_calls(response.output or [], response.id or "")
+
+    def on_error(self, event: ga.RealtimeErrorEvent) -> None:
+        """Refuse the event that an error concerns; report an error that concerns none."""
         error = server_error(event)
         cause = error.event_id or self._cause_of(error.code or error.type) or ""
         self.input_audio.refuse_commit(cause)
-        is_bound = self.responses.refuse(cause, error) or self.commands.fail(cause, error)
-        return [] if is_bound or is_benign(error) else [ErrorUpdate(error)]
+        is_settled = self.responses.refuse(cause, error) or self.commands.fail(cause, error)
+        if not is_settled and not is_benign(error):
+            self._updates.append(ErrorUpdate(error))
+
+    def on_unknown_event(self, event: UnknownEvent) -> None:
+        """Report a known event that does not fit its type; any other is only shown."""
+        error = malformed_event(event)
+        if error is not None:
+            self._updates.append(ErrorUpdate(error))
+
+    def _apply(self, session: ga.Session) -> None:
+        """Follow a configuration, which we send or the server confirms."""
+        input_format, output_format = self.active.apply(session)
+        if input_format is not None:
+            self.input_audio.set_format(input_format)
+        if output_format is not None:
+            self.conversation.set_output_format(output_format)
 
     def _cause_of(self, code: str) -> str | None:
-        """Return the event that an error without an `event_id` refuses, where its code tells."""
-        if code == "conversation_already_has_active_response":
-            return self.responses.oldest_waiting()
+        """Return the id of the event that an error without an `event_id` refuses, if its code says.
+
+        Some servers leave the `event_id` out.
+        """
+        if code == BUSY:
+            return self.responses.oldest_unanswered()
         return self.commands.refused_by(code)
 
-    HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any], list[Update] | None]]] = {
-        SessionCreatedEvent: _on_session,
-        SessionUpdatedEvent: _on_session,
-        ResponseOutputItemAddedEvent: _on_output_item_added,
-        ResponseOutputItemDoneEvent: _on_output_item_done,
-        ResponseDoneEvent: _on_response_done,
-        RealtimeErrorEvent: _on_error,
-    }
-    """What events mean beside the conversation; what is returned is told instead of its news."""
+    def _run_calls(self, items: Iterable[ga.Item], response_id: str) -> None:
+        if not self.responses.is_out_of_band(response_id):
+            for item in items:
+                if isinstance(item, ga.FunctionCall):
+                    self.tools.add(item, response_id)
 
+    def _is_ours(self, name: str) -> bool:
+        """Return whether the calls of a tool are ours to run.
 
-_HEEDED: Final = frozenset[type]().union(
-    ClientSession.HANDLERS,
-    Responses.HANDLERS,
-    InputAudio.HANDLERS,
-    COMMAND_OF,
-    RealtimeConversation.HANDLERS,
-    ToolCalls.HANDLERS,
-)
-_UNHEEDED: Final[frozenset[type]] = frozenset(get_args(KnownServerEvent)) - _HEEDED
+        A tool that the application declared by hand is its own to run. A call of a name that nobody
+        declared is ours, to be answered with an error: the model waits for an answer.
+        """
+        if self._has_tool is None:
+            return False
+        is_declared = self._configuration.declares(name) or self.active.declares(name)
+        return self._has_tool(name) or not is_declared
 
+    # Settling.
 
-def _nothing(_: object) -> None:
-    """Do with an event what nobody heeds."""
+    def _settle_command(self, command: Command) -> None:
+        if isinstance(command.event, ga.SessionUpdateEvent):
+            # A change that was lost with the connection is wanted still: `configure` sends it.
+            is_refused = isinstance(command.error, ServerError)
+            self._configuration.settle(command.event_id, is_refused=is_refused)
+        self._settle(command, command.error)
+
+    def _settle_request(self, request: ResponseRequest) -> None:
+        error: Exception | None = request.error
+        if request.state is RequestState.FAILED and request.response is not None:
+            error = response_failed(request.response.response)
+        self._settle(request, error)
+
+    def _settle(self, record: Command | ResponseRequest, error: Exception | None) -> None:
+        """Report an error that nothing awaits, so that none is lost."""
+        is_silent = record.waiters > 0 or is_benign(error)
+        if isinstance(error, ServerError | RemoteProtocolError | ResponseFailed) and not is_silent:
+            self._updates.append(ErrorUpdate(error))
+        self._actions.append(Settled(record))

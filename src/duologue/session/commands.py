@@ -1,8 +1,8 @@
 """Commands: client events that the server answers, and their answers.
 
 A command is answered by the event of its row in `ANSWERS`, or refused by an `error` that names its
-`event_id`. What the answer does not tell (which `session.update` a `session.updated` belongs to) is
-settled by order: the server takes events one after the other.
+`event_id`. Where the answer does not identify its command (which `session.update` a
+`session.updated` belongs to), order decides: the server processes events one after the other.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ from duologue.protocol.ga import (
     SessionUpdatedEvent,
     SessionUpdateEvent,
 )
-from duologue.session.wire import id_of
+from duologue.session._item_fields import id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from duologue.errors import Closed, ConnectionLost
     from duologue.protocol.ga import ContentPart, Item
     from duologue.protocol.model import Event
 
-__all__ = ["ANSWERS", "COMMAND_OF", "ROOT", "Command", "CommandState", "Commands"]
+__all__ = ["ANSWERS", "COMMAND_OF", "Command", "CommandState", "Commands"]
 
 ROOT: Final = "root"
-"""The `previous_item_id` of a client that means the front."""
+"""The `previous_item_id` by which a client inserts at the front."""
 
 MAX_PENDING: Final = 1024
-"""Commands that may await an answer: more means that the server never answers."""
+"""Commands that may await an answer; beyond it the server evidently never answers."""
 
 ANSWERS: Final[Mapping[type, tuple[type, ...]]] = {
     SessionUpdateEvent: (SessionUpdatedEvent,),
@@ -59,22 +59,22 @@ ANSWERS: Final[Mapping[type, tuple[type, ...]]] = {
     ConversationItemTruncateEvent: (ConversationItemTruncatedEvent,),
     ConversationItemRetrieveEvent: (ConversationItemRetrieved,),
 }
-"""Which event answers which; `response.create` has its own machine in `responses`."""
+"""Each command and the events that answer it. `response.create` has a state machine of its own."""
 
 COMMAND_OF: Final[Mapping[type, type]] = {
     answer: command for command, row in ANSWERS.items() for answer in row
 }
-"""The same the other way round."""
+"""The command that an event answers: `ANSWERS` inverted."""
 
 REFUSED_BY_CODE: Final[Mapping[str, type]] = {
     "input_audio_buffer_commit_empty": InputAudioBufferCommitEvent,
     "cannot_update_voice": SessionUpdateEvent,
 }
-"""Errors that tell by their code what they refuse; some servers leave out the `event_id`."""
+"""Error codes that identify the command by themselves: some servers leave out the `event_id`."""
 
 
 class CommandState(Enum):
-    """How a command stands."""
+    """State of a command."""
 
     PENDING = auto()
     ANSWERED = auto()
@@ -83,93 +83,94 @@ class CommandState(Enum):
 
 @dataclass(slots=True, eq=False)
 class Command:
-    """One client event that awaits its answer."""
+    """A client event that awaits its answer."""
 
     event_id: str
     event: Event
     state: CommandState = CommandState.PENDING
     answer: Event | None = None
-    """The server's event, when it answered."""
+    """The server's event, once it has answered."""
     error: ServerError | ConnectionLost | Closed | RemoteProtocolError | None = None
-    """Why there is no answer, when it failed."""
+    """Why the command failed."""
+    waiters: int = 0
+    """Tasks that await the answer: an error with no waiter is reported as an `ErrorUpdate`."""
 
     @property
-    def is_to_front(self) -> bool:
-        """Whether it puts an item to the front of the conversation."""
+    def inserts_at_front(self) -> bool:
+        """Whether the command inserts an item at the front of the conversation."""
         event = self.event
         return isinstance(event, ConversationItemCreateEvent) and event.previous_item_id == ROOT
 
 
 class Commands:
-    """The commands of a session, oldest first."""
+    """The commands of a session that await their answers.
 
-    def __init__(self) -> None:
-        self._pending: dict[str, Command] = {}
-        self._settled: list[Command] = []
+    Args:
+        settle: Called with each command that has been answered, refused or lost.
+    """
+
+    def __init__(self, settle: Callable[[Command], None]) -> None:
+        self._settle: Final = settle
+        self.pending: Final[dict[str, Command]] = {}
+        """The commands that await their answers, by event id."""
 
     def __len__(self) -> int:
-        return len(self._pending)
+        return len(self.pending)
 
     def get(self, event_id: str) -> Command | None:
-        """Return a pending command."""
-        return self._pending.get(event_id)
+        """Return a pending command by the id of its event."""
+        return self.pending.get(event_id)
 
-    def take_settled(self) -> list[Command]:
-        """Return the commands that were answered or failed since the last call."""
-        settled, self._settled = self._settled, []
-        return settled
-
-    def send(self, event_id: str, event: Event) -> None:
-        """Note that an event is being sent, if it is a command."""
+    def send(self, event_id: str, event: Event) -> Command | None:
+        """Record an event that is being sent, and return it if it is a command."""
         if type(event) not in ANSWERS:
-            return
-        self._pending[event_id] = Command(event_id, event)
-        if len(self._pending) > MAX_PENDING:
-            oldest = next(iter(self._pending))
+            return None
+        command = self.pending[event_id] = Command(event_id, event)
+        if len(self.pending) > MAX_PENDING:
+            oldest = next(iter(self.pending))
             text = f"the server left this and {MAX_PENDING} later commands without an answer"
             self.fail(oldest, RemoteProtocolError(text))
+        return command
 
-    def receive(self, event: Event) -> Command | None:
+    def answer(self, event: Event) -> Command | None:
         """Settle the command that a server event answers, and return it."""
         kind = COMMAND_OF.get(type(event))
-        if kind is None:
-            return None
-        for command in self._pending.values():
+        for command in self.pending.values():
             if type(command.event) is kind and _is_answer(command.event, event):
                 command.state, command.answer = CommandState.ANSWERED, event
-                self._settle(command)
+                self._remove(command)
                 return command
         return None
 
     def fail(
         self, event_id: str, error: ServerError | ConnectionLost | Closed | RemoteProtocolError
     ) -> bool:
-        """Take an error that names a command; return whether one is pending under that id."""
-        command = self._pending.get(event_id)
+        """Fail the command of this event id; return whether there is one."""
+        command = self.pending.get(event_id)
         if command is None:
             return False
         command.state, command.error = CommandState.FAILED, error
-        self._settle(command)
+        self._remove(command)
         return True
 
     def lose(self, error: ConnectionLost | Closed) -> None:
-        """Fail everything that is pending: the connection is gone."""
-        for event_id in list(self._pending):
+        """Fail all pending commands: the connection has ended."""
+        for event_id in list(self.pending):
             self.fail(event_id, error)
 
     def refused_by(self, code: str) -> str | None:
-        """Return the id of the oldest command that an error of this code can mean."""
+        """Return the event id of the oldest command that an error of this code can refer to."""
         kind = REFUSED_BY_CODE.get(code)
-        fitting = (c.event_id for c in self._pending.values() if type(c.event) is kind)
-        return next(fitting, None)
+        matching = (c.event_id for c in self.pending.values() if type(c.event) is kind)
+        return next(matching, None)
 
-    def _settle(self, command: Command) -> None:
-        del self._pending[command.event_id]
-        self._settled.append(command)
+    def _remove(self, command: Command) -> None:
+        del self.pending[command.event_id]
+        self._settle(command)
 
 
 def _is_answer(command: Event, answer: Event) -> bool:
-    """Tell whether an event of the right type answers this command and not another one."""
+    """Return whether an event of the right type answers this command and not another one."""
     match command:
         case ConversationItemCreateEvent():
             return isinstance(
@@ -190,7 +191,7 @@ def _is_answer(command: Event, answer: Event) -> bool:
 
 
 def _is_same_item(sent: Item, added: Item) -> bool:
-    """Tell whether an item is the one that was sent; without an id, whether it can be."""
+    """Return whether an added item is the one that was sent; without an id, whether it may be."""
     if id_of(sent) is not None:
         return id_of(sent) == id_of(added)
     match sent, added:

@@ -1,81 +1,101 @@
-"""What the application wants of its sessions, change by change.
+"""The configuration that an application wants, and the one that is in force.
 
-It outlives each of them: `connect` sends what was wanted last, also what a lost connection left
-without an answer. A change that the server refuses is taken back, so that the next full update does
-not repeat it.
+The wanted configuration outlives each session: `connect` sends it, including changes that a lost
+connection left without an answer. A change that the server refuses is dropped, so that the next
+full update does not repeat it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
-
-import msgspec
+from typing import TYPE_CHECKING, Final
 
 from duologue.errors import ConfigurationError
 from duologue.protocol.ga import (
-    AudioConfig,
-    AudioInput,
-    AudioOutput,
     FunctionTool,
     RealtimeSession,
+    SemanticVad,
+    ServerVad,
+    TranscriptionSession,
 )
+from duologue.protocol.ga.session import merge_session
 from duologue.protocol.model import UNSET, UnsetType, replace
+from duologue.session._item_fields import format_of
 
 if TYPE_CHECKING:
-    from duologue.protocol.ga import Tool
+    from duologue.protocol.formats import Format
+    from duologue.protocol.ga import Session, Tool
 
-__all__ = ["Configuration", "merged"]
-
-M = TypeVar("M", bound="RealtimeSession | AudioConfig | AudioInput | AudioOutput")
+__all__ = ["ActiveConfiguration", "Configuration"]
 
 
 class Configuration:
-    """A session's configuration as wanted, and the tools that were added beside it.
+    """The wanted configuration, and the tools that were added beside it.
 
     Args:
-        start: What is wanted from the start.
-        is_full: Whether updates say everything that is wanted, unless they are asked not to.
+        start: The configuration to begin with.
+        is_full: Whether an update sends the whole configuration by default, or the change alone.
+        transcribes: Whether the sessions are transcription sessions.
     """
 
-    def __init__(self, start: RealtimeSession | None, *, is_full: bool = False) -> None:
+    def __init__(
+        self, start: RealtimeSession | None, *, is_full: bool = False, transcribes: bool = False
+    ) -> None:
         self.is_full: bool = is_full
+        self._transcribes: Final = transcribes
         self._settled: RealtimeSession = start or RealtimeSession()
-        self._changes: dict[str, RealtimeSession] = {}
-        self._added: dict[str, FunctionTool] = {}
+        self._changes: Final[dict[str, RealtimeSession]] = {}
+        self._added: Final[dict[str, FunctionTool]] = {}
 
     @property
     def wanted(self) -> RealtimeSession:
-        """Everything that is wanted; what was never said is unset."""
-        return self._with_added(self._by_hand())
+        """The whole wanted configuration; fields that were never set are unset."""
+        return self._with_added(self._without_added())
 
-    def lay_under(self, start: RealtimeSession) -> None:
-        """Want this, too, where nothing else was said, and say all that is wanted from now on."""
-        self.is_full = True
-        self._settled = merged(start, self._settled)
-
-    def update(self, change: RealtimeSession, *, is_full: bool | None = None) -> RealtimeSession:
-        """Return what to send for a change: all that is wanted then, or the change alone.
+    def wanted_session(self) -> Session:
+        """Return the whole wanted configuration, as one of the session's type.
 
         Raises:
-            ConfigurationError: If it names a tool that was added by `add`.
+            ConfigurationError: If a transcription session cannot have it.
+        """
+        return self._typed(self.wanted)
+
+    def set_defaults(self, defaults: RealtimeSession) -> None:
+        """Use these values where nothing else was set, and send full updates from now on."""
+        self.is_full = True
+        self._settled = merge_session(defaults, self._settled)
+
+    def update(self, change: RealtimeSession, *, is_full: bool | None = None) -> Session:
+        """Return the configuration to send for a change.
+
+        Args:
+            change: The change.
+            is_full: Whether to send the whole configuration, or the change alone; `None`: as usual.
+
+        Raises:
+            ConfigurationError: If it names a tool that was added by `add`, or a transcription
+                session cannot have it.
         """
         self._check_names(change)
         if self.is_full if is_full is None else is_full:
-            return self._with_added(merged(self._by_hand(), change))
-        return change if change.tools is UNSET else self._with_added(change)
+            return self._typed(self._with_added(merge_session(self._without_added(), change)))
+        return self._typed(change if change.tools is UNSET else self._with_added(change))
 
-    def note(self, event_id: str, change: RealtimeSession) -> None:
-        """Want a change from now on, unless the server refuses the event that tells it."""
+    def keep(self, change: RealtimeSession) -> None:
+        """Want a change from now on: the next session is configured with it."""
+        self._settled = merge_session(self._settled, change)
+
+    def record(self, event_id: str, change: RealtimeSession) -> None:
+        """Want a change from now on, unless the server refuses its event."""
         self._changes[event_id] = change
 
     def settle(self, event_id: str, *, is_refused: bool) -> None:
-        """Take the server's answer to a change."""
+        """Keep a change that the server accepted, or drop one that it refused."""
         change = self._changes.pop(event_id, None)
         if change is not None and not is_refused:
-            self._settled = merged(self._settled, change)
+            self.keep(change)
 
     def add(self, tool: FunctionTool) -> RealtimeSession:
-        """Want a tool; return the change that tells the server.
+        """Add a tool; return the change to send.
 
         Raises:
             ConfigurationError: If it has no name, or that of another tool.
@@ -88,7 +108,7 @@ class Configuration:
         return RealtimeSession(tools=self._manual())
 
     def remove(self, name: str) -> RealtimeSession:
-        """Want a tool no more; return the change that tells the server.
+        """Remove a tool; return the change to send.
 
         Raises:
             ConfigurationError: If it was not added.
@@ -100,17 +120,27 @@ class Configuration:
         return RealtimeSession(tools=self._manual())
 
     def declares(self, name: str) -> bool:
-        """Tell whether the application put a tool of this name into the configuration by hand."""
+        """Return whether the configuration itself, not `add`, declares a tool of this name."""
         return name in self._manual_names()
 
-    def _by_hand(self) -> RealtimeSession:
+    def _without_added(self) -> RealtimeSession:
         config = self._settled
         for change in self._changes.values():
-            config = merged(config, change)
+            config = merge_session(config, change)
         return config
 
+    def _typed(self, config: RealtimeSession) -> Session:
+        """Return a configuration as one of the session's type."""
+        if not self._transcribes:
+            return config
+        blank, rest = RealtimeSession(), replace(config, audio=UNSET, include=UNSET)
+        names = [n for n in rest.__struct_fields__ if getattr(rest, n) != getattr(blank, n)]
+        if names:
+            raise ConfigurationError(f"a transcription session has no {', '.join(names)}")
+        return TranscriptionSession(audio=config.audio, include=config.include)
+
     def _manual(self) -> list[Tool]:
-        tools = self._by_hand().tools
+        tools = self._without_added().tools
         return [] if isinstance(tools, UnsetType) else list(tools)
 
     def _manual_names(self) -> set[str]:
@@ -130,18 +160,38 @@ class Configuration:
         return replace(config, tools=[*manual, *self._added.values()])
 
 
-def merged(old: M, new: M) -> M:
-    """Return one configuration laid over another: what is unset stays, `None` clears."""
-    changes: dict[str, object] = {}
-    for name in new.__struct_fields__:
-        told: object = getattr(new, name)
-        known: object = getattr(old, name)
-        if isinstance(told, UnsetType):
-            continue
-        if isinstance(told, AudioConfig | AudioInput | AudioOutput) and type(known) is type(told):
-            changes[name] = merged(known, told)
-        elif name == "extra" and isinstance(known, dict) and isinstance(told, dict):
-            changes[name] = known | told
-        else:
-            changes[name] = told
-    return msgspec.structs.replace(old, **changes)
+class ActiveConfiguration:
+    """The configuration in force in one session."""
+
+    def __init__(self) -> None:
+        self.session: Session | None = None
+        """The configuration as the server last sent it; `None` before `session.created`."""
+        self.detects_turns: bool = True
+        """Whether the server detects the end of a turn; otherwise the client commits."""
+        self.answers_turns: bool = True
+        """Whether the server begins a response at the end of a turn by itself."""
+
+    def declares(self, name: str) -> bool:
+        """Return whether the session has a function of this name."""
+        tools = self.session.tools if isinstance(self.session, RealtimeSession) else UNSET
+        functions = [] if isinstance(tools, UnsetType) else tools
+        return any(isinstance(tool, FunctionTool) and tool.name == name for tool in functions)
+
+    def apply(self, session: Session) -> tuple[Format | None, Format | None]:
+        """Follow the turn detection of a configuration, ours or the server's.
+
+        Returns:
+            The formats of input and output audio, where it has them.
+        """
+        if not isinstance(session, RealtimeSession | TranscriptionSession) or not session.audio:
+            return None, None
+        audio_in, audio_out = session.audio.input, session.audio.output
+        if audio_in and not isinstance(audio_in.turn_detection, UnsetType):
+            detection = audio_in.turn_detection
+            self.detects_turns = detection is not None
+            self.answers_turns = self.detects_turns and not (
+                isinstance(detection, ServerVad | SemanticVad)
+                and detection.create_response is False
+            )
+        input_format = format_of(audio_in.format) if audio_in else None
+        return input_format, format_of(audio_out.format) if audio_out else None

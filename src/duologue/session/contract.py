@@ -18,6 +18,8 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from duologue.errors import Closed, ConnectionLost
+
 __all__ = ["SendEvent", "SessionCore"]
 
 EventT = TypeVar("EventT")
@@ -38,7 +40,7 @@ class SessionCore(Protocol[Received_contra, Sent_contra, Effect_co]):
     def receive(self, event: Received_contra, now: float) -> None:
         """Process an event that the peer sent. Never raises, whatever the peer sends."""
 
-    def send(self, event: Sent_contra, now: float) -> object:
+    def send(self, event: Sent_contra, /, now: float) -> object:
         """Process what our own side has to say.
 
         On a client that is a client event of the application, on a server a result of the engine.
@@ -54,5 +56,5 @@ class SessionCore(Protocol[Received_contra, Sent_contra, Effect_co]):
     def handle_deadline(self, now: float) -> None:
         """Do what is due; before the deadline, do nothing."""
 
-    def end(self, error: Exception | None) -> None:
-        """Process the end of the connection; `None` if our side closed it."""
+    def end(self, error: ConnectionLost | Closed | None) -> None:
+        """Process the end of the connection; `None` or `Closed` if our side closed it."""

@@ -1,40 +1,29 @@
-"""The mirror of the conversation: its items in order, and what each of them says.
+"""The mirror of the conversation: its items in order, and their content.
 
-Each event changes one item, at the same cost whatever the history. Events about items that nobody
-announced change nothing. Items of a response that the conversation never took in (an out-of-band
-response's, or a response's before they are added) are kept apart: only the response shows them.
-Servers that announce what the user says, but not what a response makes, are common: an item of the
-conversation's own response is in the conversation as soon as it has content.
+Each event changes one item, at the same cost whatever the history. Events about unknown items
+change nothing. Items of a response that are not in the conversation (those of an out-of-band
+response, and any before they are added) are kept apart: only the response shows them. Many servers
+announce the user's items but not those of a response, so an item of a response of the conversation
+enters the conversation as soon as it has content.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from duologue.errors import ItemNotFound
 from duologue.protocol.formats import PCM16, Format
 from duologue.protocol.ga import (
-    ConversationItemAdded,
-    ConversationItemCreatedEvent,
-    ConversationItemDeletedEvent,
-    ConversationItemDone,
-    ConversationItemInputAudioTranscriptionCompletedEvent,
-    ConversationItemInputAudioTranscriptionDeltaEvent,
-    ConversationItemTruncatedEvent,
-    InputAudioBufferSpeechStartedEvent,
     ResponseAudioDeltaEvent,
     ResponseAudioTranscriptDeltaEvent,
-    ResponseContentPartAddedEvent,
     ResponseFunctionCallArgumentsDeltaEvent,
-    ResponseOutputItemAddedEvent,
-    ResponseOutputItemDoneEvent,
     ResponseTextDeltaEvent,
 )
-from duologue.session.bounded import EarlyWords, remember
+from duologue.session._item_fields import content_part, id_of
 from duologue.session.commands import ROOT
 from duologue.session.items import ItemState
 from duologue.session.journal import ARGUMENTS, AUDIO, TEXT, TRANSCRIPT
-from duologue.session.retention import KEEP_RECENT, KeptAudio, Retention
+from duologue.session.retention import KEEP_RECENT, AudioRetention, Retention, remember
 from duologue.session.updates import (
     ConversationUpdated,
     Delta,
@@ -43,63 +32,47 @@ from duologue.session.updates import (
     ItemCompleted,
     Update,
 )
-from duologue.session.wire import content_part, id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from duologue.protocol.model import Event
+    from duologue.protocol.ga import (
+        ConversationItemAdded,
+        ConversationItemCreatedEvent,
+        ConversationItemDeletedEvent,
+        ConversationItemDone,
+        ConversationItemTruncatedEvent,
+        InputAudioBufferSpeechStartedEvent,
+        ResponseContentPartAddedEvent,
+        ResponseOutputItemAddedEvent,
+        ResponseOutputItemDoneEvent,
+    )
     from duologue.session.formatted import FormattedItem
 
-__all__ = ["RealtimeConversation"]
+__all__ = ["ConversationMirror", "RealtimeConversation"]
 
 MAX_APART: Final = 256
-"""Items kept apart: the open responses of a session have a handful."""
+"""Items kept apart from the conversation: the open responses of a session have a handful."""
+
+MAX_EARLY_ITEMS: Final = 64
+"""Items whose transcript came before them: they follow within a second, or never."""
+
+MAX_EARLY_PIECES: Final = 4096
+"""Pieces of transcript kept for one such item: more than a server sends in a minute."""
 
 
 class RealtimeConversation:
-    """What was said so far, as the server has told it; empty again for each new session.
+    """The items of a conversation, as the server has sent them; empty again in each new session."""
 
-    Args:
-        clip_of: Returns, once, what the user said in a message.
-        is_ours: Tells whether a response, by its id, is known to be one of the conversation.
-        retention: How much is kept.
-    """
-
-    def __init__(
-        self,
-        *,
-        clip_of: Callable[[str], bytes | None] = lambda _: None,
-        is_ours: Callable[[str], bool] = lambda _: False,
-        retention: Retention = KEEP_RECENT,
-    ) -> None:
+    def __init__(self) -> None:
         self._output_format: Format = PCM16
-        self._clip_of = clip_of
-        self._is_ours = is_ours
-        self._retention: Final = retention
-        self._heard: Final = KeptAudio(retention.audio_bytes(PCM16.bytes_per_ms))
-        self._spoken: Final = KeptAudio(_encoded(retention.audio_bytes(PCM16.bytes_per_ms)))
-        self._items: dict[str, ItemState] = {}
-        self._order: list[str] = []
-        self._apart: dict[tuple[str, str], ItemState] = {}
-        self._early: Final = EarlyWords()
-        self.growth: Final[Mapping[type, Callable[[Any], ConversationUpdated | None]]] = {
-            ResponseTextDeltaEvent: self._on_text,
-            ResponseAudioTranscriptDeltaEvent: self._on_transcript,
-            ResponseAudioDeltaEvent: self._on_audio,
-            ResponseFunctionCallArgumentsDeltaEvent: self._on_arguments,
-        }
-        """The events that only add to an item, nearly all that come; what each of them tells."""
+        self._items: Final[dict[str, ItemState]] = {}
+        self._order: Final[list[str]] = []
 
     @property
     def output_format(self) -> Format:
-        """In which the assistant's audio comes; truncation counts in it."""
+        """Format of the assistant's audio; truncation is counted in it."""
         return self._output_format
-
-    @output_format.setter
-    def output_format(self, told: Format) -> None:
-        self._output_format = told
-        self._spoken.limit = _encoded(self._retention.audio_bytes(told.bytes_per_ms))
 
     @property
     def items(self) -> tuple[FormattedItem, ...]:
@@ -119,61 +92,243 @@ class RealtimeConversation:
         """Return an item as it is now.
 
         Raises:
-            ItemNotFound: If the conversation has none of this id.
+            ItemNotFound: If the conversation has no item of this id.
         """
         state = self._items.get(item_id)
         if state is None:
             raise ItemNotFound(item_id)
         return state.snapshot()
 
+
+class ConversationMirror(RealtimeConversation):
+    """The conversation with the reactions that change it; applications see its base class.
+
+    Args:
+        updates: Where updates are appended, in order.
+        clip_of: Returns the audio of a user's message, once.
+        is_of_conversation: Returns whether the items of a response, by its id, belong here.
+        retention: How much is kept.
+    """
+
+    def __init__(
+        self,
+        updates: list[Update],
+        *,
+        clip_of: Callable[[str], bytes | None],
+        is_of_conversation: Callable[[str], bool],
+        retention: Retention = KEEP_RECENT,
+    ) -> None:
+        super().__init__()
+        self.updates: list[Update] = updates
+        """Where updates are appended, in order; the core replaces it when it has taken them."""
+        self._clip_of: Final = clip_of
+        self._is_of_conversation: Final = is_of_conversation
+        self._retention: Final = retention
+        limit = retention.audio_bytes(PCM16.bytes_per_ms)
+        self._input_audio: Final = AudioRetention(limit)
+        self._output_audio: Final = AudioRetention(_base64_length(limit))
+        self._apart: Final[dict[tuple[str, str], ItemState]] = {}
+        self._early: Final[dict[str, list[tuple[int, str, bool]]]] = {}
+        """Pieces of transcript whose item has not come yet: index, words, whether they are all."""
+        self.growth: Final[Mapping[type, Callable[[Any], None]]] = {
+            ResponseTextDeltaEvent: self._on_text,
+            ResponseAudioTranscriptDeltaEvent: self._on_transcript,
+            ResponseAudioDeltaEvent: self._on_audio,
+            ResponseFunctionCallArgumentsDeltaEvent: self._on_arguments,
+        }
+        """Handlers of the events that only add to an item: most of a session's events."""
+
+    def set_output_format(self, output_format: Format) -> None:
+        """Switch to another format of the assistant's audio."""
+        self._output_format = output_format
+        limit = self._retention.audio_bytes(output_format.bytes_per_ms)
+        self._output_audio.limit = _base64_length(limit)
+
     def find(self, item_id: str, response_id: str = "") -> ItemState | None:
-        """Return the growing item of this id, also one that is kept apart for its response."""
+        """Return the state of an item, including one that is kept apart for its response."""
         if self._apart:
             apart = self._apart.get((response_id, item_id))
             if apart is not None:
                 return apart
         return self._items.get(item_id)
 
-    def receive(self, event: Event, *, at_front: bool = False) -> list[Update]:
-        """Take a server event; return what it changed.
+    def received_ms(self, item_id: str) -> int | None:
+        """Return how much audio of an assistant's item has been received, in milliseconds.
 
-        Args:
-            event: What the server told.
-            at_front: Whether a new item was sent to the front: the server's null does not tell.
+        `None` if the conversation does not have its audio: it was dropped, or travels another way
+        (WebRTC, telephone).
         """
-        grow = self.growth.get(type(event))
-        if grow is not None:
-            update = grow(event)
-            return [] if update is None else [update]
-        if at_front and isinstance(event, ConversationItemAdded | ConversationItemCreatedEvent):
-            return self._on_added(event, at_front=True)
-        handler = self.HANDLERS.get(type(event))
-        return [] if handler is None else handler(self, event)
+        state = self._items.get(item_id)
+        item = None if state is None else state.snapshot()
+        if item is None or item.role != "assistant" or not item.formatted.audio_bytes:
+            return None
+        return self._output_format.ms(item.formatted.audio_bytes)
 
-    def _on_added(
+    # Items come, are completed, change and go.
+
+    def on_item_added(
         self,
         event: ConversationItemAdded | ConversationItemCreatedEvent,
         *,
         at_front: bool = False,
-    ) -> list[Update]:
-        item_id = id_of(event.item)
-        if item_id is None:
-            return []
+    ) -> None:
+        """Insert an item.
+
+        Args:
+            event: The server's announcement.
+            at_front: Whether we inserted it at the front: the server's null does not say so.
+        """
+        item_id = event.item.id
+        if not isinstance(item_id, str):
+            return
         known = self._items.get(item_id)
         if known is not None:
-            return [ConversationUpdated(known.snapshot())]
-        state = self._take_apart(item_id) or self._new(item_id, event)
-        self._place(state, ROOT if at_front else event.previous_item_id)
+            self.updates.append(ConversationUpdated(known.snapshot()))
+            return
+        state = self._take_apart(item_id) if self._apart else None
+        if state is None:
+            state = self._new(item_id, event)
+        self._insert(state, ROOT if at_front else event.previous_item_id)
         clip = self._clip_of(item_id)
         if clip is not None:
             state.attach_audio(clip)
-        for index, words, is_final in self._early.take(item_id):
-            state.hear(index, words, is_final=is_final)
+        for index, words, is_final in self._early.pop(item_id, ()):
+            state.add_user_words(index, words, is_final=is_final)
         item = state.snapshot()
         if clip:
-            self._heard.add(state, len(clip))
-        completed = [ItemCompleted(item)] if state.is_completed else []
-        return [ConversationUpdated(item), ItemAppended(item), *completed]
+            self._input_audio.add(state, len(clip))
+        self.updates.append(ConversationUpdated(item))
+        self.updates.append(ItemAppended(item))
+        if state.is_completed:
+            self.updates.append(ItemCompleted(item))
+
+    def on_item_done(self, event: ConversationItemDone) -> None:
+        """Complete an item."""
+        state = self._items.get(id_of(event.item) or "")
+        if state is None:
+            return
+        was_completed, state.has_ended = state.is_completed, True
+        if state.finish(event.item):
+            self._report_done(state, is_new=state.is_completed and not was_completed)
+
+    def on_item_truncated(self, event: ConversationItemTruncatedEvent) -> None:
+        """Cut an item's audio, and drop its transcript."""
+        state = self._items.get(event.item_id)
+        if state is not None:
+            state.truncate(event.content_index, self._output_format.bytes(event.audio_end_ms))
+            self.updates.append(ConversationUpdated(state.snapshot()))
+
+    def on_item_deleted(self, event: ConversationItemDeletedEvent) -> None:
+        """Remove an item."""
+        state = self._items.get(event.item_id)
+        if state is not None:
+            self._order.remove(event.item_id)
+            self._remove(state)
+            self.updates.append(ConversationUpdated(state.snapshot()))
+
+    def on_user_words(self, item_id: str, index: int, words: str, *, is_final: bool) -> None:
+        """Add to the transcript of a user's message, or set it.
+
+        Args:
+            item_id: The message; the words are kept if it has not come yet.
+            index: Its content part.
+            words: More words, or all of them.
+            is_final: Whether they are all.
+        """
+        state = self._items.get(item_id)
+        if state is None:
+            pieces = self._early.get(item_id)
+            if pieces is None:
+                pieces = remember(self._early, item_id, [], MAX_EARLY_ITEMS)
+            if len(pieces) < MAX_EARLY_PIECES or is_final:
+                pieces.append((index, words, is_final))
+            return
+        state.add_user_words(index, words, is_final=is_final)
+        self.updates.append(ConversationUpdated(state.snapshot(), Delta(transcript=words)))
+
+    def on_speech_started(self, event: InputAudioBufferSpeechStartedEvent) -> None:
+        """Report that the user interrupts."""
+        self.updates.append(Interrupted(event.item_id, event.audio_start_ms))
+
+    # Items of a response, which the server may never announce as the conversation's.
+
+    def on_output_item_added(self, event: ResponseOutputItemAddedEvent) -> ItemState | None:
+        """Begin an item of a response, and return its state."""
+        item_id = id_of(event.item)
+        if item_id is None:
+            return None
+        known = self._items.get(item_id)
+        if known is not None and known.response_id in {None, event.response_id}:
+            known.response_id = event.response_id
+            return known
+        key = (event.response_id, item_id)
+        if key not in self._apart:
+            state = self._new(item_id, event)
+            state.response_id = event.response_id
+            remember(self._apart, key, state, MAX_APART)
+        return self._apart[key]
+
+    def on_part_added(self, event: ResponseContentPartAddedEvent) -> None:
+        """Begin a content part."""
+        state = self.find(event.item_id, event.response_id)
+        if state is not None:
+            state.add_part(event.content_index, content_part(event.part))
+            self._adopt(event.item_id, event.response_id)
+
+    def on_output_item_done(self, event: ResponseOutputItemDoneEvent) -> None:
+        """Complete an item of a response."""
+        item_id = id_of(event.item) or ""
+        self._adopt(item_id, event.response_id)
+        state = self.find(item_id, event.response_id)
+        if state is None:
+            return
+        is_changed = state.finish(event.item)
+        if state.is_mirrored and (is_changed or not state.has_ended):
+            self._report_done(state, is_new=state.is_completed and not state.has_ended)
+
+    # Deltas: the fast way. `find` is called only if there may be another item of this id.
+
+    def _on_text(self, event: ResponseTextDeltaEvent) -> None:
+        state = self._items.get(event.item_id)
+        if state is None or self._apart:
+            state = self.find(event.item_id, event.response_id)
+        if state is not None:
+            item = state.grow(TEXT, event.content_index, event.delta)
+            if state.is_mirrored:
+                self.updates.append(ConversationUpdated(item, Delta(event.delta)))
+
+    def _on_transcript(self, event: ResponseAudioTranscriptDeltaEvent) -> None:
+        state = self._items.get(event.item_id)
+        if state is None or self._apart:
+            state = self.find(event.item_id, event.response_id)
+        if state is not None:
+            item = state.grow(TRANSCRIPT, event.content_index, event.delta)
+            if state.is_mirrored:
+                self.updates.append(ConversationUpdated(item, Delta(None, event.delta)))
+
+    def _on_audio(self, event: ResponseAudioDeltaEvent) -> None:
+        state = self._items.get(event.item_id)
+        if state is None or self._apart:
+            state = self.find(event.item_id, event.response_id)
+        if state is not None:
+            self._output_audio.add(state, len(event.delta) - 2)  # without its quotes
+            item = state.grow(AUDIO, event.content_index, event.delta)
+            if state.is_mirrored:
+                journal = state.journal
+                position = len(journal.entries) - 1
+                delta = Delta(None, None, None, event.delta, journal, position)
+                self.updates.append(ConversationUpdated(item, delta))
+
+    def _on_arguments(self, event: ResponseFunctionCallArgumentsDeltaEvent) -> None:
+        state = self._items.get(event.item_id)
+        if state is None or self._apart:
+            state = self.find(event.item_id, event.response_id)
+        if state is not None:
+            item = state.grow(ARGUMENTS, 0, event.delta)
+            if state.is_mirrored:
+                self.updates.append(ConversationUpdated(item, Delta(None, None, event.delta)))
+
+    # Placing.
 
     def _new(
         self,
@@ -183,24 +338,25 @@ class RealtimeConversation:
         return ItemState(item_id, event.item, sample_bytes=self._output_format.sample_bytes)
 
     def _take_apart(self, item_id: str) -> ItemState | None:
-        """Return the item of an open response, which the conversation now takes in."""
+        """Remove an item from those kept apart, and return it."""
         for key in self._apart:
             if key[1] == item_id:
                 return self._apart.pop(key)
         return None
 
-    def _take_in(self, item_id: str, response_id: str) -> list[Update]:
-        """Take in what a response of the conversation made, if the server did not announce it."""
+    def _adopt(self, item_id: str, response_id: str) -> None:
+        """Append an item of the conversation's own response that the server has not announced."""
         key = (response_id, item_id)
-        if key not in self._apart or not self._is_ours(response_id):
-            return []
+        if key not in self._apart or not self._is_of_conversation(response_id):
+            return
         state = self._apart.pop(key)
-        self._place(state, None)
+        self._insert(state, None)
         item = state.snapshot()
-        return [ConversationUpdated(item), ItemAppended(item)]
+        self.updates.append(ConversationUpdated(item))
+        self.updates.append(ItemAppended(item))
 
-    def _place(self, state: ItemState, previous_item_id: object) -> None:
-        """Put an item after the one named; at the end when that is unknown."""
+    def _insert(self, state: ItemState, previous_item_id: object) -> None:
+        """Insert an item after the given one; at the end if that is unknown."""
         order = self._order
         if previous_item_id == ROOT:
             order.insert(0, state.id)
@@ -213,144 +369,19 @@ class RealtimeConversation:
         if self._retention.items is not None and len(order) > self._retention.items:
             self._remove(self._items[order.pop(0)])
 
-    def _on_item_done(self, event: ConversationItemDone) -> list[Update]:
-        state = self._items.get(id_of(event.item) or "")
-        if state is None:
-            return []
-        was_completed, state.has_ended = state.is_completed, True
-        if not state.finish(event.item):
-            return []
-        item = state.snapshot()
-        completed = [ItemCompleted(item)] if state.is_completed and not was_completed else []
-        return [ConversationUpdated(item), *completed]
-
-    def _on_output_item_added(self, event: ResponseOutputItemAddedEvent) -> list[Update]:
-        item_id = id_of(event.item)
-        if item_id is None:
-            return []
-        known = self._items.get(item_id)
-        if known is not None and known.response_id in {None, event.response_id}:
-            known.response_id = event.response_id
-        elif (event.response_id, item_id) not in self._apart:
-            state = self._new(item_id, event)
-            state.response_id = event.response_id
-            remember(self._apart, (event.response_id, item_id), state, MAX_APART)
-        return []
-
-    def _on_output_item_done(self, event: ResponseOutputItemDoneEvent) -> list[Update]:
-        item_id = id_of(event.item) or ""
-        taken_in = self._take_in(item_id, event.response_id)
-        state = self.find(item_id, event.response_id)
-        if state is None:
-            return []
-        is_changed = state.finish(event.item)
-        if not state.is_mirrored or (state.has_ended and not is_changed):
-            return taken_in
-        item = state.snapshot()
-        completed = [ItemCompleted(item)] if state.is_completed and not state.has_ended else []
-        return [*taken_in, ConversationUpdated(item), *completed]
-
-    def _on_part_added(self, event: ResponseContentPartAddedEvent) -> list[Update]:
-        state = self.find(event.item_id, event.response_id)
-        if state is None:
-            return []
-        state.add_part(event.content_index, content_part(event.part))
-        return self._take_in(event.item_id, event.response_id)
-
-    def _on_text(self, event: ResponseTextDeltaEvent) -> ConversationUpdated | None:
-        state = self.find(event.item_id, event.response_id)
-        if state is None:
-            return None
-        item = state.grow(TEXT, event.content_index, event.delta)
-        return ConversationUpdated(item, Delta(event.delta)) if state.is_mirrored else None
-
-    def _on_transcript(
-        self, event: ResponseAudioTranscriptDeltaEvent
-    ) -> ConversationUpdated | None:
-        state = self.find(event.item_id, event.response_id)
-        if state is None:
-            return None
-        item = state.grow(TRANSCRIPT, event.content_index, event.delta)
-        return ConversationUpdated(item, Delta(None, event.delta)) if state.is_mirrored else None
-
-    def _on_audio(self, event: ResponseAudioDeltaEvent) -> ConversationUpdated | None:
-        state = self.find(event.item_id, event.response_id)
-        if state is None:
-            return None
-        self._spoken.add(state, len(event.delta) - 2)  # without its quotes
-        item = state.grow(AUDIO, event.content_index, event.delta)
-        journal = state.journal
-        delta = Delta(None, None, None, event.delta, journal, len(journal.entries) - 1)
-        return ConversationUpdated(item, delta) if state.is_mirrored else None
-
-    def _on_arguments(
-        self, event: ResponseFunctionCallArgumentsDeltaEvent
-    ) -> ConversationUpdated | None:
-        state = self.find(event.item_id, event.response_id)
-        if state is None:
-            return None
-        item = state.grow(ARGUMENTS, 0, event.delta)
-        delta = Delta(None, None, event.delta)
-        return ConversationUpdated(item, delta) if state.is_mirrored else None
-
-    def _on_heard(
-        self, event: ConversationItemInputAudioTranscriptionCompletedEvent
-    ) -> list[Update]:
-        return self._hear(event.item_id, event.content_index, event.transcript, is_final=True)
-
-    def _on_hearing(self, event: ConversationItemInputAudioTranscriptionDeltaEvent) -> list[Update]:
-        return self._hear(
-            event.item_id, event.content_index or 0, event.delta or "", is_final=False
-        )
-
-    def _hear(self, item_id: str, index: int, words: str, *, is_final: bool) -> list[Update]:
-        state = self._items.get(item_id)
-        if state is None:
-            self._early.put(item_id, index, words, is_final=is_final)
-            return []
-        state.hear(index, words, is_final=is_final)
-        return [ConversationUpdated(state.snapshot(), Delta(transcript=words))]
-
-    def _on_truncated(self, event: ConversationItemTruncatedEvent) -> list[Update]:
-        state = self._items.get(event.item_id)
-        if state is None:
-            return []
-        state.truncate(event.content_index, self._output_format.bytes(event.audio_end_ms))
-        return [ConversationUpdated(state.snapshot())]
-
-    def _on_deleted(self, event: ConversationItemDeletedEvent) -> list[Update]:
-        state = self._items.get(event.item_id)
-        if state is None:
-            return []
-        self._order.remove(event.item_id)
-        self._remove(state)
-        return [ConversationUpdated(state.snapshot())]
-
     def _remove(self, state: ItemState) -> None:
         del self._items[state.id]
         state.is_mirrored = False
-        self._heard.release(state)
-        self._spoken.release(state)
+        self._input_audio.release(state)
+        self._output_audio.release(state)
 
-    def _on_speech_started(self, event: InputAudioBufferSpeechStartedEvent) -> list[Update]:
-        return [Interrupted(event.item_id, event.audio_start_ms)]
-
-    HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any], list[Update]]]] = {
-        ConversationItemAdded: _on_added,
-        ConversationItemCreatedEvent: _on_added,
-        ConversationItemDone: _on_item_done,
-        ConversationItemTruncatedEvent: _on_truncated,
-        ConversationItemDeletedEvent: _on_deleted,
-        ConversationItemInputAudioTranscriptionDeltaEvent: _on_hearing,
-        ConversationItemInputAudioTranscriptionCompletedEvent: _on_heard,
-        InputAudioBufferSpeechStartedEvent: _on_speech_started,
-        ResponseOutputItemAddedEvent: _on_output_item_added,
-        ResponseOutputItemDoneEvent: _on_output_item_done,
-        ResponseContentPartAddedEvent: _on_part_added,
-    }
-    """What is done with the events that `receive` heeds, beside those of `growth`."""
+    def _report_done(self, state: ItemState, *, is_new: bool) -> None:
+        item = state.snapshot()
+        self.updates.append(ConversationUpdated(item))
+        if is_new:
+            self.updates.append(ItemCompleted(item))
 
 
-def _encoded(size: int | None) -> int | None:
-    """Return how much base64 so many bytes are: what is spoken is counted as it came."""
+def _base64_length(size: int | None) -> int | None:
+    """Return the base64 length of `size` bytes: output audio is kept encoded."""
     return None if size is None else size * 4 // 3

@@ -1,57 +1,58 @@
-"""What was refused or does not fit, as errors: the server's, the protocol's and our own."""
+"""Errors that the server reports, or that an event of its or ours amounts to."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from duologue.errors import LocalProtocolError, RemoteProtocolError, ServerError
-from duologue.session.updates import ErrorUpdate
 
 if TYPE_CHECKING:
     from duologue.protocol.ga import AnyClientEvent, RealtimeErrorEvent
     from duologue.protocol.model import UnknownEvent
-    from duologue.session.updates import Update
 
-__all__ = ["check_valid", "is_benign", "misfit", "server_error"]
+__all__ = ["check_valid", "is_benign", "malformed_event", "server_error"]
 
 BENIGN_CODES: Final = frozenset({"response_cancel_not_active", "input_audio_buffer_commit_empty"})
-"""Errors that tell of a race which does no harm.
+"""Errors of harmless races.
 
-The response ended before the cancel came; the server had committed the audio already. Some servers
-tell it as the error's type.
+The response ended before the cancel arrived; the server had committed the audio already. Some
+servers send the code as the error's type.
 """
 
 
 def server_error(event: RealtimeErrorEvent) -> ServerError:
-    """Return the error that an event tells of."""
-    told = event.error
+    """Return the exception for an `error` event."""
+    error = event.error
     return ServerError(
-        told.message,
-        type=told.type,
-        code=told.code or None,
-        param=told.param or None,
-        event_id=told.event_id or None,
+        error.message,
+        type=error.type,
+        code=error.code or None,
+        param=error.param or None,
+        event_id=error.event_id or None,
     )
 
 
 def is_benign(error: Exception | None) -> bool:
-    """Tell whether an error does no harm, so that only who awaits its command hears of it."""
+    """Return whether an error is harmless: it is raised where it is awaited, but not reported."""
     return isinstance(error, ServerError) and bool(BENIGN_CODES & {error.code, error.type})
 
 
 def check_valid(event: AnyClientEvent) -> None:
     """Raise a `LocalProtocolError` for an event that the service would refuse."""
-    from duologue.protocol.validate import validate  # noqa: PLC0415  # who asks for it pays for it
+    from duologue.protocol.validate import validate  # noqa: PLC0415  # imported only when asked for
 
     problems = validate(event)
     if problems:
-        told = "; ".join(f"{problem.message} Fix: {problem.fix}." for problem in problems)
-        raise LocalProtocolError(told)
+        text = "; ".join(f"{problem.message} Fix: {problem.fix}." for problem in problems)
+        raise LocalProtocolError(text)
 
 
-def misfit(event: UnknownEvent) -> list[Update]:
-    """Report an event of a known type that does not fit it; one of an unknown type is no fault."""
+def malformed_event(event: UnknownEvent) -> RemoteProtocolError | None:
+    """Return the error of a known event that does not fit its type.
+
+    An event of an unknown type is not an error: `None`.
+    """
     if event.reason is None:
-        return []
+        return None
     where = f" at {event.path}" if event.path else ""
-    return [ErrorUpdate(RemoteProtocolError(f"bad {event.type}{where}: {event.reason}"))]
+    return RemoteProtocolError(f"bad {event.type}{where}: {event.reason}")

@@ -1,4 +1,4 @@
-"""Items as an application reads them: immutable, and cheap to make for every delta."""
+"""Immutable snapshots of items, cheap enough to make one for every delta."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from duologue.protocol.ga import FunctionCall, FunctionCallOutput, Item, Message
+from duologue.session._item_fields import type_of
 from duologue.session.journal import ARGUMENTS, TEXT, TRANSCRIPT, Journal
-from duologue.session.wire import type_of
 
 if TYPE_CHECKING:
     from duologue.protocol.ga import ContentPart
@@ -19,47 +19,49 @@ __all__ = ["FormattedItem", "FormattedProperty", "FormattedTool"]
 
 @dataclass(frozen=True, slots=True)
 class FormattedTool:
-    """A call of a function of the application."""
+    """A function call of the model."""
 
     name: str
     call_id: str
     arguments: str
-    """As far as they have come: valid JSON only when the item is complete."""
+    """The arguments so far; valid JSON only once the item is complete."""
     type: str = "function"
 
 
+# A snapshot is the journal and a length in it: nothing is joined or copied until it is read.
+# gc=False: there is one for every delta, and it cannot be part of a reference cycle.
 class FormattedItem(Struct, frozen=True, eq=False, gc=False):
-    """An item of the conversation as it was when the update was made; it never changes.
+    """An item of the conversation as it was at the time of the update.
 
-    Only its audio may go: see `Retention`.
+    It never changes, except that its audio may be dropped later; see `Retention`.
     """
 
     id: str
     wire: Item
-    """The item as the server last sent it whole."""
+    """The complete item as the server last sent it."""
     status: str | None
-    """`in_progress`, `completed` or `incomplete`; `None` for items that have none."""
+    """`in_progress`, `completed` or `incomplete`; `None` for items without a status."""
     _journal: Journal
     _length: int
 
     @property
     def type(self) -> str | None:
-        """`message`, `function_call`, `function_call_output`, ..."""
+        """Type of the item: `message`, `function_call`, `function_call_output`, ..."""
         return type_of(self.wire)
 
     @property
     def role(self) -> str | None:
-        """Who speaks, for a message."""
+        """Role of a message: `user`, `assistant` or `system`."""
         return self.wire.role if isinstance(self.wire, Message) else None
 
     @property
     def content(self) -> tuple[ContentPart, ...]:
-        """The parts of a message, with what deltas and transcripts have added."""
+        """Content parts of a message, with the text and transcripts of its deltas."""
         return self._journal.content(self._length)
 
     @property
     def formatted(self) -> FormattedProperty:
-        """What the item says, put together from its parts and deltas."""
+        """Content of the item, joined from its parts and deltas."""
         return FormattedProperty(self.wire, self._journal, self._length)
 
     def __repr__(self) -> str:
@@ -70,7 +72,7 @@ class FormattedItem(Struct, frozen=True, eq=False, gc=False):
 
 
 class FormattedProperty(Struct, frozen=True, eq=False, gc=False):
-    """What an item says, put together from its parts and deltas."""
+    """Content of an item, joined from its parts and deltas."""
 
     _wire: Item
     _journal: Journal
@@ -83,26 +85,26 @@ class FormattedProperty(Struct, frozen=True, eq=False, gc=False):
 
     @property
     def transcript(self) -> str:
-        """What was spoken, in words; one space for speech without any."""
+        """Transcript of the item's audio; a single space for speech without words."""
         return self._journal.words(TRANSCRIPT, self._length)
 
     @property
     def audio(self) -> bytes:
-        """What was spoken, in the session's format of that direction.
+        """Audio of the item, in the session's input or output format.
 
-        Decoded and joined when it is read: to play audio as it arrives, take the deltas. What is
-        not base64 is left out.
+        It is decoded and joined when it is read: to play audio as it arrives, use the deltas.
+        Deltas that are not valid base64 are left out.
         """
         return self._journal.audio(self._length)
 
     @property
     def audio_bytes(self) -> int:
-        """Size of `audio`, without joining it."""
+        """Size of `audio` in bytes, computed without joining it."""
         return self._journal.audio_bytes(self._length)
 
     @property
     def tool(self) -> FormattedTool | None:
-        """The call, for a function call."""
+        """The call of a `function_call` item, else `None`."""
         wire = self._wire
         if not isinstance(wire, FunctionCall):
             return None
@@ -111,7 +113,7 @@ class FormattedProperty(Struct, frozen=True, eq=False, gc=False):
 
     @property
     def output(self) -> str | None:
-        """What the application answered, for a function call output."""
+        """The output of a `function_call_output` item, else `None`."""
         return self._wire.output if isinstance(self._wire, FunctionCallOutput) else None
 
     def __repr__(self) -> str:

@@ -1,67 +1,70 @@
-"""What the user's side has sent, on the session's audio clock.
+"""Record of the input audio that was sent, on the session's audio clock.
 
-The server counts milliseconds of audio from the first byte of the session; clearing and committing
-do not reset that clock, a new session does. By it the recorded input is cut into the clips that
-belong to the user's messages: with turn detection from speech start to speech end, without it from
-the last commit or clear to the commit.
+The server counts milliseconds of audio from the first byte of the session. Clearing and committing
+do not reset this clock; a new session does. The recorded audio is cut into the clips of the user's
+messages: with turn detection from the start to the end of speech, without it from the last commit
+or clear to the commit.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 from duologue.protocol.formats import PCM16, Format
-from duologue.protocol.ga import (
-    InputAudioBufferCommittedEvent,
-    InputAudioBufferSpeechStartedEvent,
-    InputAudioBufferSpeechStoppedEvent,
-)
-from duologue.session.bounded import remember
-from duologue.session.retention import KEEP_RECENT, Retention
+from duologue.session.retention import KEEP_RECENT, Retention, remember
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from duologue.protocol.ga import (
+        InputAudioBufferCommittedEvent,
+        InputAudioBufferSpeechStartedEvent,
+        InputAudioBufferSpeechStoppedEvent,
+    )
 
-    from duologue.protocol.model import Event
+__all__ = ["SentAudio"]
 
-__all__ = ["InputAudio"]
+MAX_UNPLACED: Final = 256
+"""Limit of the chunks that wait for `SentAudio.place`: five seconds of 20 ms chunks."""
 
 MAX_TURNS: Final = 64
-"""Turns whose message has not come yet: usually one."""
+"""Limit of the turns that have no message yet; usually there is one."""
 
 
 @dataclass(slots=True)
 class _Turn:
-    """Where a turn lies in the recorded input, in bytes."""
+    """Range of a turn in the recorded input, in bytes since the session began."""
 
     start: int
     end: int | None = None
     """`None` while the user speaks."""
 
 
-class InputAudio:
-    """The input of one session.
+class SentAudio:
+    """The input audio of one session.
 
     Args:
-        retention: How much of it is kept to cut clips from.
+        retention: Limits the audio that is kept to cut clips from.
     """
 
     def __init__(self, retention: Retention = KEEP_RECENT) -> None:
         self._retention: Final = retention
         self.format: Format = PCM16
-        """In which audio is appended from now on."""
-        self.sent_bytes: int = 0
-        """What was appended since the session began."""
-        self._sent_ms_before = 0.0
-        self._format_since = 0
-        self._uncommitted_since = 0
-        self._chunks: list[bytes] = []
-        self._starts: list[int] = []
-        self._turns: dict[str, _Turn] = {}
-        self._commits: deque[tuple[str, _Turn]] = deque()
+        """Format of the audio that is appended from now on."""
+        self.unplaced: Final[list[bytes]] = []
+        """Audio that was appended but has no position on the clock yet.
+
+        A microphone appends fifty times a second, and the position of a chunk is needed only when
+        a turn begins or ends, so `place` computes it then."""
+        self._sent_bytes = 0
+        self._sent_ms_before = 0.0  # on the clock, before the format last changed
+        self._format_since = 0  # byte at which the format last changed
+        self._uncommitted_since = 0  # byte after the last commit or clear
+        # Parallel lists, so that `bisect` finds a chunk by the position of its first byte.
+        self._chunks: Final[list[bytes]] = []
+        self._starts: Final[list[int]] = []
+        self._turns: Final[dict[str, _Turn]] = {}  # by item id, until the message is added
+        self._commits: list[tuple[str, _Turn]] = []  # not answered yet, with their event ids
 
     @property
     def sent_ms(self) -> float:
@@ -71,77 +74,91 @@ class InputAudio:
 
     @property
     def uncommitted_bytes(self) -> int:
-        """What was appended since the last commit or clear."""
+        """Bytes appended since the last commit or clear."""
         return self.sent_bytes - self._uncommitted_since
 
     def set_format(self, format: Format) -> None:  # noqa: A002  # the wire's own word
-        """Count what is appended from now on in another format; the clock goes on."""
+        """Switch the format of the audio that is appended from now on; the clock keeps running."""
         if format is not self.format:
             self._sent_ms_before = self.sent_ms
             self._format_since = self.sent_bytes
             self.format = format
 
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes appended since the session began."""
+        if self.unplaced:
+            self.place()
+        return self._sent_bytes
+
     def append(self, audio: bytes) -> None:
-        """Note audio that is being sent."""
-        self._starts.append(self.sent_bytes)
-        self._chunks.append(audio)
-        self.sent_bytes += len(audio)
+        """Record audio that is being sent."""
+        self.unplaced.append(audio)
+        if len(self.unplaced) > MAX_UNPLACED:
+            self.place()
+
+    def place(self) -> None:
+        """Assign positions on the clock to the appended audio, and drop the oldest."""
+        for audio in self.unplaced:
+            self._starts.append(self._sent_bytes)
+            self._chunks.append(audio)
+            self._sent_bytes += len(audio)
+        self.unplaced.clear()
         self._forget()
 
     def commit(self, event_id: str) -> None:
-        """Note that a commit is being sent: what was not committed belongs to its message."""
+        """Record that a commit is being sent; the uncommitted audio belongs to its message."""
         self._commits.append((event_id, _Turn(self._uncommitted_since, self.sent_bytes)))
         self._uncommitted_since = self.sent_bytes
         if len(self._commits) > MAX_TURNS:
-            self._commits.popleft()
+            self._commits.pop(0)
 
     def clear(self) -> None:
-        """Note that a clear is being sent."""
+        """Record that a clear is being sent."""
         self._uncommitted_since = self.sent_bytes
 
     def refuse_commit(self, event_id: str) -> None:
-        """Drop the audio of a commit that the server refused."""
-        self._commits = deque(commit for commit in self._commits if commit[0] != event_id)
-
-    def receive(self, event: Event) -> None:
-        """Take a server event."""
-        handler = self.HANDLERS.get(type(event))
-        if handler is not None:
-            handler(self, event)
+        """Forget a commit that the server refused."""
+        self._commits = [commit for commit in self._commits if commit[0] != event_id]
 
     def take_clip(self, item_id: str) -> bytes | None:
-        """Return what the user said in a message, once; `None` if that was not recorded."""
+        """Remove and return the audio of a user message; `None` if it was not recorded."""
         turn = self._turns.pop(item_id, None)
         if turn is None:
             return None
         return self._read(turn.start, self.sent_bytes if turn.end is None else turn.end)
 
-    def _on_started(self, event: InputAudioBufferSpeechStartedEvent) -> None:
+    def on_speech_started(self, event: InputAudioBufferSpeechStartedEvent) -> None:
+        """Begin the clip of a turn."""
         remember(self._turns, event.item_id, _Turn(self._offset(event.audio_start_ms)), MAX_TURNS)
 
-    def _on_stopped(self, event: InputAudioBufferSpeechStoppedEvent) -> None:
+    def on_speech_stopped(self, event: InputAudioBufferSpeechStoppedEvent) -> None:
+        """End the clip of a turn."""
         end = self._offset(event.audio_end_ms)
         turn = self._turns.get(event.item_id)
-        if turn is None:  # nobody said where it began: an empty clip
+        if turn is None:  # there was no `speech_started`: an empty clip
             turn = remember(self._turns, event.item_id, _Turn(end), MAX_TURNS)
         turn.end = end
 
-    def _on_committed(self, event: InputAudioBufferCommittedEvent) -> None:
-        commit = self._commits.popleft()[1] if self._commits else None
+    def on_committed(self, event: InputAudioBufferCommittedEvent) -> None:
+        """Assign audio to the message of a commit, of the client or of turn detection."""
+        # The event does not name the commit that it answers; the server answers them in order.
+        commit = self._commits.pop(0)[1] if self._commits else None
         turn = self._turns.get(event.item_id)
         if turn is None and commit is not None:
             remember(self._turns, event.item_id, commit, MAX_TURNS)
-        elif turn is not None and commit is None:
+        elif turn is not None and commit is None:  # turn detection committed up to the turn's end
             self._uncommitted_since = self.sent_bytes if turn.end is None else turn.end
 
     def _offset(self, ms: int) -> int:
-        """Return where a moment of the session's clock lies, in bytes."""
+        """Return the byte offset of a time on the session's clock."""
         return self._format_since + self.format.bytes(ms - self._sent_ms_before)
 
     def _read(self, start: int, end: int) -> bytes:
+        end = min(end, self.sent_bytes)
         if not self._starts:
             return b""
-        start, end = max(start, self._starts[0]), min(end, self.sent_bytes)
+        start = max(start, self._starts[0])
         if end <= start:
             return b""
         first = bisect_right(self._starts, start) - 1
@@ -150,17 +167,11 @@ class InputAudio:
         return b"".join(self._chunks[first:last])[start - base : end - base]
 
     def _forget(self) -> None:
-        """Drop audio that is too old, in large steps so that an append stays cheap."""
+        """Drop the audio beyond the retention's limit."""
         kept_bytes = self._retention.audio_bytes(self.format.bytes_per_ms)
         if kept_bytes is None:
             return
-        if self.sent_bytes - self._starts[0] > kept_bytes * 5 // 4:
-            old = bisect_right(self._starts, self.sent_bytes - kept_bytes) - 1
+        # Only when a quarter more is kept: deleting from the front of a list moves all the rest.
+        if self._starts and self._sent_bytes - self._starts[0] > kept_bytes * 5 // 4:
+            old = bisect_right(self._starts, self._sent_bytes - kept_bytes) - 1
             del self._starts[:old], self._chunks[:old]
-
-    HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
-        InputAudioBufferSpeechStartedEvent: _on_started,
-        InputAudioBufferSpeechStoppedEvent: _on_stopped,
-        InputAudioBufferCommittedEvent: _on_committed,
-    }
-    """What is done with the events that `receive` heeds."""

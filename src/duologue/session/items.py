@@ -1,4 +1,4 @@
-"""One item while it grows: what the server said of it whole, and what its deltas added."""
+"""Mutable state of one item: the item as the server sent it, and the content that deltas add."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from duologue.protocol.ga import (
     OutputAudio,
     OutputText,
 )
+from duologue.session._item_fields import first_status, last_status
 from duologue.session.formatted import FormattedItem
-from duologue.session.journal import ARGUMENTS, AUDIO, TEXT, TRANSCRIPT, Entry, Journal, Part
-from duologue.session.wire import first_status, last_status
+from duologue.session.journal import ARGUMENTS, AUDIO, TEXT, TRANSCRIPT, Entry, Journal, PartState
 
 if TYPE_CHECKING:
     from duologue.protocol.ga import ContentPart, Item
@@ -27,7 +27,7 @@ _EMPTY_SPEECH: Final = OutputAudio(transcript="")
 
 
 class ItemState:
-    """An item of the conversation, or of a response beside it."""
+    """An item of the conversation, or of an out-of-band response."""
 
     __slots__ = (
         "_is_streamed",
@@ -45,27 +45,29 @@ class ItemState:
         self.id: Final = item_id
         self.wire = wire
         self.status = first_status(wire)
-        """`in_progress`, `completed`, `incomplete`, or what the server says."""
+        """`in_progress`, `completed`, `incomplete`, or another status of the server."""
         self.response_id: str | None = None
-        """The response that makes it, once that is told."""
+        """Id of the response that generates it, once known."""
         self.is_mirrored: bool = False
-        """Whether the conversation holds it."""
+        """Whether it is in the conversation."""
         self.has_ended: bool = False
-        """Whether `conversation.item.done` came; `response.output_item.done` is no news then."""
+        """Whether `conversation.item.done` has arrived; `response.output_item.done` then repeats
+        it."""
         arguments = wire.arguments if isinstance(wire, FunctionCall) else ""
         self.journal: Journal = Journal(arguments=arguments, sample_bytes=sample_bytes)
-        """What was said so far."""
+        """The content so far."""
         self._is_streamed = self._is_truncated = False
         self._read_content(wire)
 
     @property
     def is_completed(self) -> bool:
-        """Whether the item is whole."""
+        """Whether the item's status is `completed`."""
         return self.status == "completed"
 
     def grow(self, kind: int, index: int, chunk: Raw | str) -> FormattedItem:
-        """Take a delta of a kind, audio without decoding it; return the item with it."""
+        """Add a delta and return a snapshot; audio is not decoded."""
         journal = self.journal
+        # Deltas may arrive before `response.content_part.added`, or without it.
         if index not in journal.parts and kind != ARGUMENTS:
             journal.add_part(index, _EMPTY_TEXT if kind == TEXT else _EMPTY_SPEECH, "")
         entries = journal.entries
@@ -73,56 +75,61 @@ class ItemState:
         return FormattedItem(self.id, self.wire, self.status, journal, len(entries))
 
     def add_part(self, index: int, part: ContentPart) -> None:
-        """Take the announcement of a part, unless deltas were faster."""
+        """Begin a content part, unless its deltas have arrived first."""
         if index not in self.journal.parts:
             self.journal.add_part(index, part, _words(part))
 
-    def hear(self, index: int, words: str, *, is_final: bool) -> None:
-        """Take words of the user's transcript, or all of it."""
+    def add_user_words(self, index: int, words: str, *, is_final: bool) -> None:
+        """Extend the transcript of the user's audio, or with `is_final` replace it."""
         if not is_final:
             self.journal.entries.append(Entry(TRANSCRIPT, index, words))
             return
+        # One space marks speech without words, as in the reference client: an empty transcript
+        # means that there is none yet.
         self._fold(transcript=words or " ")
         part = self.journal.parts.get(index)
         if part is not None and isinstance(part.base, InputAudio):
-            self.journal.parts[index] = Part(part.base, words, 0)
+            self.journal.parts[index] = PartState(part.base, words, 0)
 
     def attach_audio(self, audio: bytes) -> None:
-        """Set what the user was heard to say."""
+        """Set the audio of a user message."""
         self._fold(audio=audio)
 
     def truncate(self, index: int, size_bytes: int) -> None:
-        """Cut the audio, and drop the words: nobody knows which of them were heard."""
+        """Cut the audio to `size_bytes`, and drop the transcript.
+
+        The transcript has no timing, so the words that were heard are unknown.
+        """
         self._is_truncated = True
         audio = self.journal.audio(len(self.journal.entries))
         self._fold(transcript="", audio=audio[:size_bytes])
         part = self.journal.parts.get(index)
         if part is not None and isinstance(part.base, InputAudio | OutputAudio):
-            self.journal.parts[index] = Part(part.base, "", 0)
+            self.journal.parts[index] = PartState(part.base, "", 0)
 
     def finish(self, wire: Item) -> bool:
-        """Take the item as it ended; return whether that changed anything.
+        """Complete the item with the server's final copy; return whether anything changed.
 
-        What was streamed stays as it was streamed; what was not is read from the item.
+        Streamed content stays as it was streamed; the rest is read from the copy.
         """
         self.wire = wire
         status = last_status(wire) or self.status
         is_changed = status != self.status
         self.status = status
         arguments = wire.arguments if isinstance(wire, FunctionCall) else ""
-        if arguments and arguments != self._said(ARGUMENTS):
+        if arguments and arguments != self._joined(ARGUMENTS):
             self._fold(arguments=arguments)
             is_changed = True
-        if not self._is_truncated:
+        if not self._is_truncated:  # the copy may still have the words that truncation dropped
             is_changed |= self._read_content(wire)
         return is_changed
 
     def snapshot(self) -> FormattedItem:
-        """Return the item as it is now, for good."""
+        """Return an immutable snapshot of the item as it is now."""
         journal = self.journal
         return FormattedItem(self.id, self.wire, self.status, journal, len(journal.entries))
 
-    def _said(self, kind: int) -> str:
+    def _joined(self, kind: int) -> str:
         return self.journal.words(kind, len(self.journal.entries))
 
     def _fold(self, *, audio: bytes | None = None, **words: str) -> None:
@@ -134,32 +141,32 @@ class ItemState:
         return self._is_streamed or any(entry.kind in streamed for entry in self.journal.entries)
 
     def _read_content(self, wire: Item) -> bool:
-        """Take over the parts of a whole message that say more than what was streamed."""
+        """Adopt a message's parts that are new or have different words; return whether any are."""
         if not isinstance(wire, Message):
             return False
         journal = self.journal
-        told = {index: (base, _words(base)) for index, base in enumerate(wire.content)}
-        told = {
+        parts = {index: (base, _words(base)) for index, base in enumerate(wire.content)}
+        changed = {
             index: part
-            for index, part in told.items()
+            for index, part in parts.items()
             if index not in journal.parts or (part[1] and part[1] != journal.part_words(index))
         }
-        if not told:
+        if not changed:
             return False
         is_streamed = self._has_streamed()
-        self._fold()
-        for index, (base, words) in told.items():
-            self.journal.parts[index] = Part(base, words, 0)
+        self._fold()  # earlier snapshots keep the old journal, and with it their parts
+        for index, (base, words) in changed.items():
+            self.journal.parts[index] = PartState(base, words, 0)
         if not is_streamed:
             self._format()
         return True
 
     def _format(self) -> None:
-        """Say in `formatted` what the parts say."""
+        """Set the text and transcript of `formatted` from the parts."""
         content = self.journal.content(len(self.journal.entries))
         text = "".join(_words(part) or "" for part in content if _is_text(part))
-        spoken = "".join(_words(part) or "" for part in content if not _is_text(part))
-        self._fold(text=text, transcript=spoken or self._said(TRANSCRIPT))
+        transcript = "".join(_words(part) or "" for part in content if not _is_text(part))
+        self._fold(text=text, transcript=transcript or self._joined(TRANSCRIPT))
 
 
 def _is_text(part: ContentPart) -> bool:
@@ -167,7 +174,7 @@ def _is_text(part: ContentPart) -> bool:
 
 
 def _words(part: ContentPart) -> str | None:
-    """Return the text or transcript of a part, if it can have one."""
+    """Return the text or transcript of a part; `None` if it has neither."""
     match part:
         case InputText(text=str(words)) | OutputText(text=str(words)):
             return words

@@ -1,11 +1,12 @@
-"""What the listener has heard of what the assistant said, to the sample.
+"""Playback: queue of the assistant's audio that counts, to the sample, how much has been heard.
 
-A server sends speech faster than it is spoken. When the user interrupts, the model has said things
-that nobody heard; the server must be told, or goes on as if they had been.
+A server sends speech faster than real time. When the user interrupts, the conversation contains
+audio that the user has not heard. It must be truncated, or the model assumes that the user knows
+all of it.
 
-Audio is added as it comes and taken as it is played. Taking is the only clock, so a sound card, a
-telephone that reports its marks and a virtual clock count alike. Heard is what was taken, without
-what is still under way in the player.
+Audio is added as it arrives and taken as it is played. `take` is the only clock: no time is
+measured, so a sound card, a telephone that reports marks and a test in virtual time all give exact
+results. Audio counts as heard once it has been taken and has left the player's own buffer.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from duologue.protocol.formats import PCM16, Format
 from duologue.protocol.ga import OutputAudio
-from duologue.session.bounded import remember
+from duologue.session.retention import remember
 
 if TYPE_CHECKING:
     from duologue.session.formatted import FormattedItem
@@ -25,45 +26,49 @@ if TYPE_CHECKING:
 __all__ = ["PlaybackCut", "PlaybackLedger"]
 
 MAX_WAITING_MINUTES: Final = 10
-"""Audio that waits to be played: as much as the mirror keeps, and more than a response can last."""
+"""Limit of the audio that waits: as much as the mirror keeps, and more than a response can last."""
 
 MAX_ITEMS: Final = 64
-"""Items that are remembered: a response has a handful, and all but the last were heard."""
+"""Limit of the items that are remembered; a response has a handful, nearly all heard to the end."""
 
 MAX_SPANS: Final = 256
-"""Stretches that may still be under way: one for each item, and for each time it ran dry."""
+"""Limit of the spans that are remembered. Each item makes one, and each gap in it one more; only
+those in the player's buffer matter, a few seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlaybackCut:
-    """Something that was not heard to its end."""
+    """A content part that was not heard to its end."""
 
     item_id: str
     content_index: int
-    """Which part of the item."""
+    """Index of the content part in the item."""
     heard_samples: int
-    """What was heard, from the part's beginning; never more than was received."""
+    """Samples that were heard, from the beginning of the part; never more than were received."""
     audio_end_ms: int
-    """The same in whole milliseconds, rounded down: what the server is told."""
+    """The same in whole milliseconds, rounded down, for `conversation.item.truncate`."""
 
 
 @dataclass(slots=True, eq=False)
 class _Clip:
-    """The speech of one content part."""
+    """The audio of one content part."""
 
     item_id: str
     content_index: int
     received_bytes: int = 0
     waiting: bytearray = field(default_factory=bytearray)
+    """Audio that has not been taken."""
     taken: int = 0
+    """Samples that have been taken."""
     is_full: bool = False
-    """Whether some of it was refused; what comes later would leave a hole, and is refused, too."""
+    """Whether audio was refused; all later audio is refused too, as it would follow a gap."""
     is_ended: bool = False
+    """Whether all of its audio has arrived."""
 
 
 @dataclass(slots=True)
 class _Span:
-    """A stretch of the player's time in which one clip was played without a gap."""
+    """A range of positions at which samples of one clip were taken without a gap."""
 
     clip: _Clip
     start: int
@@ -71,67 +76,68 @@ class _Span:
 
 
 class PlaybackLedger:
-    """What is to be played next, and what has been heard.
+    """Queue of audio to play, and record of the audio that has been heard.
 
-    Give it every update with `client.on(ConversationUpdated, ledger.receive)`, play what `take`
-    returns, and when the user interrupts pass on what `interrupt` returns to
-    `client.truncate_items`. One ledger lasts for any number of sessions.
+    Pass it every update with `client.on(ConversationUpdated, ledger.receive)`, and play the audio
+    that `take` returns. When the user interrupts, pass the result of `interrupt` to
+    `client.truncate_items`. One ledger can serve any number of sessions.
 
-    It is not locked: a sound card that calls on a thread of its own needs a lock around its calls
-    and yours. At most ten minutes wait to be played; what comes beyond is not played, and counts as
-    not heard. An item is forgotten when 64 newer ones have come.
+    It has no lock: if a sound card calls `take` on its own thread, hold a lock for all calls. At
+    most ten minutes of audio wait to be played; audio beyond that is not played, and counts as not
+    heard. Only the last 64 content parts are remembered.
 
     Args:
-        format: In which the session's audio comes: `client.conversation.output_format`.
+        format: Format of the session's audio: `client.conversation.output_format`.
     """
 
     def __init__(self, format: Format = PCM16) -> None:  # noqa: A002  # the wire's own word
         self._format: Final = format
         self._max_bytes: Final = MAX_WAITING_MINUTES * 60_000 * format.bytes_per_ms
         self._position = 0
-        self._clips: dict[tuple[str, int], _Clip] = {}
-        self._spans: deque[_Span] = deque(maxlen=MAX_SPANS)
-        self._interrupted: deque[str] = deque(maxlen=MAX_ITEMS)
+        # In order of arrival, which is the order of playback.
+        self._clips: Final[dict[tuple[str, int], _Clip]] = {}
+        self._spans: Final[deque[_Span]] = deque(maxlen=MAX_SPANS)
+        self._interrupted: Final[deque[str]] = deque(maxlen=MAX_ITEMS)
 
     @property
     def position(self) -> int:
-        """How many samples were taken so far, silence included: a name for a telephone's mark."""
+        """Number of samples taken so far, including silence; use it to name a telephone's mark."""
         return self._position
 
     @property
     def waiting(self) -> int:
-        """How many samples wait to be taken."""
+        """Number of samples that wait to be taken."""
         return sum(self._format.samples(len(clip.waiting)) for clip in self._clips.values())
 
     def receive(self, update: ConversationUpdated) -> bool:
-        """Take an update of the conversation; return whether there is more to be played.
+        """Process an update of the conversation; return whether it added audio to play.
 
         Raises:
-            DecodeError: If the server sent audio that is not base64.
+            DecodeError: If the audio is not valid base64.
         """
         item, delta = update.item, update.delta
         if item.role != "assistant":
             return False
         audio = None if delta is None else delta.audio
         is_speech = delta is not None and (audio is not None or delta.transcript is not None)
-        is_more = is_speech and self.add(item.id, audio or b"", _audio_index(item))
+        has_added = is_speech and self.add(item.id, audio or b"", _audio_index(item))
         if item.status != "in_progress":
             self.end(item.id)
-        return is_more
+        return has_added
 
     def add(self, item_id: str, audio: bytes, content_index: int = 0) -> bool:
-        """Add audio of an item behind all that it has; return whether there is more to be played.
+        """Append audio of an item; return whether it will be played.
 
-        `receive` does it for who has updates. Audio may be cut anywhere, also within a sample.
-        Nothing of an item that was interrupted is played any more. Without audio the item is only
-        announced: words of it may come first.
+        `receive` calls this; call it yourself if you have no updates. Audio may be split anywhere,
+        even within a sample. Audio of an interrupted item is dropped. Empty audio registers the
+        item, so that `interrupt` cuts it even if its transcript arrives before its audio.
         """
         if item_id in self._interrupted:
             return False
         key = (item_id, content_index)
         clip = self._clips.get(key)
         if clip is None:
-            self.end(item_id)  # its parts are spoken one after the other
+            self.end(item_id)  # the parts of an item are generated one after the other
             clip = remember(self._clips, key, _Clip(item_id, content_index), MAX_ITEMS)
         clip.received_bytes += len(audio)
         waiting_bytes = sum(len(each.waiting) for each in self._clips.values())
@@ -142,18 +148,18 @@ class PlaybackLedger:
         return len(audio) > 0
 
     def end(self, item_id: str) -> None:
-        """Note that no more comes of an item: once all of it is heard there is nothing to cut."""
+        """Mark an item as complete: once all of its audio is heard, it needs no cut."""
         for clip in self._clips.values():
             if clip.item_id == item_id:
                 clip.is_ended = True
 
     def take(self, samples: int | None = None) -> bytes:
-        """Return what is played next, item after item.
+        """Return the next audio to play, item after item.
 
         Args:
-            samples: How many the player needs: exactly so many are returned, silence where there is
-                nothing to play, because a player's time goes on. `None`: all there is, for a player
-                that has a queue of its own.
+            samples: Number of samples that the player needs. Exactly this number is returned, with
+                silence at the end if less audio waits, because a player never pauses. `None`
+                returns all waiting audio, for a player with its own queue.
         """
         wanted = self.waiting if samples is None else max(0, samples)
         size = self._format.sample_bytes
@@ -164,22 +170,24 @@ class PlaybackLedger:
             if whole:
                 played += clip.waiting[:whole]
                 del clip.waiting[:whole]
-                self._note(clip, whole // size)
+                self._record(clip, whole // size)
         silent = wanted - len(played) // size
         self._position += silent
         return bytes(played) + silent * self._format.silence
 
     def interrupt(self, *, unheard: int = 0) -> list[PlaybackCut]:
-        """Stop: nothing that was received is played any more. Return what was not heard, in order.
+        """Stop playing all items received so far; return those not heard to their end, in order.
 
-        What was heard to its end is not in it. An item that comes now is played: cancel the
-        response first, if the server has not.
+        Items that begin later are played again, so cancel the response first, unless the server
+        has done so.
 
         Args:
-            unheard: How many of the samples that were taken last have not come out of the
-                loudspeaker: the latency of the device, or `position` less the last mark.
+            unheard: Number of the samples taken last that the loudspeaker has not played yet: the
+                latency of the device, or `position` minus the last mark.
         """
         since = self._position - max(0, unheard)
+        # Samples at `since` or later are still in the player. Counting back from the last sample of
+        # each clip would be wrong, as silence may have been taken in between.
         lost: Counter[_Clip] = Counter()
         for span in self._spans:
             lost[span.clip] += max(0, span.end - max(span.start, since))
@@ -194,18 +202,18 @@ class PlaybackLedger:
         self._spans.clear()
         return cuts
 
-    def _note(self, clip: _Clip, samples: int) -> None:
-        """Note that a clip is played from now on for so long."""
+    def _record(self, clip: _Clip, samples: int) -> None:
+        """Record that samples of a clip are taken at the current position, and advance it."""
         start, self._position = self._position, self._position + samples
         clip.taken += samples
         last = self._spans[-1] if self._spans else None
         if last is not None and last.clip is clip and last.end == start:
-            last.end = self._position
+            last.end = self._position  # one span however small the pieces are
         else:
             self._spans.append(_Span(clip, start, self._position))
 
 
 def _audio_index(item: FormattedItem) -> int:
-    """Return the place of the part that is being spoken: the last one so far."""
+    """Return the index of the audio part being generated: the last one so far."""
     parts = enumerate(item.content)
     return max((index for index, part in parts if isinstance(part, OutputAudio)), default=0)

@@ -1,7 +1,7 @@
-"""One `response.create` and one response: what each of them knows.
+"""The state of one response, and of one `response.create`.
 
-`ResponseState` is a response as the server tells of it. `ResponseRequest` is a `response.create` of
-ours, with a small state machine of its own, fed by `Responses`:
+`ResponseState` is a response as the server describes it. `ResponseRequest` is a `response.create`
+of ours, with a small state machine of its own that `Responses` drives:
 
     QUEUED ──sent──▶ REQUESTED ──created──▶ IN_PROGRESS ──completed, incomplete, failed──▶ so
        ◀── busy (from both: another response was active) ──┘
@@ -35,10 +35,10 @@ __all__ = [
 
 
 class RequestState(Enum):
-    """How a `response.create` stands."""
+    """State of a `response.create`."""
 
     QUEUED = auto()
-    """It waits until the response before it has ended."""
+    """Waiting until the response before it has ended."""
     REQUESTED = auto()
     IN_PROGRESS = auto()
     COMPLETED = auto()
@@ -50,7 +50,7 @@ class RequestState(Enum):
 
 
 class RequestInput(Enum):
-    """What happens to a `response.create`."""
+    """Input of the state machine of a `response.create`."""
 
     SENT = auto()
     BUSY = auto()
@@ -79,13 +79,13 @@ REQUEST_TRANSITIONS: Final[Mapping[tuple[RequestState, RequestInput], RequestSta
     **{(state, RequestInput.CREATED): RequestState.IN_PROGRESS for state in _SENT},
     **{(state, RequestInput.BUSY): RequestState.QUEUED for state in _SENT},
     **{(state, cause): end for state in _OPEN for cause, end in _ENDINGS.items()},
-    # What has ended stays as it ended: a server may repeat itself.
+    # A final state is final: a server may repeat itself.
     **{(end, cause): end for end in _ENDINGS.values() for cause in RequestInput},
 }
 
 
 class ResponseState:
-    """A response as the server tells of it."""
+    """A response as the server describes it."""
 
     __slots__ = ("id", "is_asked", "is_done", "is_out_of_band", "items", "output", "response")
 
@@ -94,16 +94,16 @@ class ResponseState:
     ) -> None:
         self.id: Final = response_id
         self.response: Response = response
-        """What the server said last."""
+        """The response as the server last sent it."""
         self.is_out_of_band: Final = is_out_of_band
-        """Whether the conversation neither sees nor keeps it."""
+        """Whether it is outside the conversation (`conversation: "none"`)."""
         self.is_asked: Final = is_asked
-        """Whether a request of ours made it; turn detection makes others."""
+        """Whether we requested it; turn detection begins others."""
         self.is_done: bool = False
         self.output: list[str] = []
-        """Ids of its items, in the order in which they began."""
+        """Ids of its items, in order."""
         self.items: list[ItemState] = []
-        """Those items, as far as the core knows them."""
+        """Those of its items that the core knows."""
 
     @property
     def status(self) -> str | None:
@@ -113,19 +113,21 @@ class ResponseState:
 
     @property
     def usage(self) -> Usage | None:
-        """What it cost, once it is done."""
+        """Token usage, once the response is done."""
         return self.response.usage or None
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What the request said about itself."""
+        """Metadata of its request."""
         return self.response.metadata or {}
 
 
 class ResponseRequest:
-    """One `response.create` and what became of it."""
+    """One `response.create`, from its creation to the end of its response."""
 
-    __slots__ = ("error", "event", "event_id", "is_scheduled", "is_unwanted", "response", "state")
+    __slots__ = (
+        "error", "event", "event_id", "is_scheduled", "is_unwanted", "response", "state", "waiters",
+    )  # fmt: skip
 
     def __init__(
         self, event_id: str, event: ResponseCreateEvent, *, is_scheduled: bool = False
@@ -133,46 +135,48 @@ class ResponseRequest:
         self.event_id: Final = event_id
         self.event: Final = event
         self.is_scheduled: Final = is_scheduled
-        """Whether it waits its turn, and is sent again when the server was busy."""
+        """Whether it waits its turn, and is sent again if the server was busy."""
         self.is_unwanted: bool = False
-        """Whether it was cancelled before the server told its id."""
+        """Whether it was cancelled before its response had an id."""
         self.state: RequestState = RequestState.QUEUED
         self.response: ResponseState | None = None
-        """The server's response, once it began."""
+        """The server's response, once it has begun."""
         self.error: ServerError | ConnectionLost | Closed | RemoteProtocolError | None = None
         """Why it was refused or lost."""
+        self.waiters: int = 0
+        """Tasks that await it: an error with no waiter is reported as an `ErrorUpdate`."""
 
     @property
     def is_open(self) -> bool:
-        """Whether something may still come."""
+        """Whether it has not ended."""
         return self.state in _OPEN
 
     @property
     def is_out_of_band(self) -> bool:
-        """Whether it was asked for beside the conversation."""
+        """Whether it asks for a response outside the conversation."""
         params = self.event.response
         return isinstance(params, ResponseCreateParams) and params.conversation == "none"
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What it said about itself."""
+        """Its metadata, by which a response is matched to it."""
         params = self.event.response
         return (params.metadata or {}) if isinstance(params, ResponseCreateParams) else {}
 
     def snapshots(self) -> tuple[FormattedItem, ...]:
-        """Return the items that were made so far."""
+        """Return the items of the response so far."""
         response = self.response
         return () if response is None else tuple(item.snapshot() for item in response.items)
 
     def advance(self, cause: RequestInput) -> bool:
-        """Take an input; return whether the request ended by it."""
+        """Process an input; return whether it ended the request."""
         was_open = self.is_open
         self.state = REQUEST_TRANSITIONS[self.state, cause]
         return was_open and not self.is_open
 
 
 def response_failed(response: Response) -> ResponseFailed:
-    """Return the error of a response that ended as `failed`."""
+    """Return the error of a response whose status is `failed`."""
     details = response.status_details
     error = details.error if details else None
     response_id = response.id or ""

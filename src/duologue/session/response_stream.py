@@ -1,4 +1,4 @@
-"""What a response says, delta by delta: read from its items' journals, nothing is queued."""
+"""The deltas of a response, read from the journals of its items: nothing is queued."""
 
 from __future__ import annotations
 
@@ -14,65 +14,66 @@ if TYPE_CHECKING:
 __all__ = ["ResponseStream"]
 
 
-class _Place:
-    """How far one item was read."""
+class _Reading:
+    """Position of a reader within an item."""
 
-    __slots__ = ("journal", "position")
+    __slots__ = ("journal", "length")
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        self.position = 0
+        self.length = 0
 
 
 class ResponseStream:
     """Reads a response from its beginning, at the reader's own pace.
 
-    Several items take turns. What has been rewritten since (a truncated item) is read as it is now.
+    Several items are read in turn. An item that has been rewritten since (truncated) is read as it
+    is now.
     """
 
     def __init__(self, request: ResponseRequest) -> None:
         self._request: Final = request
-        self._places: dict[ItemState, _Place] = {}
+        self._readings: dict[ItemState, _Reading] = {}
 
     def take(self) -> list[Delta]:
-        """Return what came since the last call."""
+        """Return the deltas since the last call."""
         response = self._request.response
         items = [] if response is None else response.items
         return [delta for item in items for delta in self._take_of(item)]
 
     def _take_of(self, item: ItemState) -> list[Delta]:
-        place = self._places.get(item)
+        reading = self._readings.get(item)
         deltas: list[Delta] = []
-        if place is None:
-            place = self._places[item] = _Place(item.journal)
+        if reading is None:
+            reading = self._readings[item] = _Reading(item.journal)
             deltas = [
-                _words(kind, said) for kind in _KINDS if (said := item.journal.words(kind, 0))
+                _words(kind, words) for kind in _KINDS if (words := item.journal.words(kind, 0))
             ]
-        deltas += _read(place)
-        if place.journal is not item.journal:
-            deltas += _advance(place, item.journal)
+        deltas += _read(reading)
+        if reading.journal is not item.journal:
+            deltas += _advance(reading, item.journal)
         return deltas
 
 
 _KINDS: Final = (TEXT, TRANSCRIPT, ARGUMENTS)
 
 
-def _read(place: _Place) -> list[Delta]:
-    journal, start = place.journal, place.position
-    place.position = len(journal.entries)
-    deltas = (_delta(journal, position) for position in range(start, place.position))
+def _read(reading: _Reading) -> list[Delta]:
+    journal, start = reading.journal, reading.length
+    reading.length = len(journal.entries)
+    deltas = (_delta(journal, position) for position in range(start, reading.length))
     return [delta for delta in deltas if delta is not None]
 
 
-def _advance(place: _Place, journal: Journal) -> list[Delta]:
-    """Go on in a journal that took the other's place; return what it says beyond that."""
-    read, end = place.journal, len(journal.entries)
+def _advance(reading: _Reading, journal: Journal) -> list[Delta]:
+    """Continue in the journal that replaced the one that was read; return what it has beyond."""
+    read, end = reading.journal, len(journal.entries)
     more: list[Delta] = []
     for kind in _KINDS:
-        before, after = read.words(kind, place.position), journal.words(kind, end)
+        before, after = read.words(kind, reading.length), journal.words(kind, end)
         if after != before and after.startswith(before):
             more.append(_words(kind, after.removeprefix(before)))
-    place.journal, place.position = journal, end
+    reading.journal, reading.length = journal, end
     return more
 
 

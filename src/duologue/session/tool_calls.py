@@ -1,12 +1,12 @@
-"""Calls of the application's tools: each is run once and answered once, then one response follows.
+"""Calls of the application's tools: each runs once and is answered once; one response follows.
 
-A call is whole when its output item is done, or by its response's end at the latest (some servers
-tell of it there alone); it may be answered before its response ends. The next
-response is due when the response has ended and every call that it made is answered: a response for
-each answer would be refused, for the first would still be in progress. It is not asked for while
-the user speaks: the response to the user's turn takes the answers up, too.
+A call is complete when its output item is done, at the latest when its response is done (some
+servers announce it only there). It may be answered before its response has ended. The next response
+is due when the response has ended and every call that it made is answered: one response per answer
+would be refused, because the first would still be in progress. It is not requested while the user
+speaks: the response to the user's turn uses the outputs, too.
 
-A call of a background tool is answered at once, so that the conversation goes on; what it brings
+A call of a background tool is answered at once, so that the conversation goes on; its result
 becomes a message of its own.
 """
 
@@ -14,79 +14,73 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from duologue.protocol.ga import (
-    ConversationItemAdded,
     FunctionCall,
     FunctionCallOutput,
-    InputAudioBufferClearedEvent,
-    InputAudioBufferCommittedEvent,
-    InputAudioBufferSpeechStartedEvent,
     InputText,
     Item,
     Message,
     RealtimeSession,
-    ResponseCreatedEvent,
     ResponseCreateEvent,
     ResponseCreateParams,
-    ResponseDoneEvent,
     ToolChoiceMode,
 )
 from duologue.protocol.model import UNSET
-from duologue.session.bounded import remember
+from duologue.session.retention import remember
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from duologue.protocol.ga import KnownServerEvent, Session
+    from duologue.protocol.ga import Response, Session
 
 __all__ = ["OnInterrupt", "ToolCall", "ToolCalls", "ToolPolicy", "next_response"]
 
 MAX_CALLS: Final = 1024
-"""Calls that are known to have been run: hours of conversation."""
+"""Calls that are remembered, so that none runs twice: hours of conversation."""
 
 MAX_ROUNDS: Final = 64
-"""Responses whose calls are not all answered: usually one."""
+"""Responses with unanswered calls that are remembered: usually there is one."""
 
 PATIENCE: Final = 3.0
-"""Seconds after the user's turn in which the server begins its response, if it ever does."""
+"""Seconds after the user's turn within which the server begins its response, if it does at all."""
 
 STARTED: Final = '{"status":"started"}'
-"""What the model is told of a call whose result comes later."""
+"""Output of a call whose result follows later."""
 
 INTERRUPTED: Final = '{"error":"cancelled: the user interrupted"}'
-"""What the model is told of a call that was given up."""
+"""Output of a call that was cancelled."""
 
 _CUT: Final = frozenset({"cancelled", "failed"})
-"""How a response ends whose calls are answered, but not taken up again: the user interrupted."""
+"""Statuses of a response after which no further response is requested: the user interrupted."""
 
 _FREE: Final = (UNSET, ToolChoiceMode.AUTO, ToolChoiceMode.NONE)
-"""Choices that force no call."""
+"""Tool choices that do not force a call."""
 
 OnInterrupt = Literal["finish", "cancel"]
-"""What becomes of a call that still runs when the user speaks over it, or its response is cut."""
+"""Fate of a call that runs when the user interrupts: it finishes, or is cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolPolicy:
-    """How the calls of a tool are answered."""
+    """Rules for answering the calls of a tool."""
 
     responds: bool = True
-    """Whether the model is asked to go on when it has the answer."""
+    """Whether a response is requested once the calls are answered."""
     on_interrupt: OnInterrupt = "finish"
     is_background: bool = False
-    """Whether the answer is `STARTED`, and the result follows when there is one."""
+    """Whether the output is `STARTED`, and the result follows as a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call that is to be run now."""
+    """A call for the application to run."""
 
     call_id: str
     name: str
     arguments: str
-    """JSON, if the model kept to it."""
+    """JSON, unless the model made a mistake."""
     response_id: str
     item: FunctionCall
     """The call as the server sent it."""
@@ -95,7 +89,7 @@ class ToolCall:
 class _State(Enum):
     RUNNING = auto()
     STARTED = auto()
-    """Answered, but its result is still to come."""
+    """Answered; its result is still to come."""
     OVER = auto()
 
 
@@ -119,50 +113,44 @@ class _Round:
 class ToolCalls:
     """The calls of a session.
 
-    After each call of `receive`, `add` and `answer` the owner takes what follows from it:
-    `take_new`, `take_given_up`, `take_items` and `take_response`.
+    Args:
+        is_ours: Returns whether the calls of a tool, by its name, are ours to run.
+        policy_of: Returns the policy of a tool by its name.
+        run: Called with each call to run, once.
+        cancel: Called with the id of each call whose handler is to be stopped.
+        send_item: Called with each item to add to the conversation.
+        respond: Called when the next response is due.
     """
 
-    def __init__(self, policy_of: Callable[[str], ToolPolicy] = lambda _: ToolPolicy()) -> None:
+    def __init__(
+        self,
+        *,
+        is_ours: Callable[[str], bool],
+        policy_of: Callable[[str], ToolPolicy],
+        run: Callable[[ToolCall], None],
+        cancel: Callable[[str], None],
+        send_item: Callable[[Item], None],
+        respond: Callable[[], None],
+    ) -> None:
         self.deadline: float | None = None
-        """When `expire` wants to be called."""
+        """When to stop waiting for the server's response to the user's turn: see `expire`."""
+        self._is_ours: Final = is_ours
         self._policy_of: Final = policy_of
-        self._calls: dict[str, _Call] = {}
-        self._rounds: dict[str, _Round] = {}
-        self._new: list[ToolCall] = []
-        self._given_up: list[str] = []
-        self._items: list[Item] = []
-        self._unseen: dict[str, None] = {}
-        """The answers that the server has not confirmed: a response may begin without them."""
+        self._run: Final = run
+        self._cancel: Final = cancel
+        self._send_item: Final = send_item
+        self._respond: Final = respond
+        self._calls: Final[dict[str, _Call]] = {}
+        self._rounds: Final[dict[str, _Round]] = {}
+        self._unconfirmed: Final[dict[str, None]] = {}
+        """Calls whose output the server has not added yet: a response may begin without it."""
         self._is_due = False
         self._is_users_turn = False
 
-    def take_new(self) -> list[ToolCall]:
-        """Return the calls that are to be run, once."""
-        new, self._new = self._new, []
-        return new
-
-    def take_given_up(self) -> list[str]:
-        """Return the ids of the calls whose handlers are to be stopped, once."""
-        given_up, self._given_up = self._given_up, []
-        return given_up
-
-    def take_items(self) -> list[Item]:
-        """Return what is to be put into the conversation, once."""
-        items, self._items = self._items, []
-        return items
-
-    def take_response(self) -> bool:
-        """Return whether the next response is to be asked for now, once."""
-        is_due = self._is_due and not self._is_users_turn
-        if is_due:
-            self._is_due = False
-        return is_due
-
     def add(self, item: FunctionCall, response_id: str) -> None:
-        """Take a call that a response made, and run it if it is whole, unless it was."""
+        """Run a call that a response made, if it is ours, complete, and has not been run."""
         call_id = item.call_id
-        if not isinstance(call_id, str) or call_id in self._calls:
+        if not isinstance(call_id, str) or call_id in self._calls or not self._is_ours(item.name):
             return
         if item.status not in {"completed", UNSET}:
             return
@@ -172,13 +160,14 @@ class ToolCalls:
         if round_ is None:
             round_ = remember(self._rounds, response_id, _Round(), MAX_ROUNDS)
         round_.unanswered.add(call_id)
-        self._new.append(ToolCall(call_id, item.name, item.arguments, response_id, item))
+        self._run(ToolCall(call_id, item.name, item.arguments, response_id, item))
         if call.policy.is_background:
             call.state = _State.STARTED
             self._answer(call_id, call, STARTED)
+            self._respond_if_due()
 
     def answer(self, call_id: str, output: str) -> None:
-        """Take what a call returned; of one that is over nothing is told twice."""
+        """Record a call's result; ignored if the call is already finished."""
         call = self._calls.get(call_id)
         if call is None or call.state is _State.OVER:
             return
@@ -187,67 +176,67 @@ class ToolCalls:
         else:
             self._deliver(call_id, call, output)
         call.state = _State.OVER
-
-    def receive(self, event: KnownServerEvent, now: float, *, answers_turns: bool) -> None:
-        """Learn whose turn it is, and what has ended.
-
-        Args:
-            event: An event of the server.
-            now: Monotonic seconds.
-            answers_turns: Whether the server itself begins a response when the user has spoken.
-        """
-        if answers_turns and self._is_users_turn and type(event) is InputAudioBufferCommittedEvent:
-            self.deadline = now + PATIENCE
-            return
-        handler = self.HANDLERS.get(type(event))
-        if handler is not None:
-            handler(self, event)
+        self._respond_if_due()
 
     def expire(self) -> None:
-        """Wait no more for the server's response to the user."""
+        """Stop waiting for the server's response to the user's turn."""
         self._is_users_turn, self.deadline = False, None
+        self._respond_if_due()
 
-    def _on_speech_started(self, _: InputAudioBufferSpeechStartedEvent) -> None:
+    def on_speech_started(self) -> None:
+        """Hold the next response back while the user speaks; cancel calls whose policy says so."""
         self._is_users_turn, self.deadline = True, None
         for call_id in [i for i, c in self._calls.items() if c.state is _State.RUNNING]:
-            self._give_up(call_id)
+            self._interrupt(call_id)
 
-    def _on_turn_ended(
-        self, _: InputAudioBufferCommittedEvent | InputAudioBufferClearedEvent
-    ) -> None:
-        self.expire()
+    def on_turn_ended(self, now: float, *, is_answered: bool) -> None:
+        """Go on after the user's turn.
 
-    def _on_item_added(self, event: ConversationItemAdded) -> None:
-        if isinstance(event.item, FunctionCallOutput):
-            self._unseen.pop(event.item.call_id, None)
-
-    def _on_response_created(self, _: ResponseCreatedEvent) -> None:
-        if self._is_users_turn:
-            self._is_due = self._is_due and bool(self._unseen)
+        Args:
+            now: Monotonic seconds.
+            is_answered: Whether the server begins a response to the turn by itself. That response
+                uses the outputs, so it is given `PATIENCE` seconds to begin.
+        """
+        if is_answered and self._is_users_turn:
+            self.deadline = now + PATIENCE
+        else:
             self.expire()
 
-    def _on_response_done(self, event: ResponseDoneEvent) -> None:
-        response_id = event.response.id or ""
+    def on_output_added(self, output: FunctionCallOutput) -> None:
+        """Record that the server has added the output of a call."""
+        self._unconfirmed.pop(output.call_id, None)
+
+    def on_response_created(self) -> None:
+        """Count the response to the user's turn as the one that uses the outputs."""
+        if self._is_users_turn:
+            # An output that the server had not added when it began came too late for it.
+            self._is_due = self._is_due and bool(self._unconfirmed)
+            self.expire()
+
+    def on_response_done(self, response: Response) -> None:
+        """Request the next response if all calls of this one are answered."""
+        response_id = response.id or ""
         round_ = self._rounds.get(response_id)
         if round_ is None:
             return
-        round_.ended_as = event.response.status or "completed"
+        round_.ended_as = response.status or "completed"
         if round_.ended_as == "cancelled":
             for call_id in list(round_.unanswered):
-                self._give_up(call_id)
+                self._interrupt(call_id)
         self._close(response_id, round_)
+        self._respond_if_due()
 
-    def _give_up(self, call_id: str) -> None:
-        """Stop a call that runs, if that is its tool's policy."""
+    def _interrupt(self, call_id: str) -> None:
+        """Cancel a running call, if that is its tool's policy."""
         call = self._calls.get(call_id)
         if call is None or call.policy.on_interrupt != "cancel":
             return
-        self._given_up.append(call_id)
+        self._cancel(call_id)
         self.answer(call_id, INTERRUPTED)
 
     def _answer(self, call_id: str, call: _Call, output: str) -> None:
-        self._items.append(FunctionCallOutput(call_id=call_id, output=output))
-        remember(self._unseen, call_id, None, MAX_CALLS)
+        self._send_item(FunctionCallOutput(call_id=call_id, output=output))
+        remember(self._unconfirmed, call_id, None, MAX_CALLS)
         round_ = self._rounds.get(call.response_id)
         if round_ is not None:
             round_.unanswered.discard(call_id)
@@ -255,37 +244,32 @@ class ToolCalls:
             self._close(call.response_id, round_)
 
     def _deliver(self, call_id: str, call: _Call, output: str) -> None:
-        """Tell what a background call brought; its output item is there already."""
+        """Send the result of a background call, whose output item exists already."""
         text = f"The tool {call.name}, called as {call_id}, has finished: {output}"
-        self._items.append(Message(role="system", content=[InputText(text=text)]))
+        self._send_item(Message(role="system", content=[InputText(text=text)]))
         self._is_due = self._is_due or call.policy.responds
 
     def _close(self, response_id: str, round_: _Round) -> None:
-        """Forget a round that is over, and go on."""
+        """Forget the calls of a response once it has ended and all are answered."""
         if round_.unanswered or round_.ended_as is None:
             return
-        del self._rounds[response_id]
+        self._rounds.pop(response_id, None)  # closed already if its last call was interrupted
         if round_.wants_response and round_.ended_as not in _CUT:
             self._is_due = True
 
-    HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
-        InputAudioBufferSpeechStartedEvent: _on_speech_started,
-        InputAudioBufferCommittedEvent: _on_turn_ended,
-        InputAudioBufferClearedEvent: _on_turn_ended,
-        ConversationItemAdded: _on_item_added,
-        ResponseCreatedEvent: _on_response_created,
-        ResponseDoneEvent: _on_response_done,
-    }
-    """What is done with the events that `receive` heeds."""
+    def _respond_if_due(self) -> None:
+        if self._is_due and not self._is_users_turn:
+            self._is_due = False
+            self._respond()
 
 
 def next_response(session: Session | None) -> ResponseCreateEvent:
-    """Return what asks for the response that takes up a tool's answer.
+    """Return the `response.create` that follows the outputs of tools.
 
-    Where the session forces a call, this one may answer in words: else calls would follow calls
-    without end.
+    Where the session forces a call, this response may answer in words: otherwise calls would follow
+    calls for ever.
     """
     choice = session.tool_choice if isinstance(session, RealtimeSession) else UNSET
-    if any(choice == free for free in _FREE):  # not by hash: the server's may hold what has none
+    if any(choice == free for free in _FREE):  # the server's value may not be hashable
         return ResponseCreateEvent()
     return ResponseCreateEvent(response=ResponseCreateParams(tool_choice=ToolChoiceMode.AUTO))

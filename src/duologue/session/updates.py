@@ -1,6 +1,7 @@
-"""What the core tells the application.
+"""Updates: what a session reports to the application.
 
-Nothing that they hold leads back to them, so the garbage collector need not follow them.
+They are not tracked by the garbage collector (`gc=False`): nothing that they hold refers back to
+them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ __all__ = [
 
 
 class Delta(Struct, frozen=True, gc=False):
-    """What an item has more of than before: one of these, the others are `None`."""
+    """Addition to an item: one of the fields is set, the others are `None`."""
 
     text: str | None = None
     transcript: str | None = None
@@ -39,12 +40,12 @@ class Delta(Struct, frozen=True, gc=False):
 
     @property
     def audio(self) -> bytes | None:
-        """More speech, in the session's output format, always whole samples.
+        """More audio in the session's output format, always whole samples.
 
         Decoded when it is first read.
 
         Raises:
-            DecodeError: If the server sent what is not base64.
+            DecodeError: If the server sent invalid base64.
         """
         if self._sound is None or self._journal is None:
             return None
@@ -53,55 +54,55 @@ class Delta(Struct, frozen=True, gc=False):
     def __repr__(self) -> str:
         if self._sound is not None:
             return "Delta(audio=...)"
-        told = {"text": self.text, "transcript": self.transcript, "arguments": self.arguments}
-        return f"Delta({', '.join(f'{k}={v!r}' for k, v in told.items() if v is not None)})"
+        words = {"text": self.text, "transcript": self.transcript, "arguments": self.arguments}
+        return f"Delta({', '.join(f'{k}={v!r}' for k, v in words.items() if v is not None)})"
 
 
 class ConversationUpdated(Struct, frozen=True, gc=False):
-    """An item came, changed or went."""
+    """An item was added, changed or removed."""
 
     item: FormattedItem
     delta: Delta | None = None
-    """What was added to it; `None` when it is new, ended, was truncated or deleted."""
+    """What was added to it; `None` when it is new, completed, truncated or deleted."""
 
 
 class ItemAppended(Struct, frozen=True, gc=False):
-    """An item entered the conversation."""
+    """An item was added to the conversation."""
 
     item: FormattedItem
 
 
 class ItemCompleted(Struct, frozen=True, gc=False):
-    """An item is whole; the transcript of a user's audio may still follow."""
+    """An item is complete; the transcript of a user's audio may still follow."""
 
     item: FormattedItem
 
 
 class Interrupted(Struct, frozen=True, gc=False):
-    """The user began to speak: stop playing."""
+    """The user began to speak: stop playback."""
 
     item_id: str
-    """The message that the speech will become."""
+    """Id of the message that the speech becomes."""
     audio_start_ms: int
-    """Where it began, on the clock of the session's input audio."""
+    """Start of the speech on the session's audio clock."""
 
 
 class ErrorUpdate(Struct, frozen=True):  # collected: whoever raises the error makes a cycle
-    """An error that nobody awaits, of a command, response, frame or tool; the session goes on."""
+    """An error of a command, response, frame or tool that nothing awaits; the session goes on."""
 
     error: ServerError | ResponseFailed | RemoteProtocolError | ToolFailed
 
 
 class RealtimeEvent(Struct, frozen=True, gc=False):
-    """An event as it was on the wire; after the updates that it caused."""
+    """An event as it was on the wire; it follows the updates that it caused."""
 
     source: Literal["client", "server"]
     event: Event | UnknownEvent
-    """As spoken: of `duologue.protocol.beta` on a beta connection."""
+    """As on the wire: of `duologue.protocol.beta` on a beta connection."""
     time: float
     """Monotonic seconds."""
     meanings: tuple[Event | UnknownEvent, ...] = ()
-    """The same in GA's words, where they differ: none, one event or two."""
+    """The event in GA, where that differs: none, one event or two."""
 
 
 Update = (

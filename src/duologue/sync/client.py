@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from duologue.client import client
-from duologue.client.context import CallContext
+from duologue.client.tool_schema import CallContext
 from duologue.errors import Closed, LocalProtocolError
 from duologue.sync._generated import ClientMethods
 from duologue.sync.handles import RealtimeConversation
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
     from types import TracebackType
 
-    from duologue.client.registry import Callback, Key
+    from duologue.client.callbacks import Callback, CallbackKey
     from duologue.client.tools import ToolOptions
     from duologue.session.tool_calls import ToolCall
     from duologue.session.updates import Update
@@ -56,13 +56,13 @@ class _WrappedClient(client.RealtimeClient):
         finally:
             self._closings -= 1
 
-    def add_callback(self, key: Key, callback: Callback, *, is_once: bool = False) -> None:
+    def add_callback(self, key: CallbackKey, callback: Callback, *, is_once: bool = False) -> None:
         """Register a callback: `on` and `on_next` without their overloads."""
-        self._registry.add(key, callback, is_once=is_once)
+        self._callbacks.add(key, callback, is_once=is_once)
 
-    async def wait(self, key: Key, timeout: float | None) -> object:  # noqa: ASYNC109  # its own text
+    async def wait(self, key: CallbackKey, timeout: float | None) -> object:  # noqa: ASYNC109  # its own text
         """Wait for the next value of a key: `wait_for_next` without its overloads."""
-        return await self._registry.wait(key, timeout)
+        return await self._callbacks.wait(key, timeout)
 
     def _context(self, call: ToolCall) -> CallContext:
         return ToolContext(client=self.wrapper, call_id=call.call_id, item=call.item)
@@ -131,7 +131,7 @@ class RealtimeClient(ClientMethods[_WrappedClient]):
     def on(self, key: type[T]) -> Callable[[Callable[[T], object]], Callable[[T], object]]: ...
     @overload
     def on(self, key: str) -> Callable[[Callable[[Any], object]], Callable[[Any], object]]: ...
-    def on(self, key: Key, callback: Callable[[Any], object] | None = None) -> object:
+    def on(self, key: CallbackKey, callback: Callable[[Any], object] | None = None) -> object:
         """Call `callback` for each value of a key; without a callback, return a decorator.
 
         See `duologue.RealtimeEventHandler` for the keys.
@@ -154,12 +154,12 @@ class RealtimeClient(ClientMethods[_WrappedClient]):
     def on_next(self, key: type[T], callback: Callable[[T], object]) -> None: ...
     @overload
     def on_next(self, key: str, callback: Callable[[Any], object]) -> None: ...
-    def on_next(self, key: Key, callback: Callable[[Any], object]) -> None:
+    def on_next(self, key: CallbackKey, callback: Callable[[Any], object]) -> None:
         """Call `callback` for the next value only; see `on`."""
         threaded = ThreadCallback(self._thread, callback)
         self._thread.call(lambda: self._client.add_callback(key, threaded, is_once=True))
 
-    def off(self, key: Key, callback: Callable[[Any], object] | None = None) -> None:
+    def off(self, key: CallbackKey, callback: Callable[[Any], object] | None = None) -> None:
         """Remove `callback`, or all callbacks of a key; harmless if there is none."""
         threaded = None if callback is None else ThreadCallback(self._thread, callback)
         self._thread.call(lambda: self._client.off(key, threaded))
@@ -168,7 +168,7 @@ class RealtimeClient(ClientMethods[_WrappedClient]):
     def wait_for_next(self, key: type[T], *, timeout: float | None = None) -> T: ...
     @overload
     def wait_for_next(self, key: str, *, timeout: float | None = None) -> Any: ...  # noqa: ANN401  # depends on the name
-    def wait_for_next(self, key: Key, *, timeout: float | None = None) -> object:
+    def wait_for_next(self, key: CallbackKey, *, timeout: float | None = None) -> object:
         """Return the next value that a callback of `key` would get.
 
         Only values that arrive after this call count. To wait for the answer to a command use its

@@ -10,7 +10,7 @@ import inspect
 import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from duologue.client.tasks import cancel_all
+from duologue.client._concurrency import cancel_all
 from duologue.errors import Closed, ConfigurationError, LocalProtocolError
 
 if TYPE_CHECKING:
@@ -52,17 +52,17 @@ class LoopThread:
             is_idle: Returns whether the threads may stop; called on the loop.
         """
         self._check_may_wait(coroutine)
-        # Locked, so that no other thread stops the loop between its start and the first coroutine.
-        with self._lock:
-            if self._loop is None:
-                self._start()
-            future = self._submit(coroutine)
         try:
+            # Locked, so that no other thread stops the loop between its start and the coroutine's.
+            with self._lock:
+                if self._loop is None:
+                    self._start()
+                future = self._submit(coroutine)
             return _wait(future)
         except Exception:
             self.stop(is_idle=is_idle)
             raise
-        except BaseException:  # Ctrl-C
+        except BaseException:  # Ctrl-C, perhaps before `_submit` has returned
             self.stop()
             raise
 

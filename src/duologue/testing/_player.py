@@ -13,6 +13,7 @@ from duologue.client.client import RealtimeClient
 from duologue.errors import DuologueError
 from duologue.protocol import beta, codec, ga
 from duologue.protocol.codec import encode_model
+from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.model import UNSET, replace
 from duologue.session.retention import KEEP_ALL
 from duologue.session.updates import (
@@ -222,11 +223,11 @@ class Player:
             raise ValueError(f"not session settings: {settings}")  # noqa: TRY004  # the file is at fault
         if self.dialect == "beta":
             return event.session
-        from duologue.client.beta import BetaWords, session_in_ga  # noqa: PLC0415  # one dialect
+        from duologue.protocol.dialects.beta import session_to_ga  # noqa: PLC0415  # one dialect
 
-        wanted = session_in_ga(event.session)
+        wanted = session_to_ga(event.session)
         if is_start:
-            wanted = BetaWords().start(wanted)
+            wanted = dialect_adapter("beta").initial_session(wanted)
         return replace(wanted, extra=UNSET)  # fields that only beta has
 
     def _handler(self, tool: Json) -> Callable[[Json], Awaitable[object]]:

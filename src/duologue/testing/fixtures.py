@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from duologue.client.client import RealtimeClient
     from duologue.server.connection import AnyReceived, AnySent
-    from duologue.server.embedded import LocalServer
+    from duologue.server.local_server import LocalServer
 else:
     try:
         # In its strict mode, pytest-asyncio runs only fixtures that its own decorator marks.
@@ -88,7 +88,11 @@ async def _connected_client(
     from duologue.client.client import RealtimeClient  # noqa: PLC0415  # not in every test run
 
     _, keywords = _marker(request, "realtime_client")
-    async with RealtimeClient(url=server.url, **keywords) as client:
+    if server.transport == "memory":
+        client = RealtimeClient(connector=server.connector, **keywords)
+    else:
+        client = RealtimeClient(url=server.url, **keywords)
+    async with client:
         yield client
 
 

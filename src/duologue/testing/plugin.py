@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from duologue.client.client import RealtimeClient
-    from duologue.server.embedded import LocalServer
+    from duologue.server.local_server import LocalServer
 
 __all__ = ["realtime_client", "realtime_server"]
 

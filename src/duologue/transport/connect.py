@@ -23,7 +23,7 @@ TransportChoice = Literal["auto", "picows", "websockets"]
 
 
 class ConnectOptions(TypedDict, total=False):
-    """How to reach a server."""
+    """Options of a connection to a server."""
 
     ssl_context: ssl.SSLContext | None
     """TLS settings for `wss:`: trusted authorities, a client certificate. `None`: the defaults."""

@@ -52,7 +52,8 @@ class MemoryTransport:
 
     def send(self, frame: bytes) -> None:
         """Queue one message for the other end; see `Transport.send`."""
-        self._delivery.check_open()
+        if not self._delivery.is_open:
+            self._delivery.check_open()
         if self._outgoing.waiting_bytes > MAX_UNSENT_BYTES:
             self._lose(ConnectionLost("the peer does not read what is sent", code=1006))
             self._delivery.check_open()
@@ -113,10 +114,12 @@ class _Pipe:
     """One direction of a pair: a queue that passes its items to `deliver` one iteration later."""
 
     __slots__ = (
-        "_deliver", "_is_paused", "_is_scheduled", "_is_shut", "_items", "room", "waiting_bytes",
+        "_call_soon", "_deliver", "_is_paused", "_is_scheduled", "_is_shut", "_items", "room",
+        "waiting_bytes",
     )  # fmt: skip
 
     def __init__(self, deliver: Callable[[bytes | ConnectionLost], None]) -> None:
+        self._call_soon: Final = asyncio.get_running_loop().call_soon
         self._deliver: Final = deliver
         self._items: Final = deque[bytes | ConnectionLost]()
         self._is_paused = self._is_scheduled = self._is_shut = False
@@ -134,7 +137,9 @@ class _Pipe:
             self.waiting_bytes += len(item)
         if self.waiting_bytes > HIGH_WATER_BYTES:
             self.room.clear()
-        self._schedule()
+        if not self._is_scheduled and not self._is_paused:
+            self._is_scheduled = True
+            self._call_soon(self._pump)
 
     def cut(self, lost: ConnectionLost) -> None:
         """Drop the queue and deliver `lost` alone, even to a paused reader."""
@@ -155,12 +160,9 @@ class _Pipe:
 
     def resume(self) -> None:
         self._is_paused = False
-        self._schedule()
-
-    def _schedule(self) -> None:
-        if not self._is_scheduled and not self._is_paused:
+        if not self._is_scheduled:
             self._is_scheduled = True
-            asyncio.get_running_loop().call_soon(self._pump)
+            self._call_soon(self._pump)
 
     def _pump(self) -> None:
         self._is_scheduled = False

@@ -38,7 +38,7 @@ from duologue.transport.handshake import (
     unreachable,
     upgrade_failed,
 )
-from duologue.transport.reassembly import MessageAssembler, Violation, close_reason
+from duologue.transport.reassembly import FrameViolation, MessageAssembler, close_reason
 
 if TYPE_CHECKING:
     import ssl
@@ -271,7 +271,7 @@ class _PicowsTransport(WSListener):
                 message = self._assembler.resume(payload, is_final=is_final)
             else:
                 message = self._assembler.begin(payload, is_text=opcode is _TEXT, is_final=is_final)
-        except Violation as broken:
+        except FrameViolation as broken:
             self._fail(protocol_broken(broken.code, broken.reason))
             return
         failure = None if message is None else self._delivery.deliver(message)

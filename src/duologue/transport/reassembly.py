@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["MessageAssembler", "Violation", "close_reason"]
+__all__ = ["FrameViolation", "MessageAssembler", "close_reason"]
 
 _MAX_REASON_BYTES: Final = 123
 """A control frame holds 125 bytes, two of them the code (RFC 6455 section 5.5)."""
@@ -20,7 +20,7 @@ def close_reason(text: str) -> str:
     return text.encode("utf-8", "replace")[:_MAX_REASON_BYTES].decode("utf-8", "ignore")
 
 
-class Violation(Exception):
+class FrameViolation(Exception):
     """The peer broke the WebSocket protocol; the transport turns it into a `ConnectionLost`."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -47,10 +47,10 @@ class MessageAssembler:
         """Process the first frame of a message; return the message if it is complete.
 
         Raises:
-            Violation: If another message is unfinished, this one too large or its text not UTF-8.
+            FrameViolation: If another message is unfinished, or this one is too large or not UTF-8.
         """
         if self._partial is not None:
-            raise Violation(1002, "the server began a message inside another")
+            raise FrameViolation(1002, "the server began a message inside another")
         if len(payload) > self._max_bytes:
             raise self._too_large()
         if is_final:
@@ -65,10 +65,10 @@ class MessageAssembler:
         """Process a continuation frame; return the message if this frame completes it.
 
         Raises:
-            Violation: If no message was begun, it is now too large or its text not UTF-8.
+            FrameViolation: If no message was begun, it is now too large or its text not UTF-8.
         """
         if self._partial is None:
-            raise Violation(1002, "the server continued a message that it never began")
+            raise FrameViolation(1002, "the server continued a message that it never began")
         if len(self._partial) + len(payload) > self._max_bytes:
             raise self._too_large()
         self._partial += payload
@@ -79,13 +79,15 @@ class MessageAssembler:
         self._partial = None
         return _checked(message) if self._is_text else message
 
-    def _too_large(self) -> Violation:
-        return Violation(1009, f"the server sent a message of more than {self._max_bytes} bytes")
+    def _too_large(self) -> FrameViolation:
+        return FrameViolation(
+            1009, f"the server sent a message of more than {self._max_bytes} bytes"
+        )
 
 
 def _checked(text: bytes) -> bytes:
     try:
         text.decode()
     except UnicodeDecodeError as error:
-        raise Violation(1007, "the server sent text that is not UTF-8") from error
+        raise FrameViolation(1007, "the server sent text that is not UTF-8") from error
     return text

@@ -126,6 +126,7 @@ def sha256_of(path: Path) -> str:
 def mark_verified(path: Path, file: File) -> None:
     """Record that the hash of a file was checked; does nothing in a read-only cache."""
     with contextlib.suppress(OSError):
+        # The name comes last in a line, because it may contain spaces.
         others = [line for line in _verified(path.parent) if line.split(" ", 3)[-1] != file.name]
         text = "".join(f"{line}\n" for line in sorted([*others, _line(path, file)]))
         # Checking a file does not need the lock, so two processes may write at once: each writes a

@@ -94,9 +94,9 @@ class _Fetch:
 
     def _fetch_file(self, file: File) -> None:
         reasons: list[str] = []
-        for label, take in self._sources(file):
+        for label, fetch_from in self._sources(file):
             try:
-                take()
+                fetch_from()
             except SourceError as error:
                 reasons.append(f"\n  - {label}: {error}")
             else:

@@ -57,7 +57,7 @@ class VerifiedWriter:
         self._stream: Final[IO[bytes]] = part.open("ab+" if resume else "wb+")
         self.done = 0
         """Bytes written so far."""
-        self._hash_partial()
+        self._hash_partial()  # a resumed file is hashed from its start
 
     def __enter__(self) -> Self:
         return self

@@ -142,7 +142,7 @@ def _run(
                 except subprocess.TimeoutExpired:
                     poll()
         finally:
-            if child.poll() is None:
+            if child.poll() is None:  # interrupted: pip must not continue alone
                 child.terminate()
                 child.wait()
 

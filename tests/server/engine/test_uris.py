@@ -11,7 +11,13 @@ import pytest
 from duologue.errors import ConfigurationError, EngineFailed
 from duologue.protocol import ga
 from duologue.server import open_engine
-from duologue.server.engine.scripted import EnergyVad, ScriptedBrain, ScriptedTranscriber
+from duologue.server.engine.http.endpoint import HttpEndpoint
+from duologue.server.engine.scripted import (
+    EnergyVad,
+    ScriptedBrain,
+    ScriptedTranscriber,
+    scripted_engine,
+)
 from duologue.server.engine.stages import BrainEvent, BrainRequest, Call, Say
 
 if TYPE_CHECKING:
@@ -263,3 +269,35 @@ async def test_a_stage_that_cannot_be_is_one_clear_sentence(
 @pytest.mark.asyncio
 async def test_the_plain_engine_tells_what_it_runs_on() -> None:
     assert set((await open_engine()).labels) == {"brain", "transcriber", "synthesizer", "vad"}
+
+
+@pytest.mark.asyncio
+async def test_closing_an_engine_closes_every_stage_even_if_one_fails() -> None:
+    closed: list[str] = []
+
+    async def first() -> None:
+        closed.append("first")
+
+    async def second() -> None:
+        closed.append("second")
+        raise RuntimeError
+
+    engine = scripted_engine().with_stages({}, labels={}, close=first)
+    with pytest.raises(RuntimeError):
+        await engine.with_stages({}, labels={}, close=second).close()
+    assert closed == ["second", "first"]
+
+
+@pytest.mark.asyncio
+async def test_a_family_that_cannot_be_opened_closes_those_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    closed: list[HttpEndpoint] = []
+
+    async def close(endpoint: HttpEndpoint) -> None:
+        closed.append(endpoint)
+
+    monkeypatch.setattr(HttpEndpoint, "close", close)
+    with pytest.raises(ConfigurationError):
+        await open_engine(brain="http://host/v1#m", stt="python:json:nothing")
+    assert len(closed) == 3  # the brain, the translator and the voice

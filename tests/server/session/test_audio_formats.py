@@ -15,8 +15,7 @@ from duologue.audio.streams import encoder
 from duologue.protocol import ga
 from duologue.protocol.formats import G711_ALAW, G711_ULAW, PCM16, Format
 from duologue.server.engine.scripted import EnergyVad
-from duologue.server.session.commands import Respond, Transcribe
-from duologue.server.session.usage import NO_TOKENS
+from duologue.server.session.engine_work import NO_TOKENS, Respond, Transcribe
 
 FORMATS = pytest.mark.parametrize("format_", [G711_ULAW, G711_ALAW], ids=["ulaw", "alaw"])
 
@@ -47,7 +46,9 @@ def speaks(harness: Harness, format_: Format) -> list[str]:
 def append(harness: Harness, audio: bytes, *, chunk: int = 160) -> list[str]:
     types: list[str] = []
     for start in range(0, len(audio), chunk):
-        harness.session.receive(ga.InputAudioBufferAppendEvent.of(audio[start : start + chunk]))
+        harness.session.receive(
+            ga.InputAudioBufferAppendEvent.of(audio[start : start + chunk]), harness.now
+        )
         types += harness.take()
     return types
 
@@ -60,13 +61,13 @@ def answer(harness: Harness, ms: int, params: dict[str, Any] | None = None) -> b
     """Let the engine say a tone; return the audio that the client hears."""
     harness.send({"type": "response.create", "response": params or {}})
     [*_, asked] = [c for c in harness.commands if isinstance(c, Respond)]
-    responses = harness.session.responses
-    responses.text(asked.response_id, "Beep.")
+    engine = harness.engine
+    engine.text(asked.response_id, "Beep.")
     pcm = tone(ms)
     for start in range(0, len(pcm), 960):
-        responses.audio(asked.response_id, pcm[start : start + 960])
+        engine.audio(asked.response_id, pcm[start : start + 960])
     harness.take()
-    responses.done(asked.response_id, NO_TOKENS)
+    engine.finish(asked.response_id, NO_TOKENS)
     harness.take()
     deltas = [
         event.audio_data
@@ -165,7 +166,7 @@ def test_items_come_and_go_in_the_session_s_formats(harness: Harness, format_: F
     harness.send({"type": "conversation.item.create", "item": item})
     assert len(transcribed(harness)) == PCM16.bytes(300)
     assert len(retrieved(harness)) == len(sent)
-    harness.session.transcripts.done(str(harness.session.conversation.last_id), "beep")
+    harness.engine.transcript(str(harness.session.conversation.last_id), "beep")
     answer(harness, 200)
     assert retrieved(harness) == tone(200)
 

@@ -10,9 +10,8 @@ from tests.server.session.conftest import Harness
 
 from duologue.protocol import ga
 from duologue.server.session import conversation
-from duologue.server.session.commands import Respond, Transcribe
-from duologue.server.session.kept_audio import KeptAudio
-from duologue.server.session.usage import NO_TOKENS
+from duologue.server.session.conversation import AudioStore
+from duologue.server.session.engine_work import NO_TOKENS, Respond, Transcribe
 
 SECOND = base64.b64encode(bytes(48_000)).decode()
 
@@ -113,10 +112,10 @@ def test_history_of_every_kind_is_taken(harness: Harness) -> None:
     for item in items:
         assert create(harness, item) == ["conversation.item.added", "conversation.item.done"]
     harness.send({"type": "response.create"})
-    harness.session.responses.done(ids(harness)[0], NO_TOKENS)  # no response of this id: nothing
+    harness.engine.finish(ids(harness)[0], NO_TOKENS)  # no response of this id: nothing
     [asked] = [command for command in harness.commands if isinstance(command, Respond)]
-    harness.session.responses.text(asked.response_id, "Fine.")
-    harness.session.responses.done(asked.response_id, NO_TOKENS)
+    harness.engine.text(asked.response_id, "Fine.")
+    harness.engine.finish(asked.response_id, NO_TOKENS)
     harness.take()
     done = harness.last("response.done")
     assert isinstance(done, ga.ResponseDoneEvent)
@@ -170,9 +169,9 @@ def test_an_answer_that_is_cut_while_it_is_made_stays_cut(harness: Harness) -> N
     }
     assert harness.send(cut | {"audio_end_ms": 500}) == ["conversation.item.truncated"]
     [asked] = [command for command in harness.commands if isinstance(command, Respond)]
-    harness.session.responses.text(asked.response_id, " And five.")
-    harness.session.responses.audio(asked.response_id, bytes(48_000))
-    harness.session.responses.done(asked.response_id, NO_TOKENS)
+    harness.engine.text(asked.response_id, " And five.")
+    harness.engine.audio(asked.response_id, bytes(48_000))
+    harness.engine.finish(asked.response_id, NO_TOKENS)
     assert len(harness.session.conversation.stored()[-1].audio) == 24_000
     item = harness.session.conversation.items()[-1]
     assert isinstance(item, ga.Message)
@@ -183,17 +182,17 @@ def answer_aloud(harness: Harness) -> str:
     """Let the assistant begin an answer of a second, and return its item's id."""
     harness.send({"type": "response.create"})
     [asked] = [command for command in harness.commands if isinstance(command, Respond)]
-    harness.session.responses.text(asked.response_id, "One two three four.")
-    harness.session.responses.audio(asked.response_id, bytes(48_000))
+    harness.engine.text(asked.response_id, "One two three four.")
+    harness.engine.audio(asked.response_id, bytes(48_000))
     harness.take()
     return ids(harness)[-1]
 
 
 def test_old_audio_is_forgotten_words_are_not() -> None:
-    harness = Harness(kept_audio=KeptAudio(100_000))
+    harness = Harness(audio_store=AudioStore(100_000))
     for name in ("a", "b", "c"):
         create(harness, message("user", {"type": "input_audio", "audio": SECOND}, id=name))
-        harness.session.transcripts.done(name, f"words of {name}")
+        harness.engine.transcript(name, f"words of {name}")
     sizes = [len(stored.audio) for stored in harness.session.conversation.stored()]
     assert sizes == [0, 48_000, 48_000]
     first = harness.session.conversation.items()[0]
@@ -205,8 +204,8 @@ def test_old_audio_is_forgotten_words_are_not() -> None:
 
 
 def test_sessions_share_the_room_for_audio_and_give_it_back() -> None:
-    kept_audio = KeptAudio(100_000)
-    one, other = Harness(kept_audio=kept_audio), Harness(kept_audio=kept_audio)
+    audio_store = AudioStore(100_000)
+    one, other = Harness(audio_store=audio_store), Harness(audio_store=audio_store)
 
     def sizes(harness: Harness) -> list[int]:
         return [len(stored.audio) for stored in harness.session.conversation.stored()]
@@ -244,8 +243,8 @@ def test_an_answer_cut_at_its_token_limit_is_incomplete(harness: Harness) -> Non
     harness.send({"type": "response.create", "response": {"max_output_tokens": 5}})
     [asked] = [command for command in harness.commands if isinstance(command, Respond)]
     assert asked.max_output_tokens == 5
-    harness.session.responses.text(asked.response_id, "One two")
-    harness.session.responses.done(asked.response_id, NO_TOKENS, truncated=True)
+    harness.engine.text(asked.response_id, "One two")
+    harness.engine.finish(asked.response_id, NO_TOKENS, truncated=True)
     harness.take()
     done = harness.last("response.done")
     assert isinstance(done, ga.ResponseDoneEvent)
@@ -276,13 +275,13 @@ def test_a_failed_guess_is_tried_again_when_the_turn_ends() -> None:
     harness = Harness(transcribes_early=True)
     harness.say(400, silence_ms=150)
     [guess] = [command for command in harness.commands if isinstance(command, Transcribe)]
-    harness.session.transcripts.failed(guess.item_id, "busy")
+    harness.engine.transcription_failed(guess.item_id, "busy")
     harness.say(0, silence_ms=150)
     assert len([command for command in harness.commands if isinstance(command, Transcribe)]) == 2
 
 
 def test_a_full_buffer_refuses_more(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("duologue.server.session.input_audio.MAX_BUFFER_MS", 500)
+    monkeypatch.setattr("duologue.server.session.audio_input.MAX_BUFFER_MS", 500)
     harness.configure(audio={"input": {"turn_detection": None}})
     assert harness.say(400) == []
     assert harness.say(400) == ["error"]

@@ -12,11 +12,12 @@ from tests.server.grammar import Grammar
 from tests.server.session.conftest import Harness
 
 from duologue.protocol import ga
+from duologue.protocol.codec import Dialect
+from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.formats import PCM16
-from duologue.server.session.commands import Cancel, Respond, Transcribe
-from duologue.server.session.usage import Tokens
-from duologue.server.wire import BetaWire, GaWire
+from duologue.server.session.engine_work import CancelWork, Respond, TextTokens, Transcribe
 
+DIALECTS: list[Dialect] = ["ga", "beta"]
 WORDS = st.sampled_from(["Hello. ", "one two three ", "x", ""])
 RATHER = st.sampled_from
 SERVER_VAD = {"type": "server_vad"}
@@ -36,9 +37,8 @@ class Conversing(RuleBasedStateMachine):
         super().__init__()
         self.harness = Harness()
         self.conversation = self.harness.session.conversation
-        self.responses = self.harness.session.responses
-        self.transcripts = self.harness.session.transcripts
-        self.grammars = {GaWire(): Grammar("ga"), BetaWire(): Grammar("beta")}
+        self.engine = self.harness.engine
+        self.grammars = {dialect_adapter(name): Grammar(name) for name in DIALECTS}
         self.heard = 0
         self.commanded = 0
         self.sent = 0
@@ -57,8 +57,8 @@ class Conversing(RuleBasedStateMachine):
         self.harness.take()
         new, self.heard = self.harness.events[self.heard :], len(self.harness.events)
         for event in new:
-            for wire, grammar in self.grammars.items():
-                for frame in wire.write(event):
+            for dialect, grammar in self.grammars.items():
+                for frame in dialect.encode_server(event):
                     grammar.feed(json.loads(frame))
         for command in self.harness.commands[self.commanded :]:
             match command:
@@ -66,7 +66,7 @@ class Conversing(RuleBasedStateMachine):
                     self.asked.append(command)
                 case Transcribe():
                     self.listening.append(command.item_id)
-                case Cancel() if command.target_id in self.listening:
+                case CancelWork() if command.target_id in self.listening:
                     self.listening.remove(command.target_id)
                 case _:
                     pass
@@ -266,16 +266,16 @@ class Conversing(RuleBasedStateMachine):
     def engine_says(self, data: st.DataObject, says: list[tuple[str, int]]) -> None:
         asked = self.one_asked(data)
         for words, ms in says:
-            self.responses.text(asked.response_id, words)
+            self.engine.text(asked.response_id, words)
             if asked.speaks:
-                self.responses.audio(asked.response_id, bytes(PCM16.bytes(ms)))
+                self.engine.audio(asked.response_id, bytes(PCM16.bytes(ms)))
         self.listen()
 
     @precondition(lambda self: self.asked)
     @rule(data=st.data(), arguments=RATHER(["", "{}", '{"city": "Oslo"}']))
     def engine_calls(self, data: st.DataObject, arguments: str) -> None:
         asked = self.one_asked(data)
-        self.responses.call(asked.response_id, "f", arguments)
+        self.engine.call(asked.response_id, "f", arguments)
         self.listen()
 
     @precondition(lambda self: self.asked)
@@ -283,9 +283,9 @@ class Conversing(RuleBasedStateMachine):
     def engine_ends(self, data: st.DataObject, how: str) -> None:
         asked = self.one_asked(data)
         if how == "failed":
-            self.responses.failed(asked.response_id, "the model tripped")
+            self.engine.fail(asked.response_id, "the model tripped")
         else:
-            self.responses.done(asked.response_id, Tokens(), truncated=how == "short")
+            self.engine.finish(asked.response_id, TextTokens(), truncated=how == "short")
         self.listen()
 
     @precondition(lambda self: self.listening)
@@ -293,11 +293,11 @@ class Conversing(RuleBasedStateMachine):
     def engine_understands(self, data: st.DataObject, words: str, fails: bool) -> None:
         item_id = data.draw(RATHER(self.listening))
         self.listening.remove(item_id)
-        self.transcripts.delta(item_id, words)
+        self.engine.transcript_delta(item_id, words)
         if fails:
-            self.transcripts.failed(item_id, "nothing heard")
+            self.engine.transcription_failed(item_id, "nothing heard")
         else:
-            self.transcripts.done(item_id, words)
+            self.engine.transcript(item_id, words)
         self.listen()
 
     @invariant()

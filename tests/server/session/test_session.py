@@ -9,8 +9,16 @@ from tests.server.session.conftest import Harness
 
 from duologue.protocol import codec, ga
 from duologue.protocol.formats import PCM16
-from duologue.server.session.commands import Cancel, Respond, Transcribe
-from duologue.server.session.usage import Tokens
+from duologue.server.session.engine_work import (
+    CancelWork,
+    ConversationResult,
+    Respond,
+    TextTokens,
+    Transcribe,
+)
+from duologue.server.session.idle_timeout import IdleTimedOut
+from duologue.server.session.session import REACTIONS
+from duologue.server.session.turn_detection import TurnChange
 
 SPOKEN_REPLY = [
     "response.output_item.added",
@@ -51,7 +59,7 @@ def transcribe(harness: Harness) -> Transcribe:
 def speak_a_turn(harness: Harness, words: str = "hello") -> str:
     """Say something, and return the id of the response that is asked for."""
     harness.say(400, silence_ms=300)
-    harness.session.transcripts.done(transcribe(harness).item_id, words)
+    harness.engine.transcript(transcribe(harness).item_id, words)
     harness.take()
     return respond(harness).response_id
 
@@ -86,24 +94,24 @@ def test_a_spoken_turn_comes_in_the_recorded_order(harness: Harness) -> None:
     assert harness.say(400) == ["input_audio_buffer.speech_started"]
     assert harness.say(0, silence_ms=300) == TURN
     asked = transcribe(harness)
-    harness.session.transcripts.delta(asked.item_id, "hello")
-    harness.session.transcripts.done(asked.item_id, "hello")
+    harness.engine.transcript_delta(asked.item_id, "hello")
+    harness.engine.transcript(asked.item_id, "hello")
     assert harness.take() == [
         "conversation.item.input_audio_transcription.delta",
         "conversation.item.input_audio_transcription.completed",
     ]
     response_id = respond(harness).response_id
-    responses = harness.session.responses
-    responses.text(response_id, "Hi.")
-    responses.audio(response_id, bytes(4800))
-    responses.done(response_id, Tokens(input=7, output=3))
+    engine = harness.engine
+    engine.text(response_id, "Hi.")
+    engine.audio(response_id, bytes(4800))
+    engine.finish(response_id, TextTokens(input=7, output=3))
     assert harness.take() == SPOKEN_REPLY
 
 
 def test_the_brain_waits_for_the_words_of_the_user(harness: Harness) -> None:
     harness.say(400, silence_ms=300)
     assert not [command for command in harness.commands if isinstance(command, Respond)]
-    harness.session.transcripts.done(transcribe(harness).item_id, "what time is it")
+    harness.engine.transcript(transcribe(harness).item_id, "what time is it")
     harness.take()
     message = respond(harness).items[-1]
     assert isinstance(message, ga.Message)
@@ -112,14 +120,14 @@ def test_the_brain_waits_for_the_words_of_the_user(harness: Harness) -> None:
 
 def test_words_are_not_told_to_a_client_that_did_not_ask(harness: Harness) -> None:
     harness.say(400, silence_ms=300)
-    harness.session.transcripts.done(transcribe(harness).item_id, "hello")
+    harness.engine.transcript(transcribe(harness).item_id, "hello")
     assert harness.take() == []
 
 
 def test_a_failed_transcription_is_told_and_answered_without_words(harness: Harness) -> None:
     harness.configure(audio={"input": {"transcription": {"model": "whisper-1"}}})
     harness.say(400, silence_ms=300)
-    harness.session.transcripts.failed(transcribe(harness).item_id, "out of memory")
+    harness.engine.transcription_failed(transcribe(harness).item_id, "out of memory")
     assert harness.take() == ["conversation.item.input_audio_transcription.failed"]
     assert respond(harness)
 
@@ -130,9 +138,9 @@ def test_a_text_turn_comes_in_the_recorded_order(harness: Harness) -> None:
     assert created == ["conversation.item.added", "conversation.item.done"]
     assert harness.send({"type": "response.create"}) == ["response.created"]
     response_id = respond(harness).response_id
-    harness.session.responses.text(response_id, "Hi")
-    harness.session.responses.text(response_id, " there")
-    harness.session.responses.done(response_id, Tokens())
+    harness.engine.text(response_id, "Hi")
+    harness.engine.text(response_id, " there")
+    harness.engine.finish(response_id, TextTokens())
     assert harness.take() == [
         "response.output_item.added",
         "conversation.item.added",
@@ -151,8 +159,8 @@ def test_a_call_streams_its_arguments_and_is_answered_by_a_message(harness: Harn
     harness.send({"type": "conversation.item.create", "item": TEXT_ITEM})
     harness.send({"type": "response.create"})
     asked = respond(harness)
-    harness.session.responses.call(asked.response_id, "get_weather", '{"city":"Paris"}')
-    harness.session.responses.done(asked.response_id, Tokens())
+    harness.engine.call(asked.response_id, "get_weather", '{"city":"Paris"}')
+    harness.engine.finish(asked.response_id, TextTokens())
     assert harness.take() == [
         "response.output_item.added",
         "conversation.item.added",
@@ -175,8 +183,8 @@ def test_a_call_streams_its_arguments_and_is_answered_by_a_message(harness: Harn
 
 def test_barge_in_closes_everything_that_was_open_and_says_why(harness: Harness) -> None:
     response_id = speak_a_turn(harness)
-    harness.session.responses.text(response_id, "A long story")
-    harness.session.responses.audio(response_id, bytes(48_000))
+    harness.engine.text(response_id, "A long story")
+    harness.engine.audio(response_id, bytes(48_000))
     harness.take()
     assert harness.say(100) == [
         "input_audio_buffer.speech_started",
@@ -194,7 +202,7 @@ def test_barge_in_closes_everything_that_was_open_and_says_why(harness: Harness)
     assert done.response.status_details == ga.ResponseStatusDetails(
         type="cancelled", reason="turn_detected"
     )
-    assert Cancel(response_id) in harness.commands
+    assert CancelWork(response_id) in harness.commands
     item = done.response.output[0] if isinstance(done.response.output, list) else None
     assert isinstance(item, ga.Message)
     assert item.status == "incomplete"
@@ -205,27 +213,27 @@ def test_without_interrupt_response_the_answer_goes_on(harness: Harness) -> None
     harness.configure(audio={"input": {"turn_detection": detection}})
     response_id = speak_a_turn(harness)
     assert harness.say(100) == ["input_audio_buffer.speech_started"]
-    harness.session.responses.text(response_id, "still here")
+    harness.engine.text(response_id, "still here")
     assert "response.output_audio_transcript.delta" in harness.take()
 
 
 def test_what_the_engine_says_after_a_cancel_is_dropped(harness: Harness) -> None:
     response_id = speak_a_turn(harness)
     assert "response.done" in harness.send({"type": "response.cancel"})
-    responses = harness.session.responses
-    responses.text(response_id, "late")
-    responses.audio(response_id, bytes(480))
-    responses.call(response_id, "late", "{}")
-    responses.done(response_id, Tokens())
+    engine = harness.engine
+    engine.text(response_id, "late")
+    engine.audio(response_id, bytes(480))
+    engine.call(response_id, "late", "{}")
+    engine.finish(response_id, TextTokens())
     assert harness.take() == []
 
 
 def test_a_truncated_item_keeps_what_was_heard(harness: Harness) -> None:
     response_id = speak_a_turn(harness)
-    responses = harness.session.responses
+    engine = harness.engine
     for words in ("One two.", " Three four."):
-        responses.text(response_id, words)
-        responses.audio(response_id, bytes(48_000))  # a second
+        engine.text(response_id, words)
+        engine.audio(response_id, bytes(48_000))  # a second
     harness.take()
     item_id = harness.session.conversation.last_id
     truncate: dict[str, object] = {
@@ -281,8 +289,8 @@ def test_an_out_of_band_response_leaves_no_trace_in_the_conversation(harness: Ha
     )
     assert created == ["response.created"]
     asked = respond(harness)
-    harness.session.responses.text(asked.response_id, "calm")
-    harness.session.responses.done(asked.response_id, Tokens())
+    harness.engine.text(asked.response_id, "calm")
+    harness.engine.finish(asked.response_id, TextTokens())
     assert "conversation.item.added" not in harness.take()
     done = harness.last("response.done")
     assert isinstance(done, ga.ResponseDoneEvent)
@@ -348,7 +356,7 @@ def test_a_second_response_is_refused_while_one_is_active(harness: Harness) -> N
 
 def test_the_voice_is_fixed_once_it_was_heard(harness: Harness) -> None:
     response_id = speak_a_turn(harness)
-    harness.session.responses.audio(response_id, bytes(480))
+    harness.engine.audio(response_id, bytes(480))
     harness.take()
     assert harness.configure(audio={"output": {"voice": "marin"}}) == ["error"]
     assert error_of(harness).code == "cannot_update_voice"
@@ -368,7 +376,7 @@ def test_deleting_an_item_that_is_being_transcribed_frees_the_response(harness: 
     harness.say(400, silence_ms=300)
     item_id = transcribe(harness).item_id
     harness.send({"type": "conversation.item.delete", "item_id": item_id})
-    assert Cancel(item_id) in harness.commands
+    assert CancelWork(item_id) in harness.commands
     assert respond(harness).items == []
 
 
@@ -382,7 +390,7 @@ def test_a_guess_in_the_pause_is_the_transcript_when_the_turn_ends() -> None:
     harness = eager()
     harness.say(400, silence_ms=150)
     asked = transcribe(harness)
-    harness.session.transcripts.done(asked.item_id, "hello")
+    harness.engine.transcript(asked.item_id, "hello")
     assert harness.take() == []
     assert harness.say(0, silence_ms=150) == [
         *TURN[:4],
@@ -397,7 +405,7 @@ def test_a_guess_that_comes_after_the_turn_is_waited_for() -> None:
     harness = eager()
     harness.say(400, silence_ms=300)
     assert not [command for command in harness.commands if isinstance(command, Respond)]
-    harness.session.transcripts.done(transcribe(harness).item_id, "hello")
+    harness.engine.transcript(transcribe(harness).item_id, "hello")
     harness.take()
     assert respond(harness)
 
@@ -408,7 +416,7 @@ def test_a_guess_is_thrown_away_when_the_user_goes_on() -> None:
     first = transcribe(harness)
     harness.say(400, silence_ms=300)
     second = transcribe(harness)
-    assert Cancel(first.item_id) in harness.commands
+    assert CancelWork(first.item_id) in harness.commands
     assert second.item_id == first.item_id
     assert len(second.pcm) > len(first.pcm)
 
@@ -416,15 +424,16 @@ def test_a_guess_is_thrown_away_when_the_user_goes_on() -> None:
 def test_a_commit_does_not_take_a_guess_for_the_whole() -> None:
     harness = eager()
     harness.say(400, silence_ms=150)
-    harness.session.transcripts.done(transcribe(harness).item_id, "hel")
+    harness.engine.transcript(transcribe(harness).item_id, "hel")
     harness.send({"type": "input_audio_buffer.commit"})
     asked = [command for command in harness.commands if isinstance(command, Transcribe)]
     assert len(asked) == 2
     assert "conversation.item.input_audio_transcription.completed" not in harness.take()
 
 
-def test_every_client_event_has_its_handler(harness: Harness) -> None:
-    assert set(get_args(ga.KnownClientEvent)) == set(harness.session._HANDLERS)
+def test_every_occurrence_has_its_row_in_the_table() -> None:
+    unions = (ga.KnownClientEvent, ConversationResult, TurnChange)
+    assert {each for union in unions for each in get_args(union)} | {IdleTimedOut} == set(REACTIONS)
 
 
 def test_a_turn_begins_where_the_last_one_ended(harness: Harness) -> None:
@@ -443,9 +452,9 @@ def test_what_is_said_over_an_answer_that_goes_on_is_answered_after_it(harness: 
     first = speak_a_turn(harness)
     harness.say(400, silence_ms=300)
     assert respond(harness).response_id == first
-    harness.session.responses.done(first, Tokens())
+    harness.engine.finish(first, TextTokens())
     assert harness.take()[-1] == "response.created"
-    harness.session.transcripts.done(transcribe(harness).item_id, "and then")
+    harness.engine.transcript(transcribe(harness).item_id, "and then")
     harness.take()
     assert respond(harness).response_id != first
 
@@ -484,7 +493,7 @@ def test_a_turn_that_its_words_end_is_refused_without_an_end_of_the_session() ->
     assert harness.say(400, silence_ms=600) == ["input_audio_buffer.speech_started"]
     item_id = transcribe(harness).item_id
     harness.send({"type": "conversation.item.create", "item": {**TEXT_ITEM, "id": item_id}})
-    harness.session.transcripts.done(item_id, "That is all.")
+    harness.engine.transcript(item_id, "That is all.")
     assert harness.take()[-1] == "error"
     assert error_of(harness).code == "item_already_exists"
     assert harness.send({"type": "conversation.item.create", "item": TEXT_ITEM})
@@ -523,7 +532,9 @@ def test_a_conversation_holds_so_many_bytes_and_takes_more_when_some_are_deleted
 def test_speech_that_a_slow_engine_cannot_follow_is_refused(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("duologue.server.session.transcripts.MAX_WAITING_BYTES", PCM16.bytes(1000))
+    monkeypatch.setattr(
+        "duologue.server.session.transcription.MAX_WAITING_BYTES", PCM16.bytes(1000)
+    )
     harness.configure(audio={"input": {"turn_detection": None}})
     harness.say(900)
     harness.send({"type": "input_audio_buffer.commit"})
@@ -531,14 +542,14 @@ def test_speech_that_a_slow_engine_cannot_follow_is_refused(
     item = {"type": "message", "role": "user", "content": [part]}
     assert harness.send({"type": "conversation.item.create", "item": item}) == ["error"]
     assert error_of(harness).code == "input_audio_buffer_full"
-    harness.session.transcripts.done(transcribe(harness).item_id, "at last")
+    harness.engine.transcript(transcribe(harness).item_id, "at last")
     assert "error" not in harness.send({"type": "conversation.item.create", "item": item})
 
 
 def test_of_many_pauses_in_one_event_only_the_last_is_guessed() -> None:
     harness = eager()
     sound = array("h", [8000] * (PCM16.bytes(400) // 2)).tobytes() + bytes(PCM16.bytes(150))
-    harness.session.receive(ga.InputAudioBufferAppendEvent.of(sound * 20))
+    harness.session.receive(ga.InputAudioBufferAppendEvent.of(sound * 20), harness.now)
     harness.take()
     [asked] = [command for command in harness.commands if isinstance(command, Transcribe)]
     assert PCM16.ms(len(asked.pcm)) > 19 * 550
@@ -548,10 +559,10 @@ def test_the_words_of_a_guess_that_come_in_pieces_are_all_told() -> None:
     harness = eager()
     harness.say(400, silence_ms=150)
     item_id = transcribe(harness).item_id
-    harness.session.transcripts.delta(item_id, "one ")
+    harness.engine.transcript_delta(item_id, "one ")
     assert harness.say(0, silence_ms=150)
-    harness.session.transcripts.delta(item_id, "two")
-    harness.session.transcripts.done(item_id, "one two")
+    harness.engine.transcript_delta(item_id, "two")
+    harness.engine.transcript(item_id, "one two")
     harness.take()
     told = [
         event.delta

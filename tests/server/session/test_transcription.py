@@ -9,8 +9,8 @@ import pytest
 from tests.server.session.conftest import Harness
 
 from duologue.protocol import codec, ga
-from duologue.server.session.commands import Respond, Transcribe, Warm
-from duologue.server.session.kinds import Kind
+from duologue.server.session.config import SessionType
+from duologue.server.session.engine_work import PrewarmBrain, Respond, Transcribe
 
 WORDS = {"audio": {"input": {"transcription": {"model": "whisper-1"}}}}
 TURN = [
@@ -24,7 +24,7 @@ TURN = [
 @pytest.fixture
 def harness() -> Harness:
     """A transcription session that has said `session.created`."""
-    return Harness(kind=Kind.TRANSCRIPTION, model=None)
+    return Harness(session_type=SessionType.TRANSCRIPTION, model=None)
 
 
 def configure(harness: Harness, **session: object) -> list[str]:
@@ -70,7 +70,7 @@ def test_it_is_told_as_what_it_is(harness: Harness) -> None:
 
 
 def test_the_model_of_the_connection_is_the_one_that_transcribes() -> None:
-    harness = Harness(kind=Kind.TRANSCRIPTION, model="my-deployment")
+    harness = Harness(session_type=SessionType.TRANSCRIPTION, model="my-deployment")
     heard = shown(harness, "session.created")["audio"]["input"]
     assert heard["transcription"] == {"model": "my-deployment"}
 
@@ -89,13 +89,15 @@ def test_a_spoken_turn_gives_words_and_no_answer(harness: Harness) -> None:
     assert harness.say(400) == ["input_audio_buffer.speech_started"]
     assert harness.say(0, silence_ms=300) == TURN
     item_id = transcribe(harness).item_id
-    harness.session.transcripts.delta(item_id, "hello")
-    harness.session.transcripts.done(item_id, "hello")
+    harness.engine.transcript_delta(item_id, "hello")
+    harness.engine.transcript(item_id, "hello")
     assert harness.take() == [
         "conversation.item.input_audio_transcription.delta",
         "conversation.item.input_audio_transcription.completed",
     ]
-    assert not [command for command in harness.commands if isinstance(command, Respond | Warm)]
+    assert not [
+        command for command in harness.commands if isinstance(command, Respond | PrewarmBrain)
+    ]
 
 
 def test_a_commit_by_hand_gives_words(harness: Harness) -> None:
@@ -103,7 +105,7 @@ def test_a_commit_by_hand_gives_words(harness: Harness) -> None:
     configure(harness, audio=audio)
     assert harness.say(400) == []
     assert harness.send({"type": "input_audio_buffer.commit"}) == TURN[1:]
-    harness.session.transcripts.failed(transcribe(harness).item_id, "no ears")
+    harness.engine.transcription_failed(transcribe(harness).item_id, "no ears")
     assert harness.take() == ["conversation.item.input_audio_transcription.failed"]
 
 

@@ -11,17 +11,25 @@ import msgspec
 import pytest
 from tests.server.session.conftest import loud
 
-from duologue.errors import DecodeError
 from duologue.protocol import codec, ga
 from duologue.protocol.formats import PCM16
 from duologue.protocol.ga import translation
-from duologue.server.session.translation import (
-    MAX_STRETCH_MS,
-    CloseSocket,
+from duologue.server.session.engine_work import (
+    CloseConnection,
+    SourceTranscriptChunk,
     Translate,
-    TranslationCommand,
+    TranslationAudioChunk,
+    TranslationFailed,
+    TranslationFinished,
+    TranslationResult,
+    TranslationTextChunk,
+    TranslationWork,
+)
+from duologue.server.session.translation import (
     TranslationServerSession,
 )
+from duologue.server.session.translation_steps import MAX_STRETCH_MS
+from duologue.session.contract import SendEvent
 
 APPEND = "session.input_audio_buffer.append"
 
@@ -35,15 +43,15 @@ class Harness:
             model="gpt-realtime-translate",
             score=loud,
             new_id=lambda prefix: f"{prefix}_{next(count)}",
-            asked=asked,
+            requested=asked,
         )
         self.events: list[translation.KnownTranslationServerEvent] = []
-        self.commands: list[TranslationCommand] = []
+        self.commands: list[TranslationWork] = []
         self.take()
 
     def send(self, frame: dict[str, object]) -> list[str]:
         event = codec.decode(json.dumps(frame), direction="client", surface="translation")
-        self.session.receive(event)
+        self.session.receive(event, 0.0)
         return self.take()
 
     def say(self, ms: int, *, silence_ms: int = 0) -> list[str]:
@@ -51,15 +59,25 @@ class Harness:
         self.session.receive(
             translation.RealtimeTranslationInputAudioBufferAppendEvent.of(
                 sound + bytes(PCM16.bytes(silence_ms))
-            )
+            ),
+            0.0,
         )
         return self.take()
 
     def take(self) -> list[str]:
-        new = self.session.take_events(now=0.0)
+        new: list[translation.KnownTranslationServerEvent] = []
+        for effect in self.session.effects():
+            if isinstance(effect, SendEvent):
+                new.append(effect.event)
+            else:
+                self.commands.append(effect)
         self.events += new
-        self.commands += self.session.take_commands()
         return [event.type for event in new]
+
+    def give(self, *results: TranslationResult) -> None:
+        """Hand over results of the engine."""
+        for result in results:
+            self.session.send(result, 0.0)
 
     def last(self) -> dict[str, Any]:
         frame: dict[str, Any] = msgspec.json.decode(codec.encode(self.events[-1]))
@@ -133,10 +151,10 @@ def test_speech_is_translated_at_its_pauses_without_a_commit(harness: Harness) -
     [asked] = harness.stretches()
     assert (asked.language, asked.source_language) == ("en", "de")
     assert 1000 <= PCM16.ms(len(asked.pcm)) <= 1100
-    harness.session.heard("Guten Tag")
-    harness.session.said("Good day")
-    harness.session.spoke(bytes(480))
-    harness.session.done()
+    harness.give(SourceTranscriptChunk("Guten Tag"))
+    harness.give(TranslationTextChunk("Good day"))
+    harness.give(TranslationAudioChunk(bytes(480)))
+    harness.give(TranslationFinished())
     assert harness.take() == [
         "session.input_transcript.delta",
         "session.output_transcript.delta",
@@ -149,7 +167,7 @@ def test_speech_is_translated_at_its_pauses_without_a_commit(harness: Harness) -
 
 def test_what_was_said_is_told_to_clients_that_want_to_know_alone(harness: Harness) -> None:
     harness.say(600, silence_ms=700)
-    harness.session.heard("Guten Tag")
+    harness.give(SourceTranscriptChunk("Guten Tag"))
     assert harness.take() == []
 
 
@@ -157,11 +175,11 @@ def test_stretches_are_translated_one_after_the_other(harness: Harness) -> None:
     harness.say(600, silence_ms=700)
     harness.say(600, silence_ms=700)
     assert len(harness.stretches()) == 1
-    harness.session.said("One.")
-    harness.session.done()
+    harness.give(TranslationTextChunk("One."))
+    harness.give(TranslationFinished())
     harness.take()
     assert len(harness.stretches()) == 2
-    harness.session.said("Two.")
+    harness.give(TranslationTextChunk("Two."))
     harness.take()
     assert harness.last()["delta"] == " Two."  # clients append deltas as they are
 
@@ -182,10 +200,10 @@ def test_closing_waits_for_what_was_said(harness: Harness) -> None:
     assert harness.send({"type": "session.close"}) == []
     assert harness.stretches()
     assert harness.send({"type": "session.close", "event_id": "again"}) == ["error"]
-    harness.session.said("Good day")
-    harness.session.done()
+    harness.give(TranslationTextChunk("Good day"))
+    harness.give(TranslationFinished())
     assert harness.take() == ["session.output_transcript.delta", "session.closed"]
-    assert isinstance(harness.commands[-1], CloseSocket)
+    assert isinstance(harness.commands[-1], CloseConnection)
 
 
 def test_a_session_in_which_nobody_spoke_closes_at_once(harness: Harness) -> None:
@@ -195,7 +213,7 @@ def test_a_session_in_which_nobody_spoke_closes_at_once(harness: Harness) -> Non
 def test_a_stretch_that_cannot_be_translated_is_told_and_the_next_one_is(harness: Harness) -> None:
     harness.say(600, silence_ms=700)
     harness.say(600, silence_ms=700)
-    harness.session.failed("no tongue", code="translation_failed")
+    harness.give(TranslationFailed("no tongue", code="translation_failed"))
     assert harness.take() == ["error"]
     error = harness.last()["error"]
     assert (error["type"], error["code"]) == ("server_error", "translation_failed")
@@ -228,10 +246,10 @@ def test_too_much_speech_at_once_is_refused(harness: Harness) -> None:
     assert harness.last()["error"]["code"] == "input_audio_buffer_full"
 
 
-def test_a_frame_that_is_no_event_and_the_end_of_time_are_told(harness: Harness) -> None:
-    harness.session.refuse_frame(DecodeError("no JSON"))
-    harness.session.expire("Your time is up.")
-    assert harness.take() == ["error", "error"]
+def test_an_error_that_the_connection_decides_on_is_sent(harness: Harness) -> None:
+    error = ga.RealtimeError(type="server_error", code="session_expired", message="Time is up.")
+    harness.session.report_error(error, 0.0)
+    assert harness.take() == ["error"]
     event = harness.events[-1]
     assert isinstance(event, ga.RealtimeErrorEvent)
     assert event.error.code == "session_expired"

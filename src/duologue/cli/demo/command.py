@@ -77,8 +77,8 @@ def demo(  # noqa: PLR0913  # one argument per option
     """Hold a spoken conversation, and show it as it happens.
 
     The client sends recorded speech in real time over a WebSocket to a server, which transcribes
-    it, generates an answer and speaks it. The server runs in this process unless
-    --url names another.
+    it, generates an answer and speaks it. The server runs in this process unless --url names
+    another.
     """
     check_writable(out)
     utterances = [read_utterance(path) for path in wavs]

@@ -33,7 +33,7 @@ ANSWER_SECONDS: Final = 60.0
 """Give up on an answer that takes longer."""
 
 TURN_SECONDS: Final = 4.0
-"""How long to wait after speech for the server to detect a turn."""
+"""Time for the server to detect a turn after its speech."""
 
 _TICK: Final = 0.05
 
@@ -124,9 +124,9 @@ class DemoConversation:
                     await self._wait_for_answer()
                 await self._send_at_once(piece, utterance.name)
         else:
-            heard = len(self.turns)
+            turns_before = len(self.turns)
             await self._microphone.say(utterance)
-            await self._wait_for_turn(heard, utterance.name)
+            await self._wait_for_turn(turns_before, utterance.name)
 
     def _send_text(self, text: str) -> None:
         now = time.monotonic()
@@ -135,13 +135,13 @@ class DemoConversation:
         self._client.send_user_message_content(text)
 
     async def _send_at_once(self, piece: bytes, name: str) -> None:
-        heard = len(self.turns)
+        turns_before = len(self.turns)
         if self._active and self.turns and self.turns[-1].replies:
             # Cut at what has been played when the user starts, not when the server notices.
             reply = self.turns[-1].replies[-1]
-            reply.cut_ms = reply.heard_ms(time.monotonic())
+            reply.cut_ms = reply.played_ms(time.monotonic())
         await self._microphone.say_at_once(piece, silence_ms=SILENCE_MS)
-        await self._wait_for_turn(heard, name)
+        await self._wait_for_turn(turns_before, name)
 
     async def _wait_for_answer(self) -> None:
         await self._wait_until(self._is_over, ANSWER_SECONDS, "the end of the answer")
@@ -151,15 +151,17 @@ class DemoConversation:
         if self.turns:
             self._screen.latency(self.turns[-1])
 
-    async def _wait_for_turn(self, heard: int, name: str) -> None:
+    async def _wait_for_turn(self, turns_before: int, name: str) -> None:
         if self._is_fast:
             # The server confirms this after it has processed all of the speech: no need to guess.
             await self._client.clear_input_audio()
         else:
             with contextlib.suppress(TimeoutError):
-                await self._wait_until(lambda: len(self.turns) > heard, TURN_SECONDS, "a turn")
-        if len(self.turns) == heard:
-            self.errors.append(f"the server heard no speech in {name}")
+                await self._wait_until(
+                    lambda: len(self.turns) > turns_before, TURN_SECONDS, "a turn"
+                )
+        if len(self.turns) == turns_before:
+            self.errors.append(f"the server detected no speech in {name}")
             self._screen.note(self.errors[-1])
 
     async def _wait_until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
@@ -188,7 +190,7 @@ class DemoConversation:
         now = time.monotonic()
         turn = self.turns[-1]
         return turn.is_answered and all(
-            reply.cut_ms is not None or reply.heard_ms(now) >= reply.received_ms
+            reply.cut_ms is not None or reply.played_ms(now) >= reply.received_ms
             for reply in turn.replies
         )
 
@@ -212,14 +214,14 @@ class DemoConversation:
         """Truncate an answer that is still being generated or played."""
         now = time.monotonic()
         for reply in turn.replies:
-            heard = reply.heard_ms(now)
-            if not self._active and reply.cut_ms is None and heard >= reply.received_ms:
-                continue
+            played = reply.played_ms(now)
+            if not self._active and reply.cut_ms is None and played >= reply.received_ms:
+                continue  # played to its end
             turn.is_interrupted = True
-            reply.cut_ms = heard
+            reply.cut_ms = played
             if reply.pcm:
-                self._client.truncate_item(reply.item_id, heard)
-                self._screen.note(f"interrupted after {heard} ms of the answer")
+                self._client.truncate_item(reply.item_id, played)
+                self._screen.note(f"interrupted after {played} ms of the answer")
         turn.is_interrupted |= bool(self._active)
 
     def _on_speech_stopped(self, event: ga.InputAudioBufferSpeechStoppedEvent) -> None:

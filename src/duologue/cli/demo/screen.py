@@ -36,7 +36,7 @@ class Screen:
 
     def assistant(self, reply: SpokenReply, now: float) -> None:
         """Show the words of a reply that were played since the last call."""
-        words = reply.heard_words(now)
+        words = reply.played_words(now)
         shown = self._shown.get(reply.item_id, 0)
         if len(words) <= shown:
             return

@@ -34,7 +34,7 @@ class SpokenReply:
         """Length of the audio that has arrived."""
         return PCM16.ms(len(self.pcm))
 
-    def heard_ms(self, now: float) -> int:
+    def played_ms(self, now: float) -> int:
         """Return how much audio has been played, in milliseconds."""
         if self.cut_ms is not None:
             return self.cut_ms
@@ -42,15 +42,15 @@ class SpokenReply:
             return self.received_ms
         return max(0, min(self.received_ms, int((now - self.begins_at) * 1000)))
 
-    def heard_words(self, now: float) -> str:
+    def played_words(self, now: float) -> str:
         """Return the transcript of the audio that has been played, or all of it without audio."""
-        heard = self.heard_ms(now)
-        is_whole = self.cut_ms is None and heard >= self.received_ms
-        return "".join(text for before, text in self.words if is_whole or before < heard)
+        played = self.played_ms(now)
+        is_whole = self.cut_ms is None and played >= self.received_ms
+        return "".join(text for before, text in self.words if is_whole or before < played)
 
-    def heard_audio(self, now: float) -> bytes:
+    def played_audio(self, now: float) -> bytes:
         """Return the audio that has been played."""
-        return bytes(self.pcm[: PCM16.bytes(self.heard_ms(now))])
+        return bytes(self.pcm[: PCM16.bytes(self.played_ms(now))])
 
 
 class TurnReport(TypedDict):
@@ -93,7 +93,7 @@ class Turn:
 
     def audio(self, now: float) -> bytes:
         """Return the audio of the answer that has been played."""
-        return b"".join(reply.heard_audio(now) for reply in self.replies)
+        return b"".join(reply.played_audio(now) for reply in self.replies)
 
     def report(self, now: float) -> TurnReport:
         """Return the turn for the output of `--json`."""
@@ -101,7 +101,7 @@ class Turn:
         return {
             "user_transcript": self.user_words.strip(),
             "assistant_transcript": " ".join(
-                words for reply in self.replies if (words := reply.heard_words(now).strip())
+                words for reply in self.replies if (words := reply.played_words(now).strip())
             ),
             "reply_audio_ms": PCM16.ms(len(audio)),
             "reply_rms": round(rms(audio), 1),

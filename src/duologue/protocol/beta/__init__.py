@@ -1,8 +1,8 @@
-"""The beta dialect: what the Realtime API spoke until May 2026, and what others speak still.
+"""The beta dialect, used by the Realtime API until May 2026 and by other servers to this day.
 
-One module per heading of the API reference; all public names are here too. Where beta and GA agree
-the types are GA's own. Names of the Dart and Java packages resolve here as well: see
-`duologue.protocol.aliases`.
+Each module covers a heading of the API reference; this package exports all their names. A type that
+is the same in both dialects is GA's. The type names of the Dart and Java packages resolve here as
+well: see `duologue.protocol.aliases`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ += session.__all__
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        """Return a type by the name that another package gives it."""
+        """Return a type by its name in another package."""
         from duologue.protocol.aliases import resolve  # noqa: PLC0415  # long, and rarely asked
 
         return resolve("beta", name)

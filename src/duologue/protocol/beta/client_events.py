@@ -42,7 +42,7 @@ __all__ = [
 
 
 class SessionUpdateEvent(ClientEvent, frozen=True, kw_only=True, tag="session.update"):
-    """Change what is set in `session`; answered by `session.updated`."""
+    """Change the fields that are set in `session`. The answer is `session.updated`."""
 
     session: SessionConfig
 
@@ -50,15 +50,15 @@ class SessionUpdateEvent(ClientEvent, frozen=True, kw_only=True, tag="session.up
 class ConversationItemCreateEvent(
     ClientEvent, frozen=True, kw_only=True, tag="conversation.item.create"
 ):
-    """Put an item into the conversation; the assistant's audio cannot be put back."""
+    """Add an item to the conversation. Audio of the assistant cannot be added."""
 
     item: Item
     previous_item_id: str | None | UnsetType = UNSET
-    """Insert after this one; `root`: at the front; absent: at the end."""
+    """Item after which to insert; `root` for the beginning, absent for the end."""
 
 
 class ResponseCreateEvent(ClientEvent, frozen=True, kw_only=True, tag="response.create"):
-    """Ask the model to answer."""
+    """Request a response."""
 
     response: ResponseCreateParams | None | UnsetType = UNSET
 
@@ -77,6 +77,6 @@ KnownClientEvent = (
     | ResponseCancelEvent
     | OutputAudioBufferClearEvent
 )
-"""Every client event of the dialect."""
+"""All known client events."""
 
 AnyClientEvent = KnownClientEvent | UnknownEvent

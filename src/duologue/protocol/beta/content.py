@@ -1,4 +1,4 @@
-"""Parts of a message: what was typed or said.
+"""Content parts of messages: text and audio.
 
 Source: Realtime API reference, conversation item, `content` (beta).
 """
@@ -31,7 +31,7 @@ __all__ = [
 
 
 class ContentType(StrEnum):
-    """Kinds of part; `item_reference` only in the `input` of a response."""
+    """Kinds of content part. `item_reference` is used in the `input` of a response only."""
 
     INPUT_TEXT = "input_text"
     INPUT_AUDIO = "input_audio"
@@ -47,19 +47,19 @@ class Text(Model, frozen=True, kw_only=True, tag_field="type", tag="text"):
 
 
 class Audio(Model, frozen=True, kw_only=True, tag_field="type", tag="audio"):
-    """Speech of the assistant."""
+    """Audio of the assistant."""
 
     audio: str | UnsetType = UNSET
-    """Base64 in the session's output format; only in `retrieved` items."""
+    """Base64 in the session's output format; in `retrieved` items only."""
     transcript: str | None | UnsetType = UNSET
 
 
 class ReferencePart(Model, frozen=True, kw_only=True, tag_field="type", tag="item_reference"):
-    """An item of the conversation, in the `input` of a response."""
+    """A reference to an item of the conversation, in the `input` of a response."""
 
     id: str | UnsetType = UNSET
-    """The item's; a server takes ids of this session only."""
+    """Id of the item, which must be of the same session."""
 
 
 ContentPart = InputText | InputAudio | InputImage | Text | Audio | ReferencePart | UnknownPart
-"""Pictures are GA's; they stand here so that a translated item keeps them."""
+"""All kinds of content part. Images are GA's; they are included for items translated from GA."""

@@ -1,4 +1,4 @@
-"""The types of all events, as an enum: for tables and logs; a `match` on classes needs none of it.
+"""Enum of all event types, for tables and logs. To dispatch on events, `match` on their classes.
 
 Source: Realtime API reference, client and server events (beta).
 """
@@ -11,7 +11,7 @@ __all__ = ["EventType"]
 
 
 class EventType(StrEnum):
-    """The `type` of an event."""
+    """Type of an event."""
 
     CONVERSATION_ITEM_CREATE = "conversation.item.create"
     CONVERSATION_ITEM_DELETE = "conversation.item.delete"

@@ -1,7 +1,7 @@
-"""Items of a conversation: messages, calls and their outputs.
+"""Items of a conversation: messages, function calls, their outputs, and MCP items.
 
-One struct per type, where the official beta types have one object with every field optional. What
-MCP adds is GA's; late beta servers list its events, so its items stand here too.
+Each kind of item has a type, where the official beta types have a single object whose fields are
+all optional. MCP items are GA's; they are included because late beta servers send MCP events.
 
 Source: Realtime API reference, conversation item (beta).
 """
@@ -44,7 +44,7 @@ __all__ = [
 
 
 class ItemType(StrEnum):
-    """Kinds of item; `item_reference` only in the `input` of a response."""
+    """Kinds of item. `item_reference` is used in the `input` of a response only."""
 
     MESSAGE = "message"
     FUNCTION_CALL = "function_call"
@@ -53,30 +53,30 @@ class ItemType(StrEnum):
 
 
 class Message(ConversationItem, frozen=True, kw_only=True, tag="message"):
-    """Something said by one side."""
+    """A message of the user, the assistant or the system."""
 
     role: Open[MessageRole] | UnsetType = UNSET
     content: list[ContentPart] | UnsetType = UNSET
     phase: Open[MessagePhase] | None | UnsetType = UNSET
-    """From GA models only."""
+    """Sent by GA models only."""
 
 
 class FunctionCall(ConversationItem, frozen=True, kw_only=True, tag="function_call"):
-    """The model calls a function of the application."""
+    """A call of a function of the application."""
 
     name: str | UnsetType = UNSET
     arguments: str | UnsetType = UNSET
-    """A JSON object as text; whatever the model wrote, valid or not."""
+    """Text of a JSON object, as the model wrote it: it may be invalid."""
     call_id: str | UnsetType = UNSET
-    """Joins the call to its output."""
+    """Connects the call to its output."""
 
 
 class FunctionCallOutput(ConversationItem, frozen=True, kw_only=True, tag="function_call_output"):
-    """The application answers a call."""
+    """The output of a function call, from the application."""
 
     call_id: str | UnsetType = UNSET
     output: str | UnsetType = UNSET
-    """Free text; the model reads JSON well."""
+    """Free text, often JSON."""
 
 
 Item = (

@@ -1,4 +1,4 @@
-"""A response: how it is asked for, how it stands, what it cost.
+"""Responses: parameters, state and usage.
 
 Source: Realtime API reference, response object (beta).
 """
@@ -49,12 +49,12 @@ __all__ = [
 
 
 class ResponseCreateParams(Model, frozen=True, kw_only=True):
-    """What one response does differently from its session; what is unset is the session's."""
+    """Parameters of a response. Unset fields have the values of the session."""
 
     conversation: Open[ConversationMode] | UnsetType = UNSET
-    """`none`: out-of-band, the conversation neither sees nor keeps it."""
+    """`none` makes an out-of-band response, which is not added to the conversation."""
     input: list[Item] | UnsetType = UNSET
-    """What the model reads instead of the conversation; may name items by `ItemReference`."""
+    """Input of the model in place of the conversation. May contain `ItemReference`s."""
     instructions: str | UnsetType = UNSET
     modalities: list[Open[Modality]] | UnsetType = UNSET
     voice: Open[Voice] | VoiceId | UnsetType = UNSET
@@ -62,18 +62,18 @@ class ResponseCreateParams(Model, frozen=True, kw_only=True):
     tools: list[Tool] | UnsetType = UNSET
     tool_choice: ToolChoice | UnsetType = UNSET
     temperature: float | UnsetType = UNSET
-    """0.6 to 1.2. GA has none."""
+    """0.6 to 1.2. GA has no temperature."""
     max_response_output_tokens: MaxOutputTokens | UnsetType = UNSET
     max_output_tokens: MaxOutputTokens | UnsetType = UNSET
-    """The same by its GA name, which the last beta servers take too."""
+    """The same limit by its GA name, which late beta servers accept."""
     metadata: Metadata | None | UnsetType = UNSET
-    """Comes back in the response."""
+    """Returned in the response."""
     prompt: Prompt | None | UnsetType = UNSET
-    """In the last beta servers only."""
+    """Late beta servers only."""
 
 
 class Response(Model, frozen=True, kw_only=True):
-    """A response as the server tells of it in `response.created` and `response.done`."""
+    """A response, as reported by `response.created` and `response.done`."""
 
     id: str | UnsetType = UNSET
     """`resp_…`"""
@@ -82,16 +82,16 @@ class Response(Model, frozen=True, kw_only=True):
     status: Open[ResponseStatus] | UnsetType = UNSET
     status_details: ResponseStatusDetails | None | UnsetType = UNSET
     output: list[Item] | UnsetType = UNSET
-    """The items it made, without their audio."""
+    """The output items, without their audio."""
     conversation_id: str | None | UnsetType = UNSET
-    """Null for an out-of-band response."""
+    """Null if the response is out-of-band."""
     modalities: list[Open[Modality]] | UnsetType = UNSET
     voice: Open[Voice] | VoiceId | UnsetType = UNSET
     output_audio_format: Open[AudioFormat] | UnsetType = UNSET
     temperature: float | UnsetType = UNSET
-    """0.6 to 1.2. GA has none."""
+    """0.6 to 1.2. GA has no temperature."""
     max_output_tokens: MaxOutputTokens | UnsetType = UNSET
-    """By this name here, unlike in the session."""
+    """Named differently in the session."""
     usage: Usage | None | UnsetType = UNSET
     """Null until the response is done."""
     metadata: Metadata | None | UnsetType = UNSET

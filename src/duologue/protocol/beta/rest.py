@@ -1,4 +1,4 @@
-"""Requests and replies beside the socket: keys for browsers.
+"""Bodies of HTTP requests and responses: sessions and their client secrets.
 
 Source: Realtime API reference, `/realtime/sessions` and `/realtime/transcription_sessions` (beta).
 """
@@ -27,20 +27,20 @@ __all__ = [
 
 
 class ConnectParams(Model, frozen=True, kw_only=True):
-    """The query of a socket's URL."""
+    """Query of a WebSocket URL."""
 
     model: str
 
 
 SessionCreateParams = SessionConfig
-"""Ask for a key bound to a session: `POST /realtime/sessions`."""
+"""Request of a session and its client secret: `POST /realtime/sessions`."""
 
 
 class SessionCreateResponse(SessionFields, frozen=True, kw_only=True):
-    """The session and its key."""
+    """A session and its client secret."""
 
     client_secret: ClientSecret
-    """Ends a minute after it was made."""
+    """Expires a minute after its creation."""
     id: str | UnsetType = UNSET
     """`sess_…`"""
     object: str | UnsetType = UNSET
@@ -48,13 +48,13 @@ class SessionCreateResponse(SessionFields, frozen=True, kw_only=True):
     expires_at: int | UnsetType = UNSET
     """Unix seconds."""
     audio: AudioConfig | UnsetType = UNSET
-    """The last servers say some of it the GA way as well; so the next two."""
+    """Sent by late beta servers, as are the next two fields: GA's form of some settings."""
     output_modalities: list[Open[Modality]] | UnsetType = UNSET
     max_output_tokens: MaxOutputTokens | UnsetType = UNSET
 
 
 TranscriptionSessionCreateParams = TranscriptionSessionConfig
-"""Ask for a key bound to a transcription session: `POST /realtime/transcription_sessions`."""
+"""Request of a transcription session and its secret: `POST /realtime/transcription_sessions`."""
 
 TranscriptionSessionCreateResponse = TranscriptionSession
-"""The transcription session and its key."""
+"""A transcription session and its client secret."""

@@ -122,13 +122,13 @@ __all__ = [
 
 
 class SessionCreatedEvent(ServerEvent, frozen=True, kw_only=True, tag="session.created"):
-    """The first event of a connection, with the configuration that holds when none is sent."""
+    """The first event of a connection, with the default configuration."""
 
     session: Session
 
 
 class SessionUpdatedEvent(ServerEvent, frozen=True, kw_only=True, tag="session.updated"):
-    """The whole configuration after a `session.update`."""
+    """The configuration after a `session.update`."""
 
     session: Session
 
@@ -136,7 +136,7 @@ class SessionUpdatedEvent(ServerEvent, frozen=True, kw_only=True, tag="session.u
 class TranscriptionSessionCreatedEvent(
     ServerEvent, frozen=True, kw_only=True, tag="transcription_session.created"
 ):
-    """The first event of a transcription connection; no official type knows it."""
+    """The first event of a transcription session. The official types lack it."""
 
     session: TranscriptionSession
 
@@ -144,32 +144,32 @@ class TranscriptionSessionCreatedEvent(
 class ConversationItemCreatedEvent(
     ServerEvent, frozen=True, kw_only=True, tag="conversation.item.created"
 ):
-    """An item entered the conversation; the model's are still empty and in progress.
+    """An item was added to the conversation. Items of the model are still empty and in progress.
 
-    The only event of an item's life outside a response: nothing says when it is final.
+    Outside a response there is no other event of an item, so nothing reports when it is final.
     """
 
     item: Item
     previous_item_id: str | None | UnsetType = UNSET
-    """The item before it; null or absent: at the end, or unknown."""
+    """The preceding item. Null or absent if the item is at the end, or its place is unknown."""
 
 
 class ConversationItemRetrieved(
     ServerEvent, frozen=True, kw_only=True, tag="conversation.item.retrieved"
 ):
-    """The server's copy of an item, with its audio: the answer to `conversation.item.retrieve`."""
+    """The server's copy of an item, including its audio: answers `conversation.item.retrieve`."""
 
     item: Item
 
 
 class ResponseCreatedEvent(ServerEvent, frozen=True, kw_only=True, tag="response.created"):
-    """A response began."""
+    """A response was created."""
 
     response: Response
 
 
 class ResponseDoneEvent(ServerEvent, frozen=True, kw_only=True, tag="response.done"):
-    """A response ended, well or not; always the last event of it."""
+    """A response ended, successfully or not: its last event."""
 
     response: Response
 
@@ -177,7 +177,7 @@ class ResponseDoneEvent(ServerEvent, frozen=True, kw_only=True, tag="response.do
 class ResponseOutputItemAddedEvent(
     OutputEvent, frozen=True, kw_only=True, tag="response.output_item.added"
 ):
-    """A response began an item."""
+    """A response started an output item."""
 
     item: Item
 
@@ -185,13 +185,13 @@ class ResponseOutputItemAddedEvent(
 class ResponseOutputItemDoneEvent(
     OutputEvent, frozen=True, kw_only=True, tag="response.output_item.done"
 ):
-    """An item is whole, or was cut: see its status."""
+    """An output item is complete or was interrupted; see its status."""
 
     item: Item
 
 
 class ResponseTextDeltaEvent(PartEvent, frozen=True, kw_only=True, tag="response.text.delta"):
-    """More text."""
+    """More of the output text."""
 
     delta: str
     obfuscation: str | UnsetType = UNSET
@@ -199,7 +199,7 @@ class ResponseTextDeltaEvent(PartEvent, frozen=True, kw_only=True, tag="response
 
 
 class ResponseTextDoneEvent(PartEvent, frozen=True, kw_only=True, tag="response.text.done"):
-    """The text, whole."""
+    """The complete output text."""
 
     text: str
 
@@ -207,7 +207,7 @@ class ResponseTextDoneEvent(PartEvent, frozen=True, kw_only=True, tag="response.
 class ResponseAudioTranscriptDeltaEvent(
     PartEvent, frozen=True, kw_only=True, tag="response.audio_transcript.delta"
 ):
-    """More words of what is being said; they run ahead of the audio."""
+    """More of the transcript of output audio. It runs ahead of the audio."""
 
     delta: str
     obfuscation: str | UnsetType = UNSET
@@ -217,16 +217,16 @@ class ResponseAudioTranscriptDeltaEvent(
 class ResponseAudioTranscriptDoneEvent(
     PartEvent, frozen=True, kw_only=True, tag="response.audio_transcript.done"
 ):
-    """The words of what was said, whole."""
+    """The complete transcript of output audio."""
 
     transcript: str
 
 
 class ResponseAudioDeltaEvent(PartEvent, frozen=True, kw_only=True, tag="response.audio.delta"):
-    """More speech, faster than it can be heard."""
+    """More output audio, faster than real time."""
 
     delta: Raw
-    """Base64 in the session's output format, still a JSON string; `audio_data` decodes it."""
+    """Base64 in the session's output format, as a JSON string; `audio_data` decodes it."""
 
     @property
     def audio_data(self) -> bytes:
@@ -239,7 +239,7 @@ class ResponseAudioDeltaEvent(PartEvent, frozen=True, kw_only=True, tag="respons
 
 
 class ResponseAudioDoneEvent(PartEvent, frozen=True, kw_only=True, tag="response.audio.done"):
-    """The speech is whole; it is not repeated here."""
+    """The output audio is complete. It is not repeated here."""
 
 
 KnownServerEvent = (
@@ -288,6 +288,6 @@ KnownServerEvent = (
     | ResponseMcpCallFailed
     | ResponseMcpCallInProgress
 )
-"""Every server event of the dialect."""
+"""All known server events."""
 
 AnyServerEvent = KnownServerEvent | UnknownEvent

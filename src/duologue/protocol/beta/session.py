@@ -1,4 +1,4 @@
-"""The session's configuration, as asked for and as it is: flat, and without a type.
+"""Configuration of a session, as requested and as reported: flat, and without a `type`.
 
 The official beta types know function tools only, and `tool_choice` only as a string; the service
 accepts the other forms as well.
@@ -95,7 +95,7 @@ __all__ = [
 
 
 class Voice(StrEnum):
-    """Built-in voices; `marin` and `cedar` came with GA."""
+    """Built-in voices. `marin` and `cedar` are GA's."""
 
     ALLOY = "alloy"
     ASH = "ash"
@@ -108,7 +108,7 @@ class Voice(StrEnum):
 
 
 class ToolType(StrEnum):
-    """Kinds of tool; beta itself has one."""
+    """Kinds of tool. Beta itself has one."""
 
     FUNCTION = "function"
 
@@ -118,7 +118,7 @@ MaxOutputTokens = int | str
 
 
 class ObjectType(StrEnum):
-    """What an object says that it is, in its field `object`."""
+    """Values of the field `object`."""
 
     ITEM = "realtime.item"
     RESPONSE = "realtime.response"
@@ -127,7 +127,7 @@ class ObjectType(StrEnum):
 
 
 class RealtimeModel(StrEnum):
-    """Models that hold a conversation."""
+    """Models for conversations."""
 
     GPT_REALTIME = "gpt-realtime"
     GPT_REALTIME_2025_08_28 = "gpt-realtime-2025-08-28"
@@ -140,22 +140,22 @@ class RealtimeModel(StrEnum):
 
 
 class ClientSecretConfig(Model, frozen=True, kw_only=True):
-    """The key that is asked for along with a session."""
+    """Request of a client secret along with a session."""
 
     expires_after: ExpiresAfter | UnsetType = UNSET
 
 
 class SessionFields(Model, frozen=True, kw_only=True):
-    """What the two forms of a session share."""
+    """Fields that are common to requested and reported sessions."""
 
     model: Open[RealtimeModel] | UnsetType = UNSET
-    """Chosen when connecting; never changes."""
+    """Chosen when connecting; cannot change."""
     modalities: list[Open[Modality]] | UnsetType = UNSET
-    """`["text", "audio"]` (when unset) or `["text"]`: audio does not come without its text."""
+    """`["text", "audio"]` (when unset) or `["text"]`: audio always includes its text."""
     instructions: str | UnsetType = UNSET
-    """The system prompt; an empty string clears it."""
+    """System prompt. An empty string clears it."""
     voice: Open[Voice] | VoiceId | UnsetType = UNSET
-    """Cannot change once the session has spoken. Custom voices are GA's."""
+    """Cannot change after the first output audio of the session. Custom voices are GA's."""
     input_audio_format: Open[AudioFormat] | UnsetType = UNSET
     """`pcm16` when unset."""
     output_audio_format: Open[AudioFormat] | UnsetType = UNSET
@@ -165,33 +165,33 @@ class SessionFields(Model, frozen=True, kw_only=True):
     input_audio_noise_reduction: NoiseReduction | None | UnsetType = UNSET
     """`None` switches noise reduction off."""
     turn_detection: TurnDetection | None | UnsetType = UNSET
-    """How a turn ends. `None` switches detection off: push to talk."""
+    """Turn detection. `None` switches it off, for push to talk."""
     tools: list[Tool] | UnsetType = UNSET
-    """All of them each time; an empty list clears."""
+    """Complete list of tools, which replaces the previous one."""
     tool_choice: ToolChoice | UnsetType = UNSET
     temperature: float | UnsetType = UNSET
-    """0.6 to 1.2, 0.8 when unset. GA has none."""
+    """0.6 to 1.2; 0.8 when unset. GA has no temperature."""
     max_response_output_tokens: MaxOutputTokens | UnsetType = UNSET
-    """Per response, tool calls included; `inf` when unset."""
+    """Limit of a response, tool calls included; `inf` when unset."""
     speed: float | UnsetType = UNSET
-    """0.25 to 1.5, 1 when unset; changes between turns only."""
+    """0.25 to 1.5; 1 when unset. Changes take effect between turns."""
     tracing: Tracing | None | UnsetType = UNSET
-    """`auto`, or a configuration; `None` switches tracing off. Cannot change once set."""
+    """`None` switches tracing off. Cannot change once set."""
     include: list[Open[Include]] | None | UnsetType = UNSET
-    """In the last beta servers only, as are `prompt` and `truncation`."""
+    """Late beta servers only, as are `prompt` and `truncation`."""
     prompt: Prompt | None | UnsetType = UNSET
     truncation: Truncation | UnsetType = UNSET
 
 
 class SessionConfig(SessionFields, frozen=True, kw_only=True):
-    """A session as asked for; what is unset stays as it is."""
+    """A requested configuration of a session. Unset fields stay unchanged."""
 
     client_secret: ClientSecretConfig | UnsetType = UNSET
-    """Only where a key is made, by REST."""
+    """Used by REST only."""
 
 
 class Session(SessionFields, frozen=True, kw_only=True):
-    """A session as it is."""
+    """The reported configuration of a session."""
 
     id: str | UnsetType = UNSET
     """`sess_…`"""
@@ -200,4 +200,4 @@ class Session(SessionFields, frozen=True, kw_only=True):
     expires_at: int | UnsetType = UNSET
     """Unix seconds."""
     client_secret: ClientSecret | None | UnsetType = UNSET
-    """Null or absent on a socket."""
+    """Null or absent on a WebSocket."""

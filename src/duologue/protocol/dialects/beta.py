@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from duologue.protocol.codec import Dialect, Surface
+    from duologue.protocol.dialects.adapter import ServerDecoder
     from duologue.protocol.model import Event, UnknownEvent, UnsetType
 
 __all__ = ["REFERENCE_SESSION", "BetaAdapter", "session_to_ga"]
@@ -57,9 +58,7 @@ class BetaAdapter:
     def __init__(self, surface: Surface = "realtime") -> None:
         self.dialect: Final[Dialect] = "beta"
         self.surface: Final[Surface] = surface
-        self.decode_server: Final[Callable[[bytes], Event | UnknownEvent]] = (
-            repair.repairing_decoder("beta", surface)
-        )
+        self.decode_server: Final[ServerDecoder] = repair.repairing_decoder("beta", surface)
         self._temperature = DEFAULT_TEMPERATURE
 
     def server_event_to_ga(self, event: Event | UnknownEvent) -> tuple[Any, ...]:

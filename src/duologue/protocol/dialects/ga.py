@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from duologue.protocol.codec import Dialect, Surface
+    from duologue.protocol.dialects.adapter import ServerDecoder
     from duologue.protocol.model import Event, UnknownEvent
 
 __all__ = ["GaAdapter"]
@@ -30,9 +31,7 @@ class GaAdapter(Generic[ClientEventT, ServerEventT]):
     def __init__(self, surface: Surface = "realtime") -> None:
         self.dialect: Final[Dialect] = "ga"
         self.surface: Final[Surface] = surface
-        self.decode_server: Final[Callable[[bytes], Event | UnknownEvent]] = (
-            repair.repairing_decoder("ga", surface)
-        )
+        self.decode_server: Final[ServerDecoder] = repair.repairing_decoder("ga", surface)
 
     def server_event_to_ga(self, event: Event | UnknownEvent) -> tuple[Any, ...]:
         """Return nothing: the event is a GA event."""

@@ -1,4 +1,4 @@
-"""The GA dialect: every type that today's Realtime API sends or takes, under one name."""
+"""The GA dialect: all types of the current Realtime API."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ __all__ += tools.__all__
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        """Return a type by the name that another package gives it."""
+        """Return a type by its name in another package."""
         from duologue.protocol.aliases import resolve  # noqa: PLC0415  # long, and rarely asked
 
         return resolve("ga", name)

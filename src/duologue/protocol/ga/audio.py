@@ -1,4 +1,4 @@
-"""How audio goes in and out of a session: formats, turn detection, transcription, voice.
+"""Audio settings of a session: formats, turn detection, transcription, voice.
 
 Source: Realtime API reference, session object, `audio` (GA).
 """
@@ -50,16 +50,19 @@ class Voice(StrEnum):
 
 
 class NoiseReductionType(StrEnum):
-    """Where the microphone is."""
+    """Distance of the microphone."""
 
     NEAR_FIELD = "near_field"
-    """Headphones, a handset."""
+    """Headphones or a handset."""
     FAR_FIELD = "far_field"
-    """A laptop, a conference room."""
+    """A laptop or a conference room."""
 
 
 class Eagerness(StrEnum):
-    """How soon `semantic_vad` takes the turn: waits at most 8 s (low), 4 s (medium, auto), 2 s."""
+    """Eagerness of `semantic_vad` to end a turn.
+
+    It waits at most 8 s (low), 4 s (medium and auto) or 2 s (high).
+    """
 
     LOW = "low"
     MEDIUM = "medium"
@@ -68,7 +71,7 @@ class Eagerness(StrEnum):
 
 
 class TranscriptionModel(StrEnum):
-    """Models that transcribe the user's audio."""
+    """Models that transcribe input audio."""
 
     WHISPER_1 = "whisper-1"
     GPT_TRANSCRIBE = "gpt-transcribe"
@@ -81,7 +84,7 @@ class TranscriptionModel(StrEnum):
 
 
 class Delay(StrEnum):
-    """How long a streaming transcriber may hold words back to be surer of them."""
+    """Delay of a streaming transcription: more delay improves accuracy."""
 
     MINIMAL = "minimal"
     LOW = "low"
@@ -94,7 +97,7 @@ class AudioPcm(Model, frozen=True, kw_only=True, tag_field="type", tag="audio/pc
     """16-bit little-endian mono PCM."""
 
     rate: int | UnsetType = UNSET
-    """Samples per second; only 24000 is accepted, and the service demands that it is said."""
+    """Samples per second. Only 24000 is accepted, and the service requires it for output."""
 
 
 class AudioPcmu(Model, frozen=True, kw_only=True, tag_field="type", tag="audio/pcmu"):
@@ -106,14 +109,14 @@ class AudioPcma(Model, frozen=True, kw_only=True, tag_field="type", tag="audio/p
 
 
 class UnknownAudioFormat(Unknown, frozen=True, kw_only=True):
-    """An audio format that this version does not know."""
+    """An unknown audio format."""
 
 
 AudioFormat = AudioPcm | AudioPcmu | AudioPcma | UnknownAudioFormat
 
 
 class NoiseReduction(Model, frozen=True, kw_only=True):
-    """Noise reduction of the input, before turn detection and the model hear it."""
+    """Noise reduction of input audio, applied before turn detection and the model."""
 
     type: Open[NoiseReductionType] | UnsetType = UNSET
     strength: float | UnsetType = UNSET
@@ -121,55 +124,55 @@ class NoiseReduction(Model, frozen=True, kw_only=True):
 
 
 class AudioTranscription(Model, frozen=True, kw_only=True):
-    """Transcription of the user's audio, beside the model and independent of it."""
+    """Transcription of input audio, by a separate model."""
 
     model: Open[TranscriptionModel] | UnsetType = UNSET
     language: str | None | UnsetType = UNSET
-    """ISO 639-1 code of the spoken language; helps accuracy and latency."""
+    """ISO 639-1 code of the spoken language; improves accuracy and latency."""
     languages: list[str] | UnsetType = UNSET
-    """Languages that may be spoken."""
+    """Languages to expect."""
     prompt: str | None | UnsetType = UNSET
-    """Guides the style, or lists words to expect."""
+    """Text that guides the style, or words to expect."""
     keywords: list[str] | UnsetType = UNSET
     """Words to expect."""
     delay: Open[Delay] | UnsetType = UNSET
 
 
 class ServerVad(Model, frozen=True, kw_only=True, tag_field="type", tag="server_vad"):
-    """A turn ends after so much silence."""
+    """Turn detection by silence."""
 
     threshold: float | UnsetType = UNSET
-    """Likelihood of speech from which a frame counts, 0 to 1; 0.5 when unset."""
+    """Probability from which audio counts as speech, 0 to 1; 0.5 when unset."""
     prefix_padding_ms: int | UnsetType = UNSET
-    """Audio kept from before the speech; 300 when unset."""
+    """Audio to include from before the speech; 300 when unset."""
     silence_duration_ms: int | UnsetType = UNSET
-    """Silence that ends the turn; 200 on the wire when unset (500 in the documents)."""
+    """Silence that ends a turn. When unset, recorded servers use 200; the reference says 500."""
     create_response: bool | UnsetType = UNSET
-    """Answer when the turn ends; true when unset."""
+    """Whether to create a response when a turn ends; true when unset."""
     interrupt_response: bool | UnsetType = UNSET
-    """Cancel the response in progress when the user speaks; true when unset."""
+    """Whether to cancel the response in progress when the user speaks; true when unset."""
     idle_timeout_ms: int | None | UnsetType = UNSET
-    """Answer when nobody spoke for so long after a response, 5000 to 30000; `None` never."""
+    """Silence after a response that triggers another one, 5000 to 30000. `None` disables it."""
 
 
 class SemanticVad(Model, frozen=True, kw_only=True, tag_field="type", tag="semantic_vad"):
-    """A turn ends when the words sound finished."""
+    """Turn detection by meaning: a turn ends when the user seems to have finished."""
 
     eagerness: Open[Eagerness] | UnsetType = UNSET
     create_response: bool | UnsetType = UNSET
-    """Answer when the turn ends; true when unset."""
+    """Whether to create a response when a turn ends; true when unset."""
     interrupt_response: bool | UnsetType = UNSET
-    """Cancel the response in progress when the user speaks; true when unset."""
+    """Whether to cancel the response in progress when the user speaks; true when unset."""
     threshold: float | UnsetType = UNSET
-    """As in `ServerVad`; the reference lists it for transcription sessions only."""
+    """See `ServerVad`; in transcription sessions only."""
     prefix_padding_ms: int | UnsetType = UNSET
-    """As in `ServerVad`; for transcription sessions only."""
+    """See `ServerVad`; in transcription sessions only."""
     silence_duration_ms: int | UnsetType = UNSET
-    """As in `ServerVad`; for transcription sessions only."""
+    """See `ServerVad`; in transcription sessions only."""
 
 
 class UnknownTurnDetection(Unknown, frozen=True, kw_only=True):
-    """A kind of turn detection that this version does not know."""
+    """An unknown kind of turn detection."""
 
 
 TurnDetection = ServerVad | SemanticVad | UnknownTurnDetection
@@ -183,11 +186,11 @@ class VoiceId(Model, frozen=True, kw_only=True):
 
 
 VoiceChoice = Open[Voice] | VoiceId
-"""A built-in voice by its name, or a custom one."""
+"""A built-in voice by name, or a custom voice."""
 
 
 class AudioInput(Model, frozen=True, kw_only=True):
-    """How the server treats incoming audio."""
+    """Settings of input audio."""
 
     format: AudioFormat | UnsetType = UNSET
     transcription: AudioTranscription | None | UnsetType = UNSET
@@ -195,21 +198,21 @@ class AudioInput(Model, frozen=True, kw_only=True):
     noise_reduction: NoiseReduction | None | UnsetType = UNSET
     """`None` switches noise reduction off."""
     turn_detection: TurnDetection | None | UnsetType = UNSET
-    """How a turn ends. `None` switches detection off: push to talk."""
+    """Turn detection. `None` switches it off, for push to talk."""
 
 
 class AudioOutput(Model, frozen=True, kw_only=True):
-    """How the server speaks."""
+    """Settings of output audio."""
 
     format: AudioFormat | UnsetType = UNSET
     voice: VoiceChoice | UnsetType = UNSET
-    """Cannot change once the session has spoken."""
+    """Cannot change after the first output audio of the session."""
     speed: float | UnsetType = UNSET
-    """0.25 to 1.5, 1 when unset; changes between turns only."""
+    """0.25 to 1.5; 1 when unset. Changes take effect between turns."""
 
 
 class AudioConfig(Model, frozen=True, kw_only=True):
-    """Audio in and out."""
+    """Settings of input and output audio."""
 
     input: AudioInput | UnsetType = UNSET
     output: AudioOutput | UnsetType = UNSET

@@ -39,14 +39,14 @@ __all__ = [
 
 
 class ClientEvent(Event, frozen=True, kw_only=True):
-    """An event from the client."""
+    """Base class of client events."""
 
     event_id: str | UnsetType = UNSET
-    """The client's own choice, at most 512 characters; an `error` that it causes names it."""
+    """Chosen by the client, at most 512 characters. The `error` that an event causes names it."""
 
 
 class SessionUpdateEvent(ClientEvent, frozen=True, kw_only=True, tag="session.update"):
-    """Change what is set in `session`; answered by `session.updated`."""
+    """Change the fields that are set in `session`. The answer is `session.updated`."""
 
     session: Session
 
@@ -54,14 +54,14 @@ class SessionUpdateEvent(ClientEvent, frozen=True, kw_only=True, tag="session.up
 class InputAudioBufferAppendEvent(
     ClientEvent, frozen=True, kw_only=True, tag="input_audio_buffer.append"
 ):
-    """Add audio to the input buffer: the one event that is never acknowledged."""
+    """Append audio to the input audio buffer. The only client event without an answer."""
 
     audio: Raw
-    """Base64 in the session's input format, still a JSON string; at most 15 MiB."""
+    """Base64 in the session's input format, as a JSON string; at most 15 MiB."""
 
     @classmethod
     def of(cls, audio: bytes | bytearray | memoryview) -> InputAudioBufferAppendEvent:
-        """Return the event for audio bytes."""
+        """Return an event that appends `audio`."""
         return cls(audio=audio_field(audio))
 
     @property
@@ -77,29 +77,32 @@ class InputAudioBufferAppendEvent(
 class InputAudioBufferCommitEvent(
     ClientEvent, frozen=True, kw_only=True, tag="input_audio_buffer.commit"
 ):
-    """Make the buffer a user message; it must hold 100 ms. Asks for no response."""
+    """Commit the input audio buffer as a user message. Creates no response.
+
+    The buffer must hold at least 100 ms.
+    """
 
 
 class InputAudioBufferClearEvent(
     ClientEvent, frozen=True, kw_only=True, tag="input_audio_buffer.clear"
 ):
-    """Forget the uncommitted input audio."""
+    """Discard the input audio that is not committed."""
 
 
 class ConversationItemCreateEvent(
     ClientEvent, frozen=True, kw_only=True, tag="conversation.item.create"
 ):
-    """Put an item into the conversation; the assistant's audio cannot be put back."""
+    """Add an item to the conversation. Audio of the assistant cannot be added."""
 
     item: Item
     previous_item_id: str | None | UnsetType = UNSET
-    """Insert after this one; `root`: at the front; absent: at the end."""
+    """Item after which to insert; `root` for the beginning, absent for the end."""
 
 
 class ConversationItemRetrieveEvent(
     ClientEvent, frozen=True, kw_only=True, tag="conversation.item.retrieve"
 ):
-    """Ask for the server's copy of an item, its audio included."""
+    """Request the server's copy of an item, including its audio."""
 
     item_id: str
 
@@ -107,39 +110,39 @@ class ConversationItemRetrieveEvent(
 class ConversationItemTruncateEvent(
     ClientEvent, frozen=True, kw_only=True, tag="conversation.item.truncate"
 ):
-    """Cut an assistant message to what was heard; its transcript goes."""
+    """Truncate an assistant message to the audio that was played. Removes its transcript."""
 
     item_id: str
     content_index: int
     audio_end_ms: int
-    """What was heard, in milliseconds from the start of the item's audio."""
+    """Audio to keep, in milliseconds from the start of the item's audio."""
 
 
 class ConversationItemDeleteEvent(
     ClientEvent, frozen=True, kw_only=True, tag="conversation.item.delete"
 ):
-    """Take an item out of the conversation."""
+    """Delete an item from the conversation."""
 
     item_id: str
 
 
 class ResponseCreateEvent(ClientEvent, frozen=True, kw_only=True, tag="response.create"):
-    """Ask the model to answer."""
+    """Request a response."""
 
     response: ResponseCreateParams | None | UnsetType = UNSET
 
 
 class ResponseCancelEvent(ClientEvent, frozen=True, kw_only=True, tag="response.cancel"):
-    """Stop a response; an error that does no harm when none is in progress."""
+    """Cancel a response. If none is in progress, the answer is a harmless error."""
 
     response_id: str | UnsetType = UNSET
-    """The default conversation's response when unset."""
+    """The response in progress of the default conversation when unset."""
 
 
 class OutputAudioBufferClearEvent(
     ClientEvent, frozen=True, kw_only=True, tag="output_audio_buffer.clear"
 ):
-    """WebRTC and SIP: stop what is being played; send `response.cancel` first."""
+    """Stop the playback of output audio (WebRTC and SIP). Send `response.cancel` first."""
 
 
 KnownClientEvent = (
@@ -156,6 +159,6 @@ KnownClientEvent = (
     | OutputAudioBufferClearEvent
     | TranscriptionSessionUpdate
 )
-"""Every client event of the dialect."""
+"""All known client events."""
 
 AnyClientEvent = KnownClientEvent | UnknownEvent

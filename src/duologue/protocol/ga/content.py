@@ -1,4 +1,4 @@
-"""Parts of a message: what was typed, said or shown.
+"""Content parts of messages: text, audio and images.
 
 Source: Realtime API reference, conversation item, `content` (GA).
 """
@@ -22,7 +22,7 @@ __all__ = [
 
 
 class ContentDetail(StrEnum):
-    """How closely the model looks at an image."""
+    """Level of detail at which the model processes an image."""
 
     AUTO = "auto"
     LOW = "low"
@@ -30,22 +30,22 @@ class ContentDetail(StrEnum):
 
 
 class InputText(Model, frozen=True, kw_only=True, tag_field="type", tag="input_text"):
-    """Text from the user or the system."""
+    """Text of the user or the system."""
 
     text: str | UnsetType = UNSET
 
 
 class InputAudio(Model, frozen=True, kw_only=True, tag_field="type", tag="input_audio"):
-    """Speech from the user."""
+    """Audio of the user."""
 
     audio: str | UnsetType = UNSET
-    """Base64 in the session's input format; the server sends it back only in `retrieved` items."""
+    """Base64 in the session's input format. The server returns it in `retrieved` items only."""
     transcript: str | None | UnsetType = UNSET
-    """Null until transcribed; the server ignores one that is sent."""
+    """Null until transcribed. The server ignores the transcript of a client."""
 
 
 class InputImage(Model, frozen=True, kw_only=True, tag_field="type", tag="input_image"):
-    """A picture from the user."""
+    """An image of the user."""
 
     image_url: str | UnsetType = UNSET
     """A `data:` URL of a PNG or JPEG."""
@@ -59,16 +59,16 @@ class OutputText(Model, frozen=True, kw_only=True, tag_field="type", tag="output
 
 
 class OutputAudio(Model, frozen=True, kw_only=True, tag_field="type", tag="output_audio"):
-    """Speech of the assistant."""
+    """Audio of the assistant."""
 
     audio: str | UnsetType = UNSET
-    """Base64 in the session's output format; only in `retrieved` items."""
+    """Base64 in the session's output format; in `retrieved` items only."""
     transcript: str | None | UnsetType = UNSET
     """Null only from beta servers."""
 
 
 class UnknownPart(Unknown, frozen=True, kw_only=True):
-    """A kind of content that this version does not know."""
+    """An unknown kind of content part."""
 
 
 ContentPart = InputText | InputAudio | InputImage | OutputText | OutputAudio | UnknownPart

@@ -1,4 +1,4 @@
-"""Items of a conversation: messages, calls, their outputs, and what MCP adds.
+"""Items of a conversation: messages, function calls, their outputs, and MCP items.
 
 Source: Realtime API reference, conversation item (GA).
 """
@@ -35,7 +35,7 @@ __all__ = [
 
 
 class ItemStatus(StrEnum):
-    """How far an item has come."""
+    """Progress of an item."""
 
     IN_PROGRESS = "in_progress"
     COMPLETED = "completed"
@@ -43,7 +43,7 @@ class ItemStatus(StrEnum):
 
 
 class MessageRole(StrEnum):
-    """Who speaks."""
+    """Author of a message."""
 
     USER = "user"
     ASSISTANT = "assistant"
@@ -51,25 +51,25 @@ class MessageRole(StrEnum):
 
 
 class MessagePhase(StrEnum):
-    """What a spoken item is for; one response may hold one of each (seen from gpt-realtime-2)."""
+    """Purpose of a message. A response may have one message of each (gpt-realtime-2)."""
 
     COMMENTARY = "commentary"
     FINAL_ANSWER = "final_answer"
 
 
 class ConversationItem(Model, frozen=True, kw_only=True, tag_field="type"):
-    """What the ordinary items share."""
+    """Common fields of messages and function calls."""
 
     id: str | UnsetType = UNSET
-    """Chosen by the client or, when it is absent, by the server."""
+    """Chosen by the client; if absent, by the server."""
     object: str | UnsetType = UNSET
-    """`realtime.item`, where it is sent at all."""
+    """`realtime.item`"""
     status: Open[ItemStatus] | UnsetType = UNSET
     """Has no effect on the conversation."""
 
 
 class Message(ConversationItem, frozen=True, kw_only=True, tag="message"):
-    """Something said or shown by one side."""
+    """A message of the user, the assistant or the system."""
 
     role: Open[MessageRole]
     content: list[ContentPart]
@@ -77,25 +77,25 @@ class Message(ConversationItem, frozen=True, kw_only=True, tag="message"):
 
 
 class FunctionCall(ConversationItem, frozen=True, kw_only=True, tag="function_call"):
-    """The model calls a function of the application."""
+    """A call of a function of the application."""
 
     name: str
     arguments: str
-    """A JSON object as text; whatever the model wrote, valid or not."""
+    """Text of a JSON object, as the model wrote it: it may be invalid."""
     call_id: str | UnsetType = UNSET
-    """Joins the call to its output."""
+    """Connects the call to its output."""
 
 
 class FunctionCallOutput(ConversationItem, frozen=True, kw_only=True, tag="function_call_output"):
-    """The application answers a call."""
+    """The output of a function call, from the application."""
 
     call_id: str
     output: str
-    """Free text; the model reads JSON well."""
+    """Free text, often JSON."""
 
 
 class McpListedTool(Model, frozen=True, kw_only=True):
-    """A tool that an MCP server offers."""
+    """A tool of an MCP server."""
 
     name: str
     input_schema: Any
@@ -105,7 +105,7 @@ class McpListedTool(Model, frozen=True, kw_only=True):
 
 
 class McpListTools(Model, frozen=True, kw_only=True, tag_field="type", tag="mcp_list_tools"):
-    """The tools of an MCP server."""
+    """The list of tools of an MCP server."""
 
     server_label: str
     tools: list[McpListedTool]
@@ -113,7 +113,7 @@ class McpListTools(Model, frozen=True, kw_only=True, tag_field="type", tag="mcp_
 
 
 class McpProtocolError(Model, frozen=True, kw_only=True, tag_field="type", tag="protocol_error"):
-    """The MCP server broke its protocol."""
+    """A violation of the protocol by an MCP server."""
 
     code: int
     message: str
@@ -122,27 +122,27 @@ class McpProtocolError(Model, frozen=True, kw_only=True, tag_field="type", tag="
 class McpToolExecutionError(
     Model, frozen=True, kw_only=True, tag_field="type", tag="tool_execution_error"
 ):
-    """The tool failed."""
+    """A failure of an MCP tool."""
 
     message: str
 
 
 class McpHttpError(Model, frozen=True, kw_only=True, tag_field="type", tag="http_error"):
-    """The MCP server answered with an HTTP error."""
+    """An HTTP error of an MCP server."""
 
     code: int
     message: str
 
 
 class UnknownMcpCallError(Unknown, frozen=True, kw_only=True):
-    """A kind of MCP failure that this version does not know."""
+    """An unknown kind of MCP failure."""
 
 
 McpCallError = McpProtocolError | McpToolExecutionError | McpHttpError | UnknownMcpCallError
 
 
 class McpCall(Model, frozen=True, kw_only=True, tag_field="type", tag="mcp_call"):
-    """The API called a tool of an MCP server."""
+    """A call of an MCP tool, made by the API."""
 
     id: str
     server_label: str
@@ -156,7 +156,7 @@ class McpCall(Model, frozen=True, kw_only=True, tag_field="type", tag="mcp_call"
 class McpApprovalRequest(
     Model, frozen=True, kw_only=True, tag_field="type", tag="mcp_approval_request"
 ):
-    """The API asks whether it may call a tool of an MCP server."""
+    """A request for the user's approval of a call of an MCP tool."""
 
     id: str
     server_label: str
@@ -167,7 +167,7 @@ class McpApprovalRequest(
 class McpApprovalResponse(
     Model, frozen=True, kw_only=True, tag_field="type", tag="mcp_approval_response"
 ):
-    """The application's answer to a `McpApprovalRequest`."""
+    """The answer to an `McpApprovalRequest`."""
 
     id: str
     approval_request_id: str
@@ -176,17 +176,17 @@ class McpApprovalResponse(
 
 
 class ItemReference(Model, frozen=True, kw_only=True, tag_field="type", tag="item_reference"):
-    """An item of the conversation, named in the `input` of a response."""
+    """A reference to an item of the conversation, in the `input` of a response."""
 
     id: str
 
 
 class UnknownItem(Unknown, frozen=True, kw_only=True):
-    """A kind of item that this version does not know."""
+    """An unknown kind of item."""
 
     @property
     def id(self) -> str | UnsetType:
-        """The item's id, if it has one."""
+        """Id of the item, if it has one."""
         value = self.raw.get("id")
         return value if isinstance(value, str) else UNSET
 

@@ -1,4 +1,4 @@
-"""A response: how it is asked for, how it stands, what it cost.
+"""Responses: parameters, state and usage.
 
 Source: Realtime API reference, response object (GA).
 """
@@ -33,14 +33,14 @@ __all__ = [
 
 
 class ConversationMode(StrEnum):
-    """Where a response goes: into the conversation, or beside it (out-of-band)."""
+    """Conversation of a response: the default one, or none (out-of-band)."""
 
     AUTO = "auto"
     NONE = "none"
 
 
 class ResponseStatus(StrEnum):
-    """How a response stands."""
+    """State of a response."""
 
     IN_PROGRESS = "in_progress"
     COMPLETED = "completed"
@@ -50,7 +50,7 @@ class ResponseStatus(StrEnum):
 
 
 class ResponseStatusType(StrEnum):
-    """The ends of a response."""
+    """Final states of a response."""
 
     COMPLETED = "completed"
     CANCELLED = "cancelled"
@@ -59,7 +59,7 @@ class ResponseStatusType(StrEnum):
 
 
 class ResponseStatusReason(StrEnum):
-    """Why a response was cancelled (the first two) or is incomplete."""
+    """Reason for which a response was cancelled (the first two) or is incomplete."""
 
     TURN_DETECTED = "turn_detected"
     CLIENT_CANCELLED = "client_cancelled"
@@ -68,29 +68,29 @@ class ResponseStatusReason(StrEnum):
 
 
 Metadata = dict[str, str]
-"""At most 16 pairs of 64 and 512 characters, for the application's own use."""
+"""Data of the application: at most 16 pairs, keys of 64 and values of 512 characters."""
 
 
 class ResponseAudioOutput(Model, frozen=True, kw_only=True):
-    """How one response speaks."""
+    """Settings of a response's output audio."""
 
     format: AudioFormat | UnsetType = UNSET
     voice: VoiceChoice | UnsetType = UNSET
 
 
 class ResponseAudio(Model, frozen=True, kw_only=True):
-    """Audio of one response."""
+    """Audio settings of a response."""
 
     output: ResponseAudioOutput | UnsetType = UNSET
 
 
 class ResponseCreateParams(Model, frozen=True, kw_only=True):
-    """What one response does differently from its session; what is unset is the session's."""
+    """Parameters of a response. Unset fields have the values of the session."""
 
     conversation: Open[ConversationMode] | UnsetType = UNSET
-    """`none`: out-of-band, the conversation neither sees nor keeps it."""
+    """`none` makes an out-of-band response, which is not added to the conversation."""
     input: list[Item] | UnsetType = UNSET
-    """What the model reads instead of the conversation; may name items by `ItemReference`."""
+    """Input of the model in place of the conversation. May contain `ItemReference`s."""
     instructions: str | UnsetType = UNSET
     output_modalities: list[Open[OutputModality]] | UnsetType = UNSET
     audio: ResponseAudio | UnsetType = UNSET
@@ -100,13 +100,13 @@ class ResponseCreateParams(Model, frozen=True, kw_only=True):
     max_output_tokens: int | str | UnsetType = UNSET
     """1 to 4096, or `inf`."""
     metadata: Metadata | None | UnsetType = UNSET
-    """Comes back in the response."""
+    """Returned in the response."""
     prompt: Prompt | None | UnsetType = UNSET
     reasoning: Reasoning | UnsetType = UNSET
 
 
 class ResponseError(Model, frozen=True, kw_only=True):
-    """Why a response failed."""
+    """Cause of a failed response."""
 
     type: str | UnsetType = UNSET
     code: str | UnsetType = UNSET
@@ -114,7 +114,7 @@ class ResponseError(Model, frozen=True, kw_only=True):
 
 
 class ResponseStatusDetails(Model, frozen=True, kw_only=True):
-    """More on a response that did not complete."""
+    """Details of a response that did not complete."""
 
     type: Open[ResponseStatusType] | UnsetType = UNSET
     reason: Open[ResponseStatusReason] | UnsetType = UNSET
@@ -130,7 +130,7 @@ class CachedTokenDetails(Model, frozen=True, kw_only=True):
 
 
 class InputTokenDetails(Model, frozen=True, kw_only=True):
-    """Input tokens by modality; the cached ones are among them, not beside them."""
+    """Input tokens by modality, cached tokens included."""
 
     text_tokens: int | UnsetType = UNSET
     audio_tokens: int | UnsetType = UNSET
@@ -148,7 +148,7 @@ class OutputTokenDetails(Model, frozen=True, kw_only=True):
 
 
 class Usage(Model, frozen=True, kw_only=True):
-    """What a response cost."""
+    """Token usage of a response."""
 
     total_tokens: int | UnsetType = UNSET
     input_tokens: int | UnsetType = UNSET
@@ -158,7 +158,7 @@ class Usage(Model, frozen=True, kw_only=True):
 
 
 class Response(Model, frozen=True, kw_only=True):
-    """A response as the server tells of it in `response.created` and `response.done`."""
+    """A response, as reported by `response.created` and `response.done`."""
 
     id: str | UnsetType = UNSET
     """`resp_…`"""
@@ -167,9 +167,9 @@ class Response(Model, frozen=True, kw_only=True):
     status: Open[ResponseStatus] | UnsetType = UNSET
     status_details: ResponseStatusDetails | None | UnsetType = UNSET
     output: list[Item] | UnsetType = UNSET
-    """The items it made, without their audio."""
+    """The output items, without their audio."""
     conversation_id: str | None | UnsetType = UNSET
-    """Null for an out-of-band response."""
+    """Null if the response is out-of-band."""
     output_modalities: list[Open[OutputModality]] | UnsetType = UNSET
     max_output_tokens: int | str | UnsetType = UNSET
     audio: ResponseAudio | UnsetType = UNSET

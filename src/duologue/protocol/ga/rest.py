@@ -1,4 +1,4 @@
-"""Requests and replies beside the socket: client secrets, calls, the webhook of a phone call.
+"""Bodies of HTTP requests and responses: client secrets, calls, the webhook of a phone call.
 
 Source: Realtime API reference, client secrets, calls, webhooks (GA).
 """
@@ -28,89 +28,89 @@ __all__ = [
 
 
 class ConnectParams(Model, frozen=True, kw_only=True):
-    """The query of a socket's URL: exactly one of them, or `intent=transcription`."""
+    """Query of a WebSocket URL: one of these parameters, or `intent=transcription`."""
 
     model: str | UnsetType = UNSET
     call_id: str | UnsetType = UNSET
-    """`rtc_…`: listen to a call that runs elsewhere (sideband)."""
+    """`rtc_…`: attaches to a call in progress (sideband)."""
 
 
 class ClientSecretCreateParams(Model, frozen=True, kw_only=True):
-    """Ask for a key that a browser may hold: `POST /realtime/client_secrets`."""
+    """Request of a client secret: `POST /realtime/client_secrets`."""
 
     expires_after: ExpiresAfter | UnsetType = UNSET
     session: Session | UnsetType = UNSET
-    """The configuration that the key is bound to."""
+    """Configuration of the sessions that the secret opens."""
 
 
 class ClientSecretCreateResponse(Secret, frozen=True, kw_only=True):
-    """The key; opens any number of sessions until it expires, and ends none then."""
+    """A client secret. It opens any number of sessions until it expires; they outlive it."""
 
     session: Session
 
 
 class TranslationClientSecretCreateParams(Model, frozen=True, kw_only=True):
-    """Ask for a key to translate with: `POST /realtime/translations/client_secrets`."""
+    """Request of a client secret for translation: `POST /realtime/translations/client_secrets`."""
 
     session: TranslationSessionParams
     expires_after: ExpiresAfter | UnsetType = UNSET
 
 
 class TranslationClientSecretCreateResponse(Secret, frozen=True, kw_only=True):
-    """The key."""
+    """A client secret for translation."""
 
     session: TranslationSession
 
 
 class CallCreateParams(Model, frozen=True, kw_only=True):
-    """Open a WebRTC call: `POST /realtime/calls`, as two parts of a form.
+    """Request of a WebRTC call: `POST /realtime/calls`, as a form of two parts.
 
-    The reply is the SDP answer, and `Location` ends in the call's id.
+    The response is the SDP answer, and its `Location` ends in the id of the call.
     """
 
     sdp: str
-    """The offer (`application/sdp`)."""
+    """SDP offer (`application/sdp`)."""
     session: RealtimeSession | UnsetType = UNSET
-    """Not with a client secret, which has one."""
+    """Must be unset with a client secret, which has a session of its own."""
 
 
 CallAcceptParams = RealtimeSession
-"""Answer a phone call with this configuration: `POST /realtime/calls/{call_id}/accept`."""
+"""Acceptance of a phone call: `POST /realtime/calls/{call_id}/accept`."""
 
 
 class CallRejectParams(Model, frozen=True, kw_only=True):
-    """Decline a phone call: `POST /realtime/calls/{call_id}/reject`."""
+    """Rejection of a phone call: `POST /realtime/calls/{call_id}/reject`."""
 
     status_code: int | UnsetType = UNSET
     """SIP status; 603 (decline) when unset."""
 
 
 class CallReferParams(Model, frozen=True, kw_only=True):
-    """Pass a phone call on: `POST /realtime/calls/{call_id}/refer`."""
+    """Transfer of a phone call: `POST /realtime/calls/{call_id}/refer`."""
 
     target_uri: str
-    """`tel:` or `sip:`."""
+    """A `tel:` or `sip:` URI."""
 
 
 class SipHeader(Model, frozen=True, kw_only=True):
-    """A header of the caller's INVITE; the same name may come twice."""
+    """A header of the caller's INVITE. Names may repeat."""
 
     name: str
     value: str
 
 
 class IncomingCall(Model, frozen=True, kw_only=True):
-    """Who calls."""
+    """An incoming phone call."""
 
     call_id: str
-    """`rtc_…`: what accept, reject, refer and hangup name."""
+    """`rtc_…`: identifies the call in accept, reject, refer and hangup."""
     sip_headers: list[SipHeader]
 
 
 class RealtimeCallIncoming(
     Model, frozen=True, kw_only=True, tag_field="type", tag="realtime.call.incoming"
 ):
-    """A phone rings: the webhook that accept or reject answers."""
+    """Webhook of an incoming phone call, to be accepted or rejected."""
 
     id: str
     """`evt_…`"""

@@ -1,4 +1,4 @@
-"""The session's configuration, as asked for and as it is.
+"""Configuration of a session, as requested and as reported.
 
 Source: Realtime API reference, session object (GA).
 """
@@ -48,20 +48,20 @@ MergeableT = TypeVar("MergeableT", bound="RealtimeSession | AudioConfig | AudioI
 
 
 class OutputModality(StrEnum):
-    """What the model answers with; GA allows one at a time, audio bringing its transcript."""
+    """Modality of the output. GA allows one at a time; audio includes its transcript."""
 
     TEXT = "text"
     AUDIO = "audio"
 
 
 class Include(StrEnum):
-    """What the server adds to its events when asked."""
+    """Optional content of server events."""
 
     INPUT_AUDIO_TRANSCRIPTION_LOGPROBS = "item.input_audio_transcription.logprobs"
 
 
 class RealtimeModel(StrEnum):
-    """Models that hold a conversation; dated snapshots are plain strings."""
+    """Models for conversations. Other snapshots are plain strings."""
 
     GPT_REALTIME = "gpt-realtime"
     GPT_REALTIME_1_5 = "gpt-realtime-1.5"
@@ -85,7 +85,7 @@ class RealtimeModel(StrEnum):
 
 
 class ReasoningEffort(StrEnum):
-    """How much a reasoning model thinks before it speaks."""
+    """Effort of a reasoning model."""
 
     MINIMAL = "minimal"
     LOW = "low"
@@ -95,20 +95,20 @@ class ReasoningEffort(StrEnum):
 
 
 class TruncationStrategy(StrEnum):
-    """What happens to a conversation that outgrows the model: `auto` drops its beginning."""
+    """Handling of a conversation that exceeds the context: `auto` drops its oldest items."""
 
     AUTO = "auto"
     DISABLED = "disabled"
 
 
 class Reasoning(Model, frozen=True, kw_only=True):
-    """Thinking before speaking, for models that can."""
+    """Reasoning settings, for models that support it."""
 
     effort: Open[ReasoningEffort] | UnsetType = UNSET
 
 
 class TracingConfig(Model, frozen=True, kw_only=True):
-    """How the session shows in the traces dashboard."""
+    """Appearance of the session in the traces dashboard."""
 
     workflow_name: str | UnsetType = UNSET
     group_id: str | UnsetType = UNSET
@@ -120,36 +120,36 @@ Tracing = str | TracingConfig
 
 
 class TokenLimits(Model, frozen=True, kw_only=True):
-    """Limits that trigger truncation."""
+    """Limits of the context that trigger truncation."""
 
     post_instructions: int | UnsetType = UNSET
-    """Tokens allowed after the instructions."""
+    """Maximum number of tokens after the instructions."""
 
 
 class RetentionRatio(Model, frozen=True, kw_only=True, tag_field="type", tag="retention_ratio"):
-    """Truncate more at once and less often, so that the prompt cache is of more use."""
+    """Truncation that drops more at once and less often, which helps the prompt cache."""
 
     retention_ratio: float
-    """Share of the tokens after the instructions that is kept, 0 to 1."""
+    """Share of the tokens after the instructions to keep, 0 to 1."""
     token_limits: TokenLimits | UnsetType = UNSET
 
 
 class UnknownTruncation(Unknown, frozen=True, kw_only=True):
-    """A truncation strategy that this version does not know."""
+    """An unknown truncation strategy."""
 
 
 Truncation = Open[TruncationStrategy] | RetentionRatio | UnknownTruncation
 
 
 class PromptCacheTtl(StrEnum):
-    """How long a cached prompt prefix is kept."""
+    """Lifetime of a cached prompt prefix."""
 
     MINUTES_30 = "30m"
     HOURS_12 = "12h"
 
 
 class PromptImageDetail(StrEnum):
-    """How closely the model looks at a prompt's picture."""
+    """Level of detail at which the model processes an image of a prompt."""
 
     LOW = "low"
     HIGH = "high"
@@ -158,7 +158,7 @@ class PromptImageDetail(StrEnum):
 
 
 class PromptCacheBreakpoint(Model, frozen=True, kw_only=True):
-    """Marks where a cached prompt prefix may end."""
+    """End of a prompt prefix to cache."""
 
     mode: str
     """`explicit`"""
@@ -166,14 +166,14 @@ class PromptCacheBreakpoint(Model, frozen=True, kw_only=True):
 
 
 class PromptText(Model, frozen=True, kw_only=True, tag_field="type", tag="input_text"):
-    """Text that fills a prompt variable."""
+    """Text as the value of a prompt variable."""
 
     text: str
     prompt_cache_breakpoint: PromptCacheBreakpoint | UnsetType = UNSET
 
 
 class PromptImage(Model, frozen=True, kw_only=True, tag_field="type", tag="input_image"):
-    """A picture that fills a prompt variable."""
+    """An image as the value of a prompt variable."""
 
     detail: Open[PromptImageDetail]
     file_id: str | None | UnsetType = UNSET
@@ -182,7 +182,7 @@ class PromptImage(Model, frozen=True, kw_only=True, tag_field="type", tag="input
 
 
 class PromptFile(Model, frozen=True, kw_only=True, tag_field="type", tag="input_file"):
-    """A file that fills a prompt variable."""
+    """A file as the value of a prompt variable."""
 
     detail: Open[ContentDetail] | UnsetType = UNSET
     file_data: str | UnsetType = UNSET
@@ -193,14 +193,14 @@ class PromptFile(Model, frozen=True, kw_only=True, tag_field="type", tag="input_
 
 
 class UnknownPromptVariable(Unknown, frozen=True, kw_only=True):
-    """A kind of prompt variable that this version does not know."""
+    """An unknown kind of prompt variable."""
 
 
 PromptVariable = str | PromptText | PromptImage | PromptFile | UnknownPromptVariable
 
 
 class Prompt(Model, frozen=True, kw_only=True):
-    """A prompt kept on the server, with its variables; the service ends them on 2026-11-30."""
+    """A stored prompt and its variables. The service removes stored prompts on 2026-11-30."""
 
     id: str
     version: str | None | UnsetType = UNSET
@@ -208,17 +208,20 @@ class Prompt(Model, frozen=True, kw_only=True):
 
 
 class RealtimeSession(Model, frozen=True, kw_only=True, tag_field="type", tag="realtime"):
-    """A conversation. In an update only what is set changes; the server answers with all of it."""
+    """Configuration of a conversation.
+
+    An update changes only the fields that are set. The server answers with the whole configuration.
+    """
 
     model: Open[RealtimeModel] | UnsetType = UNSET
-    """Chosen when connecting; never changes."""
+    """Chosen when connecting; cannot change."""
     output_modalities: list[Open[OutputModality]] | UnsetType = UNSET
     """`["audio"]` (when unset) or `["text"]`."""
     instructions: str | UnsetType = UNSET
-    """The system prompt; an empty string clears it."""
+    """System prompt. An empty string clears it."""
     audio: AudioConfig | UnsetType = UNSET
     tools: list[Tool] | UnsetType = UNSET
-    """All of them each time; an empty list clears."""
+    """Complete list of tools, which replaces the previous one."""
     tool_choice: ToolChoice | UnsetType = UNSET
     parallel_tool_calls: bool | UnsetType = UNSET
     max_output_tokens: int | str | UnsetType = UNSET
@@ -227,32 +230,32 @@ class RealtimeSession(Model, frozen=True, kw_only=True, tag_field="type", tag="r
     prompt: Prompt | None | UnsetType = UNSET
     reasoning: Reasoning | UnsetType = UNSET
     tracing: Tracing | None | UnsetType = UNSET
-    """`auto`, or a configuration; `None` switches tracing off. Cannot change once set."""
+    """`None` switches tracing off. Cannot change once set."""
     truncation: Truncation | UnsetType = UNSET
     id: str | UnsetType = UNSET
-    """`sess_…`, from the server."""
+    """`sess_…`; set by the server."""
     object: str | UnsetType = UNSET
-    """`realtime.session`, from the server."""
+    """`realtime.session`; set by the server."""
     expires_at: int | UnsetType = UNSET
-    """Unix seconds, from the server."""
+    """Unix seconds; set by the server."""
 
 
 class TranscriptionSession(Model, frozen=True, kw_only=True, tag_field="type", tag="transcription"):
-    """Transcription alone: no model answers."""
+    """Configuration of a transcription session, which has no responses."""
 
     audio: AudioConfig | UnsetType = UNSET
     """Only `input` is used."""
     include: list[Open[Include]] | None | UnsetType = UNSET
     id: str | UnsetType = UNSET
-    """`sess_…`, from the server."""
+    """`sess_…`; set by the server."""
     object: str | UnsetType = UNSET
-    """`realtime.transcription_session`, from the server."""
+    """`realtime.transcription_session`; set by the server."""
     expires_at: int | UnsetType = UNSET
-    """Unix seconds, from the server."""
+    """Unix seconds; set by the server."""
 
 
 class UnknownSession(Unknown, frozen=True, kw_only=True):
-    """A kind of session that this version does not know."""
+    """An unknown kind of session."""
 
 
 Session = RealtimeSession | TranscriptionSession | UnknownSession

@@ -40,7 +40,7 @@ class ToolChoiceMode(StrEnum):
 
 
 class ConnectorId(StrEnum):
-    """Services that OpenAI connects to by itself."""
+    """Services with a connector by OpenAI."""
 
     DROPBOX = "connector_dropbox"
     GMAIL = "connector_gmail"
@@ -53,14 +53,14 @@ class ConnectorId(StrEnum):
 
 
 class AllowedCallers(StrEnum):
-    """Who may call an MCP tool."""
+    """Callers of an MCP tool."""
 
     DIRECT = "direct"
     PROGRAMMATIC = "programmatic"
 
 
 class McpApprovalSetting(StrEnum):
-    """One approval rule for every tool of a server."""
+    """Approval rule for all tools of a server."""
 
     ALWAYS = "always"
     NEVER = "never"
@@ -71,56 +71,56 @@ class FunctionTool(Model, frozen=True, kw_only=True, tag_field="type", tag="func
 
     name: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
-    """What it does and when to call it, for the model."""
+    """Purpose of the function and when to call it, for the model."""
     parameters: Any | UnsetType = UNSET
     """JSON Schema of the arguments object."""
 
 
 class McpToolFilter(Model, frozen=True, kw_only=True):
-    """Some tools of an MCP server."""
+    """A selection of the tools of an MCP server."""
 
     tool_names: list[str] | UnsetType = UNSET
     read_only: bool | UnsetType = UNSET
-    """Only tools that declare themselves read-only."""
+    """Whether to select the tools that are annotated as read-only."""
 
 
 class McpApprovalFilter(Model, frozen=True, kw_only=True):
-    """Which tools of an MCP server need the user's approval."""
+    """Approval rules for the tools of an MCP server."""
 
     always: McpToolFilter | UnsetType = UNSET
     never: McpToolFilter | UnsetType = UNSET
 
 
 AllowedTools = list[str] | McpToolFilter
-"""Tools by name, or by what they are."""
+"""Tools by name, or by a filter."""
 
 RequireApproval = Open[McpApprovalSetting] | McpApprovalFilter
-"""One rule for all tools, or one for each."""
+"""One rule for all tools, or rules for some of them."""
 
 
 class McpTool(Model, frozen=True, kw_only=True, tag_field="type", tag="mcp"):
-    """A remote MCP server whose tools the API calls by itself."""
+    """A remote MCP server, whose tools the API calls without the client."""
 
     server_label: str
-    """Names the server in calls."""
+    """Name of the server in calls."""
     server_url: str | UnsetType = UNSET
-    """One of `server_url`, `connector_id` and `tunnel_id` is needed."""
+    """One of `server_url`, `connector_id` and `tunnel_id` is required."""
     connector_id: Open[ConnectorId] | UnsetType = UNSET
     tunnel_id: str | UnsetType = UNSET
     server_description: str | UnsetType = UNSET
     authorization: str | UnsetType = UNSET
     """OAuth token for the server: a secret."""
     headers: dict[str, str] | None | UnsetType = UNSET
-    """Sent with each request to the server: may hold secrets."""
+    """Headers of each request to the server: may contain secrets."""
     allowed_tools: AllowedTools | None | UnsetType = UNSET
     allowed_callers: list[Open[AllowedCallers]] | None | UnsetType = UNSET
     require_approval: RequireApproval | None | UnsetType = UNSET
     defer_loading: bool | UnsetType = UNSET
-    """List the server's tools only when the model looks for one."""
+    """Whether to list the tools only when the model searches for one."""
 
 
 class UnknownTool(Unknown, frozen=True, kw_only=True):
-    """A kind of tool that this version does not know."""
+    """An unknown kind of tool."""
 
 
 Tool = FunctionTool | McpTool | UnknownTool
@@ -140,11 +140,11 @@ class ToolChoiceMcp(Model, frozen=True, kw_only=True, tag_field="type", tag="mcp
 
     server_label: str
     name: str | None | UnsetType = UNSET
-    """One tool of the server; any when unset."""
+    """Name of the tool; any tool of the server when unset."""
 
 
 class UnknownToolChoice(Unknown, frozen=True, kw_only=True):
-    """A kind of tool choice that this version does not know."""
+    """An unknown kind of tool choice."""
 
 
 ToolChoice = Open[ToolChoiceMode] | ToolChoiceFunction | ToolChoiceMcp | UnknownToolChoice

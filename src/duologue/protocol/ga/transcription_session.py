@@ -1,7 +1,7 @@
-"""The flat, beta-shaped transcription session that the GA unions still list.
+"""The flat transcription session of beta, whose events are still in the GA reference.
 
-Today's servers take `session.update` with `type: transcription` instead. The beta dialect, whose
-home these shapes are, takes them from here.
+Current servers expect `session.update` with `type: transcription` instead. The types are defined
+here because GA does not import beta; beta imports them from here.
 
 Source: Realtime API reference, `transcription_session.update` and `.updated` (beta).
 """
@@ -41,49 +41,49 @@ class AudioFormatName(StrEnum):
 
 
 class TurnDetectionType(StrEnum):
-    """What ends a turn: silence, or words that sound finished."""
+    """Kinds of turn detection: by silence, or by meaning."""
 
     SERVER_VAD = "server_vad"
     SEMANTIC_VAD = "semantic_vad"
 
 
 class FlatTurnDetection(Model, frozen=True, kw_only=True):
-    """Turn detection of either kind in one object; each kind ignores the other's fields."""
+    """Turn detection of either kind. Each kind ignores the fields of the other."""
 
     type: Open[TurnDetectionType] | UnsetType = UNSET
     """`server_vad` when unset."""
     threshold: float | UnsetType = UNSET
-    """Likelihood of speech from which a frame counts, 0 to 1; 0.5 when unset."""
+    """Probability from which audio counts as speech, 0 to 1; 0.5 when unset."""
     prefix_padding_ms: int | UnsetType = UNSET
-    """Audio kept from before the speech; 300 when unset."""
+    """Audio to include from before the speech; 300 when unset."""
     silence_duration_ms: int | UnsetType = UNSET
-    """Silence that ends the turn; 200 on the wire when unset (500 in the documents)."""
+    """Silence that ends a turn. When unset, recorded servers use 200; the reference says 500."""
     create_response: bool | UnsetType = UNSET
-    """Answer when the turn ends; true when unset. Without meaning in a transcription session."""
+    """Whether to create a response when a turn ends; no effect in transcription sessions."""
     interrupt_response: bool | UnsetType = UNSET
-    """Cancel the response in progress when the user speaks; true when unset."""
+    """Whether to cancel the response in progress when the user speaks; true when unset."""
     eagerness: Open[Eagerness] | UnsetType = UNSET
     """`semantic_vad` only."""
     idle_timeout_ms: int | None | UnsetType = UNSET
-    """`server_vad` of late beta servers: answer after so long a silence; `None` never."""
+    """Silence after a response that triggers another one; `None` disables it. Late servers only."""
 
 
 class ExpiresAfterAnchor(StrEnum):
-    """From when the life of a key is counted."""
+    """Start of the lifetime of a client secret."""
 
     CREATED_AT = "created_at"
 
 
 class ExpiresAfter(Model, frozen=True, kw_only=True):
-    """When a key that is asked for shall end."""
+    """Requested lifetime of a client secret."""
 
     anchor: Open[ExpiresAfterAnchor] | UnsetType = UNSET
     seconds: int | UnsetType = UNSET
-    """10 to 7200 from the anchor; 600 when unset."""
+    """10 to 7200 seconds from the anchor; 600 when unset."""
 
 
 class Secret(Model, frozen=True, kw_only=True):
-    """A key for a browser; its `repr` does not show it."""
+    """An ephemeral key for browsers. Its `repr` does not show the value."""
 
     value: str
     """`ek_…`: a secret."""
@@ -95,18 +95,18 @@ class Secret(Model, frozen=True, kw_only=True):
 
 
 class ClientSecret(Secret, frozen=True, kw_only=True):
-    """A key for a browser, bound to one configuration; it ends about a minute ahead."""
+    """An ephemeral key for browsers, bound to a configuration. It expires after a minute or so."""
 
 
 class FlatTranscriptionSecret(Model, frozen=True, kw_only=True):
-    """The key that is asked for along with a transcription session."""
+    """Request of a client secret along with a transcription session."""
 
     expires_at: ExpiresAfter | UnsetType = UNSET
-    """Says after how long, despite its name."""
+    """The lifetime of the secret, despite its name."""
 
 
 class TranscriptionFields(Model, frozen=True, kw_only=True):
-    """What the two forms of a flat transcription session share."""
+    """Fields that are common to requested and reported transcription sessions."""
 
     input_audio_format: Open[AudioFormatName] | UnsetType = UNSET
     """`pcm16` when unset."""
@@ -114,22 +114,22 @@ class TranscriptionFields(Model, frozen=True, kw_only=True):
     input_audio_noise_reduction: NoiseReduction | None | UnsetType = UNSET
     """`None` switches noise reduction off."""
     turn_detection: FlatTurnDetection | None | UnsetType = UNSET
-    """`None` switches detection off: the client commits."""
+    """`None` switches turn detection off: the client commits."""
     modalities: list[Open[OutputModality]] | UnsetType = UNSET
-    """Accepted for symmetry; nothing but text comes back."""
+    """Accepted, without effect: a transcription session sends text only."""
     include: list[str] | None | UnsetType = UNSET
     """`item.input_audio_transcription.logprobs`"""
 
 
 class FlatTranscriptionConfig(TranscriptionFields, frozen=True, kw_only=True):
-    """A transcription session as asked for; what is unset stays as it is."""
+    """A requested configuration of a transcription session. Unset fields stay unchanged."""
 
     client_secret: FlatTranscriptionSecret | UnsetType = UNSET
-    """Only where a key is made, by REST."""
+    """Used by REST only."""
 
 
 class FlatTranscriptionSession(TranscriptionFields, frozen=True, kw_only=True):
-    """A transcription session as it is."""
+    """The reported configuration of a transcription session."""
 
     id: str | UnsetType = UNSET
     """`sess_…`"""
@@ -138,26 +138,26 @@ class FlatTranscriptionSession(TranscriptionFields, frozen=True, kw_only=True):
     expires_at: int | UnsetType = UNSET
     """Unix seconds."""
     client_secret: ClientSecret | None | UnsetType = UNSET
-    """Official types demand it, but it is only in REST replies."""
+    """Sent in REST responses only, although the official types require it."""
 
 
 class TranscriptionSessionUpdate(
     Event, frozen=True, kw_only=True, tag="transcription_session.update"
 ):
-    """Change what is set in a transcription session; answered by `transcription_session.updated`.
+    """Change a transcription session. The answer is `transcription_session.updated`.
 
-    Gone from today's servers: send `session.update` with `type: transcription`.
+    Current servers reject it: send `session.update` with `type: transcription`.
     """
 
     session: FlatTranscriptionConfig
     event_id: str | UnsetType = UNSET
-    """The client's own choice, at most 512 characters; an `error` that it causes names it."""
+    """Chosen by the client, at most 512 characters. The `error` that an event causes names it."""
 
 
 class TranscriptionSessionUpdatedEvent(
     Event, frozen=True, kw_only=True, tag="transcription_session.updated"
 ):
-    """The whole configuration after a `transcription_session.update`."""
+    """The configuration after a `transcription_session.update`."""
 
     event_id: str
     """`event_…`"""

@@ -1,7 +1,7 @@
-"""Translation sessions: speech in, the same speech in another language out.
+"""Translation sessions, which translate speech into speech in another language.
 
-A surface of its own (`/v1/realtime/translations`), with its own events: no conversation, no items,
-no responses. Both unions here stand beside those of the ordinary session.
+They have an endpoint (`/v1/realtime/translations`) and events of their own, and no conversation,
+items or responses. Their two unions of events are separate from those of realtime sessions.
 
 Source: Realtime API reference, translation sessions (GA).
 """
@@ -49,7 +49,7 @@ __all__ = [
 
 
 class TranslationNoiseReduction(Model, frozen=True, kw_only=True):
-    """Noise reduction of the input."""
+    """Noise reduction of input audio."""
 
     type: Open[NoiseReductionType]
     strength: float | UnsetType = UNSET
@@ -57,45 +57,45 @@ class TranslationNoiseReduction(Model, frozen=True, kw_only=True):
 
 
 class TranslationTranscription(Model, frozen=True, kw_only=True):
-    """Transcription of what goes in, in its own language."""
+    """Transcription of the input, in its own language."""
 
     model: str
-    """`gpt-realtime-whisper`, ..."""
+    """Such as `gpt-realtime-whisper`."""
     language: str | UnsetType = UNSET
-    """ISO 639-1 code of what goes in: official examples show it, no official type has it."""
+    """ISO 639-1 code of the input; in official examples, but not in official types."""
 
 
 class TranslationInput(Model, frozen=True, kw_only=True):
-    """How the server treats incoming audio."""
+    """Settings of input audio."""
 
     transcription: TranslationTranscription | None | UnsetType = UNSET
-    """`None` switches the input's transcript off."""
+    """`None` switches the transcript of the input off."""
     noise_reduction: TranslationNoiseReduction | None | UnsetType = UNSET
     """`None` switches noise reduction off."""
 
 
 class TranslationOutput(Model, frozen=True, kw_only=True):
-    """What comes out."""
+    """Settings of output audio."""
 
     language: str | UnsetType = UNSET
-    """ISO 639-1 code of the language to speak."""
+    """ISO 639-1 code of the target language."""
 
 
 class TranslationAudio(Model, frozen=True, kw_only=True):
-    """Audio in and out."""
+    """Settings of input and output audio."""
 
     input: TranslationInput | UnsetType = UNSET
     output: TranslationOutput | UnsetType = UNSET
 
 
 class TranslationSessionConfig(Model, frozen=True, kw_only=True):
-    """What of a running session may change; what is unset stays as it is."""
+    """A change of a running session. Unset fields stay unchanged."""
 
     audio: TranslationAudio | UnsetType = UNSET
 
 
 class TranslationSessionParams(Model, frozen=True, kw_only=True):
-    """A session as asked for with its client secret."""
+    """The session in a request of a client secret."""
 
     model: str
     """`gpt-realtime-translate`"""
@@ -103,7 +103,7 @@ class TranslationSessionParams(Model, frozen=True, kw_only=True):
 
 
 class TranslationSession(Model, frozen=True, kw_only=True):
-    """A session as it is."""
+    """The reported configuration of a translation session."""
 
     type: str
     """`translation`"""
@@ -118,7 +118,7 @@ class TranslationSession(Model, frozen=True, kw_only=True):
 class RealtimeTranslationSessionUpdateEvent(
     ClientEvent, frozen=True, kw_only=True, tag="session.update"
 ):
-    """Change what is set in `session`; answered by `session.updated`."""
+    """Change the fields that are set in `session`. The answer is `session.updated`."""
 
     session: TranslationSessionConfig
 
@@ -126,16 +126,16 @@ class RealtimeTranslationSessionUpdateEvent(
 class RealtimeTranslationInputAudioBufferAppendEvent(
     ClientEvent, frozen=True, kw_only=True, tag="session.input_audio_buffer.append"
 ):
-    """Add audio to what is being translated; nothing acknowledges it, nothing needs a commit."""
+    """Append audio to be translated. It needs no commit and has no answer."""
 
     audio: Raw
-    """Base64 of PCM at 24 kHz, still a JSON string; at most 15 MiB."""
+    """Base64 of PCM at 24 kHz, as a JSON string; at most 15 MiB."""
 
     @classmethod
     def of(
         cls, audio: bytes | bytearray | memoryview
     ) -> RealtimeTranslationInputAudioBufferAppendEvent:
-        """Return the event for audio bytes."""
+        """Return an event that appends `audio`."""
         return cls(audio=audio_field(audio))
 
     @property
@@ -151,7 +151,7 @@ class RealtimeTranslationInputAudioBufferAppendEvent(
 class RealtimeTranslationSessionCloseEvent(
     ClientEvent, frozen=True, kw_only=True, tag="session.close"
 ):
-    """End the session once what was sent is translated; answered by `session.closed`."""
+    """End the session when all audio is translated. The answer is `session.closed`."""
 
 
 KnownTranslationClientEvent = (
@@ -159,7 +159,7 @@ KnownTranslationClientEvent = (
     | RealtimeTranslationInputAudioBufferAppendEvent
     | RealtimeTranslationSessionCloseEvent
 )
-"""Every client event of a translation session."""
+"""All known client events of translation sessions."""
 
 AnyTranslationClientEvent = KnownTranslationClientEvent | UnknownEvent
 
@@ -175,7 +175,7 @@ class RealtimeTranslationSessionCreatedEvent(
 class RealtimeTranslationSessionUpdatedEvent(
     ServerEvent, frozen=True, kw_only=True, tag="session.updated"
 ):
-    """The whole configuration after a `session.update`."""
+    """The configuration after a `session.update`."""
 
     session: TranslationSession
 
@@ -183,37 +183,37 @@ class RealtimeTranslationSessionUpdatedEvent(
 class RealtimeTranslationSessionClosedEvent(
     ServerEvent, frozen=True, kw_only=True, tag="session.closed"
 ):
-    """Everything is translated and the session is over: the last event."""
+    """The session has ended and everything is translated: the last event."""
 
 
 class TranscriptEvent(ServerEvent, frozen=True, kw_only=True):
-    """More words, in the language of one side."""
+    """Base class of transcript deltas."""
 
     delta: str
-    """Appended as it is: spaces are part of it."""
+    """Text to append, including its spaces."""
     elapsed_ms: int | None | UnsetType = UNSET
-    """Where on the input's clock it belongs."""
+    """Position in the input audio, in milliseconds."""
 
 
 class RealtimeTranslationInputTranscriptDeltaEvent(
     TranscriptEvent, frozen=True, kw_only=True, tag="session.input_transcript.delta"
 ):
-    """More of what was said."""
+    """More of the transcript of the input."""
 
 
 class RealtimeTranslationOutputTranscriptDeltaEvent(
     TranscriptEvent, frozen=True, kw_only=True, tag="session.output_transcript.delta"
 ):
-    """More of the translation."""
+    """More of the transcript of the translation."""
 
 
 class RealtimeTranslationOutputAudioDeltaEvent(
     ServerEvent, frozen=True, kw_only=True, tag="session.output_audio.delta"
 ):
-    """More of the translation's speech."""
+    """More audio of the translation."""
 
     delta: Raw
-    """Base64, still a JSON string; `audio_data` decodes it."""
+    """Base64, as a JSON string; `audio_data` decodes it."""
     format: str | UnsetType = UNSET
     """`pcm16`"""
     sample_rate: int | UnsetType = UNSET
@@ -221,7 +221,7 @@ class RealtimeTranslationOutputAudioDeltaEvent(
     channels: int | UnsetType = UNSET
     """1 when unset."""
     elapsed_ms: int | None | UnsetType = UNSET
-    """Where on the input's clock it belongs."""
+    """Position in the input audio, in milliseconds."""
 
     @property
     def audio_data(self) -> bytes:
@@ -242,6 +242,6 @@ KnownTranslationServerEvent = (
     | RealtimeTranslationOutputTranscriptDeltaEvent
     | RealtimeTranslationOutputAudioDeltaEvent
 )
-"""Every server event of a translation session."""
+"""All known server events of translation sessions."""
 
 AnyTranslationServerEvent = KnownTranslationServerEvent | UnknownEvent

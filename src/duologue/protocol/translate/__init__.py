@@ -1,15 +1,15 @@
-"""One dialect in the words of the other: `to_beta` and `to_ga` for every event, both ways.
+"""Translation between the dialects: `to_beta` and `to_ga`, for every event of either side.
 
-What both dialects have is renamed; what is unknown follows the object that it stood in; what one
-dialect lacks is a `Loss` that the caller can see. Four rules add or merge something without loss,
-because the other dialect cannot say it differently:
+Fields that both dialects have are renamed. Unknown fields move with the object that contains them.
+What the other dialect lacks is reported as a `Loss`. Four rules add or merge content without loss,
+because the other dialect has no equal form:
 
-- `conversation.item.created` becomes `.added`, and `.done` as well if the item is not in progress;
-  GA's `.done` alone becomes nothing, for beta has told of the item already;
-- audio brings its text: GA's `["audio"]` is beta's `["text", "audio"]`;
-- GA wants a type where beta leaves it out: turn detection becomes `server_vad`, `pcm16` brings its
-  rate; and it wants a message's `content` and a call's `arguments`, which become empty;
-- an empty object of GA (`audio: {}`) says nothing and is not there in beta.
+- Beta's `conversation.item.created` becomes GA's `.added`, followed by `.done` unless the item is
+  in progress. GA's `.done` becomes no event, because beta has already reported the item.
+- Audio includes its text: GA's modalities `["audio"]` are beta's `["text", "audio"]`.
+- GA requires fields that are optional in beta. Turn detection without a type becomes `server_vad`,
+  `pcm16` gets its rate, and the missing `content` of a message or `arguments` of a call are empty.
+- An empty object of GA (`audio: {}`) has no effect, and is absent in beta.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The words of audio: formats, modalities, turn detection."""
+"""Translation of audio formats, modalities and turn detection."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _AUDIO: Final = [ga.OutputModality.AUDIO.value]
 
 
 def modalities_to_ga(modalities: list[str] | UnsetType | None) -> list[str] | UnsetType | None:
-    """Return one modality where beta names two: audio brings its text."""
+    """Return GA's modalities: beta's text and audio is audio, which includes its text."""
     if modalities is not UNSET and modalities is not None and sorted(modalities) == sorted(_BOTH):
         return list(_AUDIO)
     return modalities
 
 
 def modalities_to_beta(modalities: list[str] | UnsetType | None) -> list[str] | UnsetType | None:
-    """Return two modalities where GA names audio."""
+    """Return beta's modalities: GA's audio is text and audio."""
     return list(_BOTH) if modalities == _AUDIO else modalities
 
 
 def format_to_ga(name: str | UnsetType | None) -> ga.AudioFormat | UnsetType | None:
-    """Return the object of a format's name; the service demands the rate of PCM."""
+    """Return GA's object for a format name. PCM gets its rate, which the service requires."""
     if name is UNSET or name is None:
         return name
     match name:
@@ -53,7 +53,7 @@ def format_to_ga(name: str | UnsetType | None) -> ga.AudioFormat | UnsetType | N
 def format_to_beta(
     format_: ga.AudioFormat | UnsetType | None, losses: Losses, path: str = "format"
 ) -> str | UnsetType | None:
-    """Return the name of a format; a rate that the name does not mean, and other fields, go."""
+    """Return beta's name of a format. Unknown fields and other rates of PCM are lost."""
     if format_ is UNSET or format_ is None:
         return format_
     if isinstance(format_, ga.UnknownAudioFormat):
@@ -79,7 +79,7 @@ def format_to_beta(
 def turn_detection_to_ga(
     detection: beta.TurnDetection | UnsetType | None,
 ) -> ga.TurnDetection | UnsetType | None:
-    """Return one of GA's kinds; fields of the other kind become unknown fields of this one."""
+    """Return GA's turn detection. Fields of another kind become unknown fields."""
     if detection is UNSET or detection is None:
         return detection
     body = {"type": beta.TurnDetectionType.SERVER_VAD.value} | json_of(detection)
@@ -90,7 +90,7 @@ def turn_detection_to_ga(
 def turn_detection_to_beta(
     detection: ga.TurnDetection | UnsetType | None,
 ) -> beta.TurnDetection | UnsetType | None:
-    """Return beta's flat object."""
+    """Return beta's turn detection, one flat object for all kinds."""
     if detection is UNSET or detection is None:
         return detection
     body = json_of(detection)

@@ -1,4 +1,4 @@
-"""Copying between structs that nearly agree."""
+"""Copies between the structs of the two dialects, most of whose fields agree."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ Extra: TypeAlias = "dict[str, Any] | UnsetType"
 
 
 def with_nulls(model: S) -> S:
-    """Return a model with the nulls that its types forbid in their fields, not in `extra`.
+    """Return a model whose fields hold their nulls even where their types forbid a null.
 
-    A translation finds them there by their names; `copy_as` puts them back where they are kept.
+    Decoding keeps such nulls in `extra`. In the fields, a translation can rename them like any
+    other value; `copy_as` moves them back into `extra`.
     """
     if not isinstance(model, Model) or not isinstance(model.extra, dict):
         return model
@@ -37,10 +38,14 @@ def with_nulls(model: S) -> S:
 def copy_as(
     source: msgspec.Struct, target: type[S], losses: Losses | None = None, **changes: object
 ) -> S:
-    """Return a `target` with what `source` has by the same names, `extra` included.
+    """Return a `target` with the fields that `source` has by the same names, `extra` included.
 
-    An unknown field that `target` knows becomes its field, unless `changes` say something else: a
-    loss. What `target` cannot hold as a field, it keeps as an unknown one.
+    Args:
+        source: The struct to copy from.
+        target: Type of the copy. It takes an unknown field of `source` as a field if it knows the
+            name, and keeps what does not fit its own fields as unknown fields.
+        losses: Receives the unknown fields that `changes` override.
+        changes: Values of fields of `target` that are not copied.
     """
     given = {name: getattr(source, name) for name in _shared(type(source), target)} | changes
     extra = _extra(given.get("extra", UNSET))
@@ -48,6 +53,7 @@ def copy_as(
     nulls = any(value is None and name in _never_null(target) for name, value in given.items())
     if not known and not nulls:
         return target(**given)
+    # Rare: a field changes its place, so the copy is decoded from JSON like a received frame.
     bare = target(**{name: value for name, value in given.items() if name != "extra"})
     body = json_of(bare)
     whole = fit(join(extra, body, losses or Losses()), target)
@@ -60,7 +66,7 @@ def _extra(extra: Any) -> dict[str, Json]:  # noqa: ANN401  # what may be unset
 
 
 def join(theirs: Mapping[str, Json], ours: Mapping[str, Json], losses: Losses) -> dict[str, Json]:
-    """Return both objects in one; where they differ ours stays, and theirs is lost."""
+    """Return the union of two objects. Where they differ, the value of `theirs` is lost."""
     for name in ours.keys() & theirs.keys():
         if ours[name] != theirs[name]:
             losses.drop(name, theirs[name], LossRule.TAKEN)
@@ -68,9 +74,10 @@ def join(theirs: Mapping[str, Json], ours: Mapping[str, Json], losses: Losses) -
 
 
 def fit(body: dict[str, Json], kind: type[S]) -> S | None:
-    """Return decoded JSON as a model whose unknown fields hold what does not fit its own.
+    """Return decoded JSON as a model that keeps misfitting values as unknown fields.
 
-    `None` if it lacks a field that must be there.
+    Returns:
+        The model, or `None` if a required field is missing.
     """
     whole: S | None = convert(body, kind)
     if whole is not None:
@@ -100,7 +107,7 @@ def _own(target: type[msgspec.Struct]) -> frozenset[str]:
 
 @cache
 def _never_null(target: type[msgspec.Struct]) -> frozenset[str]:
-    """Return the fields that may be left out but not be null."""
+    """Return the fields that may be absent but not null."""
     config = target.__struct_config__
     start: dict[str, Json] = {} if config.tag_field is None else {config.tag_field: str(config.tag)}
     nulls = dict.fromkeys(target.__struct_fields__)
@@ -110,13 +117,13 @@ def _never_null(target: type[msgspec.Struct]) -> frozenset[str]:
 
 
 def json_of(model: msgspec.Struct) -> dict[str, Json]:
-    """Return a model as decoded JSON, as it would be on the wire."""
+    """Return a model as decoded JSON, in its form on the wire."""
     body: dict[str, Json] = msgspec.json.decode(encode_model(model))
     return body
 
 
 def convert(body: Json, target: Any) -> Any:  # noqa: ANN401  # a union is no type
-    """Return decoded JSON as a type or union of the other dialect, or `None` if it does not fit."""
+    """Return decoded JSON as a type or union, or `None` if it does not fit."""
     try:
         return msgspec.convert(lift(body, target), target)
     except msgspec.ValidationError:

@@ -1,4 +1,4 @@
-"""Telling the dialect of a server by its first words."""
+"""Detection of a server's dialect by its first frame."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _FLAT: Final = frozenset(
         "temperature",
     }
 )
-"""Fields that a beta session has and no other: half-beta servers flatten the rest, too."""
+"""Fields of beta sessions only. Some servers mix the dialects and flatten other fields, too."""
 
 
 def detect_dialect(frame: bytes | bytearray | memoryview | str) -> codec.Dialect | None:
     """Return the dialect of a server's first frame; `None` if it may be either.
 
-    `session.created` and `transcription_session.created` tell; so does the `error` of a GA server
-    that was called with the beta header. Other errors do not, and a sideband socket begins with
-    any event.
+    A connection usually begins with `session.created` or `transcription_session.created`, which
+    differ. The `error` that a GA server sends in answer to the beta header is recognised; other
+    errors are the same in both dialects. A sideband connection may begin with any event.
 
     Raises:
-        DecodeError: If the frame is no event.
+        DecodeError: If the frame is not an event.
     """
     event = codec.decode(frame)
     match event:

@@ -1,6 +1,6 @@
-"""Events: one table per direction, from the class of an event to what translates it.
+"""Translation of events: a table for each target dialect, from the class of an event to a handler.
 
-An event that stands in no table is the same in both dialects and passes as it is, frame and all.
+An event without a row is the same in both dialects. It passes through with its frame.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from duologue.protocol.translate._session import (
 __all__ = ["to_beta", "to_ga"]
 
 Handler: TypeAlias = Callable[[Any, Losses], list[Any]]
-"""Takes an event of the class that it stands for, gives events of the other dialect."""
+"""Translates an event of one class into events of the other dialect."""
 
 
 @overload
@@ -51,7 +51,7 @@ def to_beta(event: UnknownEvent) -> Translation[UnknownEvent]: ...
 def to_beta(
     event: ga.AnyClientEvent | ga.AnyServerEvent,
 ) -> Translation[Any]:
-    """Return a GA event in beta's words: one event, or none if beta does not tell of it."""
+    """Translate a GA event: into one beta event, or none if beta has no such event."""
     return _translate(event, _TO_BETA)
 
 
@@ -74,7 +74,7 @@ def to_ga(event: UnknownEvent) -> Translation[UnknownEvent]: ...
 def to_ga(
     event: beta.AnyClientEvent | beta.AnyServerEvent,
 ) -> Translation[Any]:
-    """Return a beta event in GA's words: one event, or two for an item that is whole."""
+    """Translate a beta event: into one GA event, or two for an item that is complete."""
     return _translate(event, _TO_GA)
 
 
@@ -127,7 +127,7 @@ def _session_event(
     transcription_kind: type[beta.TranscriptionSession | beta.TranscriptionSessionConfig],
     transcription_target: type[Event],
 ) -> Handler:
-    """Return what translates a GA session event: beta has two, by what the session is for."""
+    """Return the handler of a GA session event. Beta has one event for each kind of session."""
 
     def handler(event: Any, losses: Losses) -> list[Event]:  # noqa: ANN401  # one of three classes
         here = losses.under("session")

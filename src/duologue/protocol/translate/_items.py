@@ -1,7 +1,7 @@
-"""Items and their parts.
+"""Translation of items and their content parts.
 
-Parts are named anew inside items only: the `content_part` events say `text` and `audio` in both
-dialects, and are the same types.
+Parts are renamed only inside items. In the `content_part` events both dialects call them `text` and
+`audio`, and share the types.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ __all__ = ["is_in_progress", "item_to_beta", "item_to_ga"]
 
 
 def item_to_ga(item: beta.Item) -> ga.Item:
-    """Return a beta item in GA's words; one that lacks what GA demands stays as it is, unread."""
+    """Return a beta item in GA. If a field that GA requires is missing, it is an `UnknownItem`."""
     change = _ITEMS_TO_GA.get(type(item))
     return change(item) if change else item  # type: ignore[return-value]  # the rest are GA's own
 
 
 def item_to_beta(item: ga.Item) -> beta.Item:
-    """Return a GA item in beta's words."""
+    """Return a GA item in beta."""
     change = _ITEMS_TO_BETA.get(type(item))
     return change(item) if change else item  # type: ignore[return-value]  # the rest are GA's own
 
 
 def is_in_progress(item: beta.Item) -> bool:
-    """Say whether a response is still making an item."""
+    """Return whether a response is still producing an item."""
     if isinstance(item, beta.UnknownItem):
         return item.raw.get("status") == ga.ItemStatus.IN_PROGRESS
     if isinstance(item, beta.Message | beta.FunctionCall | beta.FunctionCallOutput):
@@ -71,10 +71,10 @@ def _part_to_beta(part: ga.ContentPart) -> beta.ContentPart:
     return change(part) if change else part  # type: ignore[return-value]  # the table holds GA's own
 
 
-def _reread(
+def _decode_again(
     union: Any,  # noqa: ANN401  # a union is no type
 ) -> Callable[[Any], Any]:
-    """Return what looks again at something unknown: the other dialect may know it."""
+    """Return a translation of unknown members: the other dialect may know their type."""
     return lambda unknown: convert(unknown.raw, union) or unknown
 
 
@@ -88,18 +88,18 @@ _ITEMS_TO_BETA: Final[Mapping[type, Callable[[Any], beta.Item]]] = {
     ga.Message: _message_to_beta,
     ga.FunctionCall: lambda item: copy_as(item, beta.FunctionCall),
     ga.FunctionCallOutput: lambda item: copy_as(item, beta.FunctionCallOutput),
-    ga.UnknownItem: _reread(beta.Item),
+    ga.UnknownItem: _decode_again(beta.Item),
 }
 
 _PARTS_TO_GA: Final[Mapping[type, Callable[[Any], ga.ContentPart]]] = {
     beta.Text: lambda part: copy_as(part, ga.OutputText),
     beta.Audio: lambda part: copy_as(part, ga.OutputAudio),
     beta.ReferencePart: lambda part: ga.UnknownPart(raw=json_of(part)),
-    beta.UnknownPart: _reread(ga.ContentPart),
+    beta.UnknownPart: _decode_again(ga.ContentPart),
 }
 
 _PARTS_TO_BETA: Final[Mapping[type, Callable[[Any], beta.ContentPart]]] = {
     ga.OutputText: lambda part: copy_as(part, beta.Text),
     ga.OutputAudio: lambda part: copy_as(part, beta.Audio),
-    ga.UnknownPart: _reread(beta.ContentPart),
+    ga.UnknownPart: _decode_again(beta.ContentPart),
 }

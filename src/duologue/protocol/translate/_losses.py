@@ -1,4 +1,4 @@
-"""What a translation gives, and what it could not copy_as."""
+"""Results of translations, and their losses."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ E = TypeVar("E", bound="Event | UnknownEvent")
 
 
 class LossRule(StrEnum):
-    """Why something is left out."""
+    """Reason of a loss."""
 
     TEMPERATURE = "temperature"
-    """GA refuses it (`unknown_parameter`)."""
+    """GA has no temperature and rejects it as an unknown parameter."""
     CLIENT_SECRET = "client_secret"  # noqa: S105  # a field's name
-    """GA hands keys out by REST only."""
+    """GA issues client secrets by REST only."""
     TRANSCRIPTION_MODALITIES = "transcription_modalities"
-    """GA's transcription session has none; beta's mean nothing."""
+    """GA's transcription sessions have no modalities; in beta they have no effect."""
     REASONING = "reasoning"
-    """Beta models do not think aloud."""
+    """Beta has no reasoning settings."""
     PARALLEL_TOOL_CALLS = "parallel_tool_calls"
-    """Beta cannot forbid them."""
+    """Beta has no such setting."""
     EVENT = "event"
     """Beta has no such event."""
     AUDIO_FORMAT = "audio_format"
-    """Beta's format is one word: it says no other rate, and keeps no fields."""
+    """Beta's format is a name, which has no room for another rate or for unknown fields."""
     TWO_LIMITS = "two_limits"
-    """Beta lets a response say its token limit by two names; GA takes the first."""
+    """Beta accepts two names of a response's token limit; the first one counts."""
     TAKEN = "taken"
-    """It stood in the other dialect's place, where the dialect's own word says something else."""
+    """An unknown field has the name that the target dialect uses for another value of the event."""
     NULL_OBJECT = "null_object"
-    """Beta is flat: it has no object that could be null."""
+    """Beta is flat and lacks the object, so it cannot be null."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Something that the other dialect has no place for."""
+    """A value that the other dialect cannot express."""
 
     path: str
-    """Where it stood: `session.temperature`; empty for the event itself."""
+    """Path of the value, such as `session.temperature`; empty for the event itself."""
     rule: LossRule
     value: object
-    """What it was."""
+    """The value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +54,23 @@ class Translation(Generic[E]):
     """An event in the other dialect."""
 
     events: list[E]
-    """None, one, or two of them, to be sent in this order."""
+    """None, one or two events, in the order in which to send them."""
     losses: list[Loss]
 
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """The losses so far, seen from one object of the event."""
+    """Losses of a translation, collected relative to one object of the event."""
 
     path: str = ""
     found: list[Loss] = field(default_factory=list[Loss])
 
     def under(self, name: str) -> Losses:
-        """Return the same list seen from a field."""
+        """Return the same losses, relative to a field."""
         return Losses(self._path(name), self.found)
 
     def drop(self, name: str, value: object, rule: LossRule) -> None:
-        """Note that a field is left out, if it is there."""
+        """Record the loss of a field, if it is set."""
         if value is not UNSET:
             self.found.append(Loss(self._path(name), rule, value))
 

@@ -1,4 +1,4 @@
-"""Responses: as asked for, and as they stand."""
+"""Translation of responses, as requested and as reported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 
 
 def params_to_ga(params: beta.ResponseCreateParams, losses: Losses) -> ga.ResponseCreateParams:
-    """Return what a beta client asks of a response in GA's words."""
+    """Return the parameters of a beta `response.create` in GA."""
     params = with_nulls(params)
     losses.drop("temperature", params.temperature, LossRule.TEMPERATURE)
     limit = params.max_response_output_tokens
@@ -39,7 +39,7 @@ def params_to_ga(params: beta.ResponseCreateParams, losses: Losses) -> ga.Respon
 
 
 def params_to_beta(params: ga.ResponseCreateParams, losses: Losses) -> beta.ResponseCreateParams:
-    """Return what a GA client asks of a response in beta's words."""
+    """Return the parameters of a GA `response.create` in beta."""
     params = with_nulls(params)
     losses.drop("reasoning", params.reasoning, LossRule.REASONING)
     losses.drop("parallel_tool_calls", params.parallel_tool_calls, LossRule.PARALLEL_TOOL_CALLS)
@@ -47,13 +47,13 @@ def params_to_beta(params: ga.ResponseCreateParams, losses: Losses) -> beta.Resp
         "input": _each(params.input, item_to_beta),
         "modalities": modalities_to_beta(params.output_modalities),
         "max_response_output_tokens": params.max_output_tokens,
-        "max_output_tokens": UNSET,
+        "max_output_tokens": UNSET,  # beta accepts this name, too; one is enough
     }
     return copy_as(params, beta.ResponseCreateParams, losses, **changes)
 
 
 def response_to_ga(response: beta.Response, losses: Losses) -> ga.Response:
-    """Return a beta response in GA's words."""
+    """Return a beta response in GA."""
     response = with_nulls(response)
     losses.drop("temperature", response.temperature, LossRule.TEMPERATURE)
     return copy_as(
@@ -67,7 +67,7 @@ def response_to_ga(response: beta.Response, losses: Losses) -> ga.Response:
 
 
 def response_to_beta(response: ga.Response, losses: Losses) -> beta.Response:
-    """Return a GA response in beta's words."""
+    """Return a GA response in beta."""
     response = with_nulls(response)
     changes = response_audio_to_beta(response, losses) | {
         "output": _each(response.output, item_to_beta),

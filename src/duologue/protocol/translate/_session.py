@@ -1,4 +1,4 @@
-"""Session configurations: flat in beta, nested in GA, with a type of their own."""
+"""Translation of session configurations: flat in beta, nested and tagged with a type in GA."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ _TRANSCRIPTION: Final = "transcription"
 
 
 def session_to_ga(session: beta.Session | beta.SessionConfig, losses: Losses) -> ga.Session:
-    """Return a beta session in GA's words; its `type`, if it says one, is GA's."""
-    said = session.extra.get("type", _REALTIME) if isinstance(session.extra, dict) else _REALTIME
-    if said not in (_REALTIME, _TRANSCRIPTION):  # no set: it may be a list
+    """Return a beta session in GA. If it has a `type`, that is GA's."""
+    kind = session.extra.get("type", _REALTIME) if isinstance(session.extra, dict) else _REALTIME
+    if kind not in (_REALTIME, _TRANSCRIPTION):  # no set: it may be a list
         return ga.UnknownSession(raw=json_of(session))
     session = with_nulls(_without_type(session))
     losses.drop("temperature", session.temperature, LossRule.TEMPERATURE)
     losses.drop("client_secret", session.client_secret, LossRule.CLIENT_SECRET)
-    if said == _TRANSCRIPTION:
+    if kind == _TRANSCRIPTION:
         losses.drop("modalities", session.modalities, LossRule.TRANSCRIPTION_MODALITIES)
         session = msgspec.structs.replace(session, modalities=UNSET)
     output = {
@@ -73,7 +73,7 @@ def session_to_ga(session: beta.Session | beta.SessionConfig, losses: Losses) ->
             session.extra, ga.AudioConfig, losses, input=_input_to_ga(session), output=output
         ),
     )
-    if said == _TRANSCRIPTION:
+    if kind == _TRANSCRIPTION:
         body = json_of(conversation) | {"type": _TRANSCRIPTION}
         return fit(body, ga.TranscriptionSession) or ga.UnknownSession(raw=body)
     return conversation
@@ -91,13 +91,13 @@ def _without_type(
 def session_to_beta(
     session: ga.RealtimeSession | ga.UnknownSession, kind: type[Flat], losses: Losses
 ) -> Flat:
-    """Return a GA session in beta's words."""
+    """Return a GA session in beta."""
     if isinstance(session, ga.UnknownSession):
         return fit(session.raw, kind) or kind(extra=session.raw)
     session = with_nulls(session)
     losses.drop("reasoning", session.reasoning, LossRule.REASONING)
     losses.drop("parallel_tool_calls", session.parallel_tool_calls, LossRule.PARALLEL_TOOL_CALLS)
-    audio = _spoken_audio(session.audio, ga.AudioConfig, losses)
+    audio = _without_nulls(session.audio, ga.AudioConfig, losses)
     output = with_nulls(audio.output or ga.AudioOutput())
     return copy_as(
         session,
@@ -116,7 +116,7 @@ def session_to_beta(
 def transcription_to_ga(
     session: beta.TranscriptionSession | beta.TranscriptionSessionConfig, losses: Losses
 ) -> ga.TranscriptionSession:
-    """Return a beta transcription session in GA's words."""
+    """Return a beta transcription session in GA."""
     session = with_nulls(session)
     losses.drop("client_secret", session.client_secret, LossRule.CLIENT_SECRET)
     losses.drop("modalities", session.modalities, LossRule.TRANSCRIPTION_MODALITIES)
@@ -127,9 +127,9 @@ def transcription_to_ga(
 def transcription_to_beta(
     session: ga.TranscriptionSession, kind: type[FlatTranscription], losses: Losses
 ) -> FlatTranscription:
-    """Return a GA transcription session in beta's words."""
+    """Return a GA transcription session in beta."""
     session = with_nulls(session)
-    audio = _spoken_audio(session.audio, ga.AudioConfig, losses)
+    audio = _without_nulls(session.audio, ga.AudioConfig, losses)
     extra = _with_state(_with_rest(session.extra, audio, has_voice=False), session, kind)
     return copy_as(session, kind, losses, extra=extra, **_input_to_beta(audio, losses))
 
@@ -137,7 +137,7 @@ def transcription_to_beta(
 def response_audio_to_ga(
     response: beta.Response | beta.ResponseCreateParams, losses: Losses
 ) -> dict[str, Any]:
-    """Return a response's unknown fields, and its voice and format as GA nests them."""
+    """Return the `audio` and `extra` of a GA response: GA nests the voice and the format."""
     output = {"format": format_to_ga(response.output_audio_format), "voice": response.voice}
     return _audio_to_ga(response.extra, ga.ResponseAudio, losses, output=output)
 
@@ -145,8 +145,8 @@ def response_audio_to_ga(
 def response_audio_to_beta(
     response: ga.Response | ga.ResponseCreateParams, losses: Losses
 ) -> dict[str, Any]:
-    """Return the fields of a beta response that say what GA nests."""
-    audio = _spoken_audio(response.audio, ga.ResponseAudio, losses)
+    """Return the flat fields of a beta response that GA nests in `audio`."""
+    audio = _without_nulls(response.audio, ga.ResponseAudio, losses)
     output = with_nulls(audio.output or ga.ResponseAudioOutput())
     return {
         "extra": _with_rest(response.extra, audio),
@@ -170,7 +170,7 @@ def _input_to_ga(
 
 
 def _input_to_beta(audio: ga.AudioConfig, losses: Losses) -> dict[str, Any]:
-    """Return the fields of a flat session that say what GA's `audio.input` does."""
+    """Return the flat fields of a beta session that GA nests in `audio.input`."""
     given = with_nulls(audio.input or ga.AudioInput())
     return {
         "input_audio_format": format_to_beta(given.format, losses, "audio.input.format"),
@@ -183,9 +183,14 @@ def _input_to_beta(audio: ga.AudioConfig, losses: Losses) -> dict[str, Any]:
 def _audio_to_ga(
     extra: Extra, kind: type[S], losses: Losses, **sides: Mapping[str, object]
 ) -> dict[str, Any]:
-    """Return `audio` and what else is unknown: what stood there of `audio`, and what is flat.
+    """Return the `audio` and `extra` of a GA object, from flat fields and unknown fields.
 
-    What stood there came from `_with_rest`, or from a server that speaks both dialects at once.
+    Args:
+        extra: Unknown fields of the beta object. An `audio` among them comes from `_with_rest`, or
+            from a server that mixes the dialects, and is merged with the flat fields.
+        kind: Type of `audio`.
+        losses: Receives what the merge overrides.
+        sides: Flat fields of `input` and `output`, by their GA names.
     """
     ours: dict[str, dict[str, Json]] = {}
     for side, fields in sides.items():
@@ -208,19 +213,19 @@ def _joined(
 ) -> S:
     known: dict[str, object] = {}
     for side, side_kind in _SIDES[kind].items():
-        there = theirs.get(side, {})
+        existing = theirs.get(side, {})
         given = ours.get(side, {})
-        if isinstance(there, dict):
+        if isinstance(existing, dict):
             if side in theirs or given:
-                known[side] = fit(join(there, given, losses.under(side)), side_kind)
+                known[side] = fit(join(existing, given, losses.under(side)), side_kind)
         elif given:
-            losses.drop(side, there, LossRule.TAKEN)
+            losses.drop(side, existing, LossRule.TAKEN)
             known[side] = fit(given, side_kind)
     rest = {name: value for name, value in theirs.items() if name not in known}
     return kind(**known, extra=rest or UNSET)
 
 
-def _json(value: object) -> Any:  # noqa: ANN401  # JSON of what a field holds
+def _json(value: object) -> Any:  # noqa: ANN401  # any JSON
     return json_of(value) if isinstance(value, msgspec.Struct) else value
 
 
@@ -230,8 +235,8 @@ _SIDES: Final[Mapping[type, Mapping[str, type[msgspec.Struct]]]] = {
 }
 
 
-def _spoken_audio(audio: A | UnsetType | None, kind: type[A], losses: Losses) -> A:
-    """Return GA's `audio` without nulls in place of objects: beta cannot say them."""
+def _without_nulls(audio: A | UnsetType | None, kind: type[A], losses: Losses) -> A:
+    """Return GA's `audio` without nulls in place of objects, which beta cannot express."""
     if audio is None:
         losses.drop("audio", None, LossRule.NULL_OBJECT)
     whole = with_nulls(audio or kind())
@@ -244,9 +249,9 @@ def _spoken_audio(audio: A | UnsetType | None, kind: type[A], losses: Losses) ->
 def _with_rest(
     extra: Extra, audio: ga.AudioConfig | ga.ResponseAudio, *, has_voice: bool = True
 ) -> Extra:
-    """Return unknown fields with what flat fields cannot say of `audio`, in its own place.
+    """Return unknown fields plus an `audio` with all that beta's flat fields cannot express.
 
-    These are the unknown fields of the nested objects, and a transcription session's output.
+    These are the unknown fields of the nested objects, and the output of a transcription session.
     """
     rest: dict[str, Json] = dict(audio.extra) if isinstance(audio.extra, dict) else {}
     if isinstance(audio, ga.AudioConfig) and audio.input:
@@ -267,7 +272,7 @@ def _side(name: str, extra: Extra) -> dict[str, Json]:
 def _with_state(
     extra: Extra, session: ga.RealtimeSession | ga.TranscriptionSession, kind: type[msgspec.Struct]
 ) -> Extra:
-    """Return unknown fields with what only a server says, if beta's type for clients lacks it."""
+    """Return unknown fields plus those that only servers set, if beta's type lacks them."""
     state = {"id": session.id, "object": session.object, "expires_at": session.expires_at}
     lacking = {
         name: value

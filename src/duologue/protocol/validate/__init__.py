@@ -1,8 +1,9 @@
-"""What a server would refuse, found before it is sent; what a client sent wrong, said in its words.
+"""Validation: finds what the service would reject.
 
-Decoding is generous: it keeps what it does not know. `validate` is not: unknown fields and values,
-numbers out of range, combinations that the service refuses are each a `Problem`. A client asks it
-before sending; a server answers each with an `error` event whose `param` is the path.
+Decoding is lenient and keeps unknown content. Validation is strict: each unknown field, unknown
+value, number out of range or combination that the service rejects is a `Problem`. A client can
+validate an event before sending it; a server answers a problem with an `error` event whose `param`
+is the problem's path.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the service takes: one table, from a type and its field to the rule of the value.
+"""Limits of the service: a table from types and their fields to constraints on the values.
 
-Source: constraints of the Realtime API reference (GA, beta); what the service demands although no
-type says so is marked.
+Source: Realtime API reference (GA, beta). Requirements of the service that the reference does not
+state are marked.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from duologue.protocol.ga.server_events.base import ServerEvent
 from duologue.protocol.ga.transcription_session import ExpiresAfter, FlatTurnDetection
 from duologue.protocol.model import UNSET, read_audio
 from duologue.protocol.validate.rules import (
-    Fault,
-    Rule,
+    Constraint,
+    Violation,
     at_least,
     at_most,
     between,
@@ -33,7 +33,7 @@ from duologue.protocol.validate.rules import (
     one_of,
 )
 
-__all__ = ["ASKED", "ASKED_FIELDS", "LIMITS"]
+__all__ = ["CLIENT_FIELDS", "LIMITS", "REQUIRED_OF_CLIENTS"]
 
 MAX_EVENT_ID: Final = 512
 MAX_AUDIO_BYTES: Final = 15 << 20
@@ -41,38 +41,38 @@ MAX_METADATA: Final = (16, 64, 512)
 MAX_TOKENS: Final = 4096
 
 
-def _tokens(value: int | str) -> Iterator[Fault]:
+def _tokens(value: int | str) -> Iterator[Violation]:
     if value != "inf" and not (isinstance(value, int) and 1 <= value <= MAX_TOKENS):
-        yield Fault(
+        yield Violation(
             f"expected 1 to {MAX_TOKENS} or 'inf', but got {value!r}.",
             "use a number in range, or 'inf'",
         )
 
 
-def _metadata(pairs: dict[str, str]) -> Iterator[Fault]:
+def _metadata(pairs: dict[str, str]) -> Iterator[Violation]:
     count, key_size, value_size = MAX_METADATA
     if len(pairs) > count:
-        yield Fault(f"expected at most {count} pairs, but got {len(pairs)}.", "drop some pairs")
+        yield Violation(f"expected at most {count} pairs, but got {len(pairs)}.", "drop some pairs")
     for key, value in pairs.items():
         if len(key) > key_size:
-            yield Fault(
+            yield Violation(
                 f"the key '{key[:key_size]}...' has more than {key_size} characters.",
                 "shorten the key",
             )
         if len(value) > value_size:
-            yield Fault(
+            yield Violation(
                 f"the value has more than {value_size} characters.",
                 "shorten the value",
                 path=f".{key}",
             )
 
 
-def _audio(field: Any) -> Iterator[Fault]:  # noqa: ANN401  # `Raw`, a str subclass for checkers
+def _audio(field: Any) -> Iterator[Violation]:  # noqa: ANN401  # checkers take `Raw` for a str
     size = (len(memoryview(field)) - 2) * 3 // 4
     if bytes(memoryview(field)[:1]) != b'"':
-        yield Fault("", "send base64 in a string", "invalid_type")
+        yield Violation("", "send base64 in a string", "invalid_type")
     elif size > MAX_AUDIO_BYTES:
-        yield Fault(
+        yield Violation(
             f"expected at most {MAX_AUDIO_BYTES} bytes of audio, but got {size}.",
             "send shorter pieces",
         )
@@ -80,56 +80,58 @@ def _audio(field: Any) -> Iterator[Fault]:  # noqa: ANN401  # `Raw`, a str subcl
         yield from _base64(field)
 
 
-def _base64(field: Any) -> Iterator[Fault]:  # noqa: ANN401  # `Raw`, or a string
+def _base64(field: Any) -> Iterator[Violation]:  # noqa: ANN401  # `Raw`, or a string
     try:
         if isinstance(field, str):
             b64decode(field, validate=True)
         else:
             read_audio(field)
     except (DecodeError, ValueError):
-        yield Fault("it is not base64.", "encode the audio as base64, with its padding")
+        yield Violation("it is not base64.", "encode the audio as base64, with its padding")
 
 
-def _uri(value: str) -> Iterator[Fault]:
+def _uri(value: str) -> Iterator[Violation]:
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:\S", value):
-        yield Fault("it is no URI.", "begin with a scheme: https:, data:")
+        yield Violation("it is not a URI.", "begin with a scheme: https:, data:")
 
 
-def _callers(values: list[str]) -> Iterator[Fault]:
+def _callers(values: list[str]) -> Iterator[Violation]:
     yield from not_empty(values)
     yield from each(one_of(ga.AllowedCallers))(values)
 
 
-def _one_modality(values: list[str]) -> Iterator[Fault]:
+def _one_modality(values: list[str]) -> Iterator[Violation]:
     if sorted(values) not in (["audio"], ["text"]):
-        yield Fault(
+        yield Violation(
             f"{values} is not supported. Use ['audio'] or ['text'].",
-            "name one: audio brings its text",
+            "name one: audio includes its text",
         )
 
 
-def _audio_with_text(values: list[str]) -> Iterator[Fault]:
+def _audio_with_text(values: list[str]) -> Iterator[Violation]:
     if sorted(values) not in (["audio", "text"], ["text"]):
-        yield Fault(
+        yield Violation(
             f"{values} is not supported. Use ['text', 'audio'] or ['text'].",
             "add 'text' to 'audio'",
         )
 
 
-def _rate_said(value: object) -> Iterator[Fault]:
-    """The service demands the rate of the output, though it is typed optional (MantaUI 1196)."""
+def _rate_is_set(value: object) -> Iterator[Violation]:
+    """Require the rate of output audio, as the service does; in the reference it is optional."""
     if isinstance(value, ga.AudioPcm) and value.rate is UNSET:
-        yield Fault("", "say rate=24000", "missing_required_parameter", ".rate")
+        yield Violation("", "set rate=24000", "missing_required_parameter", ".rate")
 
 
-def _input_only(audio: ga.AudioConfig) -> Iterator[Fault]:
+def _input_only(audio: ga.AudioConfig) -> Iterator[Violation]:
     if audio.output is not UNSET:
-        yield Fault("", "leave it out: nothing speaks here", "unknown_parameter", ".output")
+        yield Violation(
+            "", "leave it out: the session has no output audio", "unknown_parameter", ".output"
+        )
 
 
-_SAID: Final = {"name": not_empty}
+_NAMED: Final = {"name": not_empty}
 
-_VAD: Final[Mapping[str, Rule]] = {
+_VAD: Final[Mapping[str, Constraint]] = {
     "threshold": between(0, 1),
     "prefix_padding_ms": at_least(0),
     "silence_duration_ms": at_least(0),
@@ -137,7 +139,7 @@ _VAD: Final[Mapping[str, Rule]] = {
     "eagerness": one_of(ga.Eagerness),
     "type": one_of(beta.TurnDetectionType),
 }
-_FLAT: Final[Mapping[str, Rule]] = {
+_FLAT: Final[Mapping[str, Constraint]] = {
     "modalities": _audio_with_text,
     "temperature": between(0.6, 1.2),
     "speed": between(0.25, 1.5),
@@ -152,7 +154,7 @@ _FLAT: Final[Mapping[str, Rule]] = {
     "truncation": one_of(ga.TruncationStrategy),
     "metadata": _metadata,
 }
-_GA: Final[Mapping[str, Rule]] = {
+_GA: Final[Mapping[str, Constraint]] = {
     "output_modalities": _one_modality,
     "max_output_tokens": _tokens,
     "tool_choice": one_of(ga.ToolChoiceMode),
@@ -162,16 +164,16 @@ _GA: Final[Mapping[str, Rule]] = {
     "truncation": one_of(ga.TruncationStrategy),
     "metadata": _metadata,
 }
-_TRANSCRIPTION: Final[Mapping[str, Rule]] = {
+_TRANSCRIPTION: Final[Mapping[str, Constraint]] = {
     "input_audio_format": one_of(beta.AudioFormat),
     "include": each(one_of(ga.Include)),
 }
-_ITEM: Final[Mapping[str, Rule]] = {
+_ITEM: Final[Mapping[str, Constraint]] = {
     "id": not_empty,
     "status": one_of(ga.ItemStatus),
     "role": one_of(ga.MessageRole),
 }
-_PLACE: Final[Mapping[str, Rule]] = {
+_PLACE: Final[Mapping[str, Constraint]] = {
     "item_id": not_empty,
     "previous_item_id": not_empty,
     "response_id": not_empty,
@@ -180,7 +182,7 @@ _PLACE: Final[Mapping[str, Rule]] = {
     "audio": _audio,
 }
 
-LIMITS: Final[Mapping[type, Mapping[str, Rule]]] = {
+LIMITS: Final[Mapping[type, Mapping[str, Constraint]]] = {
     ga.ClientEvent: {"event_id": at_most(MAX_EVENT_ID), **_PLACE},
     ServerEvent: {"event_id": not_empty},
     beta.TranscriptionSessionUpdate: {"event_id": at_most(MAX_EVENT_ID)},
@@ -203,15 +205,15 @@ LIMITS: Final[Mapping[type, Mapping[str, Rule]]] = {
     ga.SemanticVad: _VAD,
     FlatTurnDetection: _VAD,
     ga.AudioPcm: {"rate": exactly(24000)},
-    ga.AudioOutput: {"speed": between(0.25, 1.5), "format": _rate_said},
-    ga.ResponseAudioOutput: {"format": _rate_said},
+    ga.AudioOutput: {"speed": between(0.25, 1.5), "format": _rate_is_set},
+    ga.ResponseAudioOutput: {"format": _rate_is_set},
     ga.NoiseReduction: {"type": one_of(ga.NoiseReductionType), "strength": between(0, 1)},
     ga.AudioTranscription: {"languages": not_empty, "delay": one_of(ga.Delay)},
     ga.Reasoning: {"effort": one_of(ga.ReasoningEffort)},
     ga.RetentionRatio: {"retention_ratio": between(0, 1)},
     ga.TokenLimits: {"post_instructions": at_least(0)},
-    ga.FunctionTool: _SAID,
-    ga.ToolChoiceFunction: _SAID,
+    ga.FunctionTool: _NAMED,
+    ga.ToolChoiceFunction: _NAMED,
     ga.McpTool: {
         "server_label": not_empty,
         "tunnel_id": matching("tunnel_[a-z0-9]{32}"),
@@ -235,12 +237,12 @@ LIMITS: Final[Mapping[type, Mapping[str, Rule]]] = {
     },
     rest.CallRejectParams: {"status_code": between(300, 699)},
 }
-"""The rules of a type are its bases' as well."""
+"""Constraints by type and field. A type has those of its bases, too."""
 
-ASKED_FIELDS: Final = frozenset({"modalities", "output_modalities"})
-"""Fields whose rules bind clients only: servers answer beta clients with `["audio"]`."""
+CLIENT_FIELDS: Final = frozenset({"modalities", "output_modalities"})
+"""Fields that are constrained in client events only: servers send `["audio"]` to beta clients."""
 
-ASKED: Final[Mapping[type, tuple[tuple[str, ...], ...]]] = {
+REQUIRED_OF_CLIENTS: Final[Mapping[type, tuple[tuple[str, ...], ...]]] = {
     ga.FunctionTool: (("name",),),
     ga.McpTool: (("server_url", "connector_id", "tunnel_id"),),
     ga.InputText: (("text",),),
@@ -255,7 +257,7 @@ ASKED: Final[Mapping[type, tuple[tuple[str, ...], ...]]] = {
     beta.FunctionCall: (("name",), ("arguments",)),
     beta.FunctionCallOutput: (("call_id",), ("output",)),
 }
-"""What a client must say although its type does not demand it: one field of each group.
+"""Fields that a client must set although they are optional in the types: one of each group.
 
-The assistant's speech cannot be put back, so the service asks for its text (agents-js 963).
+The service does not accept audio of the assistant in an item, so it requires the text instead.
 """

@@ -1,4 +1,4 @@
-"""Rules of a value, made from what they demand: a range, a form, one of a few."""
+"""Constraints on single values: ranges, forms, lengths and sets of values."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 __all__ = [
-    "Fault",
-    "Rule",
+    "Constraint",
+    "Violation",
     "at_least",
     "at_most",
     "between",
@@ -23,105 +23,107 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with a value, without saying where the value is."""
+class Violation:
+    """A constraint that a value violates, without the path of the value."""
 
     message: str
-    """Goes on after `Invalid 'path': `; the whole message where something is missing."""
+    """Continues `Invalid 'path': `; unused with a `code` that has a message of its own."""
     fix: str
     code: str = "invalid_value"
     path: str = ""
-    """Below the value: `.rate`, `[2]`."""
+    """Path below the value, such as `.rate` or `[2]`."""
 
 
-Rule: TypeAlias = Callable[[Any], Iterator[Fault]]
-"""Gives the faults of a value that is set and not null."""
+Constraint: TypeAlias = Callable[[Any], Iterator[Violation]]
+"""Yields the violations of a value that is set and not null."""
 
 
-def between(low: float, high: float) -> Rule:
-    """Demand a number from `low` to `high`."""
+def between(low: float, high: float) -> Constraint:
+    """Require a number from `low` to `high`."""
 
-    def rule(value: float) -> Iterator[Fault]:
+    def check(value: float) -> Iterator[Violation]:
         if not low <= value <= high:
-            yield Fault(
+            yield Violation(
                 f"expected {low:g} to {high:g}, but got {value:g}.",
                 f"stay within {low:g} to {high:g}",
             )
 
-    return rule
+    return check
 
 
-def at_least(low: int) -> Rule:
-    """Demand a number that is not smaller."""
+def at_least(low: int) -> Constraint:
+    """Require a number of at least `low`."""
 
-    def rule(value: float) -> Iterator[Fault]:
+    def check(value: float) -> Iterator[Violation]:
         if value < low:
-            yield Fault(f"expected at least {low}, but got {value}.", f"use {low} or more")
+            yield Violation(f"expected at least {low}, but got {value}.", f"use {low} or more")
 
-    return rule
+    return check
 
 
-def exactly(only: float) -> Rule:
-    """Demand one number."""
+def exactly(only: float) -> Constraint:
+    """Require the number `only`."""
 
-    def rule(value: float) -> Iterator[Fault]:
+    def check(value: float) -> Iterator[Violation]:
         if value != only:
-            yield Fault(f"expected {only}, but got {value}.", f"use {only}")
+            yield Violation(f"expected {only}, but got {value}.", f"use {only}")
 
-    return rule
+    return check
 
 
-def one_of(*known: type[StrEnum] | str) -> Rule:
-    """Demand one of the values of closed enums; objects in their place have rules of their own."""
+def one_of(*known: type[StrEnum] | str) -> Constraint:
+    """Require one of the known strings; an object in place of a string is not checked here."""
     values = [str(one) for each in known for one in ([each] if isinstance(each, str) else each)]
 
-    def rule(value: object) -> Iterator[Fault]:
+    def check(value: object) -> Iterator[Violation]:
         if isinstance(value, str) and value not in values:
             listed = ", ".join(f"'{one}'" for one in values)
-            yield Fault(
+            yield Violation(
                 f"'{value}' is not supported. Supported values are: {listed}.",
                 f"use one of {listed}",
             )
 
-    return rule
+    return check
 
 
-def each(of: Rule) -> Rule:
-    """Apply a rule to every entry of a list."""
+def each(of: Constraint) -> Constraint:
+    """Apply a constraint to every entry of a list."""
 
-    def rule(values: list[Any]) -> Iterator[Fault]:
+    def check(values: list[Any]) -> Iterator[Violation]:
         for index, value in enumerate(values):
-            for fault in of(value):
-                yield Fault(fault.message, fault.fix, fault.code, f"[{index}]{fault.path}")
+            for violation in of(value):
+                yield Violation(
+                    violation.message, violation.fix, violation.code, f"[{index}]{violation.path}"
+                )
 
-    return rule
+    return check
 
 
-def at_most(size: int) -> Rule:
-    """Demand a text that is not empty and not longer."""
+def at_most(size: int) -> Constraint:
+    """Require a text of 1 to `size` characters."""
 
-    def rule(value: str) -> Iterator[Fault]:
+    def check(value: str) -> Iterator[Violation]:
         if len(value) > size:
-            yield Fault(
+            yield Violation(
                 f"expected at most {size} characters, but got {len(value)}.",
                 f"shorten it to {size}",
             )
         yield from not_empty(value)
 
-    return rule
+    return check
 
 
-def matching(pattern: str) -> Rule:
-    """Demand a text of this form."""
+def matching(pattern: str) -> Constraint:
+    """Require a text that matches a regular expression."""
 
-    def rule(value: str) -> Iterator[Fault]:
+    def check(value: str) -> Iterator[Violation]:
         if not re.fullmatch(pattern, value):
-            yield Fault(f"'{value}' does not match '{pattern}'.", f"use the form {pattern}")
+            yield Violation(f"'{value}' does not match '{pattern}'.", f"use the form {pattern}")
 
-    return rule
+    return check
 
 
-def not_empty(value: Sized) -> Iterator[Fault]:
-    """Demand that something is said."""
+def not_empty(value: Sized) -> Iterator[Violation]:
+    """Require a text, list or mapping that is not empty."""
     if not value:
-        yield Fault("it must not be empty.", "leave it out, or say something")
+        yield Violation("it must not be empty.", "leave it out, or fill it in")

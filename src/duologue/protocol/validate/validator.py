@@ -1,9 +1,4 @@
-"""What a server would refuse, found before it is sent; what a client sent wrong, said in its words.
-
-Decoding is generous: it keeps what it does not know. `validate` is not: unknown fields and values,
-numbers out of range, combinations that the service refuses are each a `Problem`. A client asks it
-before sending; a server answers each with an `error` event whose `param` is the path.
-"""
+"""Walks an event or another model, and applies the rules of `limits` to it."""
 
 from __future__ import annotations
 
@@ -22,8 +17,8 @@ from duologue.protocol._unknown_fields import explain, lift
 from duologue.protocol.codec import Dialect, encode_model
 from duologue.protocol.ga import translation
 from duologue.protocol.model import UNSET, Event, Json, Model, Unknown, UnknownEvent
-from duologue.protocol.validate.limits import ASKED, ASKED_FIELDS, LIMITS
-from duologue.protocol.validate.rules import Fault, Rule
+from duologue.protocol.validate.limits import CLIENT_FIELDS, LIMITS, REQUIRED_OF_CLIENTS
+from duologue.protocol.validate.rules import Constraint, Violation
 
 __all__ = ["Problem", "read_body", "validate"]
 
@@ -32,53 +27,53 @@ M = TypeVar("M", bound=Model)
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One reason why the service would refuse something."""
+    """A reason for which the service would reject something."""
 
     path: str
-    """Where: `session.audio.output.speed`; the `param` of the service's error."""
+    """Path of the value, such as `session.audio.output.speed`: the `param` of an error."""
     code: str
     """`missing_required_parameter`, `unknown_parameter`, `invalid_value` or `invalid_type`."""
     message: str
-    """What is wrong, in the manner of the service."""
+    """Description of the problem, worded like the service's errors."""
     fix: str
-    """What to do about it."""
+    """Advice on how to correct it."""
 
 
 def validate(subject: Event | UnknownEvent | Model, dialect: Dialect = "ga") -> list[Problem]:
-    """Return what is wrong with an event, or with a configuration, an item or any other part.
+    """Return the problems of an event, a configuration, an item or any other part. Never raises.
 
-    What a client alone must say (a tool's name, the text of a part) is asked of client events and
-    of parts; a server's events may leave it out, have fields that nobody knows yet, and name the
-    modalities as they like. Never raises.
+    Some rules bind only clients, and are applied to client events and to parts. A server event may
+    omit what a client must set, such as the name of a tool, may have unknown fields, and is free in
+    its modalities.
 
     Args:
-        subject: Decoded, or built here; what was built is checked for the types of its fields, too.
-        dialect: The one that it is to be sent in.
+        subject: A decoded model, or one built by the caller, whose field types are checked as well.
+        dialect: Dialect in which it will be sent.
     """
     if isinstance(subject, UnknownEvent):
         return [_of_unknown_event(subject)]
     kind = type(subject)
     if kind not in _events(dialect) if isinstance(subject, Event) else _is_foreign(kind, dialect):
         name = f"'{subject.type}' in this form" if isinstance(subject, Event) else kind.__name__
-        message = f"Invalid value: {name} is not of {dialect}."
+        message = f"Invalid value: {name} does not exist in {dialect}."
         return [Problem("type", "invalid_value", message, "translate it first")]
     written = _as_written(subject)
     if isinstance(written, Problem):
         return [written]
-    is_asked = not isinstance(subject, Event) or kind in _client_events(dialect)
-    return list(_walk(written, "", is_asked=is_asked))
+    is_from_client = not isinstance(subject, Event) or kind in _client_events(dialect)
+    return list(_walk(written, "", is_from_client=is_from_client))
 
 
 def read_body(body: bytes, kind: type[M], dialect: Dialect = "ga") -> M | list[Problem]:
-    """Return what the JSON body of a request says, or what is wrong with it.
+    """Return the JSON body of an HTTP request as a model, or its problems.
 
     Args:
-        body: Of a request beside the socket.
-        kind: What the request takes: `ga.rest.ClientSecretCreateParams`.
-        dialect: The one that the body is in.
+        body: Body of the request.
+        kind: Type of the body, such as `ga.rest.ClientSecretCreateParams`.
+        dialect: Dialect of the body.
 
     Raises:
-        DecodeError: If the body is no JSON object, or is too deep.
+        DecodeError: If the body is not a JSON object, or is too deep.
     """
     check_depth(body)
     try:
@@ -86,7 +81,7 @@ def read_body(body: bytes, kind: type[M], dialect: Dialect = "ga") -> M | list[P
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DecodeError("the body is not JSON") from error
     if not isinstance(value, dict):
-        raise DecodeError("the body is no object")
+        raise DecodeError("the body is not an object")
     try:
         model = msgspec.json.decode(msgspec.json.encode(lift(value, kind)), type=kind)
     except msgspec.ValidationError as error:
@@ -112,7 +107,7 @@ def _events(dialect: Dialect) -> frozenset[type]:
 
 
 def _is_foreign(kind: type, dialect: Dialect) -> bool:
-    """Say whether a part is the other dialect's alone; most are shared."""
+    """Return whether a part exists in the other dialect only. Most parts are shared."""
     if dialect == "ga":
         return kind.__module__.startswith(beta.__name__)
     return kind.__module__.startswith(ga.__name__) and kind not in _in_beta()
@@ -120,7 +115,7 @@ def _is_foreign(kind: type, dialect: Dialect) -> bool:
 
 @cache
 def _in_beta() -> frozenset[type]:
-    """Return every struct that can stand in one of beta's events."""
+    """Return every struct that can be part of one of beta's events."""
     found: set[type] = set()
     left: list[inspect.Type] = list(inspect.multi_type_info(_events("beta")))
     while left:
@@ -139,13 +134,13 @@ def _in_beta() -> frozenset[type]:
 
 def _of_unknown_event(event: UnknownEvent) -> Problem:
     if event.reason is None:
-        message = f"Invalid value: '{event.type}'. It is no event of this dialect."
-        return Problem("type", "invalid_value", message, "send an event that the reference lists")
+        message = f"Invalid value: '{event.type}'. This dialect has no such event."
+        return Problem("type", "invalid_value", message, "send an event from the API reference")
     return _of_reason(event.reason, event.path)
 
 
 def _as_written(subject: Event | Model) -> Event | Model | Problem:
-    """Return a model as its reader will have it: what was built here may hold anything."""
+    """Return a model as its receiver will decode it: one that was built here may hold anything."""
     if isinstance(subject, Event) and subject.raw is not None:
         return subject
     try:
@@ -158,18 +153,18 @@ def _as_written(subject: Event | Model) -> Event | Model | Problem:
 
 
 _NOT_JSON: Final = (
-    msgspec.MsgspecError,  # a `Raw` that holds no JSON
-    TypeError,  # an object that is not JSON's
+    msgspec.MsgspecError,  # a `Raw` that does not hold JSON
+    TypeError,  # an object that JSON cannot represent
     ValueError,  # a lone surrogate
     OverflowError,  # an integer of more than 64 bits
     RecursionError,
-    LookupError,  # the tag of our own `Unknown`, as data
-    AttributeError,  # no mapping where one must be
+    LookupError,  # JSON that contains the codec's own tag of an `Unknown`
+    AttributeError,  # another type in place of a mapping
 )
 
 
 def _unwritable(model: object, path: str = "") -> str:
-    """Return where a model holds what cannot be written; `type` if it is the model itself."""
+    """Return the path of the value that cannot be encoded; `type` if it is the model itself."""
     for step, value in _members(model):
         if not _is_writable(value):
             return _unwritable(value, f"{path}{step}")
@@ -177,7 +172,7 @@ def _unwritable(model: object, path: str = "") -> str:
 
 
 def _members(value: object) -> Iterator[tuple[str, object]]:
-    """Give a model's fields and a list's models; free JSON is one whole."""
+    """Yield the fields of a model and the models of a list. Arbitrary JSON is not entered."""
     if isinstance(value, Model):
         yield from ((f".{name}", getattr(value, name)) for name in _fields(value))
         yield from ((f".{name}", entry) for name, entry in _extra(value).items())
@@ -211,7 +206,7 @@ def _of_reason(reason: str, path: str | None) -> Problem:
     if "missing required field" in reason:
         return _missing(where, f"set '{where}'")
     message = f"Invalid type for '{where}': {reason[:1].lower()}{reason[1:]}."
-    return Problem(where, "invalid_type", message, "send the type that the reference gives")
+    return Problem(where, "invalid_type", message, "use the type from the API reference")
 
 
 def _missing(path: str, fix: str) -> Problem:
@@ -223,19 +218,19 @@ def _unknown(path: str, fix: str) -> Problem:
     return Problem(path, "unknown_parameter", f"Unknown parameter: '{path}'.", fix)
 
 
-def _walk(value: object, path: str, *, is_asked: bool) -> Iterator[Problem]:
+def _walk(value: object, path: str, *, is_from_client: bool) -> Iterator[Problem]:
     if isinstance(value, Unknown):
         yield _of_unknown_member(value, path)
     elif isinstance(value, Model):
-        yield from _walk_model(value, path, is_asked=is_asked)
+        yield from _walk_model(value, path, is_from_client=is_from_client)
     elif _is_list(value):
         for index, entry in enumerate(value):
-            if isinstance(entry, Model):  # free JSON may be nested as deep as it likes
-                yield from _walk(entry, f"{path}[{index}]", is_asked=is_asked)
+            if isinstance(entry, Model):  # arbitrary JSON is not validated
+                yield from _walk(entry, f"{path}[{index}]", is_from_client=is_from_client)
     elif _is_mapping(value):
         for key, entry in value.items():
             if isinstance(entry, Model):
-                yield from _walk(entry, f"{path}.{key}", is_asked=is_asked)
+                yield from _walk(entry, f"{path}.{key}", is_from_client=is_from_client)
 
 
 def _is_list(value: object) -> TypeGuard[list[object]]:
@@ -246,57 +241,57 @@ def _is_mapping(value: object) -> TypeGuard[dict[str, object]]:
     return isinstance(value, dict)
 
 
-def _walk_model(model: Model, path: str, *, is_asked: bool) -> Iterator[Problem]:
-    rules = _rules(type(model))
+def _walk_model(model: Model, path: str, *, is_from_client: bool) -> Iterator[Problem]:
+    constraints = _constraints(type(model))
     for name in _fields(model):
         value: object = getattr(model, name)
         if value is UNSET or value is None:
             continue
         here = f"{path}.{name}" if path else name
-        rule = rules.get(name) if is_asked or name not in ASKED_FIELDS else None
-        for fault in rule(value) if rule else ():
-            yield _of_fault(fault, here)
-        yield from _walk(value, here, is_asked=is_asked)
-    yield from _walk_extra(model, path, is_asked=is_asked)
-    for group in ASKED.get(type(model), ()) if is_asked else ():
+        constraint = constraints.get(name) if is_from_client or name not in CLIENT_FIELDS else None
+        for violation in constraint(value) if constraint else ():
+            yield _of_violation(violation, here)
+        yield from _walk(value, here, is_from_client=is_from_client)
+    yield from _walk_extra(model, path, is_from_client=is_from_client)
+    for group in REQUIRED_OF_CLIENTS.get(type(model), ()) if is_from_client else ():
         if all(getattr(model, name, UNSET) is UNSET for name in group):
             yield _missing(f"{path}.{group[0]}" if path else group[0], f"set {' or '.join(group)}")
 
 
-def _walk_extra(model: Model, path: str, *, is_asked: bool) -> Iterator[Problem]:
+def _walk_extra(model: Model, path: str, *, is_from_client: bool) -> Iterator[Problem]:
     for name in _extra(model):
         here = f"{path}.{name}" if path else name
         if name in model.__struct_encode_fields__:
-            yield _of_type(here, "leave it out: it cannot be null")
-        elif is_asked:
-            yield _unknown(here, "leave it out, or mind the spelling")
+            yield _of_type(here, "leave it out: it must not be null")
+        elif is_from_client:
+            yield _unknown(here, "leave it out, or check the spelling")
 
 
 @cache
-def _rules(kind: type) -> dict[str, Rule]:
-    """Return the rules of a type and of its bases."""
-    rules: dict[str, Rule] = {}
+def _constraints(kind: type) -> dict[str, Constraint]:
+    """Return the constraints of a type, those of its bases included."""
+    constraints: dict[str, Constraint] = {}
     for base in reversed(kind.__mro__):
-        rules |= LIMITS.get(base, {})
-    return rules
+        constraints |= LIMITS.get(base, {})
+    return constraints
 
 
 def _of_unknown_member(member: Unknown, path: str) -> Problem:
     where = f"{path}.type" if path else "type"
     if "type" not in member.raw:
-        return _missing(where, "say which kind it is")
+        return _missing(where, "set `type`")
     if member.type is None:
-        return _of_type(where, "name the kind in a string")
+        return _of_type(where, "set it to a string")
     message = f"Invalid value: '{member.type}'."
-    return Problem(where, "invalid_value", message, "use a kind that the reference lists")
+    return Problem(where, "invalid_value", message, "use a type from the API reference")
 
 
-def _of_fault(fault: Fault, path: str) -> Problem:
-    where = path + fault.path
-    make = _BY_CODE.get(fault.code)
+def _of_violation(violation: Violation, path: str) -> Problem:
+    where = path + violation.path
+    make = _BY_CODE.get(violation.code)
     if make:
-        return make(where, fault.fix)
-    return Problem(where, fault.code, f"Invalid '{where}': {fault.message}", fault.fix)
+        return make(where, violation.fix)
+    return Problem(where, violation.code, f"Invalid '{where}': {violation.message}", violation.fix)
 
 
 def _of_type(path: str, fix: str) -> Problem:

@@ -1,8 +1,7 @@
-"""A conversation of Realtime items, as the messages of a chat completion.
+"""Conversion of Realtime items to the messages of a chat completion.
 
-Speech counts by its transcript, a picture by a note that it cannot be seen; item types that a chat
-has no word for are left out. A message without any words is left out too, so the models see only
-what was said.
+Speech becomes its transcript. An image becomes a note that the model cannot see it, unless the
+model can. Items without a counterpart in a chat, and messages without text, are dropped.
 """
 
 from __future__ import annotations
@@ -47,16 +46,16 @@ ChatObject: TypeAlias = "dict[str, Json]"
 def chat_messages(request: BrainRequest, *, sees: bool = False) -> list[ChatObject]:
     """Return the request's instructions and items as chat messages, in order.
 
-    Calls that follow one another become one assistant message, as the chat API wants them.
+    Consecutive calls become one assistant message, as the chat API requires.
 
     Args:
-        request: What is answered to.
-        sees: Whether the model is shown pictures; otherwise it is told that there are some.
+        request: The request to convert.
+        sees: Whether the model accepts images; otherwise a note replaces each image.
     """
     messages: list[ChatObject] = []
     if request.instructions:
         messages.append({"role": "system", "content": request.instructions})
-    calls: list[Json] = []
+    calls: list[Json] = []  # of the assistant message that consecutive calls share
     for item in request.items:
         if isinstance(item, FunctionCall):
             if not calls:
@@ -69,19 +68,19 @@ def chat_messages(request: BrainRequest, *, sees: bool = False) -> list[ChatObje
 
 
 def functions_of(request: BrainRequest) -> list[FunctionTool]:
-    """Return the functions of the request that have a name; other kinds of tools run elsewhere."""
+    """Return the named functions of a request; the API itself runs other kinds of tools."""
     return [tool for tool in request.tools if isinstance(tool, FunctionTool) and tool.name]
 
 
 def chat_tools(functions: Sequence[FunctionTool]) -> list[Json]:
-    """Return functions as the chat API describes them."""
+    """Return functions in the chat API's format."""
     return [{"type": "function", "function": _function(tool)} for tool in functions]
 
 
 def chat_tool_choice(choice: ToolChoice) -> Json:
-    """Return `none`, `auto`, `required`, or the object that names one function.
+    """Return the tool choice in the chat API's format.
 
-    What a chat cannot express (an MCP tool, a choice invented later) becomes `auto`.
+    A choice that the chat API does not have (an MCP tool, an unknown mode) becomes `auto`.
     """
     if isinstance(choice, ToolChoiceFunction):
         return {"type": "function", "function": {"name": choice.name}}
@@ -89,15 +88,15 @@ def chat_tool_choice(choice: ToolChoice) -> Json:
 
 
 def forget_oldest(messages: Sequence[ChatObject], *, share: float) -> list[ChatObject]:
-    """Return the messages without the oldest turns, so that about `share` of the text is left.
+    """Drop the oldest turns, so that about `share` of the text remains.
 
-    A turn goes as a whole, from a user's message to the next, so that no output loses its call. The
-    system messages at the start and the last turn always stay.
+    Whole turns are dropped, from one user message to the next, so that no output loses its call.
+    The system messages at the start and the last turn always remain.
     """
     first = next((i for i, m in enumerate(messages) if m["role"] != "system"), len(messages))
     turns = [i for i, m in enumerate(messages) if m["role"] == "user" and i > first]
     kept = list(messages)
-    for start in turns:
+    for start in turns:  # drops one more turn each time; without a second turn, nothing
         kept = [*messages[:first], *messages[start:]]
         if _size(kept) <= share * _size(messages):
             break
@@ -120,7 +119,7 @@ def _message(item: Item, *, sees: bool) -> ChatObject | None:
 
 
 def _parts(content: Sequence[ContentPart]) -> Iterator[ChatObject]:
-    """Yield words and pictures as the parts of a chat message."""
+    """Yield text and images as parts of a chat message."""
     for part in content:
         if isinstance(part, InputImage):
             image: ChatObject = {"url": part.image_url or ""}

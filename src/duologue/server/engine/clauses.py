@@ -1,7 +1,7 @@
-"""Cuts the text of an answer into clauses while it is written, so that speech starts early.
+"""Splitting of a response's text into clauses while it is generated, so that speech starts early.
 
-The first clause is what the user waits for: it may end at a comma. Later ones end where sentences
-do, because a voice reads whole sentences better and has time by then.
+The user waits for the first clause, so it may end at a comma. Later clauses end with a sentence: a
+voice reads whole sentences better, and the audio so far gives it time.
 
     splitter = ClauseSplitter()
     for delta in deltas:
@@ -10,8 +10,9 @@ do, because a voice reads whole sentences better and has time by then.
     for clause in splitter.flush():
         speak(speakable(clause))
 
-Two laws: the clauses joined are the text, and how the text was cut into deltas changes nothing. A
-cut needs one character of what follows, so the white space between clauses leads the next one.
+Two rules always hold: joined, the clauses are the text; and how the text is split into deltas does
+not matter. To end a clause, the splitter must see the next character, so the white space between
+two clauses is at the start of the second.
 """
 
 # ruff: noqa: RUF001  # typographic quotes, dashes and full-width marks are the subject here
@@ -25,10 +26,10 @@ from typing import Final
 __all__ = ["ClauseSplitter", "speakable"]
 
 FIRST_CLAUSE_WORDS: Final = 3
-"""A comma ends the first clause only after so many words: "Sure," alone sounds clipped."""
+"""A comma ends the first clause only after this many words: "Sure," alone sounds clipped."""
 
 LONGEST_CHARS: Final = 240
-"""A clause this long ends at the next comma, and at half as much again at the next space."""
+"""A clause of this length ends at the next comma; half as long again, at the next space."""
 
 _SENTENCE_ENDS: Final = frozenset("!?…")
 _PAUSES: Final = frozenset(",;:–—")
@@ -40,7 +41,7 @@ _NO_END: Final = re.compile(
     r"mr|mrs|ms|dr|prof|st|sr|jr|mt|gen|col|sgt|capt|lt|rev|hon|vs|cf|approx|dept|fig|vol",
     re.IGNORECASE,
 )
-"""Words whose dot ends no sentence. Words that may end one (etc, inc, no) are not here."""
+"""Abbreviations whose dot does not end a sentence. Those that may end one (etc, inc) are absent."""
 
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)\s]*\)")
 _SCHEME = re.compile(r"\b(?:https?://|www\.)")
@@ -51,11 +52,11 @@ _QUOTED = re.compile(r"(?<!\w)['‘](\S(?:[^'‘’]*\S)?)['’](?!\w)")
 _DEGREES = {"°C": " degrees Celsius", "°F": " degrees Fahrenheit", "°": " degrees"}
 _SPACE_BEFORE_MARK = re.compile(r"\s+([,.;:!?])")
 _SILENT: Final = frozenset({"So", "Sk", "Cc", "Cf", "Co", "Cs", "Cn", "Mn", "Me"})
-"""Unicode categories without a sound: emoji, their modifiers, control characters."""
+"""Unicode categories that are not pronounced: emoji, their modifiers, control characters."""
 
 
 class ClauseSplitter:
-    """Splits one answer; make a new one for the next."""
+    """Splitter for one response."""
 
     def __init__(self) -> None:
         self._pending = ""
@@ -63,9 +64,11 @@ class ClauseSplitter:
         self._is_first = True
 
     def feed(self, delta: str) -> list[str]:
-        """Return the clauses that this piece of text completes, if any."""
+        """Return the clauses that a piece of text completes."""
         self._pending += delta
         clauses: list[str] = []
+        # Resume where the last delta ended: no position before it can end a clause any more. A
+        # clause has at least one character.
         at = max(self._looked, 1)
         while at < len(self._pending):
             if self._ends_at(at):
@@ -78,18 +81,19 @@ class ClauseSplitter:
         return clauses
 
     def flush(self) -> list[str]:
-        """Return what is left as the last clause, if anything is."""
+        """Return the rest of the text as the last clause, if there is any."""
         rest, self._pending, self._looked = self._pending, "", 0
         return [rest] if rest else []
 
     def _ends_at(self, at: int) -> bool:
-        """Tell whether a clause ends before this character, which is in the buffer already."""
+        """Return whether a clause ends before the character at this position."""
         following = self._pending[at]
         if not following.isspace():
             return self._ends_wide(self._pending[at - 1], following, at)
         head = self._pending[:at]
         stem = head.rstrip(_CLOSERS)
         mark = stem[-1:]
+        # A clause without a word ("...") is not worth a run of the synthesizer: it joins the next.
         if following == "\n" or mark in _SENTENCE_ENDS:
             return _has_word(head)
         if mark == ".":
@@ -99,7 +103,7 @@ class ClauseSplitter:
         return mark in _PAUSES and self._may_pause(head)
 
     def _ends_wide(self, mark: str, following: str, at: int) -> bool:
-        """The same where no space follows: after full-width marks and long dashes."""
+        """Return the same if no space follows: after full-width marks and long dashes."""
         if following in _WIDE_ENDS or following in _CLOSERS:
             return False
         if mark in _WIDE_ENDS:
@@ -113,9 +117,9 @@ class ClauseSplitter:
 
 
 def speakable(text: str) -> str:
-    """Return what a voice should read of a clause: no markup, quotation marks or emoji.
+    """Return a clause without markup, quotation marks and emoji, for a voice to read.
 
-    Returns an empty string when nothing with a sound is left. Apostrophes stay.
+    Apostrophes are kept. Returns an empty string if nothing pronounceable remains.
     """
     text = _LINE_MARK.sub("", _FENCE.sub(" ", text))
     text = _SCHEME.sub("", _LINK.sub(r"\1", text))
@@ -128,12 +132,12 @@ def speakable(text: str) -> str:
 
 
 def _dot_ends_sentence(stem: str) -> bool:
-    """Tell a full stop from the dot of "Dr.", "e.g.", "J." and of a list's "1."."""
+    """Return whether a dot is a full stop, not that of "Dr.", "e.g.", "J." or a list's "1."."""
     words = stem.split()
     word = words[-1].lstrip(_OPENERS)
     bare = word[:-1]
     if not any(c.isalnum() for c in bare):
-        return _has_word(stem)  # an ellipsis or a closing mark before the dot
+        return _has_word(stem)  # an ellipsis, or a closing mark before the dot
     if len(words) == 1 and bare.isdigit():
         return False
     is_initial = len(bare) == 1 and bare.isalpha() and bare.isupper() and bare != "I"
@@ -146,13 +150,13 @@ def _has_word(text: str) -> bool:
 
 
 def _has_sound(char: str) -> bool:
-    # A combining accent is part of its letter; the marks that style emoji are not.
+    # A combining accent is part of its letter; the variation selectors of emoji are not.
     category = unicodedata.category(char)
     return category not in _SILENT or (category == "Mn" and not "\ufe00" <= char <= "\ufe0f")
 
 
 def _count_words(text: str) -> int:
-    """Count words; scripts written without spaces count two characters as a word."""
+    """Count words; in scripts without spaces, two characters count as a word."""
     spaced = sum(1 for word in text.split() if _has_word(word))
     wide = sum(1 for c in text if "\u3040" <= c <= "\u9fff" or "\uac00" <= c <= "\ud7a3")
     return max(spaced, wide // 2)

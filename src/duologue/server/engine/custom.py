@@ -205,10 +205,12 @@ def custom_stages(stages: Mapping[str, object]) -> dict[str, Callable[[], object
 def _opener(stage: str, value: object) -> Callable[[], object]:
     protocol, methods = _PROTOCOLS[stage]
     if isinstance(value, type):
+        # A class has its instances' methods as attributes, so it passes the protocol's check.
         if isinstance(value, protocol) and _takes_no_arguments(value):
             return value
         fix = f"it needs {methods}, and a constructor without arguments"
         raise ConfigurationError(f"{value.__name__} cannot be a {OPTIONS[stage]}; {fix}")
+    # A `Vad` keeps the state of one stream, so an object cannot serve all sessions.
     if isinstance(value, protocol) and stage != "vad":
         return lambda: value
     if callable(value) and stage == "brain":

@@ -1,7 +1,7 @@
-"""A script: what the `scripted:` engine hears, says, calls, waits for and fails with.
+"""Scripts of the `scripted:` engine: the rules it answers by, and the transcripts it returns.
 
-Scripts are TOML files, or Python files with the same names and a brain of their own. What is wrong
-in one is told by file, rule, key and fix before anything is served.
+Scripts are TOML files, or Python files with the same names and optionally a brain. A mistake in a
+script is reported before the server starts, with its file, rule and key, and how to fix it.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ if TYPE_CHECKING:
 
     from duologue.protocol.model import Json
 
-__all__ = ["Rule", "Script", "Step", "filled", "filled_text", "load_script", "script_from"]
+__all__ = ["Rule", "Script", "Step", "fill", "fill_text", "load_script", "script_from"]
 
-_PLACE: Final = re.compile(r"\{\{|\}\}|\{(\w+)\}")
+_PLACEHOLDER: Final = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 
-Text = str | Annotated[list[str], Meta(min_length=1)]
+_Text = str | Annotated[list[str], Meta(min_length=1)]
 
 
 class ScriptFaultError(ConfigurationError, ValueError):
-    """A rule that cannot be followed; a `ValueError`, so that msgspec adds where it is."""
+    """Invalid rule; a `ValueError`, so that msgspec adds the path of the rule to the message."""
 
 
 class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing to do: say, call, wait or fail.
+    """One action: say, call, wait or fail.
 
-    Texts may hold `{heard}`, `{output}` and the named groups of the rule's pattern.
+    Texts may contain the placeholders `{heard}`, `{output}` and named groups of the rule's pattern.
     """
 
-    say: Text | UnsetType = UNSET
-    """What to say; of a list, one is chosen by the seed."""
+    say: _Text | UnsetType = UNSET
+    """Text to say; from a list, one is chosen at random, by the script's seed."""
     call: str | UnsetType = UNSET
-    """The function to call."""
+    """Name of the function to call."""
     arguments: dict[str, Any] | UnsetType = UNSET
-    """Its arguments."""
+    """Arguments of the call."""
     wait: Annotated[float, Meta(ge=0)] | UnsetType = UNSET
-    """Seconds to do nothing."""
+    """Seconds to wait."""
     fail: str | UnsetType = UNSET
-    """End the response as failed, with this message."""
+    """Message of the error that ends the response as failed."""
     code: str | UnsetType = UNSET
-    """The failure's code; `engine_failed` unless it is given."""
+    """Code of the error; `engine_failed` by default."""
 
     def __post_init__(self) -> None:
-        """Refuse what says two things, or half of one."""
+        """Reject a step with two actions, or with half of one."""
         actions = self.actions
         if len(actions) > 1:
             both = " and ".join(repr(name) for name in actions)
@@ -65,12 +65,12 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def actions(self) -> list[str]:
-        """What the step does, by key."""
+        """Keys of the actions that are set."""
         values = {"say": self.say, "call": self.call, "wait": self.wait, "fail": self.fail}
         return [name for name, value in values.items() if value is not UNSET]
 
     def texts(self) -> Iterator[str]:
-        """Yield every text that may hold places to fill."""
+        """Yield every text that may contain placeholders."""
         if self.say is not UNSET:
             yield from [self.say] if isinstance(self.say, str) else self.say
         if self.fail is not UNSET:
@@ -80,19 +80,19 @@ class Step(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Rule(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to answer, and when; without `match` and `output` it answers anything."""
+    """Condition and steps of a response; without `match` and `output`, the rule always applies."""
 
     match: str | UnsetType = UNSET
-    """A regular expression, looked for anywhere in the user's last words, whatever the case."""
+    """Regular expression, searched for in the last user message; ignores case."""
     output: str | UnsetType = UNSET
-    """The same for the output of a function that was called."""
+    """Regular expression, searched for in the output of a function call; ignores case."""
     use: Literal["repeat", "once", "next"] = "repeat"
-    """How often: whenever it matches, one time, or one time after all `next` rules above it."""
+    """How often the rule answers: always, once, or once after all `next` rules above it."""
     steps: list[Step] | UnsetType = UNSET
-    """What to do, in order; for one step its keys may stand in the rule itself."""
+    """Actions, in order; the keys of a single step may stand in the rule itself."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be followed."""
+        """Reject a rule without a clear meaning."""
         super().__post_init__()
         own = self.actions
         if self.match is not UNSET and self.output is not UNSET:
@@ -104,57 +104,60 @@ class Rule(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for step in self.doing:
             if not step.actions:
                 raise ScriptFaultError("a step does nothing; add 'say', 'call', 'wait' or 'fail'")
-        self._check_places()
+        self._check_placeholders()
 
     @property
     def doing(self) -> Sequence[Step]:
-        """The steps, in order."""
+        """The steps in order, also if the rule itself is the only one."""
         return [self] if self.steps is UNSET else self.steps
 
     def pattern(self) -> re.Pattern[str]:
-        """Return the expression to look for.
+        """Return the compiled regular expression.
 
         Raises:
-            ScriptFaultError: If it is none.
+            ScriptFaultError: If it is invalid.
         """
         text = self.match if self.match is not UNSET else self.output
         try:
             return re.compile("" if text is UNSET else text, re.IGNORECASE)
         except re.error as error:
-            reason = f"{text!r} is no regular expression: {error}"
-            raise ScriptFaultError(f"{reason}; a mark meant as itself needs a backslash") from error
+            reason = f"{text!r} is not a regular expression: {error}"
+            raise ScriptFaultError(
+                f"{reason}; a literal special character needs a backslash"
+            ) from error
 
-    def _check_places(self) -> None:
+    def _check_placeholders(self) -> None:
         known = {"heard", "output", *self.pattern().groupindex}
         for step in self.doing:
             for text in step.texts():
-                for place in _PLACE.finditer(text):
-                    if place[1] and place[1] not in known:
+                for found in _PLACEHOLDER.finditer(text):
+                    if found[1] and found[1] not in known:
                         names = ", ".join(f"{{{name}}}" for name in sorted(known))
-                        fix = f"known here: {names}; for braces write {{{{{place[1]}}}}}"
-                        raise ScriptFaultError(f"nothing fills {{{place[1]}}} in {text!r}; {fix}")
+                        fix = f"use {names}; for literal braces write {{{{{found[1]}}}}}"
+                        raise ScriptFaultError(f"unknown {{{found[1]}}} in {text!r}; {fix}")
 
 
 class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a scripted engine follows. Every session follows it from its beginning."""
+    """Script of an engine; every session starts it from the beginning."""
 
     rules: list[Rule] = []
-    """What to answer; the first rule that matches counts."""
+    """The rules; the first one that matches answers."""
     transcripts: list[str] = []
-    """What the user's turns say, in order; further ones are described by their length."""
+    """Transcripts of the user's turns, in order; a further turn's transcript is its length."""
     translations: dict[str, str] = {}
-    """What a translation session makes of what it hears."""
+    """Translations by transcript, for translation sessions."""
     pace: Annotated[float, Meta(gt=0)] = math.inf
-    """How much faster than real time speech is made; infinite: at once."""
+    """How much faster than real time speech is generated; infinite: at once."""
     seed: int = 0
-    """Of the choice among several things to say."""
+    """Seed for the choice among several texts."""
 
 
 def load_script(path: Path) -> Script:
     """Read a TOML script.
 
     Raises:
-        ConfigurationError: If it cannot be read or followed; the message names place and fix.
+        ConfigurationError: If it is unreadable or invalid; the message says where, and how to fix
+            it.
     """
     try:
         values = tomllib.loads(path.read_text("utf-8"))
@@ -162,41 +165,42 @@ def load_script(path: Path) -> Script:
         reason = (error.strerror or str(error)).lower()
         raise ConfigurationError(f"cannot read the script {path}: {reason}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        fix = "quote regular expressions with ' so that backslashes stay"
-        raise ConfigurationError(f"{path} is no TOML: {error}; {fix}") from error
+        fix = "quote regular expressions with ', which keeps backslashes"
+        raise ConfigurationError(f"{path} is not TOML: {error}; {fix}") from error
     return script_from(values, name=str(path))
 
 
 def script_from(values: Mapping[str, object], *, name: str) -> Script:
-    """Return the script that a mapping describes.
+    """Return a script from the tables and keys of a TOML or Python file.
 
     Args:
-        values: The tables and keys, as TOML has them.
-        name: What to call it when it is refused: a file's name.
+        values: The tables and keys.
+        name: Name of the file, for error messages.
 
     Raises:
-        ConfigurationError: If it cannot be followed; the message names place and fix.
+        ConfigurationError: If it is invalid; the message says where and how to fix it.
     """
     try:
+        # The types and constraints of the fields are the checks; msgspec names the offending path.
         return msgspec.convert(values, Script)
     except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{name}: {_told(str(error))}") from error
+        raise ConfigurationError(f"{name}: {_explain(str(error))}") from error
 
 
-def filled_text(text: str, words: Mapping[str, str]) -> str:
-    """Return a text with its places filled."""
-    return _PLACE.sub(lambda place: words[place[1]] if place[1] else place[0][0], text)
+def fill_text(text: str, words: Mapping[str, str]) -> str:
+    """Return a text with its placeholders replaced."""
+    return _PLACEHOLDER.sub(lambda found: words[found[1]] if found[1] else found[0][0], text)
 
 
-def filled(value: Json, words: Mapping[str, str]) -> Json:
-    """Return JSON with the places of its texts filled."""
+def fill(value: Json, words: Mapping[str, str]) -> Json:
+    """Return JSON with the placeholders in its texts replaced."""
     match value:
         case str():
-            return filled_text(value, words)
+            return fill_text(value, words)
         case list():
-            return [filled(entry, words) for entry in value]
+            return [fill(entry, words) for entry in value]
         case dict():
-            return {key: filled(entry, words) for key, entry in value.items()}
+            return {key: fill(entry, words) for key, entry in value.items()}
         case _:
             return value
 
@@ -228,8 +232,8 @@ _KINDS: Final = {
 }
 
 
-def _told(message: str) -> str:
-    """Return msgspec's sentence with the place in front, in the words of the file."""
+def _explain(message: str) -> str:
+    """Return msgspec's message in the terms of the file, with the place in front."""
     what, _, path = message.rpartition(" - at `$")
     if not what:
         what, path = message, ""
@@ -243,12 +247,12 @@ def _told(message: str) -> str:
         instead = f", not {_KINDS.get(expected[3], expected[3])}" if expected[3] else ""
         what = f"write {needed}{expected[2]}{instead}"
     elif "enum value" in what:
-        what = f"{what.rpartition(' ')[2]} is none of 'repeat', 'once' and 'next'"
+        what = f"{what.rpartition(' ')[2]} is not 'repeat', 'once' or 'next'"
     place = ", ".join(_place(*part) for part in re.findall(r"\.(\w+)(?:\[(\d+)\])?", path))
     return f"{place}: {what}" if place else what
 
 
 def _place(key: str, index: str) -> str:
-    """Return the first of `rules` as `[[rules]] 1`, and any other key quoted."""
+    """Return a part of msgspec's path as the file shows it: `[[rules]] 1`, or a quoted key."""
     name = "[[rules]]" if key == "rules" and index else f"'{key}'"
     return f"{name} {int(index) + 1}" if index else name

@@ -1,7 +1,8 @@
-"""The `scripted:` engine: rules instead of models, tones instead of a voice, the same every time.
+"""The `scripted:` engine: rules instead of models, and tones instead of a voice.
 
-It needs no other package and no time to load. It hears loudness, not words: what was said is read
-from the script, or described by its length.
+It needs no extra packages, starts at once, and does the same every time. It detects speech by
+loudness but recognizes no words: transcripts come from the script, or state the length of the
+speech.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from duologue.errors import EngineFailed
 from duologue.protocol import ga
 from duologue.protocol.formats import PCM16
 from duologue.protocol.model import UNSET
-from duologue.server.engine.script import Rule, Script, Step, filled, filled_text
+from duologue.server.engine.script import Rule, Script, Step, fill, fill_text
 from duologue.server.engine.stages import BrainEvent, BrainRequest, Call, Engine, Say
 
 if TYPE_CHECKING:
@@ -40,20 +41,21 @@ __all__ = [
 ]
 
 LOUDEST_SILENCE: Final = 0.012
-"""Root mean square, of full scale, that counts as speech with likelihood one half (-38 dBFS)."""
+"""Loudness that scores 0.5: root mean square as a share of full scale (-38 dBFS)."""
 
 CHARACTER_MS: Final = 60
-"""How long a character sounds: about the pace of speech."""
+"""Duration of a character's tone: about the pace of speech."""
 
 CHUNK_MS: Final = 240
-"""How much speech is handed out at a time."""
+"""Duration of the chunks of speech."""
 
 
 class EnergyVad:
-    """Takes loudness for speech."""
+    """Voice activity detector that measures loudness."""
 
     def score(self, frame: bytes) -> float:
-        """Return 0.5 at `LOUDEST_SILENCE`, towards 1 above it; every fourth sample is enough."""
+        """Return 0.5 at `LOUDEST_SILENCE`, and more for louder frames."""
+        # Every fourth sample is enough for loudness, and it takes a quarter of the time.
         samples = array("h", frame)[::4]
         mean_square = sum(map(mul, samples, samples)) / len(samples)
         loudness = math.sqrt(mean_square) / 32768
@@ -61,74 +63,77 @@ class EnergyVad:
 
 
 class ScriptedTranscriber:
-    """Reads what was said from a list, turn by turn; then describes it."""
+    """Transcriber that returns the lines of a script, one per turn, then lengths of speech."""
 
     def __init__(self, transcripts: Sequence[str] = ()) -> None:
-        self._left: Iterator[str] = iter(transcripts)
+        self._left: Final[Iterator[str]] = iter(transcripts)
 
     async def transcribe(
         self,
         pcm: bytes,
         *,
-        language: str | None,  # noqa: ARG002  # the script knows the words
+        language: str | None,  # noqa: ARG002  # the script has the transcripts
         prompt: str | None,  # noqa: ARG002  # as above
     ) -> AsyncIterator[str]:
-        """Yield the next line, or the length of the audio in words."""
+        """Yield the next line of the script, or a sentence with the length of the audio."""
         yield next(self._left, f"({PCM16.ms(len(pcm)) / 1000:.1f} seconds of speech)")
 
 
 class ScriptedBrain:
-    """Follows rules; without one it calls a tool that the user seems to name, or echoes.
+    """Brain that follows rules.
 
-    It remembers which rules it used, so each session has its own.
+    If no rule matches, it calls a tool that the user seems to name, or echoes the user. It
+    remembers which rules it has used, so every session needs its own.
     """
 
     def __init__(self, rules: Sequence[Rule] = (), *, seed: int = 0) -> None:
-        """Take the rules; the first that matches counts.
+        """Prepare the rules.
 
         Args:
-            rules: What to answer.
-            seed: Of the choice among several things to say.
+            rules: The rules; the first one that matches answers.
+            seed: Seed for the choice among several texts.
         """
-        self._rules = list(rules)
-        self._patterns = [rule.pattern() for rule in rules]
-        self._used: set[int] = set()
-        self._chance = random.Random(seed)  # noqa: S311  # the same choices every time
+        self._rules: Final = list(rules)
+        self._patterns: Final = [rule.pattern() for rule in rules]
+        self._used: Final[set[int]] = set()
+        self._random: Final = random.Random(seed)  # noqa: S311  # the same choices every time
 
     async def respond(self, request: BrainRequest) -> AsyncIterator[BrainEvent]:
-        """Yield what the rule says, word by word as models do, and do what else it says.
+        """Perform the rule's steps; text is yielded word by word, as models generate it.
 
         Raises:
-            EngineFailed: If the rule says so.
+            EngineFailed: If the rule has a `fail` step.
         """
         chosen = self._choose(request)
         if chosen is None:
             for event in _unscripted(request):
                 yield event
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # like a model, let the user interrupt between words
             return
         rule, words = chosen
         for step in rule.doing:
-            for event in self._made(step, words):
+            for event in self._events(step, words):
                 yield event
                 await asyncio.sleep(0)
             if step.wait is not UNSET:
                 await asyncio.sleep(step.wait)
             if step.fail is not UNSET:
                 code = "engine_failed" if step.code is UNSET else step.code
-                raise EngineFailed(filled_text(step.fail, words), code=code)
+                raise EngineFailed(fill_text(step.fail, words), code=code)
 
     async def warm(self, request: BrainRequest) -> None:
-        """Rules are always warm."""
+        """Do nothing: rules need no preparation."""
 
     def _choose(self, request: BrainRequest) -> tuple[Rule, dict[str, str]] | None:
-        """Return the rule to follow, which counts as used, and what fills its places."""
+        """Return the rule to follow, mark it as used, and return the values of its placeholders."""
         output = request.output
-        is_next = True
+        is_next = True  # whether the `next` rules so far are all used
         for index, rule in enumerate(self._rules):
             if index in self._used or (rule.use == "next" and not is_next):
                 continue
             is_next = is_next and rule.use != "next"
+            # A function's output is matched by `output` and by rules for anything, the user's
+            # words by `match` and by rules for anything.
             ignores = rule.match if output is not None else rule.output
             heard = request.heard
             found = self._patterns[index].search(heard if output is None else output)
@@ -139,23 +144,23 @@ class ScriptedBrain:
                 return rule, {"heard": heard, "output": output or "", **named}
         return None
 
-    def _made(self, step: Step, words: dict[str, str]) -> Iterator[BrainEvent]:
+    def _events(self, step: Step, words: dict[str, str]) -> Iterator[BrainEvent]:
         if step.say is not UNSET:
-            text = step.say if isinstance(step.say, str) else self._chance.choice(step.say)
-            yield from _say(filled_text(text, words))
+            text = step.say if isinstance(step.say, str) else self._random.choice(step.say)
+            yield from _say(fill_text(text, words))
         if step.call is not UNSET:
             arguments: Json = {} if step.arguments is UNSET else step.arguments
-            yield Call(step.call, msgspec.json.encode(filled(arguments, words)).decode())
+            yield Call(step.call, msgspec.json.encode(fill(arguments, words)).decode())
 
 
 class ScriptedTranslator:
-    """Reads translations from a table; what is not there is marked with the language."""
+    """Translator with a table; text that is not in it is returned with the language as prefix."""
 
     def __init__(self, translations: Mapping[str, str]) -> None:
-        self._translations = translations
+        self._translations: Final = translations
 
     async def translate(self, text: str, *, language: str) -> AsyncIterator[str]:
-        """Yield the translation word by word."""
+        """Yield the translation, word by word."""
         translated = self._translations.get(text, f"[{language}] {text}")
         for word in _words(translated):
             yield word
@@ -163,17 +168,17 @@ class ScriptedTranslator:
 
 
 class ToneSynthesizer:
-    """Speaks a tone per character, timed like speech."""
+    """Synthesizer of one tone per character, at the pace of speech."""
 
     def __init__(self, pace: float = math.inf) -> None:
-        """Choose how much faster than real time audio is made; infinite: at once."""
-        self._pace = pace
+        """Set how much faster than real time audio is generated; infinite: at once."""
+        self._pace: Final = pace
 
     async def speak(
         self,
         text: str,
         *,
-        voice: str,  # noqa: ARG002  # a tone has none
+        voice: str,  # noqa: ARG002  # tones have no voice
         speed: float,
     ) -> AsyncIterator[bytes]:
         """Yield chunks of `CHUNK_MS`."""
@@ -186,14 +191,14 @@ class ToneSynthesizer:
 
 
 def scripted_engine(script: Script | None = None) -> Engine:
-    """Return an engine that follows a script; without one it echoes."""
-    follows = script or Script()
+    """Return an engine that follows a script; without a script it echoes the user."""
+    script = script or Script()
     return Engine(
         vad=EnergyVad,
-        transcriber=lambda: ScriptedTranscriber(follows.transcripts),
-        brain=lambda: ScriptedBrain(follows.rules, seed=follows.seed),
-        synthesizer=lambda: ToneSynthesizer(follows.pace),
-        translator=lambda: ScriptedTranslator(follows.translations),
+        transcriber=lambda: ScriptedTranscriber(script.transcripts),
+        brain=lambda: ScriptedBrain(script.rules, seed=script.seed),
+        synthesizer=lambda: ToneSynthesizer(script.pace),
+        translator=lambda: ScriptedTranslator(script.translations),
         labels={
             "vad": "loudness",
             "transcriber": "script",
@@ -205,7 +210,7 @@ def scripted_engine(script: Script | None = None) -> Engine:
 
 
 def _unscripted(request: BrainRequest) -> Iterator[BrainEvent]:
-    """Yield an answer to what no rule answers."""
+    """Yield an answer when no rule matches."""
     heard = request.heard
     tool = _forced_tool(request)
     if tool is None and request.output is not None:
@@ -218,7 +223,7 @@ def _unscripted(request: BrainRequest) -> Iterator[BrainEvent]:
 
 
 def _permits(request: BrainRequest, rule: Rule) -> bool:
-    """Return whether the client's choice of tools lets a rule call, or not call, as it does."""
+    """Return whether the client's `tool_choice` allows the calls of a rule."""
     called = {step.call for step in rule.doing if step.call is not UNSET}
     choice = request.tool_choice
     if isinstance(choice, ga.ToolChoiceFunction):
@@ -233,7 +238,7 @@ def _say(text: str) -> Iterator[Say]:
 
 
 def _words(text: str) -> list[str]:
-    """Return a text word by word, as models give it."""
+    """Split a text into words, each with the space after it."""
     return re.findall(r"\S+\s*", text)
 
 
@@ -242,7 +247,7 @@ def _functions(request: BrainRequest) -> list[ga.FunctionTool]:
 
 
 def _forced_tool(request: BrainRequest) -> ga.FunctionTool | None:
-    """Return the function that must be called, if one must."""
+    """Return the function that `tool_choice` demands, if it demands one."""
     functions = _functions(request)
     choice = request.tool_choice
     if isinstance(choice, ga.ToolChoiceFunction):
@@ -251,7 +256,7 @@ def _forced_tool(request: BrainRequest) -> ga.FunctionTool | None:
 
 
 def _named_tool(request: BrainRequest, heard: str) -> ga.FunctionTool | None:
-    """Return a function whose name shares a word with what the user said."""
+    """Return a function whose name shares a word with the user's message."""
     if request.tool_choice == ga.ToolChoiceMode.NONE:
         return None
     words = set(re.findall(r"[a-z]{4,}", heard.lower()))
@@ -263,7 +268,7 @@ def _named_tool(request: BrainRequest, heard: str) -> ga.FunctionTool | None:
 
 
 def _call(tool: ga.FunctionTool, heard: str) -> Call:
-    """Return a call whose text arguments are the last name in what was said, or all of it."""
+    """Return a call with plausible arguments; texts are the last name in the message, or all."""
     names = re.findall(r"(?<!^)\b[A-Z][a-z]+", heard)
     samples = {
         "string": names[-1] if names else heard,
@@ -281,7 +286,7 @@ def _call(tool: ga.FunctionTool, heard: str) -> Call:
 
 
 class _Property(Struct):
-    """What a schema says of one argument."""
+    """Schema of one argument."""
 
     type: Any = "string"
     enum: list[Any] = []
@@ -295,29 +300,29 @@ def _properties(tool: ga.FunctionTool) -> dict[str, _Property]:
     try:
         return msgspec.convert(tool.parameters, _Schema).properties
     except msgspec.ValidationError:
-        return {}  # no schema that we understand: a call without arguments
+        return {}  # an unusual schema: call without arguments
 
 
 def _spoken_output(output: str) -> str:
-    """Return the output of a function as a sentence."""
+    """Return a function's output as a sentence."""
     try:
         value = msgspec.json.decode(output, type=dict[str, Any])
     except msgspec.DecodeError:
         return f"The answer is {output}."
     if len(value) == 1:
         return str(*value.values())
-    told = ", ".join(f"{key.replace('_', ' ')} {item}" for key, item in value.items())
-    return f"I found this: {told}."
+    details = ", ".join(f"{key.replace('_', ' ')} {item}" for key, item in value.items())
+    return f"I found this: {details}."
 
 
 def _pitch_hz(character: str) -> int:
-    """Return the pitch of a character; a space has none."""
+    """Return the pitch of a character; 0 for a space."""
     return 0 if character.isspace() else 180 + ord(character) % 64 * 8
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=256)  # a sine per sample is slow, and a text has few different characters
 def _tone(pitch_hz: int, ms: int) -> bytes:
-    """Return a tone; it starts and ends at zero, so that nothing clicks."""
+    """Return a tone of whole cycles: it starts and ends at zero, so that it does not click."""
     samples = PCM16.rate_hz * ms // 1000
     if not pitch_hz:
         return bytes(samples * PCM16.sample_bytes)

@@ -234,5 +234,8 @@ _FAMILIES: Final[dict[str, Callable[[Engine, Mapping[str, str]], Awaitable[Engin
     "https": partial(_open_http, "https"),
     "python": _open_python,
 }
-"""What opens the stages of a family: gets an engine and the rest of each stage's URI, and returns
-the engine with these stages replaced."""
+"""Functions that open the stages of a family.
+
+Each receives the engine so far and the rest of each stage's URI, and returns the engine with these
+stages replaced.
+"""

@@ -61,6 +61,7 @@ class DelayLine(Generic[T]):
                 self._held = _Held(item, size, verdict, verdict.overtaken_by, until)
                 return []
             return self._timed(item, size, verdict, now)
+        # This item overtakes the one that is held back, so it does not wait for its own `Reorder`.
         self._held.left -= 1
         arrivals = self._timed(item, size, verdict, now)
         return arrivals + self._release(now) if self._held.left <= 0 else arrivals

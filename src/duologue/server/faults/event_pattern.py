@@ -45,7 +45,8 @@ class EventPattern:
 def event_pattern(at: str) -> EventPattern:
     """Parse `server.response.done`, `client.*`, or a type without its sender.
 
-    Without a sender, the server's events are meant if any match.
+    Without a sender, the pattern applies to the server's events if any match, and to the client's
+    otherwise.
 
     Raises:
         ConfigurationError: If no event matches.

@@ -73,7 +73,7 @@ def parse_fault(text: str) -> Fault:
             raise _unreadable(text, f"{setting!r} does not set a field of {kind.word}: {known}")
         values[name] = value
     try:
-        return msgspec.convert(values, kind, strict=False)
+        return msgspec.convert(values, kind, strict=False)  # not strict: the values are text
     except msgspec.ValidationError as error:
         raise _unreadable(text, _plainly(str(error), values)) from None
     except ConfigurationError as error:

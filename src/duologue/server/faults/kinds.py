@@ -48,7 +48,7 @@ _LIMITS: Final[dict[str, tuple[float, float]]] = {
     "keep": (0, 0.99),
     "retry_after": (0, _MANY),
 }
-_CLOSE_CODES: Final = {*range(1000, 1004), *range(1006, 1015)}
+_CLOSE_CODES: Final = {*range(1000, 1004), *range(1006, 1015)}  # 1004, 1005, 1015 are reserved
 SIGNS: Final = {"@": "at", "#": "nth", ":": "chance"}
 """The signs of the command line for these fields, in the order in which they stand."""
 
@@ -159,7 +159,7 @@ class SlowNetwork(FrameFault):
     latency: float = 0.0
     """Seconds that every frame takes, in addition to its bandwidth."""
     jitter: float = 0.0
-    """Up to so many seconds more, by the dice."""
+    """Additional random seconds, up to this number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +177,7 @@ class Stall(Act):
     word: ClassVar[str] = "stall"
 
     seconds: float | None = None
-    """How long; then everything that waits arrives. `None`: for ever, and nothing is kept."""
+    """How long; then everything that waits arrives. `None`: forever, and nothing is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +206,7 @@ class Close(Act):
     reason: str = ""
 
     def __post_init__(self) -> None:
-        Fault.__post_init__(self)
+        Fault.__post_init__(self)  # not super(): slots=True replaces the class
         if self.code not in _CLOSE_CODES and not 3000 <= self.code <= 4999:
             known = "1000-1003, 1006 (break the connection), 1007-1014, or 3000-4999"
             raise ConfigurationError(f"{self.code} is not a valid close code; use {known}")
@@ -237,7 +237,7 @@ class RefuseHandshake(Fault):
     """Seconds; sent with 429 and 503."""
 
     def __post_init__(self) -> None:
-        Fault.__post_init__(self)
+        Fault.__post_init__(self)  # not super(): slots=True replaces the class
         if self.status not in (401, 403, 429, 503):
             raise ConfigurationError(
                 f"the status of a refused handshake is 401, 403, 429 or 503, not {self.status}"

@@ -52,7 +52,7 @@ class Injection:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What happens to one event on its way, and after it."""
+    """Decision about one event: the changes on its way, and the acts after it."""
 
     is_dropped: bool = False
     copies: int = 1
@@ -121,6 +121,7 @@ class FaultPlan:
     def add(self, faults: Iterable[Fault], now: float) -> None:
         """Add faults behind the existing ones; their `after` counts from now."""
         for fault in faults:
+            # Counted even if it does not apply: a fault has the same dice in every connection.
             self._added += 1
             if fault.connection not in (None, self.connection) or isinstance(
                 fault, RefuseHandshake
@@ -135,7 +136,7 @@ class FaultPlan:
         for armed in self._by_event:
             fault = armed.fault
             if kind == "error" and isinstance(fault, SendError):
-                continue  # or it would follow its own error with another, for ever
+                continue  # or it would follow its own error with another, forever
             if not any(each.includes(direction, kind) for each in armed.patterns):
                 continue
             if not armed.happens(now):

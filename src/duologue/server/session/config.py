@@ -1,33 +1,35 @@
-"""The session's configuration: what holds from the start, and how an update changes it.
+"""The configuration of a session: its type, its defaults, and how an update changes it.
 
-Source: DIALECTS.md §4, the defaults recorded on the wire.
+A transcription session is a conversation that never responds. Its configuration is kept in a
+conversation's shape, and shown to the client in its own.
+
+Source: Realtime API reference, session object; the defaults of recorded GA traffic.
 """
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Final, TypeVar
 
 import msgspec
 
-from duologue.protocol.ga import (
-    AudioConfig,
-    AudioInput,
-    AudioOutput,
-    AudioPcm,
-    RealtimeSession,
-    SemanticVad,
-    ServerVad,
-)
-from duologue.protocol.model import UNSET, Model
-from duologue.server.session.audio_formats import check_format, input_of, output_of
-from duologue.server.session.refusal import Refusal
+from duologue.protocol import ga
+from duologue.protocol.ga.translation import TranslationSession
+from duologue.protocol.model import UNSET, Model, replace
+from duologue.server.session.audio_input import check_format, input_of, output_of
+from duologue.server.session.validation import InvalidRequest
 
 __all__ = [
     "DEFAULT_INSTRUCTIONS",
     "DEFAULT_MODEL",
+    "SessionType",
     "default_session",
+    "first_session",
     "merge",
     "opened_session",
+    "requested_change",
+    "session_type_of",
+    "shown_session",
     "updated_session",
 ]
 
@@ -37,7 +39,7 @@ DEFAULT_INSTRUCTIONS: Final = (
     "You are a helpful, friendly voice assistant. Answer in one or two short spoken sentences."
 )
 
-_DEFAULT_VAD: Final = ServerVad(
+_DEFAULT_VAD: Final = ga.ServerVad(
     threshold=0.5,
     prefix_padding_ms=300,
     silence_duration_ms=200,
@@ -46,38 +48,99 @@ _DEFAULT_VAD: Final = ServerVad(
     idle_timeout_ms=None,
 )
 
-_DEFAULTS: Final[dict[type, ServerVad | SemanticVad]] = {
-    ServerVad: _DEFAULT_VAD,
-    SemanticVad: SemanticVad(eagerness="auto", create_response=True, interrupt_response=True),
+_DETECTION_DEFAULTS: Final[dict[type, ga.ServerVad | ga.SemanticVad]] = {
+    ga.ServerVad: _DEFAULT_VAD,
+    ga.SemanticVad: ga.SemanticVad(eagerness="auto", create_response=True, interrupt_response=True),
 }
 
 M = TypeVar("M", bound=Model)
 
 
-def opened_session(
-    asked: RealtimeSession | None, *, session_id: str, model: str, expires_at: int
-) -> RealtimeSession:
-    """Return the configuration that a session begins with: the defaults, and what was asked for.
+class SessionType(Enum):
+    """Purpose of a session, chosen when the client connects."""
+
+    CONVERSATION = "realtime"
+    """A model responds to the user."""
+    TRANSCRIPTION = "transcription"
+    """The user's speech is transcribed, without responses."""
+    TRANSLATION = "translation"
+    """The user's speech is translated, and spoken in another language."""
+
+
+def session_type_of(
+    session: ga.RealtimeSession | ga.TranscriptionSession | TranslationSession,
+) -> SessionType:
+    """Return the type of session that a configuration belongs to."""
+    match session:
+        case ga.RealtimeSession():
+            return SessionType.CONVERSATION
+        case ga.TranscriptionSession():
+            return SessionType.TRANSCRIPTION
+        case TranslationSession():
+            return SessionType.TRANSLATION
+
+
+# The first configuration.
+
+
+def first_session(
+    session_type: SessionType,
+    requested: ga.RealtimeSession | ga.TranscriptionSession | None,
+    *,
+    session_id: str,
+    model: str | None,
+    expires_at: int,
+) -> ga.RealtimeSession:
+    """Return the configuration that a session begins with.
 
     Args:
-        asked: What a client secret is bound to.
+        session_type: Conversation or transcription.
+        requested: Configuration that a client secret is bound to.
         session_id: `sess_…`
-        model: The one named in the URL, unless `asked` names one.
+        model: The model that responds; in a transcription session, the one that transcribes.
         expires_at: Unix seconds.
 
     Raises:
-        Refusal: If it cannot be.
+        InvalidRequest: If `requested` is invalid.
     """
-    if asked is not None and asked.model is not UNSET:
-        model = asked.model
+    is_conversation = session_type is SessionType.CONVERSATION
+    change = None if requested is None else requested_change(requested, session_type)
+    session = opened_session(
+        change,
+        session_id=session_id,
+        model=model if is_conversation and model is not None else DEFAULT_MODEL,
+        expires_at=expires_at,
+    )
+    if is_conversation or model is None:
+        return session
+    audio_input = ga.AudioInput(transcription=ga.AudioTranscription(model=model))
+    return merge(session, ga.RealtimeSession(audio=ga.AudioConfig(input=audio_input)))
+
+
+def opened_session(
+    requested: ga.RealtimeSession | None, *, session_id: str, model: str, expires_at: int
+) -> ga.RealtimeSession:
+    """Return the defaults, changed by what a client secret requests.
+
+    Args:
+        requested: Configuration that the client secret is bound to.
+        session_id: `sess_…`
+        model: The model of the URL; that of `requested` takes precedence.
+        expires_at: Unix seconds.
+
+    Raises:
+        InvalidRequest: If `requested` is invalid.
+    """
+    if requested is not None and requested.model is not UNSET:
+        model = requested.model
     session = default_session(session_id=session_id, model=model, expires_at=expires_at)
-    return session if asked is None else updated_session(session, asked, spoken=False)
+    return session if requested is None else updated_session(session, requested, spoken=False)
 
 
-def default_session(*, session_id: str, model: str, expires_at: int) -> RealtimeSession:
-    """Return the configuration of a session whose client has asked for nothing."""
-    pcm = AudioPcm(rate=24000)
-    return RealtimeSession(
+def default_session(*, session_id: str, model: str, expires_at: int) -> ga.RealtimeSession:
+    """Return the configuration of a session whose client requests nothing."""
+    pcm = ga.AudioPcm(rate=24000)
+    return ga.RealtimeSession(
         id=session_id,
         object="realtime.session",
         model=model,
@@ -91,66 +154,123 @@ def default_session(*, session_id: str, model: str, expires_at: int) -> Realtime
         prompt=None,
         include=None,
         expires_at=expires_at,
-        audio=AudioConfig(
-            input=AudioInput(
+        audio=ga.AudioConfig(
+            input=ga.AudioInput(
                 format=pcm,
                 transcription=None,
                 noise_reduction=None,
                 turn_detection=_DEFAULT_VAD,
             ),
-            output=AudioOutput(format=pcm, voice="alloy", speed=1.0),
+            output=ga.AudioOutput(format=pcm, voice="alloy", speed=1.0),
         ),
     )
 
 
+# Updates.
+
+
+def updated_session(
+    session: ga.RealtimeSession, change: ga.RealtimeSession, *, spoken: bool
+) -> ga.RealtimeSession:
+    """Return the configuration after a `session.update`.
+
+    Args:
+        session: The present configuration.
+        change: The client's update.
+        spoken: Whether the session has generated audio: its voice cannot change after that.
+
+    Raises:
+        InvalidRequest: If the change is invalid; then none of it is made.
+    """
+    check_format(input_of(change).format, "session.audio.input.format")
+    check_format(output_of(change).format, "session.audio.output.format")
+    voice = output_of(change).voice
+    if spoken and voice not in (UNSET, output_of(session).voice):
+        raise InvalidRequest(
+            "cannot_update_voice",
+            "Cannot update a conversation's voice if assistant audio is present.",
+            "session.audio.output.voice",
+        )
+    read_only = {"id": UNSET, "object": UNSET, "expires_at": UNSET, "model": UNSET}
+    return merge(session, msgspec.structs.replace(_with_detection_defaults(change), **read_only))
+
+
 def merge(base: M, change: M) -> M:
-    """Return `base` with what is set in `change`, object by object; lists are replaced whole."""
+    """Return `base` with the fields that are set in `change`; lists are replaced whole."""
     changes: dict[str, object] = {}
     for field in msgspec.structs.fields(change):
         new = getattr(change, field.name)
         if new is UNSET:
             continue
         old = getattr(base, field.name)
-        same_kind = isinstance(new, Model) and type(new) is type(old)
-        changes[field.name] = merge(old, new) if same_kind else new
+        same_type = isinstance(new, Model) and type(new) is type(old)
+        changes[field.name] = merge(old, new) if same_type else new
     return msgspec.structs.replace(base, **changes)
 
 
-def updated_session(
-    session: RealtimeSession, change: RealtimeSession, *, spoken: bool
-) -> RealtimeSession:
-    """Return the configuration after a `session.update`.
+def _with_detection_defaults(change: ga.RealtimeSession) -> ga.RealtimeSession:
+    """Complete the turn detection of a change: it does not build on the present one."""
+    requested = input_of(change).turn_detection
+    default = _DETECTION_DEFAULTS.get(type(requested))
+    if default is None or not isinstance(requested, ga.ServerVad | ga.SemanticVad):
+        return change
+    audio_input = ga.AudioInput(turn_detection=merge(default, requested))
+    return merge(change, ga.RealtimeSession(audio=ga.AudioConfig(input=audio_input)))
 
-    Args:
-        session: The one that holds.
-        change: What the client sent.
-        spoken: Whether the session has spoken: its voice is fixed then.
+
+# Transcription sessions.
+
+
+def shown_session(session: ga.RealtimeSession, session_type: SessionType) -> ga.Session:
+    """Return a configuration as the client of this type of session receives it."""
+    if session_type is SessionType.CONVERSATION:
+        return session
+    return ga.TranscriptionSession(
+        id=session.id,
+        object="realtime.transcription_session",
+        expires_at=session.expires_at,
+        include=session.include,
+        audio=ga.AudioConfig(input=_without_responses(input_of(session))),
+    )
+
+
+def requested_change(change: ga.Session, session_type: SessionType) -> ga.RealtimeSession:
+    """Return a client's update in the shape in which the configuration is kept.
 
     Raises:
-        Refusal: If the change cannot be; then none of it is made.
+        InvalidRequest: If it is the update of another type of session.
     """
-    _check(session, change, spoken=spoken)
-    ignored = {"id": UNSET, "object": UNSET, "expires_at": UNSET, "model": UNSET}
-    return merge(session, msgspec.structs.replace(_filled(change), **ignored))
-
-
-def _filled(change: RealtimeSession) -> RealtimeSession:
-    """Return a change whose turn detection is whole: it begins from the defaults when it is set."""
-    asked = input_of(change).turn_detection
-    default = _DEFAULTS.get(type(asked))
-    if default is None or not isinstance(asked, ServerVad | SemanticVad):
+    if session_type is SessionType.CONVERSATION and isinstance(change, ga.RealtimeSession):
         return change
-    whole = AudioInput(turn_detection=merge(default, asked))
-    return merge(change, RealtimeSession(audio=AudioConfig(input=whole)))
-
-
-def _check(session: RealtimeSession, change: RealtimeSession, *, spoken: bool) -> None:
-    check_format(input_of(change).format, "session.audio.input.format")
-    check_format(output_of(change).format, "session.audio.output.format")
-    voice = output_of(change).voice
-    if spoken and voice not in (UNSET, output_of(session).voice):
-        raise Refusal(
-            "cannot_update_voice",
-            "Cannot update a conversation's voice if assistant audio is present.",
-            "session.audio.output.voice",
+    if session_type is SessionType.CONVERSATION:
+        message = (
+            "Passing a transcription session update event to a realtime session is not allowed."
+            " Connect with ?intent=transcription and without a model."
         )
+        raise InvalidRequest("invalid_parameter", message, "session.type")
+    if not isinstance(change, ga.TranscriptionSession):
+        message = (
+            "Passing a realtime session update event to a transcription session is not allowed."
+            " Connect with ?model= and without an intent."
+        )
+        raise InvalidRequest("invalid_parameter", message, "session.type")
+    if change.audio is not UNSET and change.audio.output is not UNSET:
+        path = "session.audio.output"
+        raise InvalidRequest("unknown_parameter", f"Unknown parameter: '{path}'.", path)
+    audio_input = _without_responses(input_of(change))
+    return ga.RealtimeSession(include=change.include, audio=ga.AudioConfig(input=audio_input))
+
+
+def _without_responses(audio_input: ga.AudioInput) -> ga.AudioInput:
+    """Leave out the fields of turn detection that are about responses: they have no meaning."""
+    match audio_input.turn_detection:
+        case ga.ServerVad() as server_vad:
+            silent = replace(
+                server_vad, create_response=UNSET, interrupt_response=UNSET, idle_timeout_ms=UNSET
+            )
+            return replace(audio_input, turn_detection=silent)
+        case ga.SemanticVad() as semantic_vad:
+            silenced = replace(semantic_vad, create_response=UNSET, interrupt_response=UNSET)
+            return replace(audio_input, turn_detection=silenced)
+        case _:
+            return audio_input

@@ -1,6 +1,7 @@
-"""The responses that are being made: at most one of the conversation itself, any number beside it.
+"""Responses in progress: at most one of the conversation, and any number out-of-band.
 
-A response is announced at once; the engine is asked for it when no words of the user are awaited.
+A response is announced at once, but the engine is asked for it only when no transcript of the user
+is pending: the model reads the user's words.
 """
 
 from __future__ import annotations
@@ -9,95 +10,90 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from duologue.protocol import ga
-from duologue.server.session.commands import Cancel, Command, Respond
-from duologue.server.session.plan import plan_response
-from duologue.server.session.refusal import Refusal
-from duologue.server.session.usage import NO_TOKENS, Meter, Tokens
-from duologue.server.session.writing import ResponseWriter
+from duologue.server.session.engine_work import NO_TOKENS, CancelWork, Respond, TextTokens
+from duologue.server.session.response_config import resolve_response
+from duologue.server.session.response_writer import ResponseWriter
+from duologue.server.session.usage import PromptCache, RateLimits
+from duologue.server.session.validation import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from duologue.server.session.context import ConversationContext
+    from duologue.server.session.conversation import ServerConversation, StoredItem
+    from duologue.server.session.idle_timeout import IdleTimer
 
-    from duologue.server.session.conversation import Conversation, StoredItem
-
-__all__ = ["Responses"]
+__all__ = ["ResponseScheduler"]
 
 MAX_RUNNING: Final = 32
-"""Responses at a time, beyond which none out-of-band is begun; the conversation's own may be."""
+"""Responses at a time. At this number no out-of-band response starts; the conversation's may."""
 
 
 @dataclass(slots=True)
 class _Running:
     writer: ResponseWriter
-    is_asked: bool = False
+    is_requested: bool = False
     """Whether the engine was asked for it."""
 
 
-class Responses:
-    """Starts responses, takes what the engine makes of them, ends them."""
+class ResponseScheduler:
+    """Starts responses, passes the engine's output to their writers, and ends them."""
 
     def __init__(
-        self,
-        conversation: Conversation,
-        *,
-        emit: Callable[[ga.KnownServerEvent], None],
-        command: Callable[[Command], None],
-        new_id: Callable[[str], str],
-        on_answered: Callable[[], None],
+        self, conversation: ServerConversation, context: ConversationContext, idle: IdleTimer
     ) -> None:
-        self._conversation = conversation
-        self._conversation_id = new_id("conv")
-        self._emit = emit
-        self._command = command
-        self._new_id = new_id
-        self._on_answered = on_answered
-        self._running: dict[str, _Running] = {}
-        self._meter = Meter()
+        self._conversation: Final = conversation
+        self._context: Final = context
+        self._idle: Final = idle
+        self._conversation_id: Final = context.new_id("conv")
+        self._running: Final[dict[str, _Running]] = {}
+        self._prompts: Final = PromptCache()
+        self._rate_limits: Final = RateLimits()
         self.active_id: str | None = None
-        """The running response of the conversation itself."""
-        self.have_spoken: bool = False
-        """Whether any audio was made: the voice is fixed then."""
+        """The conversation's own response in progress."""
+        self.has_spoken: bool = False
+        """Whether any audio was generated: the voice cannot change after that."""
 
     def start(
         self, params: ga.ResponseCreateParams, session: ga.RealtimeSession
     ) -> list[StoredItem]:
-        """Announce a response; `release` asks the engine for it.
+        """Announce a response; `request_pending` asks the engine for it.
 
         Returns:
-            What it reads, unless that is the conversation.
+            The items of its own `input`; empty if it reads the conversation.
 
         Raises:
-            Refusal: If the parameters cannot be, or the conversation has a response in progress.
+            InvalidRequest: If the parameters are invalid, or a response is in progress.
         """
-        plan = plan_response(
+        config = resolve_response(
             params,
             session,
             self._conversation,
-            new_id=self._new_id,
+            new_id=self._context.new_id,
             conversation_id=self._conversation_id,
         )
-        if plan.conversation_id is None and len(self._running) >= MAX_RUNNING:
+        is_out_of_band = config.conversation_id is None
+        if is_out_of_band and len(self._running) >= MAX_RUNNING:
             message = f"{MAX_RUNNING} responses are in progress already; wait for one to end."
-            raise Refusal("too_many_responses", message)
-        if plan.conversation_id is not None:
+            raise InvalidRequest("too_many_responses", message)
+        if not is_out_of_band:
             if self.active_id is not None:
                 message = (
                     f"Conversation already has an active response in progress: {self.active_id}."
                     " Wait until the response is finished before creating a new one."
                 )
-                raise Refusal("conversation_already_has_active_response", message)
-            self.active_id = plan.response_id
-        writer = ResponseWriter(plan, self._conversation, emit=self._emit, new_id=self._new_id)
-        self._running[plan.response_id] = _Running(writer)
+                raise InvalidRequest("conversation_already_has_active_response", message)
+            self.active_id = config.response_id
+            self._idle.response_started(config.response_id)
+        writer = ResponseWriter(config, self._conversation, self._context, self._idle)
+        self._running[config.response_id] = _Running(writer)
         writer.begin()
-        return plan.items or []
+        return config.items or []
 
-    def release(self) -> None:
-        """Ask the engine for the responses that waited for words of the user."""
+    def request_pending(self) -> None:
+        """Ask the engine for the responses that waited for transcripts."""
         for running in self._running.values():
-            if not running.is_asked:
-                running.is_asked = True
-                self._command(self._request(running.writer))
+            if not running.is_requested:
+                running.is_requested = True
+                self._context.start(self._request(running.writer))
 
     def interrupt(self) -> None:
         """Cancel the conversation's response because the user speaks."""
@@ -105,66 +101,66 @@ class Responses:
             self._cancel(self.active_id, "turn_detected")
 
     def cancel(self, response_id: str | None) -> None:
-        """Cancel a response, or the conversation's own, at the client's wish.
+        """Cancel a response on the client's request; `None` means the conversation's own.
 
         Raises:
-            Refusal: If it is not running.
+            InvalidRequest: If it is not in progress.
         """
         target = response_id or self.active_id
         if target is None or target not in self._running:
             message = "Cancellation failed: no active response found"
-            raise Refusal("response_cancel_not_active", message)
+            raise InvalidRequest("response_cancel_not_active", message)
         self._cancel(target, "client_cancelled")
 
-    def text(self, response_id: str, text: str) -> None:
-        """Add words to a response; one that has ended takes nothing more."""
+    def add_text(self, response_id: str, text: str) -> None:
+        """Add text to a response; output of one that has ended is ignored, here and below."""
         if running := self._running.get(response_id):
             running.writer.text(text)
-            self._end_if_full(running.writer)
+            self._finish_if_full(running.writer)
 
-    def audio(self, response_id: str, pcm: bytes) -> None:
+    def add_audio(self, response_id: str, pcm: bytes) -> None:
         """Add speech to a response."""
         if running := self._running.get(response_id):
             running.writer.audio(pcm)
-            self.have_spoken = True
-            self._end_if_full(running.writer)
+            self.has_spoken = True
+            self._finish_if_full(running.writer)
 
-    def call(self, response_id: str, name: str, arguments: str) -> None:
-        """Add a function call to a response; where none may be made, none is."""
+    def add_call(self, response_id: str, name: str, arguments: str) -> None:
+        """Add a function call to a response, unless its `tool_choice` is `none`."""
         running = self._running.get(response_id)
-        if running and running.writer.plan.tool_choice != ga.ToolChoiceMode.NONE:
+        if running and running.writer.config.tool_choice != ga.ToolChoiceMode.NONE:
             running.writer.call(name, arguments)
-            self._end_if_full(running.writer)
+            self._finish_if_full(running.writer)
 
     def is_making_call(self, call_id: str) -> bool:
-        """Say whether the conversation's response, still in progress, has made a call."""
+        """Return whether the conversation's response in progress has made this call."""
         running = self._running.get(self.active_id) if self.active_id is not None else None
-        return running is not None and running.writer.holds_call(call_id)
+        return running is not None and running.writer.has_call(call_id)
 
-    def done(self, response_id: str, tokens: Tokens, *, truncated: bool = False) -> None:
-        """End a response that the engine has made, or cut at its token limit."""
+    def finish(self, response_id: str, tokens: TextTokens, *, truncated: bool) -> None:
+        """End a response that the engine has finished, or stopped at the token limit."""
         if truncated:
-            self._finish_short(response_id, tokens)
+            self._finish_incomplete(response_id, tokens)
         else:
             self._finish(response_id, "completed", None, tokens)
 
-    def failed(self, response_id: str, message: str, *, code: str = "engine_failed") -> None:
-        """End a response that the engine could not make."""
+    def fail(self, response_id: str, message: str, code: str) -> None:
+        """End a response that the engine could not finish."""
         error = ga.ResponseError(type="server_error", code=code, message=message)
         details = ga.ResponseStatusDetails(type="failed", error=error)
         self._finish(response_id, "failed", details, NO_TOKENS)
 
-    def _end_if_full(self, writer: ResponseWriter) -> None:
+    def _finish_if_full(self, writer: ResponseWriter) -> None:
         if writer.is_full:
-            self._command(Cancel(writer.plan.response_id))
-            self._finish_short(writer.plan.response_id, NO_TOKENS)
+            self._context.start(CancelWork(writer.config.response_id))
+            self._finish_incomplete(writer.config.response_id, NO_TOKENS)
 
-    def _finish_short(self, response_id: str, tokens: Tokens) -> None:
+    def _finish_incomplete(self, response_id: str, tokens: TextTokens) -> None:
         details = ga.ResponseStatusDetails(type="incomplete", reason="max_output_tokens")
         self._finish(response_id, "incomplete", details, tokens)
 
     def _cancel(self, response_id: str, reason: str) -> None:
-        self._command(Cancel(response_id))
+        self._context.start(CancelWork(response_id))
         details = ga.ResponseStatusDetails(type="cancelled", reason=reason)
         self._finish(response_id, "cancelled", details, NO_TOKENS)
 
@@ -173,32 +169,34 @@ class Responses:
         response_id: str,
         status: str,
         details: ga.ResponseStatusDetails | None,
-        tokens: Tokens,
+        tokens: TextTokens,
     ) -> None:
         running = self._running.pop(response_id, None)
         if running is None:
-            return  # cancelled just before the engine's last word came
-        was_active = response_id == self.active_id
-        if was_active:
+            return  # it was cancelled just before the engine's last result arrived
+        if response_id == self.active_id:
             self.active_id = None
-        running.writer.finish(status, details, tokens)
-        self._emit(ga.RateLimitsUpdatedEvent(event_id=self._new_id("event"), rate_limits=[]))
-        if was_active:
-            self._on_answered()
+        usage = running.writer.finish(status, details, tokens)
+        now = self._context.now
+        self._context.statistics.response_ended(status)
+        self._idle.response_ended(response_id, is_cancelled=status == "cancelled", now=now)
+        limits = self._rate_limits.spend(usage, now)
+        event_id = self._context.event_id()
+        self._context.emit(ga.RateLimitsUpdatedEvent(event_id=event_id, rate_limits=limits))
 
     def _request(self, writer: ResponseWriter) -> Respond:
-        plan = writer.plan
-        stored = self._conversation.stored() if plan.items is None else plan.items
-        writer.read = self._meter.read(plan.instructions, plan.tools, stored)
+        config = writer.config
+        stored = self._conversation.stored() if config.items is None else config.items
+        writer.prompt = self._prompts.read(config.instructions, config.tools, stored)
         return Respond(
-            response_id=plan.response_id,
-            instructions=plan.instructions,
-            items=[entry.current for entry in stored],
-            tools=plan.tools,
-            tool_choice=plan.tool_choice,
-            parallel_tool_calls=plan.parallel_tool_calls,
-            max_output_tokens=plan.token_limit,
-            speaks=plan.speaks,
-            voice=plan.voice,
-            speed=plan.speed,
+            response_id=config.response_id,
+            instructions=config.instructions,
+            items=writer.prompt.items,
+            tools=config.tools,
+            tool_choice=config.tool_choice,
+            parallel_tool_calls=config.parallel_tool_calls,
+            max_output_tokens=config.token_limit,
+            speaks=config.speaks,
+            voice=config.voice,
+            speed=config.speed,
         )

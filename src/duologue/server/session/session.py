@@ -1,58 +1,170 @@
-"""The server's side of a session, without its waiting: client events in, server events out.
+"""A conversation or transcription session on the server, as a pure function of events and time.
 
-`ServerSession` decides everything that follows from what the client sent and what the engine made.
-The edge (`connection.py`) feeds it frames and results, sends what `take_events` returns, and
-carries out what `take_commands` returns. A response that needs the words of the user's audio waits
-for them here, not there.
+The connection feeds the session: client events to `receive`, results of the engine to `send`, the
+time to `handle_deadline`. Each of them is an occurrence, and `REACTIONS` below lists the steps that
+it takes. The steps (`steps.py`, `input_steps.py`) act on the session's parts:
 
-Source: DIALECTS.md §4, §6 and §7.
+- `input_audio` detects the user's turns in the audio; `transcription` has them transcribed;
+- `items` changes the conversation and confirms each change to the client;
+- `responses` writes the engine's output as the events of a response;
+- `deferred` holds back tool outputs that arrive too early;
+- `idle` measures the user's silence.
+
+The parts append effects to one list: events to send, and work for the engine to start or cancel.
+The connection executes the list in order. So an event that announces something precedes what
+follows from it: `response.created` precedes the request to the engine, and `response.done` precedes
+the items that waited for it.
+
+The same class serves transcription sessions: conversations that never respond.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Generator
-from typing import Any, ClassVar, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from duologue.errors import DecodeError
 from duologue.protocol import ga
 from duologue.protocol.model import UNSET, UnsetType
-from duologue.server.session.commands import Command, Warm, Warn
-from duologue.server.session.config import updated_session
-from duologue.server.session.conversation import Conversation
-from duologue.server.session.early import EarlyOutputs
-from duologue.server.session.hearing import Hearing, JudgeWords, Score
-from duologue.server.session.idle import IdleTimer
-from duologue.server.session.kept_audio import KeptAudio
-from duologue.server.session.kinds import (
-    Kind,
-    asked_change,
-    first_session,
-    refuse_responses,
-    shown_session,
+from duologue.server.session import input_steps, steps
+from duologue.server.session.audio_input import InputAudioProcessor, JudgeWords, Score
+from duologue.server.session.config import SessionType, first_session, shown_session
+from duologue.server.session.context import ConversationContext
+from duologue.server.session.conversation import AudioStore, ServerConversation
+from duologue.server.session.deferred import DeferredToolOutputs
+from duologue.server.session.engine_work import (
+    ConversationEffect,
+    ConversationResult,
+    GenerationFailed,
+    GenerationFinished,
+    LogWarning,
+    ResponseAudioChunk,
+    ResponseFunctionCall,
+    ResponseTextChunk,
+    TranscriptDelta,
+    TranscriptDone,
+    TranscriptFailed,
 )
-from duologue.server.session.leniency import Leniency
-from duologue.server.session.mcp import mcp_labels, unlisted
-from duologue.server.session.placing import Placing
-from duologue.server.session.rate_limits import RateLimits
-from duologue.server.session.refusal import Refusal, audio_fault, checked
-from duologue.server.session.responses import Responses
-from duologue.server.session.transcripts import Transcripts
-from duologue.server.session.turns import (
+from duologue.server.session.idle_timeout import IdleTimedOut, IdleTimer
+from duologue.server.session.item_events import ItemEvents
+from duologue.server.session.parts import SessionParts
+from duologue.server.session.responses import ResponseScheduler
+from duologue.server.session.transcription import InputTranscription
+from duologue.server.session.turn_detection import (
     SpeechPaused,
     SpeechResumed,
     SpeechStarted,
     SpeechStopped,
 )
+from duologue.server.session.validation import (
+    CompatibilityReader,
+    InvalidRequest,
+    audio_fault,
+    checked,
+)
 
-__all__ = ["ServerSession"]
+if TYPE_CHECKING:
+    from duologue.server.session.statistics import SessionStatistics
 
-MAX_APPEND_BYTES: Final = 15 << 20
-"""Source: DIALECTS.md §4, limits."""
+__all__ = ["REACTIONS", "ServerSession"]
+
+Step = Callable[[SessionParts, Any], None]
+
+RESPONSE_ENDED: Final[tuple[Step, ...]] = (
+    steps.process_deferred_events,  # first, so that the next response reads the tool outputs
+    steps.start_owed_response,
+    steps.request_responses,
+)
+"""Steps after everything that may end a response; they do nothing if none has ended."""
+
+REACTIONS: Final[dict[type[object], tuple[Step, ...]]] = {
+    ga.SessionUpdateEvent: (
+        steps.update_session,  # a refused change has no effect at all
+        steps.configure_parts,
+        steps.prewarm_brain,
+        steps.confirm_update,
+        steps.report_mcp_failures,  # after `session.updated`, which lists the MCP servers
+    ),
+    ga.TranscriptionSessionUpdate: (
+        steps.refuse_beta_update,  # GA replaced it by `session.update`
+    ),
+    ga.InputAudioBufferAppendEvent: (
+        input_steps.append_audio,  # speech that starts or stops in it takes the steps below
+    ),
+    ga.InputAudioBufferCommitEvent: (
+        input_steps.commit_audio,  # no response: without turn detection the client creates it
+    ),
+    ga.InputAudioBufferClearEvent: (input_steps.clear_audio,),
+    ga.ConversationItemCreateEvent: (
+        steps.create_item,  # no response: the client may create several items first
+    ),
+    ga.ConversationItemRetrieveEvent: (steps.retrieve_item,),
+    ga.ConversationItemTruncateEvent: (steps.truncate_item,),
+    ga.ConversationItemDeleteEvent: (
+        steps.delete_item,
+        steps.request_responses,  # they may have waited for the transcript of this item
+    ),
+    ga.ResponseCreateEvent: (
+        steps.require_conversation,
+        steps.create_response,
+        steps.request_responses,  # after `response.created`, and only if no transcript is pending
+    ),
+    ga.ResponseCancelEvent: (
+        steps.require_conversation,
+        steps.cancel_response,
+        *RESPONSE_ENDED,  # tool outputs, or a turn of the user, may have waited for its end
+    ),
+    ga.OutputAudioBufferClearEvent: (
+        steps.refuse_output_clear,  # the server does not play the audio
+    ),
+    SpeechStarted: (
+        input_steps.announce_speech,  # first, because a client stops its playback at this event
+        input_steps.interrupt_response,
+        *RESPONSE_ENDED,
+    ),
+    SpeechPaused: (
+        input_steps.guess_transcript,  # saves the time of transcribing if the turn ends here
+    ),
+    SpeechResumed: (input_steps.forget_guess,),
+    SpeechStopped: (
+        input_steps.commit_turn,
+        steps.respond_to_turn,  # the response follows the item that it answers
+        steps.request_responses,  # at once, if the transcript was guessed
+    ),
+    IdleTimedOut: (
+        input_steps.commit_silence,  # the model gets an item to respond to
+        steps.respond_to_silence,
+        steps.request_responses,
+    ),
+    TranscriptDelta: (input_steps.send_transcript_delta,),
+    TranscriptDone: (
+        input_steps.store_transcript,  # a guess may end the turn: then this takes its steps
+        steps.request_responses,
+    ),
+    TranscriptFailed: (
+        input_steps.report_transcription_failure,
+        steps.request_responses,  # the model answers without the words
+    ),
+    ResponseTextChunk: (
+        steps.add_response_text,
+        *RESPONSE_ENDED,  # at the token limit
+    ),
+    ResponseAudioChunk: (
+        steps.add_response_audio,
+        *RESPONSE_ENDED,  # at the token limit
+    ),
+    ResponseFunctionCall: (
+        steps.add_function_call,
+        *RESPONSE_ENDED,  # at the token limit
+    ),
+    GenerationFinished: (steps.finish_response, *RESPONSE_ENDED),
+    GenerationFailed: (steps.fail_response, *RESPONSE_ENDED),
+}
+"""The steps that each occurrence takes, in order: client events, speech, results of the engine."""
 
 
 class ServerSession:
-    """One conversation, seen from the server."""
+    """One conversation or transcription session; implements `SessionCore`."""
 
     def __init__(  # noqa: PLR0913  # one argument per choice
         self,
@@ -63,332 +175,131 @@ class ServerSession:
         expires_at: int = 0,
         judge_words: JudgeWords | None = None,
         transcribes_early: bool = False,
-        kept_audio: KeptAudio | None = None,
-        asked: ga.RealtimeSession | ga.TranscriptionSession | None = None,
+        audio_store: AudioStore | None = None,
+        requested: ga.RealtimeSession | ga.TranscriptionSession | None = None,
         strict: bool = False,
-        kind: Kind = Kind.CONVERSATION,
+        session_type: SessionType = SessionType.CONVERSATION,
     ) -> None:
-        """Open a session; `session.created` is the first event to send.
+        """Open a session; its first effect sends `session.created`.
 
         Args:
-            model: What the client asked for; told back to it. In a transcription session the one
-                that transcribes, if it was named.
+            model: The model that the client named; for transcription, the one that transcribes.
             score: The voice activity detector.
-            new_id: Returns a fresh id for a prefix: `item` to `item_…`.
-            expires_at: Unix seconds, told to the client.
-            judge_words: Tells from the words whether a turn is over; `None`: silence alone tells.
-            transcribes_early: Whether the words are looked for in a pause that may end the turn.
-            kept_audio: Where audio is kept, shared by the sessions of a server; `None`: an own one.
-            asked: What the session begins with, instead of the defaults.
-            strict: Refuse what the service refuses although real clients send it.
-            kind: A conversation, or transcription.
+            new_id: Returns a new id for a prefix: `item` to `item_…`.
+            expires_at: Unix seconds, reported to the client.
+            judge_words: Judges from the words whether a turn is over; `None`: only silence counts.
+            transcribes_early: Whether to transcribe in a pause that may end the turn.
+            audio_store: Keeps the audio of all sessions of a server; `None`: of this one alone.
+            requested: Configuration that the session begins with, over the defaults.
+            strict: Refuse the mistakes of published clients that are tolerated otherwise.
+            session_type: Conversation or transcription.
 
         Raises:
-            Refusal: If `asked` cannot be.
+            InvalidRequest: If `requested` is invalid.
         """
-        self._kind = kind
-        self._new_id = new_id
-        self._leniency = Leniency(self._command, strict=strict)
-        self._events: list[ga.KnownServerEvent] = []
-        self._commands: list[Command] = []
-        self.conversation: Conversation = Conversation(kept_audio or KeptAudio())
-        self.config: ga.RealtimeSession = first_session(
-            kind, asked, session_id=new_id("sess"), model=model, expires_at=expires_at
+        context = ConversationContext(new_id)
+        conversation = ServerConversation(audio_store or AudioStore())
+        transcription = InputTranscription(conversation, context)
+        idle = IdleTimer()
+        config = first_session(
+            session_type,
+            requested,
+            session_id=new_id("sess"),
+            model=model,
+            expires_at=expires_at,
         )
-        """What holds, kept as a conversation's whatever the kind."""
-        self._hearing = Hearing(score, judge_words=judge_words, notices_pauses=transcribes_early)
-        self._idle = IdleTimer()
-        self._rate_limits = RateLimits()
-        self._speech_item_id: str | None = None
-        self._owes_answer = False
-        self.responses: Responses = Responses(
-            self.conversation,
-            emit=self._emit,
-            command=self._command,
-            new_id=new_id,
-            on_answered=self._on_answered,
+        responses = ResponseScheduler(conversation, context, idle)
+        self._context: Final = context
+        self._compatibility: Final = CompatibilityReader(
+            lambda text: context.start(LogWarning(text)), strict=strict
         )
-        """The responses being made; the engine hands its answers to it."""
-        self._early = EarlyOutputs(self.responses.is_making_call)
-        self.transcripts: Transcripts = Transcripts(
-            self.conversation,
-            emit=self._emit,
-            command=self._command,
-            new_id=new_id,
-            on_all_found=self.responses.release,
-            on_guessed=self._on_guessed,
+        self.parts: Final = SessionParts(
+            session_type=session_type,
+            context=context,
+            config=config,
+            conversation=conversation,
+            input_audio=InputAudioProcessor(
+                score, judge_words=judge_words, notices_pauses=transcribes_early
+            ),
+            transcription=transcription,
+            items=ItemEvents(conversation, transcription, context),
+            idle=idle,
+            responses=responses,
+            deferred=DeferredToolOutputs(responses.is_making_call),
+            receive=lambda event: self.receive(event, context.now),
+            react=self._react,
         )
-        """The words being found; the engine hands its transcripts to it."""
-        self._placing = Placing(self.conversation, self.transcripts, emit=self._emit, new_id=new_id)
-        self._configure()
-        shown = shown_session(self.config, kind)
-        self._emit(ga.SessionCreatedEvent(event_id=new_id("event"), session=shown))
+        steps.configure_parts(self.parts, None)
+        created = shown_session(config, session_type)
+        context.emit(ga.SessionCreatedEvent(event_id=context.event_id(), session=created))
 
-    def take_events(self, now: float) -> list[ga.KnownServerEvent]:
-        """Return what is to be sent now, once."""
-        events, self._events = self._rate_limits.filled_in(self._events, now), []
-        self._idle.follow(events, now)
-        return events
+    @property
+    def config(self) -> ga.RealtimeSession:
+        """The configuration; a transcription session's is kept in the same shape."""
+        return self.parts.config
 
-    def take_commands(self) -> list[Command]:
-        """Return the work to start or stop, once."""
-        commands, self._commands = self._commands, []
-        return commands
+    @property
+    def conversation(self) -> ServerConversation:
+        """The items, with their audio."""
+        return self.parts.conversation
+
+    @property
+    def statistics(self) -> SessionStatistics:
+        """Counts of the session so far."""
+        return self._context.statistics
+
+    def receive(self, event: ga.AnyClientEvent, now: float) -> None:
+        """Process a client event; one that is invalid is answered with one `error`."""
+        self._context.now = now
+        try:
+            valid = checked(self._compatibility.read(event))
+            if not self.parts.deferred.defer(valid):
+                self._react(valid)
+        except InvalidRequest as refusal:
+            self._refuse(refusal, event.event_id)
+        except DecodeError:  # audio that is not base64
+            self._refuse(audio_fault(event), event.event_id)
+
+    def send(self, result: ConversationResult, now: float) -> None:
+        """Process a result of the engine; one for work that was cancelled is ignored."""
+        self._context.now = now
+        self._react_and_report(result)
+
+    def report_error(self, error: ga.RealtimeError, now: float) -> None:
+        """Send an `error` that the connection decides on: a frame that is no event, an expiry."""
+        self._context.now = now
+        self._context.emit(self._context.error_event(error))
+
+    def effects(self) -> list[ConversationEffect]:
+        """Return what is to be done now, in order, and forget it."""
+        return self._context.take_effects()
 
     def next_deadline(self) -> float | None:
-        """Return when `handle_deadline` is to be called; ask again when events were taken."""
-        return self._idle.deadline
+        """Return when `handle_deadline` is due; `None` if the idle timeout does not run."""
+        return self.parts.idle.deadline
 
     def handle_deadline(self, now: float) -> None:
-        """Answer a user who has been silent for too long; before the deadline do nothing."""
-        deadline = self._idle.deadline
-        if deadline is None or now < deadline:
-            return
-        with self._refusing():
-            self._answer_silence()
+        """Respond to a user who has been silent for too long; before the deadline, do nothing."""
+        deadline = self.parts.idle.deadline
+        if deadline is not None and now >= deadline:
+            self._context.now = now
+            self._react_and_report(IdleTimedOut())
 
-    def _answer_silence(self) -> None:
-        silence = self._hearing.take_silence()
-        item_id = self._new_id("item")
-        self._emit(
-            ga.InputAudioBufferTimeoutTriggered(
-                event_id=self._new_id("event"),
-                audio_start_ms=silence.start_ms,
-                audio_end_ms=silence.end_ms,
-                item_id=item_id,
-            )
-        )
-        self._add_heard(item_id, silence.pcm, has_words=False)
-        self._answer_turn()
+    def end(self, error: Exception | None) -> None:  # noqa: ARG002  # both ends are the same here
+        """Release the audio that is kept for the conversation."""
+        self.parts.idle.stop()
+        self.parts.conversation.close()
 
-    # What the client says.
-
-    def receive(self, event: ga.AnyClientEvent) -> None:
-        """Carry out a client event, or answer it with one `error`."""
+    def _react_and_report(self, occurrence: object) -> None:
+        """Take the steps of an occurrence that no client event causes; report what it refuses."""
         try:
-            known = checked(self._leniency.read(event))
-            if self._kind is not Kind.CONVERSATION:
-                refuse_responses(known)
-            if not self._early.keep(known):
-                self._HANDLERS[type(known)](self, known)
-        except Refusal as refusal:
-            self.refuse(refusal, event.event_id)
-        except DecodeError:  # audio that is not base64
-            self.refuse(audio_fault(event), event.event_id)
+            self._react(occurrence)
+        except InvalidRequest as refusal:
+            self._refuse(refusal, UNSET)
 
-    def refuse_frame(self, error: DecodeError) -> None:
-        """Answer a frame that is no event."""
-        self.refuse(Refusal("invalid_event", f"Invalid event: {error}."), UNSET)
+    def _react(self, occurrence: object) -> None:
+        for step in REACTIONS[type(occurrence)]:
+            step(self.parts, occurrence)
 
-    def refuse(self, refusal: Refusal, event_id: str | UnsetType) -> None:
-        """Answer an event that the edge refuses."""
-        error = refusal.error(event_id)
-        self._emit(ga.RealtimeErrorEvent(event_id=self._new_id("event"), error=error))
-
-    @contextlib.contextmanager
-    def _refusing(self) -> Generator[None]:
-        """Tell the client of what cannot be though no event of its own asked for it."""
-        try:
-            yield
-        except Refusal as refusal:
-            self.refuse(refusal, UNSET)
-
-    def _update(self, event: ga.SessionUpdateEvent) -> None:
-        change = asked_change(event.session, self._kind)
-        self.config = updated_session(self.config, change, spoken=self.responses.have_spoken)
-        self._configure()
-        self._warm()
-        shown = shown_session(self.config, self._kind)
-        self._emit(ga.SessionUpdatedEvent(event_id=self._new_id("event"), session=shown))
-        for label in mcp_labels(change):
-            self._command(Warn(f"the tools of MCP server {label!r} fail: this server calls none"))
-            for told in unlisted(self._new_id):
-                self._emit(told)
-
-    def _configure(self) -> None:
-        self._hearing.configure(self.config)
-        self.transcripts.config = self._hearing.transcription
-
-    def _warm(self) -> None:
-        """Let the brain read what every answer will begin with, before the user has spoken."""
-        if self._kind is not Kind.CONVERSATION:
-            return
-        config = self.config
-        self._commands.append(
-            Warm(
-                instructions="" if config.instructions is UNSET else config.instructions,
-                tools=[] if config.tools is UNSET else config.tools,
-                tool_choice="auto" if config.tool_choice is UNSET else config.tool_choice,
-            )
-        )
-
-    def _update_flat(self, _event: ga.TranscriptionSessionUpdate) -> None:
-        message = (
-            "Invalid value: 'transcription_session.update'. It is beta: use session.update with"
-            " session.type 'transcription'."
-        )
-        raise Refusal("invalid_value", message, "type")
-
-    def expire(self, reason: str) -> None:
-        """Tell that the session has lasted as long as one may; the edge closes it then."""
-        error = ga.RealtimeError(
-            type="invalid_request_error",
-            code="session_expired",
-            message=reason,
-        )
-        self._emit(ga.RealtimeErrorEvent(event_id=self._new_id("event"), error=error))
-
-    def _append(self, event: ga.InputAudioBufferAppendEvent) -> None:
-        pcm = event.audio_data
-        if len(pcm) > MAX_APPEND_BYTES:
-            message = (
-                "Invalid 'audio': expected at most "
-                f"{MAX_APPEND_BYTES} bytes of audio, but got {len(pcm)}."
-            )
-            raise Refusal("invalid_value", message, "audio")
-        self.transcripts.check_room(0, "audio")
-        pause: SpeechPaused | None = None
-        for change in self._hearing.append(pcm):
-            pause = None
-            match change:
-                case SpeechStarted():
-                    self._on_speech_started(change)
-                case SpeechPaused():
-                    pause = change
-                case SpeechResumed():
-                    self.transcripts.forget_guess()
-                case SpeechStopped():
-                    self._on_speech_stopped(change)
-        if pause is not None and self._speech_item_id is not None:  # the last: others are over
-            self.transcripts.guess(self._speech_item_id, self._hearing.peek(pause.at_ms))
-
-    def _on_speech_started(self, speech: SpeechStarted) -> None:
-        self._speech_item_id = self._new_id("item")
-        self._emit(
-            ga.InputAudioBufferSpeechStartedEvent(
-                event_id=self._new_id("event"),
-                audio_start_ms=self._hearing.open_turn(speech.onset_ms),
-                item_id=self._speech_item_id,
-            )
-        )
-        if self._hearing.interrupts:
-            self._owes_answer = False  # what is said now goes on with what was said before
-            self.responses.interrupt()
-
-    def _on_speech_stopped(self, speech: SpeechStopped) -> None:
-        self._commit_audio(self._hearing.take(until_ms=speech.end_ms), speech.end_ms)
-        if self._hearing.responds:
-            self._answer_turn()
-
-    def _on_guessed(self, words: str) -> None:
-        stopped = self._hearing.hear_words(words)
-        if stopped is not None:
-            with self._refusing():
-                self._on_speech_stopped(stopped)
-
-    def _answer_turn(self) -> None:
-        if self.responses.active_id is None:
-            self._respond(ga.ResponseCreateParams())
-        else:
-            self._owes_answer = True  # spoken over an answer that may not be interrupted
-
-    def _on_answered(self) -> None:
-        for event in self._early.release():
-            self.receive(event)
-        if self._owes_answer:
-            self._owes_answer = False
-            self._respond(ga.ResponseCreateParams())
-
-    def _commit(self, _event: ga.InputAudioBufferCommitEvent) -> None:
-        pcm = self._hearing.commit()
-        self.transcripts.forget_guess()
-        self._commit_audio(pcm, self._hearing.clock_ms)
-
-    def _commit_audio(self, pcm: bytes, end_ms: int) -> None:
-        """Make audio an item: the one that an open turn, which ends by this, has announced."""
-        item_id, self._speech_item_id = self._speech_item_id, None
-        if item_id is not None:
-            self._emit(
-                ga.InputAudioBufferSpeechStoppedEvent(
-                    event_id=self._new_id("event"), audio_end_ms=end_ms, item_id=item_id
-                )
-            )
-        self._add_heard(item_id or self._new_id("item"), pcm)
-
-    def _add_heard(self, item_id: str, pcm: bytes, *, has_words: bool = True) -> None:
-        previous = self.conversation.last_id
-        event_id = self._new_id("event")
-        self._emit(
-            ga.InputAudioBufferCommittedEvent(
-                event_id=event_id, item_id=item_id, previous_item_id=previous
-            )
-        )
-        item = ga.Message(
-            id=item_id,
-            object="realtime.item",
-            status="completed",
-            role="user",
-            content=[ga.InputAudio(transcript=None)],
-        )
-        self._placing.add(item, pcm, after=None, has_words=has_words)
-
-    def _clear(self, _event: ga.InputAudioBufferClearEvent) -> None:
-        self._hearing.clear()
-        self.transcripts.forget_guess()
-        self._speech_item_id = None
-        self._emit(ga.InputAudioBufferClearedEvent(event_id=self._new_id("event")))
-
-    def _create_item(self, event: ga.ConversationItemCreateEvent) -> None:
-        self._placing.create(event, self.config)
-
-    def _retrieve(self, event: ga.ConversationItemRetrieveEvent) -> None:
-        self._placing.retrieve(event, self.config)
-
-    def _truncate(self, event: ga.ConversationItemTruncateEvent) -> None:
-        self._placing.truncate(event)
-
-    def _delete(self, event: ga.ConversationItemDeleteEvent) -> None:
-        self._placing.delete(event)
-
-    def _create_response(self, event: ga.ResponseCreateEvent) -> None:
-        params = event.response
-        self._respond(
-            params if isinstance(params, ga.ResponseCreateParams) else ga.ResponseCreateParams()
-        )
-
-    def _respond(self, params: ga.ResponseCreateParams) -> None:
-        if self._kind is not Kind.CONVERSATION:
-            return
-        for stored in self.responses.start(params, self.config):
-            if stored.audio and str(stored.item.id) not in self.conversation:
-                self.transcripts.find(str(stored.item.id), stored)
-        if not self.transcripts.are_awaited:
-            self.responses.release()
-
-    def _cancel_response(self, event: ga.ResponseCancelEvent) -> None:
-        self.responses.cancel(None if event.response_id is UNSET else event.response_id)
-
-    def _clear_output(self, _event: ga.OutputAudioBufferClearEvent) -> None:
-        message = "output_audio_buffer.clear is for WebRTC and SIP; over a WebSocket use truncate."
-        raise Refusal("invalid_event", message, "type")
-
-    def _emit(self, event: ga.KnownServerEvent) -> None:
-        self._events.append(event)
-
-    def _command(self, command: Command) -> None:
-        self._commands.append(command)
-
-    _HANDLERS: ClassVar[dict[type[Any], Callable[[ServerSession, Any], None]]] = {
-        ga.SessionUpdateEvent: _update,
-        ga.TranscriptionSessionUpdate: _update_flat,
-        ga.InputAudioBufferAppendEvent: _append,
-        ga.InputAudioBufferCommitEvent: _commit,
-        ga.InputAudioBufferClearEvent: _clear,
-        ga.ConversationItemCreateEvent: _create_item,
-        ga.ConversationItemRetrieveEvent: _retrieve,
-        ga.ConversationItemTruncateEvent: _truncate,
-        ga.ConversationItemDeleteEvent: _delete,
-        ga.ResponseCreateEvent: _create_response,
-        ga.ResponseCancelEvent: _cancel_response,
-        ga.OutputAudioBufferClearEvent: _clear_output,
-    }
+    def _refuse(self, refusal: InvalidRequest, event_id: str | UnsetType) -> None:
+        self._context.emit(self._context.error_event(refusal.error(event_id)))

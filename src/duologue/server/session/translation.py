@@ -1,97 +1,89 @@
-"""The server's side of a translation session, without its waiting.
+"""A translation session on the server, as a pure function of events and time.
 
-Speech flows in and its translation flows out: no items, no responses, no commit. The session's ear
-cuts the stream into stretches of speech, at pauses, and where somebody speaks on and on; they are
-translated one after the other, so that nothing overtakes. `session.close` lets what was said be
-translated; then the session is closed.
+Speech comes in and its translation goes out: there are no items, responses or commits. The
+connection feeds the session as it feeds a conversation (see `session.py`): client events to
+`receive`, results of the engine to `send`. `REACTIONS` lists the steps that each of them takes.
+
+`session.close` has everything translated that was said before; then the session closes.
 
 Source: Realtime API reference, translation sessions (GA); the guide to realtime translation.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from duologue.errors import DecodeError
 from duologue.protocol import ga
-from duologue.protocol.formats import PCM16
-from duologue.protocol.ga.translation import (
-    AnyTranslationClientEvent,
-    KnownTranslationServerEvent,
-    RealtimeTranslationInputAudioBufferAppendEvent,
-    RealtimeTranslationInputTranscriptDeltaEvent,
-    RealtimeTranslationOutputAudioDeltaEvent,
-    RealtimeTranslationOutputTranscriptDeltaEvent,
-    RealtimeTranslationSessionClosedEvent,
-    RealtimeTranslationSessionCloseEvent,
-    RealtimeTranslationSessionCreatedEvent,
-    RealtimeTranslationSessionUpdatedEvent,
-    RealtimeTranslationSessionUpdateEvent,
-    TranslationAudio,
-    TranslationInput,
-    TranslationOutput,
-    TranslationSession,
-    TranslationTranscription,
-)
-from duologue.protocol.model import UNSET, UnsetType, audio_field, replace
+from duologue.protocol.ga import translation
+from duologue.protocol.model import UNSET, UnsetType
+from duologue.server.session import translation_steps as steps
+from duologue.server.session.audio_input import InputAudioProcessor, Score
 from duologue.server.session.config import merge
-from duologue.server.session.hearing import Hearing, Score
-from duologue.server.session.refusal import Refusal, audio_fault, checked_translation
-from duologue.server.session.turns import SpeechStarted, SpeechStopped
+from duologue.server.session.engine_work import (
+    SourceTranscriptChunk,
+    TranslationAudioChunk,
+    TranslationEffect,
+    TranslationFailed,
+    TranslationFinished,
+    TranslationResult,
+    TranslationTextChunk,
+)
+from duologue.server.session.translation_steps import (
+    DEFAULT_LANGUAGE,
+    TranslationContext,
+    TranslationState,
+)
+from duologue.server.session.validation import InvalidRequest, audio_fault, checked_translation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from duologue.server.session.statistics import SessionStatistics
 
-__all__ = [
-    "DEFAULT_TRANSLATOR",
-    "CloseSocket",
-    "Translate",
-    "TranslationCommand",
-    "TranslationServerSession",
-]
+__all__ = ["DEFAULT_TRANSLATOR", "REACTIONS", "TranslationServerSession"]
+
+Step = Callable[[TranslationState, Any], None]
+
+REACTIONS: Final[dict[type[object], tuple[Step, ...]]] = {
+    translation.RealtimeTranslationSessionUpdateEvent: (steps.update_session,),
+    translation.RealtimeTranslationInputAudioBufferAppendEvent: (
+        steps.append_audio,
+        steps.translate_next,  # one stretch at a time, so that none overtakes another
+    ),
+    translation.RealtimeTranslationSessionCloseEvent: (
+        steps.begin_closing,
+        steps.translate_next,  # closes at once if nothing is left to translate
+    ),
+    SourceTranscriptChunk: (steps.send_source_transcript,),
+    TranslationTextChunk: (steps.send_translated_text,),
+    TranslationAudioChunk: (steps.send_translated_audio,),
+    TranslationFinished: (
+        steps.finish_stretch,
+        steps.translate_next,
+    ),
+    TranslationFailed: (
+        steps.report_failure,  # costs one stretch, not the session
+        steps.finish_stretch,
+        steps.translate_next,
+    ),
+}
+"""The steps that each occurrence takes, in order: client events, then results of the engine."""
 
 DEFAULT_TRANSLATOR: Final = "gpt-realtime-translate"
 
-DEFAULT_LANGUAGE: Final = "en"
-"""Spoken until the client names another."""
+_DEFAULT_AUDIO: Final = translation.TranslationAudio(
+    input=translation.TranslationInput(transcription=None, noise_reduction=None),
+    output=translation.TranslationOutput(language=DEFAULT_LANGUAGE),
+)
 
-MAX_STRETCH_MS: Final = 15_000
-"""Who speaks on without a pause is cut here, so that a listener is never further behind."""
-
-MAX_WAITING_MS: Final = 15 * 60_000
-"""Speech that waits for a slow engine, or for a client that does not read; 43 MB."""
-
-_VAD: Final = ga.RealtimeSession(
+_TURN_DETECTION: Final = ga.RealtimeSession(
     audio=ga.AudioConfig(input=ga.AudioInput(turn_detection=ga.ServerVad(silence_duration_ms=400)))
 )
-"""A little slower than a conversation's ear: a sentence is translated better whole."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Translate:
-    """Translate a stretch of speech: `heard`, `said` and `spoke`, then `done` or `failed`."""
-
-    pcm: bytes
-    """PCM16 at 24 kHz."""
-    source_language: str | None
-    """As the client named it, if it did."""
-    language: str
-    end_ms: int
-    """Where the stretch ends on the input's clock."""
-
-
-@dataclass(frozen=True, slots=True)
-class CloseSocket:
-    """Close the socket: everything is said."""
-
-
-TranslationCommand = Translate | CloseSocket
+"""Slower than a conversation's default: a whole sentence is translated better than its parts."""
 
 
 class TranslationServerSession:
-    """One translation session, seen from the server."""
+    """One translation session; implements `SessionCore`."""
 
     def __init__(
         self,
@@ -100,228 +92,86 @@ class TranslationServerSession:
         score: Score,
         new_id: Callable[[str], str],
         expires_at: int = 0,
-        asked: TranslationSession | None = None,
+        requested: translation.TranslationSession | None = None,
     ) -> None:
-        """Open a session; `session.created` is the first event to send.
+        """Open a session; its first effect sends `session.created`.
 
         Args:
-            model: What the client asked for; told back to it.
+            model: The model that the client named.
             score: The voice activity detector.
-            new_id: Returns a fresh id for a prefix: `event` to `event_…`.
-            expires_at: Unix seconds, told to the client.
-            asked: What the session begins with, from a client secret.
+            new_id: Returns a new id for a prefix: `event` to `event_…`.
+            expires_at: Unix seconds, reported to the client.
+            requested: Configuration that the session begins with, from a client secret.
         """
-        self._new_id = new_id
-        self._events: list[KnownTranslationServerEvent] = []
-        self._commands: list[TranslationCommand] = []
-        self._hearing = Hearing(score)
-        self._hearing.configure(_VAD)
-        self._heard_bytes = 0
-        self._speaks_since_ms: int | None = None
-        self._waiting: deque[Translate] = deque()
-        self._translated: Translate | None = None
-        self._is_closing = False
-        self._needs_space = {"heard": False, "said": False}
-        self.config: TranslationSession = TranslationSession(
+        audio = _DEFAULT_AUDIO if requested is None else merge(_DEFAULT_AUDIO, requested.audio)
+        config = translation.TranslationSession(
             type="translation",
             id=new_id("sess"),
-            model=model if asked is None else asked.model,
-            audio=_DEFAULT_AUDIO if asked is None else merge(_DEFAULT_AUDIO, asked.audio),
+            model=model if requested is None else requested.model,
+            audio=audio,
             expires_at=expires_at,
         )
-        self._emit(
-            RealtimeTranslationSessionCreatedEvent(event_id=self._event_id(), session=self.config)
+        self._context: Final = TranslationContext(new_id)
+        self._state: Final = TranslationState(
+            context=self._context, config=config, input_audio=InputAudioProcessor(score)
         )
+        self._state.input_audio.configure(_TURN_DETECTION)
+        self._context.emit(
+            translation.RealtimeTranslationSessionCreatedEvent(
+                event_id=self._context.event_id(), session=config
+            )
+        )
+
+    @property
+    def config(self) -> translation.TranslationSession:
+        """The configuration."""
+        return self._state.config
+
+    @property
+    def statistics(self) -> SessionStatistics:
+        """Counts of the session so far."""
+        return self._context.statistics
+
+    def receive(self, event: translation.AnyTranslationClientEvent, now: float) -> None:
+        """Process a client event; one that is invalid is answered with one `error`."""
+        self._context.now = now
+        try:
+            steps.require_open(self._state)
+            self._react(checked_translation(event))
+        except InvalidRequest as refusal:
+            self._refuse(refusal, event.event_id)
+        except DecodeError:  # audio that is not base64
+            self._refuse(audio_fault(event), event.event_id)
+
+    def send(self, result: TranslationResult, now: float) -> None:
+        """Process a result of the engine."""
+        self._context.now = now
+        try:
+            self._react(result)
+        except InvalidRequest as refusal:
+            self._refuse(refusal, UNSET)
+
+    def report_error(self, error: ga.RealtimeError, now: float) -> None:
+        """Send an `error` that the connection decides on: a frame that is no event, an expiry."""
+        self._context.now = now
+        self._context.emit(self._context.error_event(error))
+
+    def effects(self) -> list[TranslationEffect]:
+        """Return what is to be done now, in order, and forget it."""
+        return self._context.take_effects()
 
     def next_deadline(self) -> None:
-        """Nothing here is timed but by its audio."""
+        """Return `None`: nothing in a translation session waits for time to pass."""
 
     def handle_deadline(self, now: float) -> None:
-        """Never called: see `next_deadline`."""
-        raise AssertionError(f"a deadline at {now} that nobody asked for")
+        """Do nothing; see `next_deadline`."""
 
-    def take_events(
-        self,
-        now: float,  # noqa: ARG002  # as all cores; nothing here is timed
-    ) -> list[KnownTranslationServerEvent]:
-        """Return what is to be sent, once."""
-        events, self._events = self._events, []
-        return events
+    def end(self, error: Exception | None) -> None:
+        """Do nothing: the session holds nothing that it must release."""
 
-    def take_commands(self) -> list[TranslationCommand]:
-        """Return the work to start, once."""
-        commands, self._commands = self._commands, []
-        return commands
+    def _react(self, occurrence: object) -> None:
+        for step in REACTIONS[type(occurrence)]:
+            step(self._state, occurrence)
 
-    # What the client says.
-
-    def receive(self, event: AnyTranslationClientEvent) -> None:
-        """Carry out a client event, or answer it with one `error`."""
-        if self._is_closing:
-            closing = Refusal("session_closing", "The session is closing; open another.", "type")
-            self.refuse(closing, event.event_id)
-            return
-        try:
-            known = checked_translation(event)
-            self._HANDLERS[type(known)](self, known)
-        except Refusal as refusal:
-            self.refuse(refusal, event.event_id)
-        except DecodeError:  # audio that is not base64
-            self.refuse(audio_fault(event), event.event_id)
-
-    def refuse_frame(self, error: DecodeError) -> None:
-        """Answer a frame that is no event."""
-        self.refuse(Refusal("invalid_event", f"Invalid event: {error}."), UNSET)
-
-    def refuse(self, refusal: Refusal, event_id: str | UnsetType) -> None:
-        """Answer an event that the edge refuses."""
-        self._tell(refusal.error(event_id))
-
-    def expire(self, reason: str) -> None:
-        """Tell that the session has lasted as long as one may; the edge closes it then."""
-        self._tell(
-            ga.RealtimeError(type="invalid_request_error", code="session_expired", message=reason)
-        )
-
-    def _update(self, event: RealtimeTranslationSessionUpdateEvent) -> None:
-        asked = event.session.audio
-        if asked is not UNSET:
-            self.config = replace(self.config, audio=merge(self.config.audio, asked))
-        self._emit(
-            RealtimeTranslationSessionUpdatedEvent(event_id=self._event_id(), session=self.config)
-        )
-
-    def _append(self, event: RealtimeTranslationInputAudioBufferAppendEvent) -> None:
-        pcm = event.audio_data
-        waiting_ms = sum(PCM16.ms(len(stretch.pcm)) for stretch in self._waiting)
-        if waiting_ms + PCM16.ms(len(pcm)) > MAX_WAITING_MS:
-            message = (
-                "Too much speech waits for its translation; send it no faster than it is said."
-            )
-            raise Refusal("input_audio_buffer_full", message, "audio")
-        for change in self._hearing.append(pcm):
-            if isinstance(change, SpeechStarted):
-                self._speaks_since_ms = self._hearing.open_turn(change.onset_ms)
-            elif isinstance(change, SpeechStopped):
-                self._cut(change.end_ms)
-                self._speaks_since_ms = None
-        self._heard_bytes += len(pcm)
-        now_ms = PCM16.ms(self._heard_bytes)
-        if self._speaks_since_ms is not None and now_ms - self._speaks_since_ms > MAX_STRETCH_MS:
-            self._cut(now_ms)
-            self._speaks_since_ms = now_ms
-
-    def _close(self, _event: RealtimeTranslationSessionCloseEvent) -> None:
-        if self._speaks_since_ms is not None:
-            self._cut(PCM16.ms(self._heard_bytes))
-        self._is_closing = True
-        self._go_on()
-
-    def _cut(self, end_ms: int) -> None:
-        """Let what was said up to a time be translated."""
-        heard = self._input.transcription
-        spoken = heard.language if isinstance(heard, TranslationTranscription) else UNSET
-        output = self.config.audio.output
-        language = UNSET if output is UNSET else output.language
-        self._waiting.append(
-            Translate(
-                pcm=self._hearing.take(until_ms=end_ms),
-                source_language=None if spoken is UNSET else spoken,
-                language=DEFAULT_LANGUAGE if language is UNSET else language,
-                end_ms=end_ms,
-            )
-        )
-        self._go_on()
-
-    def _go_on(self) -> None:
-        """Start on the next stretch when the one before is done; close after the last."""
-        if self._translated is not None:
-            return
-        if self._waiting:
-            self._translated = self._waiting.popleft()
-            self._commands.append(self._translated)
-        elif self._is_closing:
-            self._emit(RealtimeTranslationSessionClosedEvent(event_id=self._event_id()))
-            self._commands.append(CloseSocket())
-
-    # What the engine made of the stretch that it was asked for.
-
-    def heard(self, text: str) -> None:
-        """Pass on what was said, to a client that wants to know."""
-        if text and isinstance(self._input.transcription, TranslationTranscription):
-            delta = self._spaced(text, "heard")
-            self._emit(
-                RealtimeTranslationInputTranscriptDeltaEvent(
-                    event_id=self._event_id(), delta=delta, elapsed_ms=self._elapsed_ms
-                )
-            )
-
-    def said(self, text: str) -> None:
-        """Pass on words of the translation."""
-        if text:
-            delta = self._spaced(text, "said")
-            self._emit(
-                RealtimeTranslationOutputTranscriptDeltaEvent(
-                    event_id=self._event_id(), delta=delta, elapsed_ms=self._elapsed_ms
-                )
-            )
-
-    def spoke(self, pcm: bytes) -> None:
-        """Pass on speech of the translation."""
-        self._emit(
-            RealtimeTranslationOutputAudioDeltaEvent(
-                event_id=self._event_id(),
-                delta=audio_field(pcm),
-                format="pcm16",
-                sample_rate=PCM16.rate_hz,
-                channels=1,
-                elapsed_ms=self._elapsed_ms,
-            )
-        )
-
-    def done(self) -> None:
-        """Go on to the next stretch."""
-        self._translated = None
-        self._needs_space = {"heard": True, "said": True}
-        self._go_on()
-
-    def failed(self, message: str, *, code: str) -> None:
-        """Tell that a stretch could not be translated; the session goes on with the next."""
-        self._tell(ga.RealtimeError(type="server_error", code=code, message=message))
-        self.done()
-
-    @property
-    def _elapsed_ms(self) -> int:
-        assert self._translated is not None, "nothing is made unasked"  # noqa: S101  # ours
-        return self._translated.end_ms
-
-    @property
-    def _input(self) -> TranslationInput:
-        asked = self.config.audio.input
-        return TranslationInput() if asked is UNSET else asked
-
-    def _spaced(self, text: str, side: str) -> str:
-        """Part the words of a stretch from those before: clients append them as they are."""
-        needs_space, self._needs_space[side] = self._needs_space[side], False
-        return text if not needs_space or text[0].isspace() else f" {text}"
-
-    def _tell(self, error: ga.RealtimeError) -> None:
-        self._emit(ga.RealtimeErrorEvent(event_id=self._event_id(), error=error))
-
-    def _event_id(self) -> str:
-        return self._new_id("event")
-
-    def _emit(self, event: KnownTranslationServerEvent) -> None:
-        self._events.append(event)
-
-    _HANDLERS: ClassVar[dict[type[Any], Callable[[TranslationServerSession, Any], None]]] = {
-        RealtimeTranslationSessionUpdateEvent: _update,
-        RealtimeTranslationInputAudioBufferAppendEvent: _append,
-        RealtimeTranslationSessionCloseEvent: _close,
-    }
-
-
-_DEFAULT_AUDIO: Final = TranslationAudio(
-    input=TranslationInput(transcription=None, noise_reduction=None),
-    output=TranslationOutput(language=DEFAULT_LANGUAGE),
-)
+    def _refuse(self, refusal: InvalidRequest, event_id: str | UnsetType) -> None:
+        self._context.emit(self._context.error_event(refusal.error(event_id)))

@@ -1,10 +1,16 @@
-"""What a response costs, counted as the API bills: text by the brain, audio by its length.
+"""Usage of a response, counted as the API bills it, and the rate limits that usage draws on.
 
-Where the brain does not count, four characters are a token. Of what a response reads, those items
-count as cached that one of the last responses read in the same place, from the instructions on: a
-prefix of whole items. A brain that counts says itself how much text it had cached.
+Text is counted by the brain, audio by its length. If the brain does not count, four characters are
+a token. An item of the prompt counts as cached if one of the last responses read it in the same
+place: the cache holds a prefix of whole items, instructions first. A brain that counts also reports
+how much text it had cached.
 
-`max_output_tokens` is a limit of the same sum: words and arguments, and the speech that says them.
+`max_output_tokens` limits the same sum: text and arguments, and their speech.
+
+Rate limits are reported so that clients can be tested with them. They are not enforced: here the
+machine's own speed is the limit.
+
+Source: Realtime API reference, `response.done` and `rate_limits.updated`.
 """
 
 from __future__ import annotations
@@ -21,12 +27,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from duologue.server.session.conversation import StoredItem
+    from duologue.server.session.engine_work import TextTokens
 
-__all__ = ["NOTHING_READ", "NO_TOKENS", "Count", "Meter", "Output", "Read", "Tokens", "usage_of"]
+__all__ = [
+    "REQUESTS_PER_MINUTE",
+    "TOKENS_PER_MINUTE",
+    "GeneratedOutput",
+    "PromptCache",
+    "RateLimits",
+    "ResponsePrompt",
+    "TokenCounts",
+    "usage_of",
+]
 
 USER_MS_PER_TOKEN: Final = 100
 ASSISTANT_MS_PER_TOKEN: Final = 50
-"""How the API bills audio: 10 tokens a second in, 20 out."""
+"""The API bills audio at 10 tokens a second in, 20 out."""
 
 CHARS_PER_TOKEN: Final = 4
 """A rule of thumb, for brains that do not count."""
@@ -35,32 +51,25 @@ LOW_DETAIL_TOKENS: Final = 85
 IMAGE_TOKENS: Final = 765
 """An image, whatever its size: what the API bills for one of 1024 by 1024 pixels."""
 
+REQUESTS_PER_MINUTE: Final = 1000
+TOKENS_PER_MINUTE: Final = 100_000
+
 PROMPTS_REMEMBERED: Final = 4
-"""So that an out-of-band response in between does not empty the cache."""
+"""More than one, so that an out-of-band response in between does not empty the cache."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
-    """Text tokens that the brain counted; zeros where it does not count."""
-
-    input: int = 0
-    cached: int = 0
-    output: int = 0
-
-
-NO_TOKENS: Final = Tokens()
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
+class TokenCounts:
     """Tokens by modality."""
 
     text: int = 0
     audio: int = 0
     image: int = 0
 
-    def __add__(self, other: Count) -> Count:
-        return Count(self.text + other.text, self.audio + other.audio, self.image + other.image)
+    def __add__(self, other: TokenCounts) -> TokenCounts:
+        return TokenCounts(
+            self.text + other.text, self.audio + other.audio, self.image + other.image
+        )
 
     @property
     def total(self) -> int:
@@ -69,48 +78,60 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """What a response read."""
+class ResponsePrompt:
+    """The input of a response; counted only when the response ends, so that it starts sooner."""
 
-    all: Count = Count()
-    cached: Count = Count()
-    """The part of it that an earlier response had read."""
+    instructions: str = ""
+    tools: Sequence[ga.Tool] = ()
+    items: Sequence[ga.Item] = ()
+    audio_bytes: Sequence[int] = ()
+    """Size of each item's audio, as PCM16 at 24 kHz."""
+    cached_entries: int = 0
+    """How many of the entries an earlier response has read: the instructions, then the items."""
+
+    def counts(self) -> tuple[TokenCounts, TokenCounts]:
+        """Return the tokens of all entries, and of those that are cached."""
+        chars = len(self.instructions) + sum(len(encode_model(tool)) for tool in self.tools)
+        entries = [TokenCounts(text=_tokens(chars))]
+        entries += map(_count, self.items, self.audio_bytes)
+        cached = sum(entries[: self.cached_entries], TokenCounts())
+        return sum(entries, TokenCounts()), cached
 
 
-NOTHING_READ: Final = Read()
-
-
-class Meter:
-    """Counts what each response of a session reads, and remembers it for the next."""
+class PromptCache:
+    """Remembers the last prompts of a session."""
 
     def __init__(self) -> None:
-        self._prompts: deque[list[object]] = deque(maxlen=PROMPTS_REMEMBERED)
+        self._prompts: Final[deque[list[object]]] = deque(maxlen=PROMPTS_REMEMBERED)
 
     def read(
         self, instructions: str, tools: Sequence[ga.Tool], stored: Sequence[StoredItem]
-    ) -> Read:
-        """Count a prompt."""
-        chars = len(instructions) + sum(len(encode_model(tool)) for tool in tools)
-        counts = [Count(text=_tokens(chars)), *(_count(entry) for entry in stored)]
-        prompt: list[object] = [(instructions, tools), *(entry.current for entry in stored)]
-        known = max((_common(prompt, earlier) for earlier in self._prompts), default=0)
-        self._prompts.append(prompt)
-        return Read(sum(counts, Count()), sum(counts[:known], Count()))
+    ) -> ResponsePrompt:
+        """Return a prompt, and remember it."""
+        items: list[ga.Item] = []
+        audio_bytes: list[int] = []
+        for entry in stored:
+            items.append(entry.current)
+            audio_bytes.append(entry.audio_bytes)
+        entries: list[object] = [(instructions, tools), *items]
+        cached = max((_common(entries, earlier) for earlier in self._prompts), default=0)
+        self._prompts.append(entries)
+        return ResponsePrompt(instructions, tools, items, audio_bytes, cached)
 
 
-class Output:
-    """How much a response has made, and how much more it may."""
+class GeneratedOutput:
+    """Tokens that a response has generated, and how many more it may."""
 
     def __init__(self, limit: int | None) -> None:
-        self._limit = limit
+        self._limit: Final = limit
         self._chars = 0
         self._audio_bytes = 0
         self.is_full: bool = False
-        """Whether anything had to be left out."""
+        """Whether output was dropped because of the limit."""
 
     @property
     def text_tokens(self) -> int:
-        """Tokens of words and arguments."""
+        """Tokens of text and arguments."""
         return _tokens(self._chars)
 
     @property
@@ -118,8 +139,8 @@ class Output:
         """Tokens of speech."""
         return PCM16.ms(self._audio_bytes) // ASSISTANT_MS_PER_TOKEN
 
-    def take_text(self, text: str) -> str:
-        """Count words, and return those that fit."""
+    def add_text(self, text: str) -> str:
+        """Count text, and return the part within the limit."""
         if self._limit is not None:
             room = (self._limit - self.audio_tokens) * CHARS_PER_TOKEN - self._chars
             self.is_full |= len(text) > room
@@ -127,8 +148,8 @@ class Output:
         self._chars += len(text)
         return text
 
-    def take_audio(self, pcm: bytes) -> bytes:
-        """Count speech, PCM16 at 24 kHz, and return what fits."""
+    def add_audio(self, pcm: bytes) -> bytes:
+        """Count speech, PCM16 at 24 kHz, and return the part within the limit."""
         if self._limit is not None:
             room_ms = (self._limit - self.text_tokens) * ASSISTANT_MS_PER_TOKEN
             room = PCM16.bytes(room_ms) - self._audio_bytes
@@ -138,36 +159,35 @@ class Output:
         return pcm
 
 
-def usage_of(read: Read, made: Output, tokens: Tokens) -> ga.Usage:
-    """Return what a response cost; the brain's own count of text goes first."""
-    text_in = tokens.input or read.all.text
-    cached = Count(
-        tokens.cached if tokens.input else read.cached.text, read.cached.audio, read.cached.image
-    )
-    text_out = tokens.output or made.text_tokens
-    input_tokens = text_in + read.all.audio + read.all.image
-    output_tokens = text_out + made.audio_tokens
+def usage_of(prompt: ResponsePrompt, generated: GeneratedOutput, tokens: TextTokens) -> ga.Usage:
+    """Return the usage of a response; the brain's own count of text takes precedence."""
+    read, cached = prompt.counts()
+    if tokens.input:
+        read = TokenCounts(tokens.input, read.audio, read.image)
+        cached = TokenCounts(tokens.cached, cached.audio, cached.image)
+    text_out = tokens.output or generated.text_tokens
+    output_tokens = text_out + generated.audio_tokens
     return ga.Usage(
-        total_tokens=input_tokens + output_tokens,
-        input_tokens=input_tokens,
+        total_tokens=read.total + output_tokens,
+        input_tokens=read.total,
         output_tokens=output_tokens,
         input_token_details=ga.InputTokenDetails(
-            text_tokens=text_in,
-            audio_tokens=read.all.audio,
-            image_tokens=read.all.image,
+            text_tokens=read.text,
+            audio_tokens=read.audio,
+            image_tokens=read.image,
             cached_tokens=cached.total,
             cached_tokens_details=ga.CachedTokenDetails(
                 text_tokens=cached.text, audio_tokens=cached.audio, image_tokens=cached.image
             ),
         ),
         output_token_details=ga.OutputTokenDetails(
-            text_tokens=text_out, audio_tokens=made.audio_tokens
+            text_tokens=text_out, audio_tokens=generated.audio_tokens
         ),
     )
 
 
 def _common(prompt: list[object], earlier: list[object]) -> int:
-    """Return how many entries two prompts begin with alike."""
+    """Return the number of entries that two prompts have in common at their beginning."""
     pairs = zip(prompt, earlier, strict=False)
     return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(prompt), len(earlier)))
 
@@ -176,14 +196,14 @@ def _tokens(chars: int) -> int:
     return -(-chars // CHARS_PER_TOKEN)
 
 
-def _count(stored: StoredItem) -> Count:
-    """Count an item: what is written in it, heard in it and seen in it."""
-    chars = sum(len(text) for text in _texts(stored.current))
-    heard = PCM16.ms(stored.audio_bytes) // USER_MS_PER_TOKEN
-    return Count(_tokens(chars), heard, _seen(stored.item))
+def _count(item: ga.Item, audio_bytes: int) -> TokenCounts:
+    """Count the text, audio and images of an item."""
+    chars = sum(len(text) for text in _texts(item))
+    audio = PCM16.ms(audio_bytes) // USER_MS_PER_TOKEN
+    return TokenCounts(_tokens(chars), audio, _image_tokens(item))
 
 
-def _seen(item: ga.Item) -> int:
+def _image_tokens(item: ga.Item) -> int:
     if not isinstance(item, ga.Message):
         return 0
     images = [part for part in item.content if isinstance(part, ga.InputImage)]
@@ -194,7 +214,7 @@ def _seen(item: ga.Item) -> int:
 
 
 def _texts(item: ga.Item) -> list[str]:
-    """Return what is written in an item; the user's speech is counted as audio."""
+    """Return the text of an item; a transcript of the user's speech is counted as audio."""
     match item:
         case ga.Message():
             found = [
@@ -209,3 +229,39 @@ def _texts(item: ga.Item) -> list[str]:
             return [item.output]
         case _:
             return []
+
+
+class RateLimits:
+    """Requests and tokens that a session has left; they refill evenly, in a minute."""
+
+    def __init__(self) -> None:
+        self._requests: Final = _Allowance("requests", REQUESTS_PER_MINUTE)
+        self._tokens: Final = _Allowance("tokens", TOKENS_PER_MINUTE)
+
+    def spend(self, usage: ga.Usage, now: float) -> list[ga.RateLimit]:
+        """Subtract one response, and return what is left."""
+        tokens = usage.total_tokens
+        return [
+            self._requests.spend(1, now),
+            self._tokens.spend(tokens if isinstance(tokens, int) else 0, now),
+        ]
+
+
+class _Allowance:
+    def __init__(self, name: str, per_minute: int) -> None:
+        self._name: Final = name
+        self._per_minute: Final = per_minute
+        self._left = float(per_minute)
+        self._at = 0.0
+
+    def spend(self, amount: int, now: float) -> ga.RateLimit:
+        refilled = self._left + (now - self._at) / 60 * self._per_minute
+        self._left = max(0.0, min(refilled, self._per_minute) - amount)
+        self._at = now
+        missing = self._per_minute - self._left
+        return ga.RateLimit(
+            name=self._name,
+            limit=self._per_minute,
+            remaining=int(self._left),
+            reset_seconds=round(missing / self._per_minute * 60, 3),
+        )

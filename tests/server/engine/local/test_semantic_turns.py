@@ -8,7 +8,7 @@ import pytest
 from tests.server.session.conftest import Harness
 
 from duologue.protocol import ga
-from duologue.server.session.commands import Transcribe
+from duologue.server.session.engine_work import Transcribe
 
 if TYPE_CHECKING:
     from tests.server.engine.local.conftest import Speech
@@ -30,13 +30,13 @@ async def turns(engine: Engine, pcm: bytes) -> list[tuple[int, str]]:
     told = 0
     for start in range(0, len(pcm), CHUNK):
         part = pcm[start : start + CHUNK]
-        harness.session.receive(ga.InputAudioBufferAppendEvent.of(part))
+        harness.session.receive(ga.InputAudioBufferAppendEvent.of(part), harness.now)
         harness.take()
         for command in harness.commands[told:]:
             if isinstance(command, Transcribe):
                 words = stages.transcriber.transcribe(command.pcm, language=None, prompt=None)
                 text = "".join([word async for word in words]).strip()
-                harness.session.transcripts.done(command.item_id, text)
+                harness.engine.transcript(command.item_id, text)
                 harness.take()
         told = len(harness.commands)
     ends = [e.audio_end_ms for e in harness.events if e.type == STOPPED]  # type: ignore[union-attr]  # its field

@@ -4,17 +4,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from duologue.server.engine.local.turns import ASKED, SAID, UNFINISHED, UNMARKED, WordTurnDetector
+from duologue.server.engine.local.turns import (
+    QUESTION,
+    STATEMENT,
+    UNFINISHED,
+    UNMARKED,
+    WordTurnDetector,
+)
 
 
 @pytest.mark.parametrize(
     ("words", "likelihood"),
     [
-        ("What is it for?", ASKED),
-        ("Est-ce que tu m'entends ?", ASKED),
-        ("Turn it on.", SAID),
-        ("ありがとう。", SAID),
-        ('He said "stop."', SAID),
+        ("What is it for?", QUESTION),
+        ("Est-ce que tu m'entends ?", QUESTION),
+        ("Turn it on.", STATEMENT),
+        ("ありがとう。", STATEMENT),
+        ('He said "stop."', STATEMENT),
         ("book a table", UNMARKED),
         ("one, two,", UNFINISHED),
         ("I would like to...", UNFINISHED),

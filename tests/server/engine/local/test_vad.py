@@ -55,11 +55,11 @@ def test_resampling_keeps_speech_and_drops_what_would_fold(
 ) -> None:
     import numpy as np  # noqa: PLC0415  # an extra
 
-    from duologue.server.engine.local.vad import Resampler  # noqa: PLC0415  # an extra
+    from duologue.server.engine.local.vad import FrameResampler  # noqa: PLC0415  # an extra
 
     tone = np.sin(2 * np.pi * tone_hz * np.arange(384 * 20) / 24_000) * 16_384
     pcm = tone.astype("<i2").tobytes()
-    resampler = Resampler()
+    resampler = FrameResampler()
     frames = [resampler.feed(pcm[i : i + 768]) for i in range(0, len(pcm), 768)]
     assert {frame.size for frame in frames} == {256}
     sound = np.concatenate(frames)[64:]

@@ -76,6 +76,6 @@ KnownServerEvent = (
     | ResponseMcpCallArgumentsDone
     | TranscriptionSessionUpdatedEvent
 )
-"""Every server event of the dialect."""
+"""All known server events."""
 
 AnyServerEvent = KnownServerEvent | UnknownEvent

@@ -1,4 +1,4 @@
-"""What server events share."""
+"""Base classes of server events."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ __all__ = ["ItemEvent", "OutputEvent", "PartEvent", "ServerEvent"]
 
 
 class ServerEvent(Event, frozen=True, kw_only=True):
-    """An event from the server; each has an id of its own."""
+    """Base class of server events."""
 
     event_id: str
     """`event_…`"""
 
 
 class ItemEvent(ServerEvent, frozen=True, kw_only=True):
-    """Concerns an item of the conversation."""
+    """Base class of events about an item of the conversation."""
 
     item_id: str
 
 
 class OutputEvent(ServerEvent, frozen=True, kw_only=True):
-    """Concerns an output item of a response."""
+    """Base class of events about an output item of a response."""
 
     response_id: str
     output_index: int
-    """Place in the response's `output`."""
+    """Index in the response's `output`."""
 
 
 class PartEvent(OutputEvent, frozen=True, kw_only=True):
-    """Concerns a content part of an output item."""
+    """Base class of events about a content part of an output item."""
 
     item_id: str
     content_index: int
-    """Place in the item's `content`."""
+    """Index in the item's `content`."""

@@ -1,4 +1,4 @@
-"""Server events of the conversation's items and of the transcription of the user's audio.
+"""Server events of conversation items and of input audio transcription.
 
 Source: Realtime API reference, server events (GA).
 """
@@ -32,35 +32,35 @@ __all__ = [
 
 
 class PlacedItemEvent(ServerEvent, frozen=True, kw_only=True):
-    """An item and its place."""
+    """Base class of events that place an item in the conversation."""
 
     item: Item
     previous_item_id: str | UnsetType | None = UNSET
-    """The item before it; null or absent: at the end, or unknown."""
+    """The preceding item. Null or absent if the item is at the end, or its place is unknown."""
 
 
 class ConversationItemAdded(
     PlacedItemEvent, frozen=True, kw_only=True, tag="conversation.item.added"
 ):
-    """An item entered the conversation; the model's are still empty and in progress."""
+    """An item was added to the conversation. Items of the model are still empty and in progress."""
 
 
 class ConversationItemDone(
     PlacedItemEvent, frozen=True, kw_only=True, tag="conversation.item.done"
 ):
-    """An item is final, except that a transcript of the user's audio may follow."""
+    """An item is final, except that the transcript of input audio may follow."""
 
 
 class ConversationItemCreatedEvent(
     PlacedItemEvent, frozen=True, kw_only=True, tag="conversation.item.created"
 ):
-    """An item entered the conversation, from servers that still say it as in beta."""
+    """An item was added to the conversation; sent by servers that use the beta name."""
 
 
 class ConversationItemRetrieved(
     ServerEvent, frozen=True, kw_only=True, tag="conversation.item.retrieved"
 ):
-    """The server's copy of an item, with its audio: the answer to `conversation.item.retrieve`."""
+    """The server's copy of an item, including its audio: answers `conversation.item.retrieve`."""
 
     item: Item
 
@@ -68,55 +68,55 @@ class ConversationItemRetrieved(
 class ConversationItemTruncatedEvent(
     ItemEvent, frozen=True, kw_only=True, tag="conversation.item.truncated"
 ):
-    """The item was cut as asked."""
+    """An item was truncated: answers `conversation.item.truncate`."""
 
     content_index: int
     audio_end_ms: int
-    """Milliseconds of audio that were kept."""
+    """Audio that was kept, in milliseconds."""
 
 
 class ConversationItemDeletedEvent(
     ItemEvent, frozen=True, kw_only=True, tag="conversation.item.deleted"
 ):
-    """The item was taken out as asked."""
+    """An item was deleted: answers `conversation.item.delete`."""
 
 
 class LogProb(Model, frozen=True, kw_only=True):
-    """How likely a token of a transcript was."""
+    """Log probability of a token of a transcript."""
 
     token: str
     logprob: float
     bytes: list[int]
-    """The token in UTF-8."""
+    """UTF-8 of the token."""
 
 
 class TranscriptionLanguage(Model, frozen=True, kw_only=True):
-    """A language that was heard."""
+    """A language that was detected."""
 
     code: str
     """ISO 639-1."""
 
 
 class TranscriptionTokenUsage(Model, frozen=True, kw_only=True, tag_field="type", tag="tokens"):
-    """A transcription billed by token."""
+    """Usage of a transcription that is billed by token."""
 
     input_tokens: int
     output_tokens: int
     total_tokens: int
     input_token_details: OutputTokenDetails | UnsetType = UNSET
-    """By modality: text of the prompt, audio."""
+    """Input tokens by modality: text of the prompt, and audio."""
 
 
 class TranscriptionDurationUsage(
     Model, frozen=True, kw_only=True, tag_field="type", tag="duration"
 ):
-    """A transcription billed by duration."""
+    """Usage of a transcription that is billed by duration."""
 
     seconds: float
 
 
 class UnknownTranscriptionUsage(Unknown, frozen=True, kw_only=True):
-    """A way of billing that this version does not know."""
+    """An unknown kind of usage."""
 
 
 TranscriptionUsage = (
@@ -125,7 +125,7 @@ TranscriptionUsage = (
 
 
 class TranscriptionError(Model, frozen=True, kw_only=True):
-    """Why a transcription failed."""
+    """Cause of a failed transcription."""
 
     type: str | UnsetType = UNSET
     code: str | UnsetType = UNSET
@@ -139,7 +139,7 @@ class ConversationItemInputAudioTranscriptionDeltaEvent(
     kw_only=True,
     tag="conversation.item.input_audio_transcription.delta",
 ):
-    """More words of the user; may come before the item and before the speech ends."""
+    """More of a transcript of input audio. May precede its item, and the end of the speech."""
 
     content_index: int | UnsetType = UNSET
     delta: str | UnsetType = UNSET
@@ -154,14 +154,14 @@ class ConversationItemInputAudioTranscriptionCompletedEvent(
     kw_only=True,
     tag="conversation.item.input_audio_transcription.completed",
 ):
-    """The words of the user, whole; may come any time after the commit."""
+    """The complete transcript of input audio. May arrive at any time after the commit."""
 
     content_index: int
     transcript: str
     usage: TranscriptionUsage | UnsetType = UNSET
-    """Official types demand it; old recordings lack it."""
+    """Absent from old recordings, although the official types require it."""
     languages: list[TranscriptionLanguage] | UnsetType = UNSET
-    """Empty when none was surely heard."""
+    """Empty if no language was detected reliably."""
     logprobs: list[LogProb] | UnsetType | None = UNSET
 
 
@@ -171,7 +171,7 @@ class ConversationItemInputAudioTranscriptionFailedEvent(
     kw_only=True,
     tag="conversation.item.input_audio_transcription.failed",
 ):
-    """The user's audio could not be transcribed; the conversation goes on."""
+    """A transcription failed. The conversation continues."""
 
     content_index: int
     error: TranscriptionError
@@ -183,7 +183,7 @@ class ConversationItemInputAudioTranscriptionSegment(
     kw_only=True,
     tag="conversation.item.input_audio_transcription.segment",
 ):
-    """A stretch of the transcript with its speaker and time, from diarizing models."""
+    """A segment of a transcript with its speaker and time, from diarizing models."""
 
     content_index: int
     id: str

@@ -1,4 +1,4 @@
-"""Server events of the input audio buffer and of the buffer that a listener hears.
+"""Server events of the input and output audio buffers.
 
 Source: Realtime API reference, server events (GA).
 """
@@ -24,25 +24,28 @@ __all__ = [
 class InputAudioBufferSpeechStartedEvent(
     ItemEvent, frozen=True, kw_only=True, tag="input_audio_buffer.speech_started"
 ):
-    """The user speaks: the cue to stop playing. `item_id` is the message it will become."""
+    """Speech started: the moment to stop playback.
+
+    `item_id` is the id of the future user message.
+    """
 
     audio_start_ms: int
-    """On the session's clock: audio sent since it began. Includes the prefix padding."""
+    """Position in all input audio of the session. Includes the prefix padding."""
 
 
 class InputAudioBufferSpeechStoppedEvent(
     ItemEvent, frozen=True, kw_only=True, tag="input_audio_buffer.speech_stopped"
 ):
-    """The user's turn ended; a commit follows."""
+    """Speech stopped: the user's turn has ended, and a commit follows."""
 
     audio_end_ms: int
-    """On the session's clock; includes the silence that ended the turn."""
+    """Position in all input audio of the session. Includes the silence that ended the turn."""
 
 
 class InputAudioBufferCommittedEvent(
     ItemEvent, frozen=True, kw_only=True, tag="input_audio_buffer.committed"
 ):
-    """The buffer became a user message."""
+    """The input audio buffer was committed as a user message."""
 
     previous_item_id: str | UnsetType | None = UNSET
 
@@ -50,13 +53,13 @@ class InputAudioBufferCommittedEvent(
 class InputAudioBufferClearedEvent(
     ServerEvent, frozen=True, kw_only=True, tag="input_audio_buffer.cleared"
 ):
-    """The buffer was emptied as asked."""
+    """The input audio buffer was cleared: answers `input_audio_buffer.clear`."""
 
 
 class InputAudioBufferTimeoutTriggered(
     ItemEvent, frozen=True, kw_only=True, tag="input_audio_buffer.timeout_triggered"
 ):
-    """Nobody spoke for `idle_timeout_ms`: the silence is committed and a response starts."""
+    """Nobody spoke for `idle_timeout_ms`. The silence is committed, and a response starts."""
 
     audio_start_ms: int
     audio_end_ms: int
@@ -65,16 +68,16 @@ class InputAudioBufferTimeoutTriggered(
 class InputAudioBufferDtmfEventReceivedEvent(
     Event, frozen=True, kw_only=True, tag="input_audio_buffer.dtmf_event_received"
 ):
-    """SIP: a key was pressed. The one server event without an `event_id`."""
+    """A key of the phone was pressed (SIP). The only server event without an `event_id`."""
 
     event: str
-    """`0` to `9`, `*`, `#`, `A` to `D`."""
+    """One of `0` to `9`, `*`, `#` and `A` to `D`."""
     received_at: int
     """Unix seconds."""
 
 
 class OutputBufferEvent(ServerEvent, frozen=True, kw_only=True):
-    """Concerns what a WebRTC or SIP listener hears."""
+    """Base class of events about the playback of output audio (WebRTC and SIP)."""
 
     response_id: str
 
@@ -82,16 +85,16 @@ class OutputBufferEvent(ServerEvent, frozen=True, kw_only=True):
 class OutputAudioBufferStarted(
     OutputBufferEvent, frozen=True, kw_only=True, tag="output_audio_buffer.started"
 ):
-    """WebRTC and SIP: the server began to play a response."""
+    """The playback of a response has started (WebRTC and SIP)."""
 
 
 class OutputAudioBufferStopped(
     OutputBufferEvent, frozen=True, kw_only=True, tag="output_audio_buffer.stopped"
 ):
-    """WebRTC and SIP: everything was played."""
+    """The playback of a response is complete (WebRTC and SIP)."""
 
 
 class OutputAudioBufferCleared(
     OutputBufferEvent, frozen=True, kw_only=True, tag="output_audio_buffer.cleared"
 ):
-    """WebRTC and SIP: playing was cut, by the user's speech or by the client."""
+    """The playback was stopped by the user's speech or by the client (WebRTC and SIP)."""

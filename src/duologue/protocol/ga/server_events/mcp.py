@@ -1,4 +1,4 @@
-"""Server events of remote MCP servers that the API calls.
+"""Server events of remote MCP servers.
 
 Source: Realtime API reference, server events (GA).
 """
@@ -23,46 +23,46 @@ __all__ = [
 class McpListToolsInProgress(
     ItemEvent, frozen=True, kw_only=True, tag="mcp_list_tools.in_progress"
 ):
-    """A server is asked for its tools."""
+    """The API is requesting the tools of an MCP server."""
 
 
 class McpListToolsCompleted(ItemEvent, frozen=True, kw_only=True, tag="mcp_list_tools.completed"):
-    """A server's tools are known."""
+    """The tools of an MCP server are known."""
 
 
 class McpListToolsFailed(ItemEvent, frozen=True, kw_only=True, tag="mcp_list_tools.failed"):
-    """A server's tools could not be had."""
+    """The tools of an MCP server could not be listed."""
 
 
 class McpCallEvent(ItemEvent, frozen=True, kw_only=True):
-    """Concerns an MCP call of a response."""
+    """Base class of events about an MCP call of a response."""
 
     output_index: int
-    """Place in the response's `output`."""
+    """Index in the response's `output`."""
 
 
 class ResponseMcpCallInProgress(
     McpCallEvent, frozen=True, kw_only=True, tag="response.mcp_call.in_progress"
 ):
-    """The call runs."""
+    """An MCP call is in progress."""
 
 
 class ResponseMcpCallCompleted(
     McpCallEvent, frozen=True, kw_only=True, tag="response.mcp_call.completed"
 ):
-    """The call succeeded."""
+    """An MCP call succeeded."""
 
 
 class ResponseMcpCallFailed(
     McpCallEvent, frozen=True, kw_only=True, tag="response.mcp_call.failed"
 ):
-    """The call failed."""
+    """An MCP call failed."""
 
 
 class ResponseMcpCallArgumentsDelta(
     OutputEvent, frozen=True, kw_only=True, tag="response.mcp_call_arguments.delta"
 ):
-    """More of the call's arguments."""
+    """More arguments of an MCP call."""
 
     item_id: str
     delta: str
@@ -73,7 +73,7 @@ class ResponseMcpCallArgumentsDelta(
 class ResponseMcpCallArgumentsDone(
     OutputEvent, frozen=True, kw_only=True, tag="response.mcp_call_arguments.done"
 ):
-    """The call's arguments, whole."""
+    """The complete arguments of an MCP call."""
 
     item_id: str
     arguments: str

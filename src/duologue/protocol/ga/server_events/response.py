@@ -33,13 +33,13 @@ __all__ = [
 
 
 class ResponseCreatedEvent(ServerEvent, frozen=True, kw_only=True, tag="response.created"):
-    """A response began."""
+    """A response was created."""
 
     response: Response
 
 
 class ResponseDoneEvent(ServerEvent, frozen=True, kw_only=True, tag="response.done"):
-    """A response ended, well or not; always the last event of it."""
+    """A response ended, successfully or not: its last event."""
 
     response: Response
 
@@ -47,7 +47,7 @@ class ResponseDoneEvent(ServerEvent, frozen=True, kw_only=True, tag="response.do
 class ResponseOutputItemAddedEvent(
     OutputEvent, frozen=True, kw_only=True, tag="response.output_item.added"
 ):
-    """A response began an item."""
+    """A response started an output item."""
 
     item: Item
 
@@ -55,20 +55,20 @@ class ResponseOutputItemAddedEvent(
 class ResponseOutputItemDoneEvent(
     OutputEvent, frozen=True, kw_only=True, tag="response.output_item.done"
 ):
-    """An item is whole, or was cut: see its status."""
+    """An output item is complete or was interrupted; see its status."""
 
     item: Item
 
 
 class PartType(StrEnum):
-    """Kinds of part that a response makes, by names of their own."""
+    """Kinds of part in the `content_part` events."""
 
     TEXT = "text"
     AUDIO = "audio"
 
 
 class Part(Model, frozen=True, kw_only=True):
-    """A part in the `content_part` events, where GA still says `text` and `audio`."""
+    """A part in the `content_part` events, which use `text` and `audio` as types in GA, too."""
 
     type: Open[PartType] | UnsetType = UNSET
     text: str | UnsetType = UNSET
@@ -80,27 +80,27 @@ class Part(Model, frozen=True, kw_only=True):
 class ResponseContentPartAddedEvent(
     PartEvent, frozen=True, kw_only=True, tag="response.content_part.added"
 ):
-    """A part began, still empty."""
+    """A content part started; it is still empty."""
 
     part: Part
     content: Part | UnsetType = UNSET
-    """Azure says it twice."""
+    """A copy of `part`, from Azure."""
 
 
 class ResponseContentPartDoneEvent(
     PartEvent, frozen=True, kw_only=True, tag="response.content_part.done"
 ):
-    """A part is whole."""
+    """A content part is complete."""
 
     part: Part
     content: Part | UnsetType = UNSET
-    """Azure says it twice."""
+    """A copy of `part`, from Azure."""
 
 
 class ResponseTextDeltaEvent(
     PartEvent, frozen=True, kw_only=True, tag="response.output_text.delta"
 ):
-    """More text."""
+    """More of the output text."""
 
     delta: str
     obfuscation: str | UnsetType = UNSET
@@ -108,7 +108,7 @@ class ResponseTextDeltaEvent(
 
 
 class ResponseTextDoneEvent(PartEvent, frozen=True, kw_only=True, tag="response.output_text.done"):
-    """The text, whole."""
+    """The complete output text."""
 
     text: str
 
@@ -116,7 +116,7 @@ class ResponseTextDoneEvent(PartEvent, frozen=True, kw_only=True, tag="response.
 class ResponseAudioTranscriptDeltaEvent(
     PartEvent, frozen=True, kw_only=True, tag="response.output_audio_transcript.delta"
 ):
-    """More words of what is being said; they run ahead of the audio."""
+    """More of the transcript of output audio. It runs ahead of the audio."""
 
     delta: str
     obfuscation: str | UnsetType = UNSET
@@ -126,7 +126,7 @@ class ResponseAudioTranscriptDeltaEvent(
 class ResponseAudioTranscriptDoneEvent(
     PartEvent, frozen=True, kw_only=True, tag="response.output_audio_transcript.done"
 ):
-    """The words of what was said, whole."""
+    """The complete transcript of output audio."""
 
     transcript: str
 
@@ -134,10 +134,10 @@ class ResponseAudioTranscriptDoneEvent(
 class ResponseAudioDeltaEvent(
     PartEvent, frozen=True, kw_only=True, tag="response.output_audio.delta"
 ):
-    """More speech, faster than it can be heard."""
+    """More output audio, faster than real time."""
 
     delta: Raw
-    """Base64 in the session's output format, still a JSON string; `audio_data` decodes it."""
+    """Base64 in the session's output format, as a JSON string; `audio_data` decodes it."""
 
     @property
     def audio_data(self) -> bytes:
@@ -152,13 +152,13 @@ class ResponseAudioDeltaEvent(
 class ResponseAudioDoneEvent(
     PartEvent, frozen=True, kw_only=True, tag="response.output_audio.done"
 ):
-    """The speech is whole; it is not repeated here."""
+    """The output audio is complete. It is not repeated here."""
 
 
 class ResponseFunctionCallArgumentsDeltaEvent(
     OutputEvent, frozen=True, kw_only=True, tag="response.function_call_arguments.delta"
 ):
-    """More of a call's arguments."""
+    """More arguments of a function call."""
 
     item_id: str
     call_id: str
@@ -170,10 +170,10 @@ class ResponseFunctionCallArgumentsDeltaEvent(
 class ResponseFunctionCallArgumentsDoneEvent(
     OutputEvent, frozen=True, kw_only=True, tag="response.function_call_arguments.done"
 ):
-    """A call's arguments, whole."""
+    """The complete arguments of a function call."""
 
     item_id: str
     call_id: str
     arguments: str
     name: str | UnsetType = UNSET
-    """Official types demand it; old recordings lack it."""
+    """Absent from old recordings, although the official types require it."""

@@ -1,4 +1,4 @@
-"""Server events of the session itself: configuration, errors, limits.
+"""Server events of the session: configuration, errors, rate limits.
 
 Source: Realtime API reference, server events (GA).
 """
@@ -25,13 +25,13 @@ __all__ = [
 
 
 class SessionCreatedEvent(ServerEvent, frozen=True, kw_only=True, tag="session.created"):
-    """The first event of a connection, with the configuration that holds when none is sent."""
+    """The first event of a connection, with the default configuration."""
 
     session: Session
 
 
 class SessionUpdatedEvent(ServerEvent, frozen=True, kw_only=True, tag="session.updated"):
-    """The whole configuration after a `session.update`."""
+    """The configuration after a `session.update`."""
 
     session: Session
 
@@ -46,49 +46,49 @@ class Conversation(Model, frozen=True, kw_only=True):
 
 
 class ConversationCreatedEvent(ServerEvent, frozen=True, kw_only=True, tag="conversation.created"):
-    """A conversation exists; typed, but not seen in recorded GA traffic."""
+    """A conversation was created. Not seen in recorded GA traffic."""
 
     conversation: Conversation
 
 
 class RealtimeError(Model, frozen=True, kw_only=True):
-    """What went wrong."""
+    """Description of an error."""
 
     type: str
-    """`invalid_request_error`, `server_error`, ..."""
+    """Such as `invalid_request_error` or `server_error`."""
     message: str
     code: str | None | UnsetType = UNSET
-    """The machine-readable reason; match on it before the message."""
+    """Machine-readable cause."""
     param: str | None | UnsetType = UNSET
-    """Path of the field at fault."""
+    """Path of the invalid field."""
     event_id: str | None | UnsetType = UNSET
-    """The client event that caused it."""
+    """Id of the client event that caused it."""
 
 
 class RealtimeErrorEvent(ServerEvent, frozen=True, kw_only=True, tag="error"):
-    """Something went wrong; the session goes on, unless it is closed next."""
+    """An error. The session continues, unless the server closes it next."""
 
     error: RealtimeError
 
 
 class RateLimitName(StrEnum):
-    """What is limited."""
+    """Names of rate limits."""
 
     REQUESTS = "requests"
     TOKENS = "tokens"
 
 
 class RateLimit(Model, frozen=True, kw_only=True):
-    """One limit and what is left of it."""
+    """A rate limit and its remaining quota."""
 
     name: Open[RateLimitName] | UnsetType = UNSET
     limit: int | UnsetType = UNSET
     remaining: int | UnsetType = UNSET
     reset_seconds: float | UnsetType = UNSET
-    """Seconds until it is whole again."""
+    """Seconds until the quota is restored."""
 
 
 class RateLimitsUpdatedEvent(ServerEvent, frozen=True, kw_only=True, tag="rate_limits.updated"):
-    """What is left of the limits, with a response's estimate taken off; often after its end."""
+    """The rate limits, reduced by the estimate of a response. Often sent after its end."""
 
     rate_limits: list[RateLimit]

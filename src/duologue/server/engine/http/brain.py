@@ -106,7 +106,7 @@ class HttpBrain:
         calls = _Calls()
         finish: str | None = None
         usage = _Usage()
-        async with self._endpoint.ask("/chat/completions", json=self._body(request)) as response:
+        async with self._endpoint.post("/chat/completions", json=self._body(request)) as response:
             chunks = self._endpoint.pieces(aiter(httpx2.EventSource(response)))
             async with aclosing(chunks):
                 async for event in chunks:
@@ -116,10 +116,12 @@ class HttpBrain:
                     usage = chunk.usage or usage
                     for choice in chunk.choices[:1]:
                         finish = choice.finish_reason or finish
+                        # A refusal is text too, and the user should get to know it.
                         if text := choice.delta.content or choice.delta.refusal:
                             yield Say(text)
                         if not calls.feed(choice.delta.tool_calls or ()):
                             raise self._endpoint.malformed("calls that are too long")
+        # A broken proxy may end a stream cleanly: only a finish reason proves that it is whole.
         if finish is None:
             raise self._endpoint.failure("engine_broke_off", "ended its response early")
         for call in calls.whole(cut=finish == "length"):
@@ -144,9 +146,9 @@ class HttpBrain:
         messages: list[Json] = [*_paired(chat_messages(request, sees=True))]
         body: ChatObject = {
             "model": self._model,
-            "messages": messages or [{"role": "user", "content": ""}],
+            "messages": messages or [{"role": "user", "content": ""}],  # must not be empty
             "stream": True,
-            "stream_options": {"include_usage": True},
+            "stream_options": {"include_usage": True},  # or a stream has no token counts
         }
         if functions := functions_of(request):
             body["tools"] = chat_tools(functions)
@@ -181,9 +183,9 @@ class _Calls:
     """Collects function calls from their deltas, which may be interleaved."""
 
     def __init__(self) -> None:
-        self._names: list[str] = []
-        self._arguments: list[list[str]] = []
-        self._places: dict[int | None, tuple[str | None, int]] = {}
+        self._names: Final[list[str]] = []
+        self._arguments: Final[list[list[str]]] = []
+        self._places: Final[dict[int | None, tuple[str | None, int]]] = {}
         self._chars = 0
 
     def feed(self, deltas: Sequence[_CallDelta]) -> bool:

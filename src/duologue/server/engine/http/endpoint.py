@@ -179,6 +179,8 @@ class HttpEndpoint:
         self._client: Final = httpx2.AsyncClient(
             headers={"Authorization": f"Bearer {key}"} if key else {},
             verify=_trusted(),
+            # The other limits apply to pieces of a response (see `pieces`), not to socket reads: a
+            # server that sends keep-alive comments but no text must time out too.
             timeout=httpx2.Timeout(None, connect=self._timeouts.connect),
             limits=httpx2.Limits(max_connections=MAX_CONNECTIONS),
         )
@@ -188,7 +190,7 @@ class HttpEndpoint:
         await self._client.aclose()
 
     @asynccontextmanager
-    async def ask(
+    async def post(
         self, path: str, **content: Unpack[RequestBody]
     ) -> AsyncGenerator[httpx2.Response]:
         """Post a request; leaving the context before the response ends closes its connection.
@@ -211,7 +213,7 @@ class HttpEndpoint:
         Raises:
             EngineFailed: If a piece takes too long, or the connection breaks.
         """
-        seconds = self._timeouts.first
+        seconds = self._timeouts.first  # a model may read the prompt for a while
         while True:
             try:
                 async with asyncio.timeout(seconds):
@@ -251,8 +253,8 @@ class HttpEndpoint:
         try:
             return await self._once(request)
         except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
-            # The server closed an idle connection just as we reused it. It has answered nothing, so
-            # a second attempt cannot do the work twice in the session.
+            # The server closed an idle connection just as it was reused. No response has begun, so
+            # the request can be sent again.
             try:
                 return await self._once(request)
             except httpx2.HTTPError as error:
@@ -287,7 +289,7 @@ class HttpEndpoint:
             case _ if status >= 500:
                 return self._failure("engine_unavailable", f"fails ({details})", "look at its log")
             case _:
-                fix = "it may not offer what the session asks for"
+                fix = "it may not support what the session requests"
                 return self._failure("engine_refused", f"refuses the request ({details})", fix)
 
     async def _reason(self, response: httpx2.Response) -> str:

@@ -60,7 +60,7 @@ class HttpTranscriber:
             return
         hints = {"language": language, "prompt": prompt}
         fields = {name: hint for name, hint in hints.items() if hint}
-        async with self._endpoint.ask(
+        async with self._endpoint.post(
             "/audio/transcriptions",
             data={"model": self._model, "response_format": "json", **fields},
             files={"file": ("speech.wav", wav_of(pcm), "audio/wav")},
@@ -93,7 +93,7 @@ class HttpSynthesizer:
             "response_format": "pcm",
             "speed": min(max(speed, SLOWEST), FASTEST),
         }
-        async with self._endpoint.ask("/audio/speech", json=body) as response:
+        async with self._endpoint.post("/audio/speech", json=body) as response:
             kind = response.headers.get("content-type", "").lower()
             if kind.startswith(_NOT_PCM):
                 raise self._endpoint.malformed(f"{kind.partition(';')[0]} instead of PCM")

@@ -1,4 +1,11 @@
-"""A small language model through llama.cpp: conversation in, words and calls out."""
+"""The local brain: a small language model run by llama.cpp.
+
+Reading the prompt takes most of the time: at 190 tokens a second on two cores, a long conversation
+costs many seconds. llama.cpp keeps the state of the prompts it has read, and reuses it for a prompt
+with the same beginning. `warm` makes use of that: the model reads the instructions and functions
+before the user speaks. What changes the beginning of a prompt makes the model read it again. So old
+turns are dropped rarely, many at a time, and the prompt without functions is warmed separately.
+"""
 
 from __future__ import annotations
 
@@ -31,56 +38,58 @@ if TYPE_CHECKING:
 __all__ = ["LlamaBrain"]
 
 TEMPERATURE: Final = 0.2
-"""Small models lose their thread above 0.3. At 0, none of five demo conversations got through its
+"""Small models become incoherent above 0.3. At 0, none of five demo conversations got through its
 second turn; at 0.2, three did, with the same instructions."""
 
 SEED: Final = 1
-"""The same conversation gets the same answer, so that a demo and its recording agree."""
+"""Fixed, so that the same conversation gets the same answer, and a demo repeats its recording."""
 
 MAX_OUTPUT_TOKENS: Final = 1024
-"""Twenty seconds of writing: the end of an answer that nobody limited and that does not end."""
+"""The limit for a response without one: a small model may never stop. It is 20 s of generation."""
 
 ROOM_TOKENS: Final = 512
-"""What is kept free for the answer when the conversation fills the context."""
+"""Part of the context that is reserved for the response."""
 
 STOP_S: Final = 2.0
-"""How long a stopped answer is waited for. It takes 20 ms, or 0.3 s while it reads a prompt."""
+"""Time for the model to stop. It needs 20 ms, or 0.3 s while it reads a prompt."""
 
 
 class LlamaBrain:
-    """Answers with the model of one GGUF file; `slots` answers at a time, others wait in line.
+    """Language model of a GGUF file; generates `slots` responses at a time and queues the others.
 
-    The functions are offered until one was called: an answer to a function's output is always
-    spoken, because small models would call again and again. Mark the end of reading by closing the
-    iterator (`contextlib.aclosing`) or cancelling its reader: the model stops then.
+    The response to a function's output is always text, because small models would call the function
+    again and again. To stop the model, close a response's iterator (`contextlib.aclosing`) or
+    cancel the task that reads it.
     """
 
     def __init__(
         self, path: Path, *, threads: int = 2, slots: int = 2, context_tokens: int = 4096
     ) -> None:
-        """Load the model; blocks for one or two seconds.
+        """Load the model; blocks for 1 to 2 seconds.
 
         Raises:
             MissingExtra: If xllamacpp is not installed.
             ModelUnavailable: If the file is missing or broken.
         """
-        self._server = load_llama(path, threads=threads, slots=slots, context_tokens=context_tokens)
-        self._context_tokens = context_tokens
-        self._worker = Worker("duologue-brain", threads=slots)
-        self._closed = threading.Event()
+        self._server: Final = load_llama(
+            path, threads=threads, slots=slots, context_tokens=context_tokens
+        )
+        self._context_tokens: Final = context_tokens
+        self._worker: Final = Worker("duologue-brain", threads=slots)
+        self._closed: Final = threading.Event()
 
     def close(self) -> None:
-        """Stop every answer and refuse others; blocks until they have stopped."""
+        """Stop every response and refuse new ones; blocks until they have stopped."""
         self._closed.set()
         self._worker.close()
 
     async def respond(self, request: BrainRequest) -> AsyncIterator[BrainEvent]:
-        """Yield the answer as it is made, and last what it cost.
+        """Yield the response as it is generated, and finally its token usage.
 
-        A conversation that is too long for the model is answered without its oldest items.
+        If the conversation exceeds the model's context, its oldest turns are dropped.
 
         Raises:
-            ServerError: If the model cannot answer this.
+            ServerError: If the model rejects the conversation, or a single turn is too long.
         """
         messages = _messages(request)
         while True:
@@ -97,9 +106,16 @@ class LlamaBrain:
                 return
 
     async def warm(self, request: BrainRequest) -> None:
-        """Read the prompt that answers to this request begin with, with and without functions."""
-        silent = replace(request, tools=(), tool_choice="auto")
-        for each in [silent, request] if functions_of(request) else [silent]:
+        """Let the model read the beginning of the prompt, with and without functions.
+
+        The response to a function's output sees no functions (see `calls.offer`), so a session with
+        functions has two forms of the prompt.
+        """
+        without_functions = replace(request, tools=(), tool_choice="auto")
+        requests = [without_functions]
+        if functions_of(request):
+            requests.append(request)
+        for each in requests:
             body = _body(offer(each), _messages(each), max_tokens=1)
             async with aclosing(self._chunks(body)) as chunks:
                 async for _ in chunks:
@@ -125,27 +141,30 @@ class LlamaBrain:
                     yield _count(usage, truncated=truncated)
 
     def _check(self, chunk: dict[str, Any]) -> None:
-        """Raise what a chunk says went wrong."""
+        """Raise the error that a chunk reports."""
         progress: dict[str, int] = chunk.get("prompt_progress") or {}
         error: dict[str, Any] = chunk.get("error") or {}
         prompt_tokens = int(error.get("n_prompt_tokens") or progress.get("total") or 0)
         room = self._context_tokens - ROOM_TOKENS
+        # Progress reports the length of the prompt before it is read, so a prompt that is too long
+        # fails at once, not after seconds of reading.
         if prompt_tokens > room:
             raise _TooLongError(prompt_tokens, room)
         if error:
             raise ServerError(str(error.get("message")), type="server_error")
 
     async def _chunks(self, body: ChatObject) -> AsyncGenerator[dict[str, Any], None]:
-        """Run a completion in a thread and yield its chunks; closing it stops the model.
+        """Run a completion in a thread and yield its chunks; closing the iterator stops the model.
 
-        The queue holds no more than the answer has tokens, which the body limits.
+        The queue needs no bound of its own: it holds at most a chunk per token, and the body limits
+        the tokens.
         """
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         stopped = threading.Event()
 
         def hand_over(chunk: dict[str, Any] | None) -> bool:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody reads
+            with contextlib.suppress(RuntimeError):  # the loop is closed, so there is no reader
                 loop.call_soon_threadsafe(queue.put_nowait, chunk)
             return stopped.is_set() or self._closed.is_set()
 
@@ -163,17 +182,20 @@ class LlamaBrain:
 
 
 class _TooLongError(Exception):
-    """The conversation does not fit."""
+    """The conversation exceeds the context."""
 
     def __init__(self, tokens: int, room: int) -> None:
         super().__init__(f"the conversation has {tokens} tokens; {room} fit into the model")
-        self.share = 0.8 * room / tokens
-        """How much of it fits; less, so that the next turns need not forget again."""
+        self.share: Final = 0.8 * room / tokens
+        """The part to keep. Less than fits, because dropping turns changes the prompt's beginning:
+        the model reads all of it again, so it should not happen at every turn."""
 
 
 def _body(offered: Offer, messages: list[ChatObject], *, max_tokens: int) -> ChatObject:
-    # `tool_choice` none: llama.cpp shows the functions and leaves format and reading to us. Its own
-    # "required" lets the model chatter after the call, and it takes no grammar beside functions.
+    # The chat template in the GGUF file turns messages and functions into the prompt. With the tool
+    # choice "none" llama.cpp renders the functions but adds no grammar and no parser of its own: we
+    # bring both. Its "required" lets the model chatter after the call, and it accepts no grammar
+    # together with functions.
     body: ChatObject = {
         "messages": [*messages],
         "tools": chat_tools(offered.shown),
@@ -184,7 +206,7 @@ def _body(offered: Offer, messages: list[ChatObject], *, max_tokens: int) -> Cha
         "cache_prompt": True,
         "stream": True,
         "stream_options": {"include_usage": True},
-        "return_progress": True,  # else nothing asks whether to go on while a prompt is read
+        "return_progress": True,  # or there is no callback, and no way to stop, during a prompt
     }
     if offered.allowed or any("tool_calls" in message for message in messages):
         body["grammar"] = call_grammar(offered.allowed, may_speak=offered.may_speak)
@@ -192,9 +214,9 @@ def _body(offered: Offer, messages: list[ChatObject], *, max_tokens: int) -> Cha
 
 
 def _messages(request: BrainRequest) -> list[ChatObject]:
-    """Return the request's messages as llama.cpp's templates take them.
+    """Return the request's messages in the form that chat templates accept.
 
-    They refuse an empty conversation, and a call whose arguments are no JSON object.
+    Templates fail on an empty conversation, and on a call whose arguments are not a JSON object.
     """
     items = [_with_arguments(i) if isinstance(i, FunctionCall) else i for i in request.items]
     return chat_messages(replace(request, items=items)) or [{"role": "user", "content": ""}]
@@ -202,7 +224,7 @@ def _messages(request: BrainRequest) -> list[ChatObject]:
 
 def _with_arguments(call: FunctionCall) -> FunctionCall:
     try:
-        msgspec.json.decode(call.arguments, type=dict)
+        msgspec.json.decode(call.arguments, type=dict[str, object])
     except msgspec.DecodeError:
         return replace_fields(call, arguments="{}")
     return call

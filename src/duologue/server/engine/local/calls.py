@@ -1,9 +1,9 @@
-"""Function calls of a small model: a grammar that lets it write nothing else, and their reader.
+"""Function calls of a small model: the grammar that constrains it, and the parser of its output.
 
-A small model asked for calls in its own format forgets the format, invents functions, or explains
-the call to the user. So it is held by a grammar of llguidance, which llama.cpp is built with here:
-either a call of an offered function with arguments of its schema, as plain JSON, or text that does
-not begin like a call. The choice between the two is left to the model.
+Left to its own format, a small model forgets the format, invents functions, or explains the call to
+the user. So a grammar constrains its output (for llguidance, which xllamacpp's llama.cpp includes):
+either a call of an offered function as plain JSON, with arguments that match the function's schema,
+or text that does not begin like a call. The model chooses between the two.
 """
 
 from __future__ import annotations
@@ -31,27 +31,29 @@ _TEXT: Final = "text: /[^{<`\\s][\\s\\S]*/\n"
 _OPENINGS: Final = ("<tool_call>", "```json", "```")
 _DECODER: Final = json.JSONDecoder()
 _COMPACT: Final = {
-    "whitespace_flexible": False,  # or a small model fills its token limit with it
+    "whitespace_flexible": False,  # or a small model writes white space up to its token limit
     "key_separator": ": ",
     "item_separator": ", ",
-    "lenient": True,  # keywords that the grammar cannot hold are left to the application
+    "lenient": True,  # ignore schema keywords that the grammar cannot express
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """Which functions a model sees, which of them it may call, and whether it may speak instead."""
+    """The functions that a model sees, those it may call, and whether it may answer with text."""
 
     shown: Sequence[FunctionTool]
     allowed: Sequence[FunctionTool]
     may_speak: bool
+    """Whether text is allowed instead of a call."""
 
 
 def offer(request: BrainRequest) -> Offer:
-    """Return what a request offers a small model.
+    """Return the functions to offer a small model for a request.
 
-    Left to choose, it gets no functions for the answer to a function's output: seeing them, it
-    calls the same one again, up to the token limit (0 of 9 answers were words; without, all are).
+    If the model may choose, it sees no functions for the response to a function's output. With
+    them, it calls the same function again, up to the token limit: none of 9 responses was text.
+    Without them, all are.
     """
     functions = functions_of(request)
     choice = request.tool_choice
@@ -67,9 +69,10 @@ def offer(request: BrainRequest) -> Offer:
 
 
 def call_grammar(functions: Sequence[FunctionTool], *, may_speak: bool) -> str:
-    """Return a grammar for text, a call of one of these functions, or both.
+    """Return a grammar for a call of one of the functions, or for text as well.
 
-    Without functions it is a grammar for text that is no call, whatever the conversation holds.
+    Without functions, the grammar allows only text that is not a call, even if the conversation
+    holds calls for the model to imitate.
     """
     if not functions:
         return f"{_HEADER}start: text\n{_TEXT}"
@@ -81,7 +84,7 @@ def call_grammar(functions: Sequence[FunctionTool], *, may_speak: bool) -> str:
 
 def _call_schema(function: FunctionTool) -> ChatObject:
     parameters = _as_object(function.parameters or {})
-    # JSON Schema allows other arguments unless told otherwise; small models then invent dozens.
+    # By default, JSON Schema allows additional arguments; small models then invent dozens.
     closed: ChatObject = {"additionalProperties": False} if parameters.get("properties") else {}
     return {
         "type": "object",
@@ -99,20 +102,20 @@ def _as_object(value: Json) -> ChatObject:
 
 
 class CallReader:
-    """Tells the calls in a model's text from what it says, while the text comes.
+    """Parser that separates calls from text in a model's output, while it is generated.
 
-    Text that begins like a call is held until it is one, or the answer ends. What follows a call is
-    dropped: small models chatter there.
+    Text that begins like a call is held back until the call is complete or the response ends. Text
+    after a call is dropped, because small models chatter there.
     """
 
     def __init__(self, names: Collection[str]) -> None:
-        self._names = names
+        self._names: Final = names
         self._held = ""
         self._speaks = False
         self._called = False
 
     def feed(self, text: str) -> list[Say | Call]:
-        """Return what is certain after this piece of text."""
+        """Return the text and calls that are certain after this piece of output."""
         if self._called:
             return []
         if self._speaks:
@@ -120,13 +123,14 @@ class CallReader:
         self._held += text
         if not self._may_become_call():
             return self.flush()
+        # Only a closing brace can complete the object: do not parse at every token.
         if "}" in text and (call := self._call()):
             self._called = True
             return [call]
         return []
 
     def flush(self) -> list[Say | Call]:
-        """Return what was held though it is no call, at the end of the answer."""
+        """Return the text that was held back and is not a call, at the end of the response."""
         if self._called or not self._held.strip():
             return []
         held, self._held, self._speaks = self._held.lstrip(), "", True

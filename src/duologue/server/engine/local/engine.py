@@ -82,7 +82,11 @@ async def load_stages(engine: Engine, names: Mapping[str, str | None]) -> Engine
         close=close,
     )
     if "brain" in loaded:
-        await opened.brain().warm(BrainRequest(instructions="", items=()))
+        try:
+            await opened.brain().warm(BrainRequest(instructions="", items=()))
+        except BaseException:
+            await close()
+            raise
     # Whisper takes a fraction of a second for a turn: worth spending in a pause, to answer sooner.
     return replace(opened, transcribes_early="transcriber" in loaded)
 

@@ -1,4 +1,4 @@
-"""llama.cpp, as xllamacpp binds it: its own server, called without HTTP."""
+"""llama.cpp through xllamacpp: its server, called in this process instead of over HTTP."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ if TYPE_CHECKING:
 __all__ = ["ChatServer", "load_llama"]
 
 BATCH_TOKENS: Final = 64
-"""How much of a prompt is read between two chances to stop: 0.3 s on two cores. It costs 4 % of
-the reading speed (190 of 197 tokens a second)."""
+"""The model can be stopped only between batches. This batch takes 0.3 s on two cores, and costs 4 %
+of the reading speed (190 instead of 197 tokens a second)."""
 
 CACHE_MIB: Final = 256
-"""Keeps the prompts of sessions that wait, 12 KB a token. Left alone it may take 8 GB."""
-
+"""Bound of the cache for prompts of sessions that are not in a slot, at 12 KB a token. llama.cpp's
+default is 8 GB."""
 
 REUSE_TOKENS: Final = 32
-"""Stretches of this length are kept when what stood before them is forgotten, not read again."""
-
+"""Parts of at least this length keep their state when the turns before them are dropped: the model
+does not read them again."""
 
 SAME_CONVERSATION: Final = 0.005
-"""A slot goes on with a conversation that shares this much of its start: the instructions.
-With llama.cpp's 0.1 the first turn after forgetting is read anew: 22 s of 2800 tokens, now 3 s."""
+"""A slot accepts a prompt that shares this much of its beginning, as a share of the prompt. After
+old turns are dropped, only the instructions are the same. With llama.cpp's default of 0.1 the model
+then reads the whole prompt again: 22 s for 2,800 tokens instead of 3 s."""
 
 
 class ChatServer(Protocol):
@@ -41,22 +42,22 @@ class ChatServer(Protocol):
     ) -> None:
         """Answer a chat completion; blocks.
 
-        Calls `on_chunk` in this thread with each chunk, an error among them, until it returns True.
+        Calls `on_chunk` in this thread with each chunk, including errors, until it returns True.
 
         Raises:
-            ValueError: If a message makes no sense to it.
+            ValueError: If a message is invalid.
         """
         ...
 
 
 def load_llama(path: Path, *, threads: int, slots: int, context_tokens: int) -> ChatServer:
-    """Load a GGUF file; blocks for one or two seconds.
+    """Load a GGUF file; blocks for 1 to 2 seconds.
 
     Args:
         path: The file.
-        threads: Cores for one answer.
-        slots: How many answers at a time.
-        context_tokens: The longest conversation, in each slot.
+        threads: Number of cores for one response.
+        slots: Number of responses at a time.
+        context_tokens: Length of the longest conversation, in each slot.
 
     Raises:
         MissingExtra: If xllamacpp is not installed.
@@ -65,22 +66,22 @@ def load_llama(path: Path, *, threads: int, slots: int, context_tokens: int) -> 
     xllamacpp = package("xllamacpp")
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
-    params.n_ctx = context_tokens * slots
+    params.n_ctx = context_tokens * slots  # llama.cpp divides it among the slots
     params.n_parallel = slots
     params.n_batch = BATCH_TOKENS
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.cache_ram_mib = CACHE_MIB
     params.n_cache_reuse = REUSE_TOKENS
     params.slot_prompt_similarity = SAME_CONVERSATION
-    params.use_jinja = True
+    params.use_jinja = True  # llama.cpp accepts functions only with the file's own chat template
     params.offline = True
-    params.prefill_assistant = False  # an answer is a new message, whoever spoke last
+    params.prefill_assistant = False  # or a last assistant message would be continued, not answered
     params.verbosity = -1
-    # It opens an HTTP port on 127.0.0.1, unasked: nobody may use it.
+    # The server always opens an HTTP port on 127.0.0.1. A random key locks it.
     params.api_keys = [secrets.token_urlsafe(32)]
     params.ui = params.endpoint_slots = params.endpoint_props = False
     try:
         server: ChatServer = xllamacpp.Server(params)
-    except RuntimeError as error:  # the same words for an absent, a cut and a wrong file
+    except RuntimeError as error:  # one message for a missing, a truncated and a wrong file
         raise ModelUnavailable(f"the language model {path} does not load") from error
     return server

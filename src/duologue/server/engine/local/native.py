@@ -1,6 +1,6 @@
-"""What we use of the native packages, typed here because they publish no types.
+"""Typed access to the native packages, which publish no types.
 
-Imports are inside: a model's package takes up to 250 ms to import, and may be missing.
+Packages are imported when they are used: each takes up to 250 ms to import, and is an extra.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 __all__ = [
-    "Detector",
-    "Segment",
-    "Voice",
+    "EarshotDetector",
+    "HibariVoice",
     "Whisper",
     "WhisperNet",
     "WhisperResult",
+    "WhisperSegment",
     "WhisperTokenizer",
     "load_voice",
     "load_whisper",
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 
-def package(name: str) -> Any:  # noqa: ANN401  # untyped: the functions below give it types
+def package(name: str) -> Any:  # noqa: ANN401  # the functions below add the types
     """Import a package of the extra `local`.
 
     Raises:
@@ -48,50 +48,50 @@ def package(name: str) -> Any:  # noqa: ANN401  # untyped: the functions below g
         raise MissingExtra("local", "the local engine") from error
 
 
-class Detector(Protocol):
-    """`earshot.Detector`: one stream's voice activity."""
+class EarshotDetector(Protocol):
+    """`earshot.Detector`: voice activity of one stream."""
 
     def predict_f32(self, frame: Floats, /) -> float:
-        """Judge 256 samples at 16 kHz."""
+        """Return the likelihood of speech in 256 samples at 16 kHz."""
         ...
 
 
-def new_detector() -> Detector:
-    """Return a detector that has heard nothing.
+def new_detector() -> EarshotDetector:
+    """Return a detector for a new stream.
 
     Raises:
         MissingExtra: If earshot is not installed.
     """
-    detector: Detector = package("earshot").Detector()
+    detector: EarshotDetector = package("earshot").Detector()
     return detector
 
 
-class Voice(Protocol):
-    """`hibari.Hibari`: text to 24 kHz floats."""
+class HibariVoice(Protocol):
+    """`hibari.Hibari`: text to samples at 24 kHz."""
 
     def stream(self, text: str, speed: float, seed: int) -> Iterator[Floats]:
-        """Yield the sound of each sentence as soon as it is made."""
+        """Yield the samples of each sentence as soon as they are generated."""
         ...
 
 
-def load_voice() -> Voice:
-    """Load the voice that is inside hibari's package, and its dictionaries.
+def load_voice() -> HibariVoice:
+    """Load the voice in hibari's package, and its dictionaries.
 
     Raises:
         MissingExtra: If hibari is not installed.
     """
     voice: Any = package("hibari").Hibari(threads=1)
-    _ = voice.g2p  # loads the dictionaries now, half a second, not at the first word
-    loaded: Voice = voice
+    _ = voice.g2p  # loads the dictionaries now: half a second that the first word would take
+    loaded: HibariVoice = voice
     return loaded
 
 
 class WhisperResult(Protocol):
-    """What CTranslate2 heard in one window."""
+    """Result of CTranslate2 for one window."""
 
     @property
     def no_speech_prob(self) -> float:
-        """The likelihood that nobody spoke."""
+        """The likelihood that the window has no speech."""
         ...
 
     @property
@@ -101,11 +101,11 @@ class WhisperResult(Protocol):
 
 
 class WhisperNet(Protocol):
-    """`ctranslate2.models.Whisper`. What `encode` returns is opaque."""
+    """`ctranslate2.models.Whisper`; the result of `encode` is opaque."""
 
     @property
     def is_multilingual(self) -> bool:
-        """Whether the model knows more than English."""
+        """Whether the model supports other languages than English."""
         ...
 
     def encode(self, features: object) -> object:
@@ -134,17 +134,17 @@ class WhisperTokenizer(Protocol):
 
     @property
     def sot_sequence(self) -> list[int]:
-        """What a transcript starts with: the language and the task."""
+        """The tokens at the start of a transcript: language and task."""
         ...
 
     @property
     def sot_prev(self) -> int:
-        """What the text before the window starts with."""
+        """The token before the text of the previous window, which is the prompt."""
         ...
 
     @property
     def no_timestamps(self) -> int:
-        """Asks for words only."""
+        """The token that requests words without timestamps."""
         ...
 
     def encode(self, text: str) -> list[int]:
@@ -156,8 +156,8 @@ class WhisperTokenizer(Protocol):
         ...
 
 
-class Segment(Protocol):
-    """A stretch of a long transcription."""
+class WhisperSegment(Protocol):
+    """`faster_whisper.transcribe.Segment`: a part of a long transcription."""
 
     text: str
     no_speech_prob: float
@@ -169,14 +169,14 @@ class Whisper:
 
     net: WhisperNet
     languages: frozenset[str]
-    """ISO 639-1 codes that it knows."""
+    """ISO 639-1 codes of the supported languages."""
     log_mel: Callable[[Floats], Floats]
-    """Samples at 16 kHz to a spectrogram: (80, n / 160)."""
+    """Returns the spectrogram of samples at 16 kHz: (80, n / 160)."""
     view: Callable[[Floats], object]
-    """An array as CTranslate2 takes it."""
+    """Wraps an array for CTranslate2."""
     tokenizer: Callable[[str], WhisperTokenizer]
-    """The tokenizer for a language."""
-    transcribe: Callable[..., tuple[Iterable[Segment], object]]
+    """Returns the tokenizer for a language."""
+    transcribe: Callable[..., tuple[Iterable[WhisperSegment], object]]
     """`faster_whisper.WhisperModel.transcribe`: any length, in windows of 30 s."""
 
 
@@ -187,10 +187,10 @@ def load_whisper(path: Path, *, threads: int) -> Whisper:
         MissingExtra: If faster-whisper is not installed.
         ModelUnavailable: If a file is missing or broken.
     """
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # it must never look for files in the hub
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # never download from the Hugging Face hub
     faster_whisper = package("faster_whisper")
     if not (path / "tokenizer.json").is_file():
-        raise ModelUnavailable(f"{path} has no tokenizer.json: it holds no whole Whisper model")
+        raise ModelUnavailable(f"{path} has no tokenizer.json: the Whisper model is not complete")
     options = {"device": "cpu", "compute_type": "int8", "local_files_only": True}
     try:
         model = faster_whisper.WhisperModel(str(path), cpu_threads=threads, **options)

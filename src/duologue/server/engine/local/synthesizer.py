@@ -1,4 +1,4 @@
-"""Text to speech by hibari, whose one English voice is inside its package."""
+"""Text to speech by hibari, whose package contains one English voice."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ if TYPE_CHECKING:
 __all__ = ["HibariSynthesizer"]
 
 CHUNK_SAMPLES: Final = 24_000 // 5
-"""200 ms: small enough to be sent at once, large enough that its event is mostly audio."""
+"""200 ms: short enough to be sent soon, long enough that its event is mostly audio."""
 
 SLOWEST: Final = 0.5
 FASTEST: Final = 2.0
-"""What the model was made for; the API allows 0.25 to 1.5."""
+"""The speeds that the model is trained for; the API allows 0.25 to 1.5."""
 
 SEED: Final = 0
-"""The same words always sound the same, so a recorded conversation can be compared."""
+"""Fixed, so that the same words always sound the same, and recordings can be compared."""
 
 
 class HibariSynthesizer:
-    """Speaks one clause at a time, much faster than it sounds.
+    """Speech model that synthesizes one clause at a time, much faster than real time.
 
-    Every voice of the API is the same voice here: hibari has one, and others would be downloaded.
+    Every voice of the API sounds the same: hibari's package has one voice, and would download
+    others.
     """
 
     def __init__(self) -> None:
@@ -39,22 +40,22 @@ class HibariSynthesizer:
         Raises:
             MissingExtra: If hibari is not installed.
         """
-        self._voice = load_voice()
-        self._worker = Worker("duologue-synthesizer")
+        self._voice: Final = load_voice()
+        self._worker: Final = Worker("duologue-synthesizer")
 
     def close(self) -> None:
-        """Let the running sentence end and refuse others; blocks until then."""
+        """Finish the running sentence and refuse new ones; blocks."""
         self._worker.close()
 
     def warm(self) -> None:
-        """Speak a word to nobody, so that the first clause is not the slow one; blocks."""
+        """Synthesize a word, because the first run is slow; blocks."""
         for _ in self._voice.stream("Hello.", 1.0, SEED):
             pass
 
     async def speak(self, text: str, *, voice: str, speed: float) -> AsyncIterator[bytes]:
         """Yield the clause as PCM16 at 24 kHz in chunks of 200 ms; the last one may be shorter.
 
-        Text without a letter or digit is silent: nothing is yielded. `voice` makes no difference.
+        Text without a letter or digit yields nothing. `voice` has no effect.
         """
         del voice
         if not any(c.isalnum() for c in text):

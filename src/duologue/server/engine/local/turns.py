@@ -1,4 +1,4 @@
-"""The end of a turn by its last words: English ones, and the punctuation of any language."""
+"""Detection of the end of a turn by its last word (English) and punctuation (any language)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NEVER_LAST: Final = frozenset(
     um uh uhm erm er hmm
     """.split()
 )
-"""They need a word after them, or are fillers: a transcriber's full stop does not change that."""
+"""Words that need another one, and fillers. A full stop after them is the transcriber's mistake."""
 
 _SELDOM_LAST: Final = frozenset(
     """
@@ -26,23 +26,24 @@ _SELDOM_LAST: Final = frozenset(
     very really quite also like well maybe actually basically
     """.split()
 )
-"""They may end a sentence ("Turn it on."), but without a full stop something is missing."""
+"""Words that may end a sentence ("Turn it on."); without a full stop, something is missing."""
 
 _AND_MORE: Final = (",", ";", ":", "-", "\u2013", "\u2014", "\u2026", "...", "\u3001", "\uff0c")
-_ASKED: Final = ("?", "\uff1f", "\u061f")
-_SAID: Final = (".", "!", "\u3002", "\uff01", "\u0964")
+_QUESTIONS: Final = ("?", "\uff1f", "\u061f")
+_STATEMENTS: Final = (".", "!", "\u3002", "\uff01", "\u0964")
 _CLOSING: Final = " \t\n\"')]\u201d\u2019\u00bb\u300d"
 
 UNFINISHED: Final = 0.0
 UNMARKED: Final = 0.6
-"""No sign either way."""
-SAID: Final = 0.75
-"""Not more: a transcriber ends what goes on after a pause ("book a table.") with a stop as well."""
-ASKED: Final = 0.9
+"""No punctuation."""
+STATEMENT: Final = 0.75
+"""Not more, because a transcriber ends an unfinished sentence ("book a table.") with a full stop
+too."""
+QUESTION: Final = 0.9
 
 
 class WordTurnDetector:
-    """Waits after a comma, a filler or a word that needs another; goes on after a sentence."""
+    """Turn detector that waits after a comma, a filler, or a word that needs another one."""
 
     def score(self, words: str) -> float:
         """Return the likelihood that the speaker has finished."""
@@ -50,8 +51,8 @@ class WordTurnDetector:
         last = "".join(re.findall(r"[\w']+", text.lower().replace("\u2019", "'"))[-1:])
         if text.endswith(_AND_MORE) or last in _NEVER_LAST:
             return UNFINISHED
-        if text.endswith(_ASKED):
-            return ASKED
-        if text.endswith(_SAID):
-            return SAID
+        if text.endswith(_QUESTIONS):
+            return QUESTION
+        if text.endswith(_STATEMENTS):
+            return STATEMENT
         return UNFINISHED if last in _SELDOM_LAST else UNMARKED

@@ -1,0 +1,148 @@
+"""Handshake: from what a client asks for when it connects to the type and dialect of its session.
+
+A client sends its path, its query, its headers, and the subprotocols that it offers. The session
+type follows from the path and `intent`. The dialect is beta if anything about the client is beta's,
+unless the server has one dialect for all.
+
+Source: Realtime API reference, connecting; Azure OpenAI's and Voice Live's documentation for their
+paths; openai-python #2253 for the message about `model`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from duologue.server.auth import HttpRejection
+from duologue.server.session.config import DEFAULT_MODEL, SessionType
+from duologue.server.session.translation import DEFAULT_TRANSLATOR
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from duologue.protocol.codec import Dialect
+
+__all__ = [
+    "PATHS",
+    "SESSION_REJECTED",
+    "SessionRejected",
+    "SessionRequest",
+    "beta_rejected",
+    "read_session_request",
+    "requested_model",
+]
+
+_TRANSLATIONS: Final = "/v1/realtime/translations"
+_AZURE_DATED: Final = "/openai/realtime"
+_VOICE_LIVE: Final = "/voice-live/realtime"
+
+PATHS: Final = ("/v1/realtime", _TRANSLATIONS, "/openai/v1/realtime", _AZURE_DATED, _VOICE_LIVE)
+"""Paths at which sessions open: OpenAI's, then Azure's."""
+
+SESSION_REJECTED: Final = 4000
+"""Close code of a client whose request is rejected after the upgrade."""
+
+_DEFAULT_MODELS: Final = {
+    SessionType.CONVERSATION: DEFAULT_MODEL,
+    SessionType.TRANSCRIPTION: None,
+    SessionType.TRANSLATION: DEFAULT_TRANSLATOR,
+}
+
+
+class SessionRejected(Exception):
+    """A client that gets an `error` event and close code 4000 instead of a session."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code: Final = code
+        self.message: Final = message
+
+    @property
+    def close_reason(self) -> str:
+        """The reason that goes with the close code."""
+        return f"invalid_request_error.{self.code}"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """The session that a client asks for by connecting."""
+
+    session_type: SessionType
+    dialect: Dialect
+    model: str | None
+    """As the client named it, or the default; a transcription session needs none."""
+
+
+def read_session_request(
+    path: str,
+    query: Mapping[str, str],
+    headers: Mapping[str, str],
+    subprotocols: Sequence[str],
+    *,
+    dialect: Dialect | None = None,
+    bound: SessionType | None = None,
+) -> SessionRequest:
+    """Return what a client asks for.
+
+    Args:
+        path: One of `PATHS`.
+        query: `model` or `deployment`, `intent`, `call_id`, `api-version`.
+        headers: By lower-case name.
+        subprotocols: Those that the client offers.
+        dialect: Dialect of all clients; `None`: the one that this client asks for.
+        bound: Session type that the client's secret is bound to, if it sent one.
+
+    Raises:
+        HttpRejection: If it names a call (there are none), or its secret is for another path.
+        SessionRejected: If its parameters contradict each other.
+    """
+    call_id = query.get("call_id")
+    if call_id:
+        raise HttpRejection(404, "call_id_not_found", f"No call found with call_id '{call_id}'.")
+    if bound is not None and (path == _TRANSLATIONS) != (bound is SessionType.TRANSLATION):
+        message = f"This client secret is for a {bound.value} session; connect at its path."
+        raise HttpRejection(403, "invalid_client_secret", message)
+    if path == _TRANSLATIONS:
+        session_type, session_dialect = SessionType.TRANSLATION, _GA  # beta has none
+    else:
+        session_dialect = dialect or _requested_dialect(path, query, headers, subprotocols)
+        session_type = bound or _requested_type(query, session_dialect)
+    model = requested_model(query.get("model") or query.get("deployment"), session_type)
+    return SessionRequest(session_type, session_dialect, model)
+
+
+def requested_model(named: str | None, session_type: SessionType) -> str | None:
+    """Return the model that a client named, or the default of its session type."""
+    return named or _DEFAULT_MODELS[session_type]
+
+
+def beta_rejected() -> SessionRejected:
+    """Return how a server without beta rejects a beta client."""
+    message = "The Realtime Beta API is no longer supported. Drop the beta header."
+    return SessionRejected("beta_api_shape_disabled", message)
+
+
+_GA: Final[Dialect] = "ga"
+
+
+def _requested_dialect(
+    path: str, query: Mapping[str, str], headers: Mapping[str, str], subprotocols: Sequence[str]
+) -> Dialect:
+    is_beta = (
+        "realtime=v1" in headers.get("openai-beta", "")
+        or "openai-beta.realtime-v1" in subprotocols
+        or path == _VOICE_LIVE
+        or (path == _AZURE_DATED and "preview" in query.get("api-version", "preview"))
+    )
+    return "beta" if is_beta else "ga"
+
+
+def _requested_type(query: Mapping[str, str], dialect: Dialect) -> SessionType:
+    if query.get("intent") != "transcription":
+        return SessionType.CONVERSATION
+    if not query.get("model"):
+        return SessionType.TRANSCRIPTION
+    if dialect == "ga":
+        return SessionType.CONVERSATION  # in GA, a model outweighs the intent
+    message = "You must not provide a model parameter for transcription sessions."
+    raise SessionRejected("invalid_model", message)
