@@ -1,8 +1,9 @@
 """Generator of src/duologue/sync/_generated.py: `python -m tools.generate_sync`.
 
 Each public method of the asynchronous client becomes one of the same name, arguments and docstring
-that runs it on the loop's thread. The source is found by inspection: the classes of which
-`RealtimeClient` consists, wherever their modules are.
+that runs it on the loop's thread. The docstrings are copied, so they are written to hold for
+blocking code as well: "the result is ..." instead of "awaiting returns ...". The source is found by
+inspection: the classes of which `RealtimeClient` consists, wherever their modules are.
 """
 
 from __future__ import annotations
@@ -40,14 +41,6 @@ HEAD: Final = '''\
 from __future__ import annotations
 
 '''
-WORDING: Final = {
-    "awaiting it raises": "its `result()` raises",
-    "awaiting returns": "`result()` returns",
-    "may be awaited for the server's\n    answer": "has a `result()`: the server's answer",
-    "that nobody awaits": "that nobody waits for",
-}
-"""Phrases of the docstrings, and their replacements for blocking code."""
-
 
 CLASS: Final = '''
 C = TypeVar("C", bound=client.RealtimeClient)
@@ -71,8 +64,7 @@ def generated() -> str:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _is_repeated(node.name):
                 methods.setdefault(node.name, _method(node))
     head = ast.parse(CLASS).body
-    shell = head[-1]
-    assert isinstance(shell, ast.ClassDef)
+    [shell] = (node for node in head if isinstance(node, ast.ClassDef))
     shell.body += methods.values()
     text = ast.unparse(ast.fix_missing_locations(ast.Module(head, [])))
     values = [value for m in methods.values() for value in (*m.args.defaults, *m.args.kw_defaults)]
@@ -81,7 +73,7 @@ def generated() -> str:
     return "\n".join(
         [
             HEAD,
-            "from typing import TYPE_CHECKING, Final, TypeGuard, Generic, TypeVar",
+            "from typing import TYPE_CHECKING, Final, Generic, TypeVar",
             *sorted(imports[name] for name in at_run_time),
             "from duologue.client import client",
             "from duologue.sync.handles import Pending, ResponseHandle",
@@ -165,8 +157,6 @@ def _body(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.stmt]:
     if handle in HANDLES:
         result = f"{handle}(self._thread, {result})"
     docstring = ast.get_docstring(node, clean=False) or ""
-    for there, here in WORDING.items():
-        docstring = docstring.replace(there, here)
     statement = result if returned == "None" else f"return {result}"
     return [ast.Expr(ast.Constant(docstring)), *ast.parse(statement).body]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Generic, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from duologue.client import client
 from duologue.session.retention import KEEP_RECENT
@@ -134,10 +134,10 @@ class ClientMethods(Generic[C]):
         full: bool | None = None,
         **keywords: Unpack[SessionKeywords],
     ) -> Pending[Session]:
-        """Change the session; `result()` returns the configuration in force then.
+        """Change the session; the result is the configuration then in force.
 
         What is unset stays as it is, `None` switches off. Without a session the change is kept for
-        `connect`; its `result()` raises `Closed` then.
+        `connect`, and waiting for its result raises `Closed`.
 
         Args:
             session: The change, in either dialect.
@@ -162,7 +162,7 @@ class ClientMethods(Generic[C]):
         self._thread.call(lambda: self._client.append_input_audio(audio))
 
     def commit_input_audio(self) -> Pending[str]:
-        """Make the input audio a user message; `result()` returns the id of its item."""
+        """Make the input audio a user message; the result is the id of its item."""
         return Pending(self._thread, self._thread.call(self._client.commit_input_audio))
 
     def clear_input_audio(self) -> Pending[None]:
@@ -176,7 +176,7 @@ class ClientMethods(Generic[C]):
         )
 
     def create_item(self, item: Item, *, previous_item_id: str | None = None) -> Pending[str]:
-        """Add an item to the conversation; `result()` returns its id.
+        """Add an item to the conversation; the result is its id.
 
         Args:
             item: Anything but audio of the assistant: restore that as its text.
@@ -190,7 +190,7 @@ class ClientMethods(Generic[C]):
         )
 
     def retrieve_item(self, item_id: str) -> Pending[Item]:
-        """Request the server's copy of an item, with its audio; `result()` returns it."""
+        """Request the server's copy of an item; the result includes its audio."""
         return Pending(self._thread, self._thread.call(lambda: self._client.retrieve_item(item_id)))
 
     def delete_item(self, item_id: str) -> Pending[None]:
@@ -293,7 +293,7 @@ class ClientMethods(Generic[C]):
         return Pending(self._thread, self._thread.call(lambda: self._client.remove_tool(name)))
 
     def approve_mcp_call(self, request_id: str) -> Pending[str]:
-        """Let the API call a tool of an MCP server; `result()` returns the id of the new item.
+        """Let the API call a tool of an MCP server; the result is the id of the new item.
 
         Args:
             request_id: Id of the item of type `mcp_approval_request`.
