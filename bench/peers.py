@@ -1,7 +1,7 @@
 """Three clients of the same session: ours, OpenAI's SDK, and picows with msgspec alone.
 
-The bare one is what a voice application costs that keeps nothing: a frame becomes a typed struct,
-audio becomes a frame. Each counts the audio deltas that it was told of.
+The bare one is the lower bound, a voice application that keeps nothing: it decodes a frame to a
+typed struct, and encodes audio to a frame. Each counts the audio deltas that reach its callback.
 """
 
 from __future__ import annotations

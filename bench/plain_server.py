@@ -1,4 +1,4 @@
-"""A server of a few lines: greets, and on request sends audio in real time; ignores what it gets.
+"""A minimal server: greets, sends audio in real time if asked to, and ignores what it receives.
 
 `python -m bench.plain_server` prints its URL. At `/talking` each session is in a response from its
 beginning on, 25 deltas of 40 ms a second; at `/idle` nothing follows `session.created`.

@@ -1,4 +1,4 @@
-"""Reading trips: how many calls in how many files an event takes: `python -m tools.trips`.
+"""Reading trips, the calls and files on the way of an event: `python -m tools.trips`.
 
 A trip is what a reader has to follow: the calls of duologue's own functions, comprehensions
 included, from the frame's arrival (or the call of the public method) until control returns to the
@@ -42,7 +42,7 @@ LIMITS: Final = {
     "client > input_audio_buffer.append": (12, 7),
     "server < response.create": (90, 14),
 }
-"""The most calls and files of the trips that were chosen as a measure."""
+"""Highest number of calls and of files on the trips that serve as a measure."""
 
 AUDIO: Final = bytes(960)
 """20 ms of silence, pcm16 at 24 kHz."""
@@ -70,7 +70,7 @@ class Trip:
 
     @property
     def changes(self) -> int:
-        """How often a reader changes from one file to another."""
+        """The number of changes from one file to another."""
         pairs = zip(self.calls, self.calls[1:], strict=False)
         return sum(one.file != other.file for one, other in pairs)
 
