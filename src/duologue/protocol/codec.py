@@ -21,7 +21,7 @@ from pybase64 import b64encode
 from duologue.errors import ConfigurationError, DecodeError
 from duologue.protocol import ga
 from duologue.protocol._audio_splice import WORTHWHILE_BYTES, splicer
-from duologue.protocol._depth import SHALLOW_BYTES, check_depth
+from duologue.protocol._frame_limits import SHALLOW_BYTES, check_depth
 from duologue.protocol.model import (
     EXTRA_KEY,
     UNKNOWN_TAG,

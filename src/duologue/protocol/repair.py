@@ -14,7 +14,7 @@ import msgspec
 
 from duologue.errors import DecodeError
 from duologue.protocol import codec
-from duologue.protocol._depth import check_depth
+from duologue.protocol._frame_limits import check_depth
 from duologue.protocol.model import Event, Model, UnknownEvent
 
 if TYPE_CHECKING:

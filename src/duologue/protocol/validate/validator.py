@@ -12,7 +12,7 @@ from msgspec import inspect
 
 from duologue.errors import DecodeError
 from duologue.protocol import beta, ga
-from duologue.protocol._depth import check_depth
+from duologue.protocol._frame_limits import check_depth
 from duologue.protocol._unknown_fields import explain, lift
 from duologue.protocol.codec import Dialect, encode_model
 from duologue.protocol.ga import translation
