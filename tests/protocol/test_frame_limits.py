@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+
 from duologue.errors import DecodeError
 from duologue.protocol import codec, ga, repair
 from duologue.protocol._frame_limits import MAX_DEPTH, MAX_VALUES, check_frame
@@ -45,7 +46,7 @@ def _too_large(count: int) -> dict[str, bytes]:
         "items that miss a field": START + b'"response.done","response":' + response + b"}",
         "tools": START + b'"session.updated","session":{"tools":[' + tools + b"]}}",
         "log probabilities": START + words + b'"delta":"a","logprobs":[' + logprobs + b"]}",
-        "unknown keys": START + b'"error","error":{"type":"e","message":"m",' + _keys(count) + b"}}",
+        "unknown keys": START + b'"error","error":{"type":"","message":"",' + _keys(count) + b"}}",
         "an unknown event": START + b'"new","list":[' + _list_of(b"[]", count) + b"]}",
         "no event": b'{"list":[' + _list_of(b"[]", count) + b"]}",
         "no object": b"[" + _list_of(b"{}", count) + b"]",

@@ -22,7 +22,7 @@ MAX_DEPTH: Final = 200
 MAX_VALUES: Final = 50_000
 """Values of a frame, on all levels together.
 
-Our choice. The largest frames of the service hold about 33,000: 4,096 tokens with log probabilities.
+Our choice. The largest frames of the service hold about 33,000: log probabilities of 4,096 tokens.
 Text and audio count as one value each, whatever their length.
 """
 
@@ -81,8 +81,8 @@ def _check_depth(brackets: bytes) -> None:
 
 def _marks_outside_strings(frame: bytes) -> bytes:
     if b"\\" in frame:
-        # The order matters: in `\\\\"` the quote is not escaped. A backslash outside a string, which
-        # would hide a quote here, is where the decoder stops.
+        # The order matters: in `\\"` the quote is not escaped. A backslash outside a string would
+        # hide a quote here, but there the decoder stops.
         frame = frame.replace(b"\\\\", b"").replace(b'\\"', b"")
     parts = frame.split(b'"', _MAX_QUOTES + 1)
     if len(parts) > _MAX_QUOTES + 1:
