@@ -19,7 +19,7 @@ __all__ = ["MAX_DEPTH", "MAX_VALUES", "SHALLOW_BYTES", "UNCOUNTED_BYTES", "check
 MAX_DEPTH: Final = 200
 """Levels of objects and arrays. The JSON Schema of a function has about a dozen."""
 
-MAX_VALUES: Final = 50_000
+MAX_VALUES: Final = 40_000
 """Values of a frame, on all levels together.
 
 Our choice. The largest frames of the service hold about 33,000: log probabilities of 4,096 tokens.
