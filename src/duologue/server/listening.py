@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -14,6 +14,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from duologue.errors import ConfigurationError
 from duologue.server.asgi_transport import BREAK_EXTENSION
+from duologue.transport.reassembly import accept_close_between_fragments
 
 if TYPE_CHECKING:
     from asyncio import Transport
@@ -83,6 +84,10 @@ class _Protocol(WebSocketsSansIOProtocol):
 
     Lets the application break the TCP connection, which ASGI has no word for.
     """
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # passed on
+        super().__init__(*args, **options)
+        accept_close_between_fragments(self.conn)
 
     async def run_asgi(self) -> None:
         extensions = self.scope.setdefault("extensions", {})
