@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from duologue.client.callbacks import RealtimeEventHandler
-from duologue.client.driver import EventConnection
+from duologue.client.deadline import Deadline
+from duologue.client.driver import EventConnection, never_began
 from duologue.client.endpoint import resolve_endpoint
 from duologue.client.update_stream import UpdateStream
 from duologue.errors import Closed, ConnectionLost, LocalProtocolError
@@ -94,24 +95,26 @@ class RealtimeAPI(RealtimeEventHandler):
         if self._is_connecting or self.is_connected:
             raise LocalProtocolError("it is connected already, or being connected")
         self._is_connecting = True
+        deadline = Deadline(self._timeout)
         try:
             if self._connection is not None:
-                await self._connection.close()  # nothing of it arrives from now on
-            await self._connect()
-        except BaseException:
-            await self.close()
+                await self._connection.close(deadline)  # nothing of it arrives from now on
+            await self._connect(deadline)
+        except BaseException as error:
+            self._end(never_began(error), None)
+            await self._close(deadline)
             raise
         finally:
             self._is_connecting = False
 
-    async def _connect(self) -> None:
+    async def _connect(self, deadline: Deadline) -> None:
         self._events, self._ending = UpdateStream(), None
         self._callbacks.open()
         connection = EventConnection(self, self._dialect, self._surface)
         self._connection = connection
         await connection.open(self._endpoint.connector)
         if self._dialect is None:
-            await connection.wait_for_dialect(self._timeout)
+            await connection.wait_for_dialect(deadline)
         self._check_open()
 
     async def close(self) -> None:
@@ -120,9 +123,12 @@ class RealtimeAPI(RealtimeEventHandler):
         A `connect` that is under way raises `Closed`.
         """
         self.on_end(None)
+        await self._close(None)
+
+    async def _close(self, deadline: Deadline | None) -> None:
         try:
             if self._connection is not None:
-                await self._connection.close()
+                await self._connection.close(deadline)
         finally:
             await self._callbacks.queue.stop()
 
@@ -177,9 +183,12 @@ class RealtimeAPI(RealtimeEventHandler):
 
     def on_end(self, error: ConnectionLost | None) -> None:
         """Process the end of the connection."""
+        self._end(error or Closed("the connection was closed"), error)
+
+    def _end(self, ending: Closed | ConnectionLost, error: ConnectionLost | None) -> None:
         if self._ending is None:
-            self._ending = error or Closed("the connection was closed")
-            self._callbacks.end(self._ending)
+            self._ending = ending
+            self._callbacks.end(ending)
             if self._events is not None:
                 self._events.end(error)
 

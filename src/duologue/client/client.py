@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, overload
 
 from duologue.client.callbacks import RealtimeEventHandler
+from duologue.client.deadline import Deadline
 from duologue.client.driver import ClientOptions, Driver
 from duologue.client.endpoint import resolve_endpoint
 from duologue.client.handles import Pending, ResponseHandle
@@ -128,7 +129,8 @@ class RealtimeClient(RealtimeEventHandler):
         model: The model that responds.
         session: Configuration to begin with; keywords are added to it.
         headers: Added to the request.
-        connect_timeout: Seconds for the connection, and as many for the session to begin.
+        connect_timeout: Seconds for `connect` as a whole: the connection, the beginning of the
+            session, its configuration, and closing it again if one of them fails.
         connector: Opens another transport than a WebSocket; `url` and the like are not used then.
         dialect: The dialect on the wire, GA by default; `auto` detects it from the first frame of
             the first connection. On a beta connection `RealtimeEvent.event` is a beta event,
@@ -556,16 +558,18 @@ class RealtimeClient(RealtimeEventHandler):
             await self._driver.stop_tools()
         driver = self._driver = self._new_driver()
         self._callbacks.open()
+        deadline = Deadline(self._timeout)
         try:
             await driver.open(self._endpoint.connector)
             if self._dialect == "auto":
-                await driver.connection.wait_for_dialect(self._timeout)
+                await driver.connection.wait_for_dialect(deadline)
                 driver.check_open()
             if not self._endpoint.is_sideband:
-                await self.wait_for_session_created(timeout=self._timeout)
-            await driver.configure(timeout=self._timeout)
-        except BaseException:
-            await driver.close()
+                failure = "the server sent no session.created"
+                await deadline.limit(self.wait_for_session_created(), failure)
+            await driver.configure(deadline)
+        except BaseException as error:
+            await driver.give_up(error, deadline)
             raise
 
     def _new_driver(self) -> Driver:

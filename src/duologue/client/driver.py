@@ -23,9 +23,11 @@ from duologue.session.client_session import ClientSession
 from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ErrorUpdate, RealtimeEvent, Update
+from duologue.transport.base import SupportsCut
 
 if TYPE_CHECKING:
     from duologue.client.callbacks import CallbackRegistry
+    from duologue.client.deadline import Deadline
     from duologue.client.tools import ToolRegistry
     from duologue.errors import ToolFailed
     from duologue.protocol.codec import Surface
@@ -35,11 +37,18 @@ if TYPE_CHECKING:
     from duologue.session.tool_calls import ToolCall
     from duologue.transport.base import Connector, Transport
 
-__all__ = ["ClientOptions", "Driver", "EventConnection", "EventReceiver"]
+__all__ = ["ClientOptions", "Driver", "EventConnection", "EventReceiver", "never_began"]
 
 logger: Final = logging.getLogger("duologue.client")
 
 T = TypeVar("T")
+
+
+def never_began(error: BaseException) -> Closed:
+    """Return the error of every call after a `connect` that has failed."""
+    closed = Closed(f"the session did not begin: {str(error) or 'connecting was cancelled'}")
+    closed.__cause__ = error
+    return closed
 
 
 class EventReceiver(Protocol):
@@ -95,22 +104,15 @@ class EventConnection:
         for frame in unsent:
             self.transport.send(frame)
 
-    async def wait_for_dialect(self, timeout: float) -> None:  # noqa: ASYNC109  # its own text
+    async def wait_for_dialect(self, deadline: Deadline) -> None:
         """Wait until the dialect is detected, or the connection has ended.
 
         Raises:
             TimeoutError: If the server sends nothing in time.
         """
-        limit = asyncio.timeout(timeout)
-        try:
-            async with limit:
-                if self._has_begun is not None:
-                    await self._has_begun.wait()
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            text = f"the server sent nothing within {timeout:g} s to detect its dialect from"
-            raise TimeoutError(text) from None
+        if self._has_begun is not None:
+            failure = "the server sent nothing to detect its dialect from"
+            await deadline.limit(self._has_begun.wait(), failure)
 
     def on_frame(self, frame: bytes) -> None:
         """Decode a frame of the transport."""
@@ -159,10 +161,23 @@ class EventConnection:
         if self.transport is not None:
             await self.transport.drain()
 
-    async def close(self) -> None:
-        """Close the connection and wait until it is gone."""
-        if self.transport is not None:
+    async def close(self, deadline: Deadline | None = None) -> None:
+        """Close the connection and wait until it is gone.
+
+        Args:
+            deadline: Limit for the server's part of the closing handshake, below the transport's
+                own; then the connection is cut.
+        """
+        if self.transport is None:
+            return
+        if deadline is None:
             await self.transport.close()
+            return
+        try:
+            await deadline.limit(self.transport.close(), "the server did not close")
+        except TimeoutError:
+            if isinstance(self.transport, SupportsCut):
+                self.transport.cut()
 
     def _detect(self, frame: bytes) -> Event | UnknownEvent:
         """Decode the first frame in the dialect that it shows; GA where it may be either."""
@@ -248,7 +263,7 @@ class Driver:
         await self.connection.open(connector)
         self.check_open()
 
-    async def configure(self, *, timeout: float) -> None:  # noqa: ASYNC109  # its own text
+    async def configure(self, deadline: Deadline) -> None:
         """Send the configuration that the application wants, if any, until it is in force.
 
         Raises:
@@ -258,15 +273,8 @@ class Driver:
         command = self.call(lambda core, now: core.configure(now))
         if command is None:
             return
-        limit = asyncio.timeout(timeout)
-        try:
-            async with limit:
-                await Pending(command, self.waiters, lambda _: None)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            text = f"the server did not answer session.update within {timeout} s"
-            raise TimeoutError(text) from None
+        answer = Pending(command, self.waiters, lambda _: None)
+        await deadline.limit(answer, "the server did not answer session.update")
 
     def call(self, method: Callable[[ClientSession, float], T]) -> T:
         """Call a method of the core, and carry out its effects.
@@ -305,11 +313,24 @@ class Driver:
     async def close(self) -> None:
         """Close the session and wait until it is gone; harmless to repeat."""
         self.on_end(None)
+        await self._close(None)
+
+    async def give_up(self, error: BaseException, deadline: Deadline) -> None:
+        """Close a session that has not begun; later calls say why it has not.
+
+        Args:
+            error: The error that `connect` raises.
+            deadline: Limit for closing the connection.
+        """
+        self._end(never_began(error), None)
+        await self._close(deadline)
+
+    async def _close(self, deadline: Deadline | None) -> None:
         try:
             await self._tools.stop()
         finally:  # if that was cancelled, the connection is not left open
             try:
-                await self.connection.close()
+                await self.connection.close(deadline)
             finally:
                 await self._callbacks.queue.stop()
 
@@ -343,9 +364,12 @@ class Driver:
 
     def on_end(self, error: ConnectionLost | None) -> None:
         """End everything that waits, at once."""
+        self._end(error or Closed("the session was closed"), error)
+
+    def _end(self, ending: Closed | ConnectionLost, error: ConnectionLost | None) -> None:
         if self.ending is not None:
             return
-        self.ending = error or Closed("the session was closed")
+        self.ending = ending
         if self._timer is not None:
             self._timer.cancel()
         self.core.end(self.ending)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self, TypedDict, Unpack, get_a
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from duologue.client.credentials import KeyPlace, current_key, environment_key
+from duologue.client.deadline import Deadline
 from duologue.errors import ConfigurationError
 from duologue.transport.connect import ConnectOptions, TransportChoice, open_websocket
 from duologue.transport.handshake import check_url
@@ -183,6 +184,7 @@ class Endpoint:
             ConnectionLost: If the server cannot be reached.
             TimeoutError: If the token provider takes too long.
         """
+        deadline = Deadline(connect_timeout)
         headers, subprotocols = await self.credentials(timeout=connect_timeout)
         return await open_websocket(
             self.url,
@@ -190,7 +192,7 @@ class Endpoint:
             self._options,
             headers=headers,
             subprotocols=subprotocols,
-            connect_timeout=connect_timeout,
+            connect_timeout=round(max(0.01, deadline.remaining), 2),  # an error shows it
         )
 
     async def credentials(self, *, timeout: float) -> tuple[dict[str, str], tuple[str, ...]]:  # noqa: ASYNC109  # of the provider
@@ -319,13 +321,22 @@ def resolve_endpoint(
         ConfigurationError: If the arguments contradict each other.
     """
     if connector is not None:
-        return ResolvedEndpoint(connector, arguments["dialect"] or "ga")
+        limited = _limited(connector, connect_timeout)
+        return ResolvedEndpoint(limited, arguments["dialect"] or "ga")
     resolved = endpoint_from(endpoint, **arguments)
 
     async def connect(receiver: Receiver) -> Transport:
         return await resolved.open(receiver, connect_timeout=connect_timeout)
 
     return ResolvedEndpoint(connect, resolved.dialect, resolved.kind, resolved.is_sideband)
+
+
+def _limited(connector: Connector, connect_timeout: float) -> Connector:
+    async def connect(receiver: Receiver) -> Transport:
+        deadline = Deadline(connect_timeout)
+        return await deadline.limit(connector(receiver), "the connector opened no connection")
+
+    return connect
 
 
 def _check_known(what: str, given: object, known: Collection[object]) -> None:
