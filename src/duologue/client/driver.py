@@ -13,13 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from duologue.client.handles import Pending, Waiters
 from duologue.client.tools import ToolRunner
 from duologue.client.update_stream import UpdateStream
+from duologue.client.waiters import Waiters
 from duologue.errors import Closed, ConnectionLost, DecodeError
 from duologue.protocol import codec
 from duologue.protocol.dialects import dialect_adapter
+from duologue.protocol.model import UNSET, UnsetType
 from duologue.session.client_session import ClientSession
+from duologue.session.commands import DEFAULT_TIMEOUT, CommandState
 from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ErrorUpdate, RealtimeEvent, Update
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
     from duologue.protocol.codec import Surface
     from duologue.protocol.dialects import DialectAdapter
     from duologue.protocol.model import Event, UnknownEvent
+    from duologue.session.commands import Command
     from duologue.session.configuration import Configuration
+    from duologue.session.response_state import ResponseRequest
     from duologue.session.tool_calls import ToolCall
     from duologue.transport.base import Connector, Transport
 
@@ -40,6 +44,7 @@ __all__ = ["ClientOptions", "Driver", "EventConnection", "EventReceiver"]
 logger: Final = logging.getLogger("duologue.client")
 
 T = TypeVar("T")
+RecordT = TypeVar("RecordT", bound="Command | ResponseRequest")
 
 
 class EventReceiver(Protocol):
@@ -188,6 +193,7 @@ class ClientOptions:
     tools: ToolRegistry
     retention: Retention = KEEP_RECENT
     validates: bool = False
+    command_timeout: float | None = DEFAULT_TIMEOUT
 
 
 class Driver:
@@ -216,6 +222,7 @@ class Driver:
             configuration=options.configuration,
             validates=options.validates,
             retention=options.retention,
+            timeout=options.command_timeout,
             has_tool=options.tools.handlers.__contains__,
             tool_policy=options.tools.policy,
         )
@@ -261,12 +268,15 @@ class Driver:
         limit = asyncio.timeout(timeout)
         try:
             async with limit:
-                await Pending(command, self.waiters, lambda _: None)
+                if command.state is CommandState.PENDING:
+                    await self.waiters.wait(command)
         except TimeoutError:
             if not limit.expired():
                 raise
             text = f"the server did not answer session.update within {timeout} s"
             raise TimeoutError(text) from None
+        if command.error is not None:
+            raise command.error.with_traceback(None)
 
     def call(self, method: Callable[[ClientSession, float], T]) -> T:
         """Call a method of the core, and carry out its effects.
@@ -281,6 +291,37 @@ class Driver:
         if self.core.next_deadline() != self._deadline:
             self._set_timer()
         return result
+
+    def request(
+        self,
+        method: Callable[[ClientSession, float], RecordT],
+        *,
+        timeout: float | UnsetType | None = UNSET,
+    ) -> RecordT:
+        """Call a method of the core that returns a command or a response, and set its time limit.
+
+        Raises:
+            Closed: As `call`.
+            ConnectionLost: As `call`.
+        """
+
+        def limited(core: ClientSession, now: float) -> RecordT:
+            record = method(core, now)
+            if not isinstance(timeout, UnsetType):
+                core.limit(record, timeout, now)
+            return record
+
+        return self.call(limited)
+
+    def is_continued(self, request: ResponseRequest) -> bool:
+        """Return whether another response is to continue this one: its calls are not answered.
+
+        Raises:
+            Closed: If the session was closed.
+            ConnectionLost: If the connection has ended.
+        """
+        self.check_open()
+        return self.core.is_continued(request)
 
     def append_audio(self, audio: bytes) -> None:
         """Send input audio: `call` for the most frequent method, which sets no deadline."""

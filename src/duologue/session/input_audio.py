@@ -150,8 +150,14 @@ class SentAudio:
         elif turn is not None and commit is None:  # turn detection committed up to the turn's end
             self._uncommitted_since = self.sent_bytes if turn.end is None else turn.end
 
+    def is_announced(self, item_id: str) -> bool:
+        """Return whether the server announced that audio becomes a message of this id."""
+        return item_id in self._turns
+
     def _offset(self, ms: int) -> int:
         """Return the byte offset of a time on the session's clock."""
+        if ms >= self.sent_ms:  # no server's clock is ahead of what was sent, whatever it says
+            return self.sent_bytes
         return self._format_since + self.format.bytes(ms - self._sent_ms_before)
 
     def _read(self, start: int, end: int) -> bytes:
