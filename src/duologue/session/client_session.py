@@ -37,7 +37,7 @@ from duologue.session.configuration import ActiveConfiguration, Configuration
 from duologue.session.conversation import ConversationMirror
 from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
 from duologue.session.error_reports import check_valid, is_benign, malformed_event, server_error
-from duologue.session.input_audio import MAX_UNPLACED, SentAudio
+from duologue.session.input_audio import MAX_UNPLACED, MAX_UNPLACED_BYTES, SentAudio
 from duologue.session.response_state import RequestState, response_failed
 from duologue.session.responses import BUSY, Responses
 from duologue.session.retention import KEEP_RECENT, Retention
@@ -303,7 +303,7 @@ class ClientSession:
             self._check_open(now)
         unplaced = self.input_audio.unplaced  # `SentAudio.append`, without the call
         unplaced.append(audio)
-        if len(unplaced) > MAX_UNPLACED:
+        if len(unplaced) > MAX_UNPLACED or len(audio) > MAX_UNPLACED_BYTES:
             self.input_audio.place()
         frame, event = codec.append_event(audio, self.new_id("event"))
         if self._translates:
