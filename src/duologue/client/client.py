@@ -404,7 +404,9 @@ class RealtimeClient(RealtimeEventHandler):
         to truncate an item that has no audio yet. Items that the conversation does not have are
         ignored.
         """
-        self._opened().call(lambda core, now: core.truncate_items(cuts, now))
+        cuts = list(cuts)
+        if cuts:  # an application that stops its player after the session has nothing to send
+            self._opened().call(lambda core, now: core.truncate_items(cuts, now))
 
     def create_response(
         self, params: ResponseCreateParams | None = None, **keywords: Unpack[ResponseKeywords]
