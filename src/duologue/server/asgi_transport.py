@@ -52,7 +52,11 @@ class AsgiTransport:
         """Queue one message; see `Transport.send`."""
         self._delivery.check_open()
         if self._queue.size > MAX_UNSENT_BYTES:
-            self._finish(ConnectionLost(SLOW_REASON, code=SLOW_CODE))
+            # `_drop` calls `on_close`, which must not happen inside `send`.
+            self._delivery.end(ConnectionLost(SLOW_REASON, code=SLOW_CODE))
+            self._queue.clear()
+            if self._closing is None:
+                self._closing = asyncio.create_task(self._drop())
             self._delivery.check_open()
         self._queue.put_nowait(frame.decode(), len(frame))
 

@@ -230,7 +230,7 @@ class Connection(Generic[Received, Result, Sent, Effect]):
             await asyncio.wait({job})
 
     async def room(self) -> None:
-        """Wait until the client has read enough of what was sent; drop one that reads nothing.
+        """Wait until the client has read enough of what was sent; drop one that is too slow.
 
         An engine generates speech faster than anybody listens: without this wait, a slow client
         would fill the memory.
