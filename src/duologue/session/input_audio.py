@@ -28,7 +28,7 @@ MAX_UNPLACED: Final = 32
 """Limit of the chunks that wait for `SentAudio.place`, and so are kept whatever the retention."""
 
 MAX_UNPLACED_BYTES: Final = 16 * 1024
-"""Size of a chunk from which on it does not wait: a recording may be appended in pieces of 15 MB."""
+"""Size of a chunk from which on it does not wait: a recording may come in pieces of 15 MB."""
 
 MAX_TURNS: Final = 64
 """Limit of the turns that have no message yet; usually there is one."""
