@@ -79,6 +79,8 @@ async def test_close_writes_what_is_queued_and_delivers_nothing_more() -> None:
     transport.send(b"1")
     closing = asyncio.create_task(transport.close(1012, "restart"))
     await asyncio.sleep(0)
+    with pytest.raises(Closed):
+        transport.send(b"late")
     peer.client_sends(text="late")
     await closing
     await transport.close()

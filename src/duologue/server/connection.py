@@ -249,8 +249,11 @@ class Connection(Generic[Received, Result, Sent, Effect]):
             pass  # `on_close` reports it
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the connection once everything is written; code 1006 breaks it instead."""
-        await self._faults.emptied()
+        """Close the connection once everything is written; code 1006 breaks it instead.
+
+        Events that follow are lost: an engine may generate for long.
+        """
+        await self._faults.finish_sending()
         self._close_code = code
         if code == ABNORMAL_CLOSURE:
             await self._transport.abort()
