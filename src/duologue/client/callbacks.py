@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 from duologue.client._concurrency import cancel_all
 from duologue.client.update_stream import CAPACITY, TwoLaneQueue
 from duologue.errors import Closed
+from duologue.protocol.ga import InputAudioBufferAppendEvent
 from duologue.protocol.model import UnknownEvent
 from duologue.session.updates import (
     ConversationUpdated,
@@ -49,6 +50,17 @@ CLASSIC_NAMES: Final[dict[str, type]] = {
     "error": ErrorUpdate,
 }
 """The application events of the reference client."""
+
+_SENT_AUDIO: Final[frozenset[CallbackKey]] = frozenset(
+    {
+        RealtimeEvent,
+        InputAudioBufferAppendEvent,
+        "input_audio_buffer.append",
+        "client.input_audio_buffer.append",
+        "client.*",
+    }
+)
+"""The keys of an event of `append_input_audio`."""
 
 MAX_REPORTED: Final = 256
 """Callbacks whose first exception is remembered as reported."""
@@ -142,6 +154,8 @@ class CallbackRegistry:
             "server": {},
         }
         """The registered keys of an event, by its source and class: filled when one comes."""
+        self.want_sent_audio: bool = False
+        """Whether a callback may want the events of `append_input_audio`."""
         self._futures: Final[set[asyncio.Future[object]]] = set()
         self._ending: Exception | None = Closed("the session is not open")
         self.queue: Final = AsyncCallbackQueue()
@@ -253,6 +267,7 @@ class CallbackRegistry:
             self._entries.pop(key, None)
         for keys in self._keys_of.values():
             keys.clear()
+        self.want_sent_audio = not _SENT_AUDIO.isdisjoint(self._entries)
 
 
 class AsyncCallbackQueue:

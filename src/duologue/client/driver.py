@@ -289,7 +289,9 @@ class Driver:
         """Send input audio: `call` for the most frequent method, which sets no deadline."""
         if self.ending is not None or not self.connection.is_open:
             self.check_open()
-        self.core.append_audio(audio, self._now())
+        # Fifty events a second that nothing wants would cost more than sending them does.
+        is_shown = self.updates.is_read or self._callbacks.want_sent_audio
+        self.core.append_audio(audio, self._now(), is_shown=is_shown)
         self._carry_out()
 
     def check_not_ended(self) -> None:

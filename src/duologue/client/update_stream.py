@@ -91,12 +91,14 @@ class UpdateStream(Generic[T]):
     one that was left can be resumed. See `TwoLaneQueue` for what happens if it is too slow.
     """
 
-    __slots__ = ("_ending", "_is_over", "_queue", "put")
+    __slots__ = ("_ending", "_is_over", "_queue", "is_read", "put")
 
     def __init__(self) -> None:
         self._queue: Final[TwoLaneQueue[T]] = TwoLaneQueue()
         self.put: Final = self._queue.put
         """Adds entries."""
+        self.is_read: bool = False
+        """Whether an iteration has begun."""
         self._ending: Exception | None = None
         self._is_over = False
 
@@ -115,6 +117,7 @@ class UpdateStream(Generic[T]):
 
     def __aiter__(self) -> UpdateStream[T]:
         self._queue.widen(CAPACITY)
+        self.is_read = True
         return self
 
     async def __anext__(self) -> T:

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 __all__ = ["Listener"]
 
 MAX_MESSAGE_BYTES = 21 << 20
-"""Source: Realtime API reference, `input_audio_buffer.append`: 15 MiB, 20 MiB in base64."""
+"""15 MiB of audio are 20 MiB of base64.
+
+Source: Realtime API reference, `input_audio_buffer.append`.
+"""
 
 CUT_SECONDS = 5.0
 """Seconds for the client to read the last frames of a connection."""

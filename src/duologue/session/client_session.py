@@ -293,8 +293,13 @@ class ClientSession:
 
     # What the application and its tools want.
 
-    def append_audio(self, audio: bytes, now: float) -> None:
+    def append_audio(self, audio: bytes, now: float, *, is_shown: bool = True) -> None:
         """Send input audio in the session's input format: `send`, without the cost.
+
+        Args:
+            audio: Any number of bytes.
+            now: Monotonic seconds.
+            is_shown: Whether to show the event to the application.
 
         Raises:
             LocalProtocolError: If the session is over.
@@ -305,13 +310,17 @@ class ClientSession:
         unplaced.append(audio)
         if len(unplaced) > MAX_UNPLACED or len(audio) > MAX_UNPLACED_BYTES:
             self.input_audio.place()
-        frame, event = codec.append_event(audio, self.new_id("event"))
+        event_id = self.new_id("event")
         if self._translates:
             self._now = now
-            self._emit(event)
-        else:
+            self._emit(codec.append_event(audio, event_id)[1])
+            return
+        if is_shown:
+            frame, event = codec.append_event(audio, event_id)
             self._sendings.append(Notify([RealtimeEvent("client", event, now)]))
-            self._sendings.append(SendFrame(frame, "input_audio_buffer.append"))
+        else:
+            frame = codec.append_frame(audio, event_id)
+        self._sendings.append(SendFrame(frame, "input_audio_buffer.append"))
 
     def create_response(self, event: ga.ResponseCreateEvent, now: float) -> ResponseRequest:
         """Request a response, now or when the one in progress has ended.

@@ -164,8 +164,9 @@ class _PicowsTransport(WSListener):
     """
 
     __slots__ = (
-        "_assembler", "_close_timeout", "_delivery", "_gone", "_is_up", "_keepalive", "_loop",
-        "_reaper", "_refusal", "_subprotocols", "_timer", "_wire", "_writable",
+        "_assembler", "_close_timeout", "_delivery", "_gone", "_is_gone", "_is_paused", "_is_up",
+        "_keepalive", "_loop", "_reaper", "_refusal", "_subprotocols", "_timer", "_wire",
+        "_writable",
     )  # fmt: skip
 
     _wire: WSTransport
@@ -186,20 +187,22 @@ class _PicowsTransport(WSListener):
         self._close_timeout: Final = close_timeout
         self._keepalive: Final = keepalive
         self._loop: Final = asyncio.get_running_loop()
-        self._is_up = False
+        self._is_up = self._is_paused = False
         self._refusal: str | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._reaper: asyncio.Task[None] | None = None
         self._writable: Final = asyncio.Event()
         self._writable.set()
-        self._gone: Final = asyncio.Event()
+        self._is_gone = False
+        self._gone: asyncio.Event | None = None  # made by `close`: it holds a deque of 760 bytes
 
     # The driver's half.
 
     def send(self, frame: bytes) -> None:
         """Send one text message."""
-        self._delivery.check_open()
-        if not self._writable.is_set():
+        if not self._delivery.is_open:
+            self._delivery.check_open()
+        if self._is_paused:
             self._check_backlog()
         self._wire.send(_TEXT, frame)
 
@@ -213,7 +216,9 @@ class _PicowsTransport(WSListener):
         if self._delivery.end(None):
             self._send_close(code, reason)
         self._limit_closing()
-        await self._gone.wait()
+        if not self._is_gone:
+            self._gone = self._gone or asyncio.Event()
+            await self._gone.wait()
 
     # Opening.
 
@@ -256,6 +261,8 @@ class _PicowsTransport(WSListener):
             return
         elif frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._fail(protocol_broken(1002, "the server used a reserved bit of the frame header"))
+        elif opcode is _TEXT:  # asked first: nearly every frame
+            self._process_data(opcode, frame)
         elif opcode is _PING:
             # RFC 6455 section 5.5.3 lets us answer the latest ping alone. While the write buffer is
             # full pings stay unanswered, so that pongs to a peer that does not read cannot pile up.
@@ -300,7 +307,7 @@ class _PicowsTransport(WSListener):
         self._limit_closing()
 
     def _limit_closing(self) -> None:
-        if self._timer is None and not self._gone.is_set():
+        if self._timer is None and not self._is_gone:
             self._timer = self._loop.call_later(self._close_timeout, self._abort)
 
     def _abort(self) -> None:
@@ -317,7 +324,9 @@ class _PicowsTransport(WSListener):
         self._delivery.report_end()
         # picows stores a fault of its parser as the exception of a future, which must be retrieved.
         self._reaper = self._loop.create_task(_wait_quietly(transport))
-        self._gone.set()
+        self._is_gone = True
+        if self._gone is not None:
+            self._gone.set()
 
     def _unrequested_end(self, transport: WSTransport) -> ConnectionLost:
         if not transport.is_close_frame_sent:
@@ -341,11 +350,13 @@ class _PicowsTransport(WSListener):
     def pause_writing(self) -> None:
         """Make `drain` wait."""
         if self._delivery.is_open:
+            self._is_paused = True
             self._writable.clear()
 
     @override
     def resume_writing(self) -> None:
         """Let `drain` return."""
+        self._is_paused = False
         self._writable.set()
 
     def _check_backlog(self) -> None:
