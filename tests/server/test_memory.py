@@ -179,6 +179,7 @@ async def test_an_engine_that_ignores_cancellation_does_not_keep_the_server(
             while not over.is_set():
                 with contextlib.suppress(asyncio.CancelledError):
                     await over.wait()
+            yield Say("I am still here. ")
 
     monkeypatch.setattr(memory_listener, "STOP_SECONDS", 0.05)
     async with asyncio.timeout(5):
@@ -186,7 +187,10 @@ async def test_an_engine_that_ignores_cancellation_does_not_keep_the_server(
             transport = await server.connector(Frames())
             transport.send(b'{"type": "response.create"}')
             await server.sessions[0].wait_for("response.output_audio.delta")
+    sent = len(server.sessions[0].sent)
     over.set()
+    await asyncio.sleep(0.01)
+    assert len(server.sessions[0].sent) == sent
 
 
 @pytest.mark.realtime_server(transport="memory")

@@ -192,6 +192,8 @@ class Connection(Generic[Received, Result, Sent, Effect]):
 
     def feed(self, result: Result) -> None:
         """Pass a result of the engine to the core, and execute what follows from it."""
+        if self._over.done():  # an engine that ignores its cancellation: the core has ended
+            return
         self._core.send(result, self._loop.time())
         self.flush()
 
