@@ -26,8 +26,7 @@ from duologue.session.updates import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
-
+    from collections.abc import Iterable
 
 __all__ = [
     "CLASSIC_NAMES", "AsyncCallbackQueue", "Callback", "CallbackKey", "CallbackRegistry",
@@ -292,7 +291,7 @@ class CallbackRegistry:
                 self.queue.report(entry.callback, error)
                 continue
             if result is not None and inspect.iscoroutine(result):  # of a lambda
-                self.queue.put(_await, result)
+                self.queue.put(entry.callback, result)
 
     def _take(self, key: CallbackKey, entry: _Entry) -> bool:
         entries = self._entries.get(key, ())
@@ -320,7 +319,8 @@ class AsyncCallbackQueue:
     def __init__(self) -> None:
         self._queue: TwoLaneQueue[tuple[Callable[[Any], Any], object]] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._reported: Final[set[Callable[[Any], Any]]] = set()
+        # A list, because a callback need not be hashable.
+        self._reported: Final[list[Callable[[Any], Any]]] = []
         self.failures: int = 0
         """Exceptions that callbacks have raised."""
 
@@ -330,7 +330,7 @@ class AsyncCallbackQueue:
         return 0 if self._queue is None else self._queue.dropped
 
     def put(self, callback: Callable[[Any], Any], value: object) -> None:
-        """Queue the call of an asynchronous callback."""
+        """Queue the call of an asynchronous callback, or the coroutine that it has returned."""
         is_repeat = isinstance(value, RealtimeEvent)
         if self._queue is None:  # most clients have no asynchronous callback
             self._queue = TwoLaneQueue(CAPACITY)
@@ -357,7 +357,7 @@ class AsyncCallbackQueue:
 
     async def _call(self, callback: Callable[[Any], Any], value: object) -> None:
         try:
-            await callback(value)
+            await (value if inspect.iscoroutine(value) else callback(value))
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
@@ -372,15 +372,11 @@ class AsyncCallbackQueue:
         if callback in self._reported:
             return
         if len(self._reported) < MAX_REPORTED:
-            self._reported.add(callback)
+            self._reported.append(callback)
         name = getattr(callback, "__qualname__", type(callback).__qualname__)
         text = f"the callback {name} raised; further exceptions of it are only counted"
         context = {"message": text, "exception": error}
         asyncio.get_running_loop().call_exception_handler(context)
-
-
-async def _await(coroutine: Coroutine[Any, Any, object]) -> None:
-    await coroutine
 
 
 def _class_of(key: CallbackKey) -> CallbackKey:

@@ -460,7 +460,9 @@ class RealtimeClient(RealtimeEventHandler):
         to truncate an item that has no audio yet. Items that the conversation does not have are
         ignored.
         """
-        self._opened().call(lambda core, now: core.truncate_items(cuts, now))
+        cuts = list(cuts)
+        if cuts:  # an application that stops its player after the session has nothing to send
+            self._opened().call(lambda core, now: core.truncate_items(cuts, now))
 
     def create_response(
         self,
@@ -610,15 +612,14 @@ class RealtimeClient(RealtimeEventHandler):
         return self._driver
 
     async def _connect(self) -> None:
-        if self._driver is not None:
-            await self._driver.stop_tools()
-        driver = self._driver = self._new_driver()
-        self._callbacks.open()
+        old, driver = self._driver, self._new_driver()
+        self._driver = driver  # before anything is awaited: `close` ends this session
         try:
-            await driver.open(self._endpoint.connector)
-            if self._dialect == "auto":
-                await driver.connection.wait_for_dialect(self._timeout)
-                driver.check_open()
+            if old is not None:
+                await old.stop_tools()
+            driver.check_not_ended()
+            self._callbacks.open()
+            await driver.open(self._endpoint.connector, timeout=self._timeout)
             if not self._endpoint.is_sideband:
                 await self.wait_for_session_created(timeout=self._timeout)
             await driver.configure(timeout=self._timeout)

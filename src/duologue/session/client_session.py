@@ -43,7 +43,7 @@ from duologue.session.error_reports import (
     refused_event,
     server_error,
 )
-from duologue.session.input_audio import MAX_UNPLACED, SentAudio
+from duologue.session.input_audio import MAX_UNPLACED, MAX_UNPLACED_BYTES, SentAudio
 from duologue.session.response_state import RequestState, response_failed
 from duologue.session.responses import Responses
 from duologue.session.retention import KEEP_RECENT, Retention
@@ -360,7 +360,7 @@ class ClientSession:
         self._audio_at = now
         unplaced = self.input_audio.unplaced  # `SentAudio.append`, without the call
         unplaced.append(audio)
-        if len(unplaced) > MAX_UNPLACED:
+        if len(unplaced) > MAX_UNPLACED or len(audio) > MAX_UNPLACED_BYTES:
             self.input_audio.place()
         event_id = self.new_id("event")
         if self._translates:

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SentAudio"]
 
-MAX_UNPLACED: Final = 256
-"""Limit of the chunks that wait for `SentAudio.place`: five seconds of 20 ms chunks."""
+MAX_UNPLACED: Final = 32
+"""Limit of the chunks that wait for `SentAudio.place`, and so are kept whatever the retention."""
+
+MAX_UNPLACED_BYTES: Final = 16 * 1024
+"""Size of a chunk from which on it does not wait: a recording may come in pieces of 15 MB."""
 
 MAX_TURNS: Final = 64
 """Limit of the turns that have no message yet; usually there is one."""
@@ -94,7 +97,7 @@ class SentAudio:
     def append(self, audio: bytes) -> None:
         """Record audio that is being sent."""
         self.unplaced.append(audio)
-        if len(self.unplaced) > MAX_UNPLACED:
+        if len(self.unplaced) > MAX_UNPLACED or len(audio) > MAX_UNPLACED_BYTES:
             self.place()
 
     def place(self) -> None:
