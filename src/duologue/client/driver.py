@@ -26,6 +26,7 @@ from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Set
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ErrorUpdate, RealtimeEvent, Update
 from duologue.transport.base import SupportsCut
+from duologue.transport.repeated_warning import RepeatedWarning
 
 if TYPE_CHECKING:
     from duologue.client.callbacks import CallbackRegistry
@@ -96,6 +97,7 @@ class EventConnection:
         self._unsent: list[bytes] = []
         self._has_begun: Final = asyncio.Event() if dialect is None else None
         self._is_over = False
+        self._undecodable: Final = RepeatedWarning(logger, "< %d frames so far are no events")
         self._logs: Final = logger.isEnabledFor(logging.DEBUG)  # asked once: a hot path
 
     async def open(self, connector: Connector, deadline: Deadline) -> None:
@@ -122,7 +124,8 @@ class EventConnection:
         try:
             event = self._decode(frame)
         except DecodeError as error:
-            logger.warning("< a frame of %d bytes is no event: %s", len(frame), error.reason)
+            text = "< a frame of %d bytes is no event: %s; repetitions are counted"
+            self._undecodable.warn(text, len(frame), error.reason)
             self._receiver.on_undecodable(error)
             return
         if self._logs:
@@ -134,6 +137,7 @@ class EventConnection:
         self._is_over, self.is_open = True, False
         if self._has_begun is not None:
             self._has_begun.set()
+        self._undecodable.finish()
         logger.debug("< closed: %s", error or "by us")
         self._receiver.on_end(error)
 
