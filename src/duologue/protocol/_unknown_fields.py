@@ -1,4 +1,4 @@
-"""Second pass over a frame that does not fit the types: unknown content moves to where it is kept.
+"""Second pass over a frame that does not fit the types: unknown content is moved, not lost.
 
 - Unknown fields go into `extra`, and so does a null that a field's type forbids.
 - An unknown member of a union becomes the union's `Unknown` type.
@@ -34,13 +34,13 @@ def tags(union: Any) -> dict[str, type]:  # noqa: ANN401  # a union is no type
 
 
 def lift(value: Json, struct: type, *, defaults: Defaults | None = None) -> Json:
-    """Return a decoded JSON object in the form from which `struct` is decoded without loss.
+    """Return a decoded JSON object with its unknown content moved to where `struct` keeps it.
 
     Args:
         value: The object.
         struct: Type of the object.
-        defaults: Values of required fields that are absent. With defaults, a member of a union that
-            still does not fit its own type becomes the union's `Unknown` type.
+        defaults: Values for required fields that are absent. With defaults, a member of a union
+            that still does not fit its own type becomes the union's `Unknown` type.
     """
     return _lift(value, _info(struct), defaults=defaults)
 
@@ -140,9 +140,8 @@ def _member(info: inspect.Type, kind: type[Any]) -> Any:  # noqa: ANN401  # an i
 def explain(error: msgspec.ValidationError) -> tuple[str, str | None]:
     """Return the message of a validation error, and the path of the field that it is about."""
     reason, _, where = str(error).partition(" - at `$")
-    path = (
-        where.rstrip("`").partition("[...]")[0].strip(".")
-    )  # msgspec does not name the key of a mapping
+    # msgspec does not name the key of a mapping, so the path ends before it.
+    path = where.rstrip("`").partition("[...]")[0].strip(".")
     missing = re.search(r"required field `([^`]+)`", reason)
     if missing:
         path = f"{path}.{missing[1]}" if path else missing[1]
