@@ -13,7 +13,7 @@ from msgspec import inspect
 from duologue.errors import DecodeError
 from duologue.protocol import beta, ga
 from duologue.protocol._depth import check_depth
-from duologue.protocol._unknown_fields import explain, lift
+from duologue.protocol._unknown_fields import explain, keep_unknown
 from duologue.protocol.codec import Dialect, encode_model
 from duologue.protocol.ga import translation
 from duologue.protocol.model import UNSET, Event, Json, Model, Unknown, UnknownEvent
@@ -83,7 +83,7 @@ def read_body(body: bytes, kind: type[M], dialect: Dialect = "ga") -> M | list[P
     if not isinstance(value, dict):
         raise DecodeError("the body is not an object")
     try:
-        model = msgspec.json.decode(msgspec.json.encode(lift(value, kind)), type=kind)
+        model = msgspec.json.decode(msgspec.json.encode(keep_unknown(value, kind)), type=kind)
     except msgspec.ValidationError as error:
         return [_of_reason(*explain(error))]
     return validate(model, dialect) or model
@@ -144,7 +144,7 @@ def _as_written(subject: Event | Model) -> Event | Model | Problem:
     if isinstance(subject, Event) and subject.raw is not None:
         return subject
     try:
-        body = lift(msgspec.json.decode(encode_model(subject)), type(subject))
+        body = keep_unknown(msgspec.json.decode(encode_model(subject)), type(subject))
         return msgspec.json.decode(msgspec.json.encode(body), type=type(subject))
     except msgspec.ValidationError as error:
         return _of_reason(*explain(error))
