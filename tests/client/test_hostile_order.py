@@ -140,15 +140,25 @@ async def test_a_hostile_server_does_no_harm(seed: int, dialect: Dialect) -> Non
         assert client.statistics().failed_events == 0
         server.chaos = 0.0
         server.flush()
-        async with asyncio.timeout(PATIENCE):
-            assert await client.create_item(
-                ga.Message(id="item_last", role="user", content=[ga.InputText(text="f")])
-            )
-            response = client.create_response(timeout=None)
-            await response
-            assert response.text == "AAAA"
+        await _is_understood(client)
     await updates
     assert faults == []
+
+
+async def _is_understood(client: RealtimeClient) -> None:
+    """Check that a client and its server, which now keeps the protocol, get on."""
+    item = ga.Message(id="item_last", role="user", content=[ga.InputText(text="f")])
+    assert await client.create_item(item) == "item_last"
+    # A response that the server began and never went on with may be in the way of the first ones.
+    for _ in range(5):
+        response = client.create_response()
+        try:
+            await response
+        except (DuologueError, TimeoutError):
+            continue
+        assert response.text == "AAAA"
+        return
+    raise AssertionError("no response comes any more")
 
 
 async def _read_updates(client: RealtimeClient) -> None:

@@ -1,4 +1,4 @@
-"""Second pass over a frame that does not fit the types: unknown content moves to where it is kept.
+"""Second pass over a frame that does not fit the types: unknown content is moved, not lost.
 
 - Unknown fields go into `extra`, and so does a null that a field's type forbids.
 - An unknown member of a union becomes the union's `Unknown` type.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Defaults = Mapping[str, "Json"]
 
-__all__ = ["explain", "lift", "tags"]
+__all__ = ["explain", "keep_unknown", "tags"]
 
 
 @cache
@@ -33,26 +33,26 @@ def tags(union: Any) -> dict[str, type]:  # noqa: ANN401  # a union is no type
     return {str(member.tag): member.cls for member in _structs(inspect.type_info(union))}
 
 
-def lift(value: Json, struct: type, *, defaults: Defaults | None = None) -> Json:
-    """Return a decoded JSON object in the form from which `struct` is decoded without loss.
+def keep_unknown(value: Json, struct: type, *, defaults: Defaults | None = None) -> Json:
+    """Return a decoded JSON object with its unknown content moved to where `struct` keeps it.
 
     Args:
         value: The object.
         struct: Type of the object.
-        defaults: Values of required fields that are absent. With defaults, a member of a union that
-            still does not fit its own type becomes the union's `Unknown` type.
+        defaults: Values for required fields that are absent. With defaults, a member of a union
+            that still does not fit its own type becomes the union's `Unknown` type.
     """
-    lifter = _lifter_of(struct)
-    return value if lifter is None else lifter(value, defaults)
+    keep = _keeper_of(struct)
+    return value if keep is None else keep(value, defaults)
 
 
-Lifter = Callable[["Json", "Defaults | None"], "Json"]
-"""Lifts a value of one type; made once for each type, as looking at the type takes longer."""
+Keeper = Callable[["Json", "Defaults | None"], "Json"]
+"""Does this for values of one type. It is made once: looking at a type takes longer than using it."""
 
 
 @cache
-def _lifter_of(struct: Any) -> Lifter | None:  # noqa: ANN401  # or a union
-    return _lifter(inspect.type_info(struct))
+def _keeper_of(struct: Any) -> Keeper | None:  # noqa: ANN401  # or a union
+    return _keeper(inspect.type_info(struct))
 
 
 def _structs(info: inspect.Type) -> list[inspect.StructType]:
@@ -60,41 +60,41 @@ def _structs(info: inspect.Type) -> list[inspect.StructType]:
     return [member for member in members if isinstance(member, inspect.StructType)]
 
 
-def _lifter(info: inspect.Type) -> Lifter | None:
-    """Return the lifter of a type; `None` if its values stay as they are."""
+def _keeper(info: inspect.Type) -> Keeper | None:
+    """Return the function for a type; `None` if its values stay as they are."""
     while isinstance(info, inspect.Metadata):
         info = info.type
-    lift_object = _object_lifter(info)
+    keep_object = _object_keeper(info)
     items = _member(info, inspect.ListType)
-    lift_item = None if items is None else _lifter(items.item_type)
+    keep_item = None if items is None else _keeper(items.item_type)
     is_whole = _member(info, inspect.IntType) and not _member(info, inspect.FloatType)
-    if lift_object is None and lift_item is None and not is_whole:
+    if keep_object is None and keep_item is None and not is_whole:
         return None
 
-    def lift_value(value: Json, defaults: Defaults | None) -> Json:
+    def keep_value(value: Json, defaults: Defaults | None) -> Json:
         if isinstance(value, dict):
-            return value if lift_object is None else lift_object(value, defaults)
+            return value if keep_object is None else keep_object(value, defaults)
         if isinstance(value, list):
-            return value if lift_item is None else [lift_item(item, defaults) for item in value]
+            return value if keep_item is None else [keep_item(item, defaults) for item in value]
         return int(value) if is_whole and isinstance(value, float) and value.is_integer() else value
 
-    return lift_value
+    return keep_value
 
 
-def _object_lifter(info: inspect.Type) -> Lifter | None:
+def _object_keeper(info: inspect.Type) -> Keeper | None:
     structs = _structs(info)
     if structs:
-        return partial(_lift_member, _Union(structs))
+        return partial(_keep_member, _Union(structs))
     mapping = _member(info, inspect.DictType)
-    lift_entry = None if mapping is None else _lifter(mapping.value_type)
-    if lift_entry is None:
+    keep_entry = None if mapping is None else _keeper(mapping.value_type)
+    if keep_entry is None:
         return None
 
-    def lift_mapping(value: Json, defaults: Defaults | None) -> Json:
+    def keep_mapping(value: Json, defaults: Defaults | None) -> Json:
         entries = cast("dict[str, Json]", value)
-        return {key: lift_entry(entry, defaults) for key, entry in entries.items()}
+        return {key: keep_entry(entry, defaults) for key, entry in entries.items()}
 
-    return lift_mapping
+    return keep_mapping
 
 
 class _Union:
@@ -109,21 +109,21 @@ class _Union:
         """Whether one of the members is an `Unknown` type."""
 
 
-def _lift_member(union: _Union, value: Json, defaults: Defaults | None) -> Json:
+def _keep_member(union: _Union, value: Json, defaults: Defaults | None) -> Json:
     fields = cast("dict[str, Json]", value)
     tag = None if union.tag_field is None else fields.get(union.tag_field)
     cls = union.classes.get(tag) if tag is None or isinstance(tag, str) else None
     if cls is not None:
-        lifted = _lift_fields(fields, _layout(cls), defaults)
+        fitted = _keep_fields(fields, _layout(cls), defaults)
         # When repairing, one bad item must not spoil its event.
-        if not (defaults and union.is_open) or _fits(lifted, cls):
-            return lifted
+        if not (defaults and union.is_open) or _fits(fitted, cls):
+            return fitted
     return {"type": UNKNOWN_TAG, "raw": value} if union.is_open else value
 
 
-def _fits(lifted: dict[str, Json], cls: type) -> bool:
+def _fits(fitted: dict[str, Json], cls: type) -> bool:
     try:
-        msgspec.convert(lifted, cls)
+        msgspec.convert(fitted, cls)
     except msgspec.ValidationError:
         return False
     return True
@@ -132,11 +132,11 @@ def _fits(lifted: dict[str, Json], cls: type) -> bool:
 class _Layout:
     """The fields of a struct by their names on the wire."""
 
-    __slots__ = ("lifters", "never_null", "required", "tag_field")
+    __slots__ = ("keepers", "never_null", "required", "tag_field")
 
     def __init__(self, struct: inspect.StructType) -> None:
         self.tag_field: Final = struct.tag_field
-        self.lifters: Final = {field.encode_name: _lifter(field.type) for field in struct.fields}
+        self.keepers: Final = {field.encode_name: _keeper(field.type) for field in struct.fields}
         self.required: Final = {field.encode_name for field in struct.fields if field.required}
         self.never_null: Final = {
             field.encode_name
@@ -150,26 +150,26 @@ def _layout(cls: type) -> _Layout:
     return _Layout(cast("inspect.StructType", inspect.type_info(cls)))
 
 
-def _lift_fields(
+def _keep_fields(
     value: dict[str, Json], layout: _Layout, defaults: Defaults | None
 ) -> dict[str, Json]:
-    lifted: dict[str, Json] = {}
+    fitted: dict[str, Json] = {}
     extra: dict[str, Json] = {}
     for key, item in value.items():
         if key == layout.tag_field:
-            lifted[key] = item
-        elif key not in layout.lifters or (item is None and key in layout.never_null):
+            fitted[key] = item
+        elif key not in layout.keepers or (item is None and key in layout.never_null):
             extra[key] = item  # unknown, or a null where the type has no place for one
         else:
-            lift_item = layout.lifters[key]
-            lifted[key] = item if lift_item is None else lift_item(item, defaults)
+            keep_item = layout.keepers[key]
+            fitted[key] = item if keep_item is None else keep_item(item, defaults)
     if extra:
-        lifted[EXTRA_KEY] = extra
+        fitted[EXTRA_KEY] = extra
     if defaults:
         for name in layout.required:
-            if name not in lifted and name in defaults:
-                lifted[name] = defaults[name]
-    return lifted
+            if name not in fitted and name in defaults:
+                fitted[name] = defaults[name]
+    return fitted
 
 
 def _nullable(info: inspect.Type) -> bool:
@@ -185,9 +185,8 @@ def _member(info: inspect.Type, kind: type[Any]) -> Any:  # noqa: ANN401  # an i
 def explain(error: msgspec.ValidationError) -> tuple[str, str | None]:
     """Return the message of a validation error, and the path of the field that it is about."""
     reason, _, where = str(error).partition(" - at `$")
-    path = (
-        where.rstrip("`").partition("[...]")[0].strip(".")
-    )  # msgspec does not name the key of a mapping
+    # msgspec does not name the key of a mapping, so the path ends before it.
+    path = where.rstrip("`").partition("[...]")[0].strip(".")
     missing = re.search(r"required field `([^`]+)`", reason)
     if missing:
         path = f"{path}.{missing[1]}" if path else missing[1]

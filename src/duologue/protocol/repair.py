@@ -79,12 +79,12 @@ def read_model(body: bytes, kind: type[M]) -> M:
     Raises:
         DecodeError: If the body does not fit the model.
     """
-    from duologue.protocol._unknown_fields import explain, lift  # noqa: PLC0415  # rare, slow to import
+    from duologue.protocol._unknown_fields import explain, keep_unknown  # noqa: PLC0415  # rare, slow to import
 
     try:
         check_frame(body)
-        lifted = lift(msgspec.json.decode(body), kind)
-        return msgspec.json.decode(msgspec.json.encode(lifted), type=kind)
+        fitted = keep_unknown(msgspec.json.decode(body), kind)
+        return msgspec.json.decode(msgspec.json.encode(fitted), type=kind)
     except msgspec.ValidationError as error:
         reason, path = explain(error)
         where = f" at {path}" if path else ""
@@ -94,7 +94,7 @@ def read_model(body: bytes, kind: type[M]) -> M:
 
 
 def _repair(frame: bytes, dialect: Dialect, surface: Surface) -> Event | None:
-    from duologue.protocol._unknown_fields import lift, tags  # noqa: PLC0415  # rare, slow to import
+    from duologue.protocol._unknown_fields import keep_unknown, tags  # noqa: PLC0415  # rare, slow to import
 
     try:
         check_frame(frame)
@@ -108,8 +108,8 @@ def _repair(frame: bytes, dialect: Dialect, surface: Surface) -> Event | None:
         if struct is None:
             return None
         defaults = _DEFAULTS | _DEFAULTS_OF.get(str(kind), {})
-        lifted = lift(body, struct, defaults=defaults)
-        event = _converted(_raw_audio(lifted, struct), struct)
+        fitted = keep_unknown(body, struct, defaults=defaults)
+        event = _converted(_raw_audio(fitted, struct), struct)
     except (ValueError, RecursionError, DecodeError):  # msgspec's errors are ValueErrors
         return None
     vars(event)["raw"] = frame
