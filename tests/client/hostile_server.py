@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.client.client_doubles import SESSION, MemoryServer
@@ -113,34 +114,23 @@ class HostileServer(MemoryServer):
     def _answers(self, event: Body) -> list[Body]:
         if self._random.random() < self.chaos * 0.2:
             return [self._error(event)] * self._random.choice([1, 1, 2])
-        item_id = event.get("item_id")
-        match event["type"]:
-            case "session.update":
-                return [{"type": "session.updated", "session": SESSION | event["session"]}]
-            case "conversation.item.create":
-                item = event["item"]
-                item.setdefault("id", self._new("item"))
-                self._ids.append(item["id"])
-                return self._added(item)
-            case "conversation.item.delete":
-                return [{"type": "conversation.item.deleted", "item_id": item_id}]
-            case "conversation.item.retrieve":
-                item = {"id": item_id, "type": "message", "role": "user", "content": []}
-                return [{"type": "conversation.item.retrieved", "item": item}]
-            case "conversation.item.truncate":
-                about = {name: event[name] for name in ("item_id", "content_index", "audio_end_ms")}
-                return [{"type": "conversation.item.truncated", **about}]
-            case "input_audio_buffer.commit":
-                item_id = self._new("item")
-                item = {"id": item_id, "type": "message", "role": "user", "content": []}
-                committed = {"type": "input_audio_buffer.committed", "item_id": item_id}
-                return [committed, *self._added(item)]
-            case "input_audio_buffer.clear":
-                return [{"type": "input_audio_buffer.cleared"}]
-            case "response.create":
-                return self._response(event)
-            case _:
-                return []
+        answer = {
+            "conversation.item.create": self._item_created,
+            "input_audio_buffer.commit": self._committed,
+            "response.create": self._response,
+        }.get(event["type"], _answer)
+        return answer(event)
+
+    def _item_created(self, event: Body) -> list[Body]:
+        item = event["item"]
+        item.setdefault("id", self._new("item"))
+        self._ids.append(item["id"])
+        return self._added(item)
+
+    def _committed(self, _event: Body) -> list[Body]:
+        item_id = self._new("item")
+        committed = {"type": "input_audio_buffer.committed", "item_id": item_id}
+        return [committed, *self._added(_message(item_id, "user"))]
 
     def _added(self, item: Body) -> list[Body]:
         added = {"type": "conversation.item.added", "previous_item_id": None, "item": item}
@@ -163,7 +153,7 @@ class HostileServer(MemoryServer):
                 | about
             ]
         else:
-            item = {"id": item_id, "type": "message", "role": "assistant", "content": []}
+            item = _message(item_id, "assistant")
             part = {"type": "text", "text": ""}
             middle = [
                 {"type": "response.content_part.added", "part": part} | place,
@@ -228,6 +218,29 @@ class HostileServer(MemoryServer):
     def _new(self, kind: str) -> str:
         self._count += 1
         return f"{kind}_s{self._count}"
+
+
+def _message(item_id: str, role: str) -> Body:
+    return {"id": item_id, "type": "message", "role": role, "content": []}
+
+
+def _answer(event: Body) -> list[Body]:
+    """Return the answer to a command that changes nothing at the server."""
+    item_id = event.get("item_id", "")
+    answers: dict[str, Body] = {
+        "session.update": {"session": SESSION | event.get("session", {})},
+        "conversation.item.delete": {"item_id": item_id},
+        "conversation.item.retrieve": {"item": _message(item_id, "user")},
+        "conversation.item.truncate": {
+            name: event.get(name) for name in ("item_id", "content_index", "audio_end_ms")
+        },
+        "input_audio_buffer.clear": {},
+    }
+    fields = answers.get(event["type"])
+    if fields is None:
+        return []
+    past = re.sub("e?$", "ed", event["type"])  # deleted, retrieved, truncated, updated, cleared
+    return [{"type": past, **fields}]
 
 
 def _collect(value: object, places: list[tuple[Any, Any]]) -> None:

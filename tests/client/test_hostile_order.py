@@ -8,6 +8,7 @@ understood. `DUOLOGUE_FUZZ=500` runs more seeds than the default; a failure name
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 from typing import TYPE_CHECKING, Any, Final
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio
 
-SEEDS: Final = range(int(os.environ.get("DUOLOGUE_FUZZ", "15")))
+SEEDS: Final = range(int(os.environ.get("DUOLOGUE_FUZZ", "8")))
 
 LIMIT: Final = 0.05
 """The client's limit of commands and responses."""
@@ -93,18 +94,14 @@ class Application:
 
 
 async def _settled(result: Awaitable[object]) -> None:
-    try:
+    with contextlib.suppress(DuologueError, TimeoutError):
         await result
-    except (DuologueError, TimeoutError):
-        pass
 
 
 async def _iterated(handle: ResponseHandle) -> None:
-    try:
+    with contextlib.suppress(DuologueError, TimeoutError):
         async for delta in handle:
             repr(delta)
-    except (DuologueError, TimeoutError):
-        pass
 
 
 @pytest.mark.parametrize("dialect", ["ga", "beta"])
@@ -140,6 +137,7 @@ async def test_a_hostile_server_does_no_harm(seed: int, dialect: Dialect) -> Non
         assert client.statistics().failed_events == 0
         server.chaos = 0.0
         server.flush()
+        await asyncio.sleep(LIMIT)  # what was held back answers nothing of the following
         await _is_understood(client)
     await updates
     assert faults == []

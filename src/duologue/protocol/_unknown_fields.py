@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Defaults = Mapping[str, "Json"]
 
+MAX_WHOLE: Final = 1 << 63
+"""Floats from here on stay floats: integers have 64 bits."""
+
 __all__ = ["explain", "keep_unknown", "tags"]
 
 
@@ -47,7 +50,7 @@ def keep_unknown(value: Json, struct: type, *, defaults: Defaults | None = None)
 
 
 Keeper = Callable[["Json", "Defaults | None"], "Json"]
-"""Does this for values of one type. It is made once: looking at a type takes longer than using it."""
+"""Does this for the values of one type; made once, because looking at the type takes longer."""
 
 
 @cache
@@ -76,7 +79,9 @@ def _keeper(info: inspect.Type) -> Keeper | None:
             return value if keep_object is None else keep_object(value, defaults)
         if isinstance(value, list):
             return value if keep_item is None else [keep_item(item, defaults) for item in value]
-        return int(value) if is_whole and isinstance(value, float) and value.is_integer() else value
+        if is_whole and isinstance(value, float) and value.is_integer():
+            return int(value) if abs(value) < MAX_WHOLE else value
+        return value
 
     return keep_value
 

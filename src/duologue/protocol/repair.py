@@ -98,7 +98,8 @@ def _repair(frame: bytes, dialect: Dialect, surface: Surface) -> Event | None:
 
     try:
         check_frame(frame)
-        body: Json = json.loads(frame)  # accepts half a surrogate pair; msgspec does not
+        # `json` accepts half a surrogate pair; msgspec does not.
+        body: Json = json.loads(frame, parse_int=_bounded_int)
         kind = body.get("type") if isinstance(body, dict) else None
         struct = (
             tags(codec.event_union(dialect, surface=surface)).get(kind)
@@ -114,6 +115,15 @@ def _repair(frame: bytes, dialect: Dialect, surface: Surface) -> Event | None:
         return None
     vars(event)["raw"] = frame
     return event
+
+
+def _bounded_int(digits: str) -> int | float:
+    """Return an integer of JSON; one of more than 64 bits as a float, which fits no integer field.
+
+    Arithmetic with it would raise an `OverflowError` in whatever uses the field.
+    """
+    number = int(digits)
+    return number if -(1 << 63) <= number < 1 << 64 else float(digits)
 
 
 def _converted(body: Any, struct: Any) -> Event:  # noqa: ANN401  # decoded JSON

@@ -536,7 +536,11 @@ class ClientSession:
             self._sendings.append(SendFrame(codec.encode(wire), wire.type))
 
     def _send_item(self, item: ga.Item) -> None:
-        self.send(ga.ConversationItemCreateEvent(item=item), self._now)
+        """Send an item of the core's own; what the server's ids make impossible is reported."""
+        try:
+            self.send(ga.ConversationItemCreateEvent(item=item), self._now)
+        except LocalProtocolError as error:
+            self._updates.append(ErrorUpdate(error))
 
     def _send_cancel(self, request: ResponseRequest) -> None:
         response_id = UNSET if request.response is None else request.response.id
