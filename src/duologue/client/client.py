@@ -227,6 +227,7 @@ class RealtimeClient(RealtimeEventHandler):
             LocalProtocolError: If one is open, or being opened.
             Closed: If `close` was called meanwhile.
             HandshakeRefused: If the server answered with an HTTP error.
+            SessionRefused: If the server refused the key or the model.
             ConnectionLost: If it could not be reached, or closed at once.
             TimeoutError: If the session did not begin within `connect_timeout`, or the token
                 provider took longer.

@@ -38,7 +38,7 @@ from duologue.session._item_fields import id_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from duologue.errors import Closed, ConnectionLost
+    from duologue.errors import SessionEnd
     from duologue.protocol.ga import ContentPart, Item
     from duologue.protocol.model import Event
 
@@ -90,7 +90,7 @@ class Command:
     state: CommandState = CommandState.PENDING
     answer: Event | None = None
     """The server's event, once it has answered."""
-    error: ServerError | ConnectionLost | Closed | RemoteProtocolError | None = None
+    error: ServerError | SessionEnd | RemoteProtocolError | None = None
     """Why the command failed."""
     waiters: int = 0
     """Tasks that await the answer: an error with no waiter is reported as an `ErrorUpdate`."""
@@ -142,9 +142,7 @@ class Commands:
                 return command
         return None
 
-    def fail(
-        self, event_id: str, error: ServerError | ConnectionLost | Closed | RemoteProtocolError
-    ) -> bool:
+    def fail(self, event_id: str, error: ServerError | SessionEnd | RemoteProtocolError) -> bool:
         """Fail the command of this event id; return whether there is one."""
         command = self.pending.get(event_id)
         if command is None:
@@ -153,7 +151,7 @@ class Commands:
         self._remove(command)
         return True
 
-    def lose(self, error: ConnectionLost | Closed) -> None:
+    def lose(self, error: SessionEnd) -> None:
         """Fail all pending commands: the connection has ended."""
         for event_id in list(self.pending):
             self.fail(event_id, error)

@@ -19,7 +19,7 @@ from duologue.protocol.ga import ResponseCreateParams
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from duologue.errors import Closed, ConnectionLost, RemoteProtocolError, ServerError
+    from duologue.errors import RemoteProtocolError, ServerError, SessionEnd
     from duologue.protocol.ga import Response, ResponseCreateEvent, Usage
     from duologue.session.formatted import FormattedItem
     from duologue.session.items import ItemState
@@ -141,7 +141,7 @@ class ResponseRequest:
         self.state: RequestState = RequestState.QUEUED
         self.response: ResponseState | None = None
         """The server's response, once it has begun."""
-        self.error: ServerError | ConnectionLost | Closed | RemoteProtocolError | None = None
+        self.error: ServerError | SessionEnd | RemoteProtocolError | None = None
         """Why it was refused or lost."""
         self.waiters: int = 0
         """Tasks that await it: an error with no waiter is reported as an `ErrorUpdate`."""

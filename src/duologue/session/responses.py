@@ -29,7 +29,7 @@ from duologue.session.retention import remember
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from duologue.errors import Closed, ConnectionLost, ServerError
+    from duologue.errors import ServerError, SessionEnd
     from duologue.protocol.ga import (
         Response,
         ResponseCreatedEvent,
@@ -179,7 +179,7 @@ class Responses:
         waiting = (r.event_id for r in self._open.values() if r.state is RequestState.REQUESTED)
         return next(waiting, None)
 
-    def lose(self, error: ConnectionLost | Closed) -> None:
+    def lose(self, error: SessionEnd) -> None:
         """End all open requests: the connection has ended."""
         self.active = None
         self._queue.clear()
