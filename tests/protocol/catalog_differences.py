@@ -33,6 +33,14 @@ BETA_VAD: Final = "beta/*TurnDetection"
 
 DIFFERENCES: Final = (
     Difference(
+        "Azure Voice Live has voices without an id",
+        ("id optional",),
+        (
+            "ga/RealtimeResponseCreateAudioOutput.OutputVoiceID",
+            "ga/RealtimeAudioConfigOutput.VoiceID",
+        ),
+    ),
+    Difference(
         "a member of a union is told by its type; one without is the union's unknown member",
         ("type required",),
         (

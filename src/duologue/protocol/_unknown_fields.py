@@ -2,7 +2,7 @@
 
 - Unknown fields go into `extra`, and so does a null that a field's type forbids.
 - An unknown member of a union becomes the union's `Unknown` type.
-- A whole number that is written as a float, `1.0`, becomes an integer.
+- A whole number that is written as a float, `1.0`, becomes an integer if a float is exact there.
 
 The result fits the types unless a known field is missing or mistyped.
 """
@@ -10,9 +10,8 @@ The result fits the types unless a known field is missing or mistyped.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import inspect
@@ -22,92 +21,70 @@ from duologue.protocol.model import EXTRA_KEY, UNKNOWN_TAG
 if TYPE_CHECKING:
     from duologue.protocol.model import Json
 
-Defaults = Mapping[str, "Json"]
+__all__ = ["EXACT_FLOATS", "explain", "lift", "member_of", "structs_of", "tags", "type_info"]
 
-__all__ = ["explain", "lift", "tags"]
+EXACT_FLOATS: Final = 2**53
+"""Up to it, floats are exact. A larger one (`1e308`) is not an integer that somebody meant."""
 
 
 @cache
 def tags(union: Any) -> dict[str, type]:  # noqa: ANN401  # a union is no type
     """Return the structs of a tagged union, by tag."""
-    return {str(member.tag): member.cls for member in _structs(inspect.type_info(union))}
+    return {str(member.tag): member.cls for member in structs_of(inspect.type_info(union))}
 
 
-def lift(value: Json, struct: type, *, defaults: Defaults | None = None) -> Json:
-    """Return a decoded JSON object in the form from which `struct` is decoded without loss.
-
-    Args:
-        value: The object.
-        struct: Type of the object.
-        defaults: Values of required fields that are absent. With defaults, a member of a union that
-            still does not fit its own type becomes the union's `Unknown` type.
-    """
-    return _lift(value, _info(struct), defaults=defaults)
+def lift(value: Json, struct: type) -> Json:
+    """Return a decoded JSON object in the form from which `struct` is decoded without loss."""
+    return _lift(value, type_info(struct))
 
 
 @cache
-def _info(struct: type) -> inspect.Type:
+def type_info(struct: type) -> inspect.Type:
+    """Return the description of a struct's fields and their types."""
     return inspect.type_info(struct)
 
 
-def _structs(info: inspect.Type) -> list[inspect.StructType]:
+def structs_of(info: inspect.Type) -> list[inspect.StructType]:
+    """Return the structs among the members of a union, or the one struct."""
     members = info.types if isinstance(info, inspect.UnionType) else (info,)
     return [member for member in members if isinstance(member, inspect.StructType)]
 
 
-def _lift(value: Json, info: inspect.Type, *, defaults: Defaults | None) -> Json:
+def _lift(value: Json, info: inspect.Type) -> Json:
     while isinstance(info, inspect.Metadata):
         info = info.type
     if isinstance(value, dict):
-        return _lift_object(value, info, defaults=defaults)
+        return _lift_object(value, info)
     if isinstance(value, list):
-        items = _member(info, inspect.ListType)
-        return (
-            value
-            if items is None
-            else [_lift(item, items.item_type, defaults=defaults) for item in value]
-        )
+        items = member_of(info, inspect.ListType)
+        return value if items is None else [_lift(item, items.item_type) for item in value]
     if (
         isinstance(value, float)
         and value.is_integer()
-        and _member(info, inspect.IntType)
-        and not _member(info, inspect.FloatType)
+        and abs(value) <= EXACT_FLOATS
+        and member_of(info, inspect.IntType)
+        and not member_of(info, inspect.FloatType)
     ):
         return int(value)
     return value
 
 
-def _lift_object(value: dict[str, Json], info: inspect.Type, *, defaults: Defaults | None) -> Json:
-    structs = _structs(info)
+def _lift_object(value: dict[str, Json], info: inspect.Type) -> Json:
+    structs = structs_of(info)
     if not structs:
-        mapping = _member(info, inspect.DictType)
+        mapping = member_of(info, inspect.DictType)
         if mapping is None:
             return value
-        return {
-            key: _lift(item, mapping.value_type, defaults=defaults) for key, item in value.items()
-        }
+        return {key: _lift(item, mapping.value_type) for key, item in value.items()}
     # A union is open if one of its members is an `Unknown` type.
     is_open = any(struct.tag == UNKNOWN_TAG for struct in structs)
     for struct in structs:
         if struct.tag is None or value.get(str(struct.tag_field)) == struct.tag:
-            lifted = _lift_fields(value, struct, defaults=defaults)
-            if defaults and is_open and not _fits(lifted, struct):
-                break  # repairing: one bad item must not spoil its event
-            return lifted
+            return _lift_fields(value, struct)
     return {"type": UNKNOWN_TAG, "raw": value} if is_open else value
 
 
-def _fits(lifted: dict[str, Json], struct: inspect.StructType) -> bool:
-    try:
-        msgspec.convert(lifted, struct.cls)
-    except msgspec.ValidationError:
-        return False
-    return True
-
-
-def _lift_fields(
-    value: dict[str, Json], struct: inspect.StructType, *, defaults: Defaults | None
-) -> dict[str, Json]:
+def _lift_fields(value: dict[str, Json], struct: inspect.StructType) -> dict[str, Json]:
     fields = {field.encode_name: field for field in struct.fields}
     lifted: dict[str, Json] = {}
     extra: dict[str, Json] = {}
@@ -118,21 +95,19 @@ def _lift_fields(
         elif field is None or (item is None and not field.required and not _nullable(field.type)):
             extra[key] = item  # unknown, or a null where the type has no place for one
         else:
-            lifted[key] = _lift(item, field.type, defaults=defaults)
+            lifted[key] = _lift(item, field.type)
     if extra:
         lifted[EXTRA_KEY] = extra
-    for name, stand_in in (defaults or {}).items():
-        if name not in lifted and name in fields and fields[name].required:
-            lifted[name] = stand_in
     return lifted
 
 
 def _nullable(info: inspect.Type) -> bool:
     kinds = (inspect.NoneType, inspect.AnyType)
-    return any(_member(info, kind) is not None for kind in kinds)
+    return any(member_of(info, kind) is not None for kind in kinds)
 
 
-def _member(info: inspect.Type, kind: type[Any]) -> Any:  # noqa: ANN401  # an instance of `kind`
+def member_of(info: inspect.Type, kind: type[Any]) -> Any:  # noqa: ANN401  # an instance of `kind`
+    """Return a type, or the member of a union, if it is of a kind; `None` otherwise."""
     members = info.types if isinstance(info, inspect.UnionType) else (info,)
     return next((member for member in members if isinstance(member, kind)), None)
 

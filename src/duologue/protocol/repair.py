@@ -36,11 +36,21 @@ _DEFAULTS: Final[dict[str, Json]] = {
     "part": {},
     "content": [],
     "arguments": "",
+    "delta": "",
 }
-"""Defaults of required fields whose absence leaves an event or item usable."""
+"""Defaults of required fields that may be absent or null without making an event useless."""
 
-_DEFAULTS_OF: Final[dict[str, dict[str, Json]]] = {"input_audio_buffer.committed": {"item_id": ""}}
-"""Defaults for single types of events. A commit counts even if it does not name its message."""
+_DEFAULTS_OF: Final[dict[str, dict[str, Json]]] = {
+    # A commit counts even if it does not name its message.
+    "input_audio_buffer.committed": {"item_id": ""},
+    "conversation.item.input_audio_transcription.completed": {"transcript": ""},
+    "conversation.item.input_audio_transcription.failed": {"error": {}},
+    "error": {"type": "", "message": "", "error": {}},
+}
+"""More defaults for single types of events."""
+
+_ERROR_WORDS: Final = ("message", "detail", "details", "description", "reason", "msg", "title")
+"""Names under which servers send the words of an error."""
 
 
 def repairing_decoder(
@@ -48,10 +58,11 @@ def repairing_decoder(
 ) -> Callable[[bytes], Event | UnknownEvent]:
     """Return a decoder of server events that repairs what does not fit the types.
 
-    A frame that fits is decoded as by `codec.decode`. Otherwise a missing field gets an empty value
-    if the event is usable without it, an item that does not fit its type becomes an `UnknownItem`,
-    and half a surrogate pair is kept. What cannot be repaired remains an `UnknownEvent`. The `raw`
-    of the event is the frame as received.
+    A frame that fits is decoded as by `codec.decode`. Otherwise its values are changed to fit (see
+    `_fitting`): a missing or null field gets an empty value if the event is usable without it, an
+    item that does not fit its type becomes an `UnknownItem`, and half a surrogate pair is kept. An
+    error in any form becomes an `error` event with its words. What cannot be repaired remains an
+    `UnknownEvent`. The `raw` of the event is the frame as received.
 
     The returned function raises `DecodeError` if a frame is not an event at all.
     """
@@ -68,7 +79,8 @@ def _decode_or_repair(
         if repaired is None:
             raise
         return repaired
-    if isinstance(event, UnknownEvent) and event.reason is not None:
+    is_misfit = isinstance(event, UnknownEvent) and (event.reason or b'"error"' in frame)
+    if is_misfit:
         return _repair(frame, dialect, surface) or event
     return event
 
@@ -94,26 +106,60 @@ def read_model(body: bytes, kind: type[M]) -> M:
 
 
 def _repair(frame: bytes, dialect: Dialect, surface: Surface) -> Event | None:
-    from duologue.protocol._unknown_fields import lift, tags  # noqa: PLC0415  # rare, slow to import
+    from duologue.protocol._fitting import fit  # noqa: PLC0415  # rare, slow to import
+    from duologue.protocol._unknown_fields import tags  # noqa: PLC0415  # as above
 
     try:
         check_depth(frame)
         body: Json = json.loads(frame)  # accepts half a surrogate pair; msgspec does not
-        kind = body.get("type") if isinstance(body, dict) else None
-        struct = (
-            tags(codec.event_union(dialect, surface=surface)).get(kind)
-            if isinstance(kind, str)
-            else None
-        )
+        if not isinstance(body, dict):
+            return None
+        if _is_error(body):
+            body = _error_event(body)
+        kind = body.get("type")
+        types = tags(codec.event_union(dialect, surface=surface))
+        struct = types.get(kind) if isinstance(kind, str) else None
         if struct is None:
             return None
-        defaults = _DEFAULTS | _DEFAULTS_OF.get(str(kind), {})
-        lifted = lift(body, struct, defaults=defaults)
-        event = _converted(_raw_audio(lifted, struct), struct)
+        fitted = fit(body, struct, _DEFAULTS | _DEFAULTS_OF.get(str(kind), {}))
+        if fitted is None:
+            return None
+        event = _converted(_raw_audio(fitted, struct), struct)
     except (ValueError, RecursionError, DecodeError):  # msgspec's errors are ValueErrors
         return None
     vars(event)["raw"] = frame
     return event
+
+
+def _is_error(body: dict[str, Json]) -> bool:
+    """Return whether a frame is an error: some servers send the body of an HTTP response."""
+    kind = body.get("type")
+    return (
+        kind == "error"
+        or (not isinstance(kind, str) and "error" in body)
+        or (body.get("object") == "error")
+    )
+
+
+def _error_event(body: dict[str, Json]) -> dict[str, Json]:
+    """Return an error as an `error` event, whose message has the server's words wherever they were.
+
+    Seen: `error` as a text or null, the fields of the error beside `type`, other names for
+    `message`, and a message that is empty.
+    """
+    given = body.get("error")
+    if isinstance(given, dict):
+        error = dict(given)
+    elif given in (None, ""):
+        named = ("code", "param", *_ERROR_WORDS)
+        error = {name: body[name] for name in named if name in body}
+    else:
+        error = {"message": given}
+    if error.get("message") in (None, ""):
+        words = (fields.get(name) for fields in (error, body) for name in _ERROR_WORDS)
+        message = next((word for word in words if word not in (None, "", [], {})), None)
+        error["message"] = message or (json.dumps(error) if error else "")
+    return body | {"type": "error", "error": error}
 
 
 def _converted(body: Any, struct: Any) -> Event:  # noqa: ANN401  # decoded JSON

@@ -52,7 +52,7 @@ def server_error(event: RealtimeErrorEvent) -> ServerError:
     """Return the exception for an `error` event."""
     error = event.error
     return ServerError(
-        error.message,
+        error.message or error.code or error.type or "the server gave no reason",
         type=error.type,
         code=error.code or None,
         param=error.param or None,

@@ -179,10 +179,10 @@ TurnDetection = ServerVad | SemanticVad | UnknownTurnDetection
 
 
 class VoiceId(Model, frozen=True, kw_only=True):
-    """A custom voice."""
+    """A custom voice, or a voice of another provider."""
 
-    id: str
-    """`voice_…`"""
+    id: str | UnsetType = UNSET
+    """`voice_…`. Azure's voices have none: their `name` and `type` are in `extra`."""
 
 
 VoiceChoice = Open[Voice] | VoiceId
