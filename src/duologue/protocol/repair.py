@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from duologue.errors import DecodeError
-from duologue.protocol import codec
+from duologue.protocol import codec, ga
 from duologue.protocol._depth import check_depth
-from duologue.protocol.model import Event, Model, UnknownEvent
+from duologue.protocol.model import Event, Model, UnknownEvent, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,10 +79,10 @@ def _decode_or_repair(
         if repaired is None:
             raise
         return repaired
-    is_misfit = isinstance(event, UnknownEvent) and (event.reason or b'"error"' in frame)
-    if is_misfit:
-        return _repair(frame, dialect, surface) or event
-    return event
+    if isinstance(event, UnknownEvent):
+        is_misfit = event.reason is not None or b'"error"' in frame
+        return (_repair(frame, dialect, surface) or event) if is_misfit else event
+    return _with_ga_parts(event, frame) if dialect == "ga" else event
 
 
 def read_model(body: bytes, kind: type[M]) -> M:
@@ -128,7 +128,46 @@ def _repair(frame: bytes, dialect: Dialect, surface: Surface) -> Event | None:
     except (ValueError, RecursionError, DecodeError):  # msgspec's errors are ValueErrors
         return None
     vars(event)["raw"] = frame
-    return event
+    return _with_ga_parts(event, frame) if dialect == "ga" else event
+
+
+def _with_ga_parts(event: Event, frame: bytes) -> Event:
+    """Return a GA event whose items have no parts of beta's types, as xAI sends them."""
+    item: object = getattr(event, "item", None)
+    response: object = getattr(event, "response", None)
+    if isinstance(item, ga.Message):
+        renamed = replace(event, item=_with_ga_part_names(item))
+    elif isinstance(response, ga.Response) and response.output:
+        output = [_with_ga_part_names(each) for each in response.output]
+        renamed = replace(event, response=replace(response, output=output))
+    else:
+        return event
+    vars(renamed)["raw"] = frame
+    return renamed
+
+
+def _with_ga_part_names(item: ga.Item) -> ga.Item:
+    if not isinstance(item, ga.Message):
+        return item
+    return replace(item, content=[_ga_part(part) for part in item.content])
+
+
+def _ga_part(part: ga.ContentPart) -> ga.ContentPart:
+    if not isinstance(part, ga.UnknownPart) or part.type not in _GA_PARTS:
+        return part
+    from duologue.protocol._fitting import fit  # noqa: PLC0415  # rare, slow to import
+
+    kind = _GA_PARTS[part.type]
+    fitted = fit(part.raw | {"type": kind.__struct_config__.tag}, kind, {})
+    found: ga.ContentPart = msgspec.convert(fitted, kind)
+    return found
+
+
+_GA_PARTS: Final[dict[str | None, type[ga.OutputText | ga.OutputAudio]]] = {
+    "text": ga.OutputText,
+    "audio": ga.OutputAudio,
+}
+"""GA's types of the parts that beta and the `content_part` events call otherwise."""
 
 
 def _is_error(body: dict[str, Json]) -> bool:
