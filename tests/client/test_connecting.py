@@ -125,6 +125,19 @@ async def test_a_key_appears_in_no_log_and_no_error(
     assert not any(KEY in record.getMessage() for record in ours)
 
 
+async def test_a_client_without_arguments_uses_the_base_url_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with LocalServer(api_key=KEY) as server:
+        base = server.url.replace("ws://", "http://").removesuffix("/realtime")
+        monkeypatch.setenv("OPENAI_BASE_URL", base)
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        async with RealtimeClient() as client:
+            await client.send_user_message_content("Hello")
+        async with RealtimeAPI() as api:
+            assert api.is_connected
+
+
 # Kinds of sessions.
 
 

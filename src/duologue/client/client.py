@@ -120,11 +120,11 @@ class RealtimeClient(RealtimeEventHandler):
     Everything runs on the event loop of `connect`, and nothing is safe for other threads.
 
     Args:
-        endpoint: The server; OpenAI by default. The next four, and `dialect`, describe it without
-            one.
+        endpoint: The server; `OPENAI_BASE_URL` or OpenAI by default. The next four, and `dialect`,
+            describe it without one.
         url: Address of the server; `?model=` is added unless it names a model, intent or call.
         api_key: The key, or a function that returns one for each connection; see `Endpoint`. For
-            OpenAI's hosts, `None` uses `OPENAI_API_KEY`.
+            OpenAI's hosts and `OPENAI_BASE_URL`, `None` uses `OPENAI_API_KEY`.
         model: The model that responds.
         session: Configuration to begin with; keywords are added to it.
         headers: Added to the request.
