@@ -308,5 +308,9 @@ ENUM_DIFFERENCES: Final = {
     "beta/ItemType": "one enum for items and for items that may be references",
     "beta/ReferenceContentType": "one enum for parts and for parts that may be references",
     "beta/TranscriptionModel": "GA's, which has more of them",
+    "beta/RateLimitName": "with those of the Dart client",
+    "ga/RateLimitName": "one enum for both dialects",
+    "beta/ResponseStatusReason": "with that of the Dart client",
+    "ga/ResponseStatusReason": "one enum for both dialects",
 }
 """Enums of ours that have more values than the catalog's."""
