@@ -109,6 +109,8 @@ WORDS = "You have no credit left."
         {"type": "error", "error": {"type": None, "message": WORDS, "code": None}},
         {"type": "error", "error": {"type": "server_error", "message": "", "detail": WORDS}},
         {"type": "error", "error": {"type": "server_error", "detail": WORDS}},
+        {"type": "error", "event_id": "e", "error": {"type": "x", "message": "", "reason": WORDS}},
+        {"type": "error", "event_id": "e", "error": {"type": "x", "message": ""}, "detail": WORDS},
         {"type": "error", "error": {"message": {"text": WORDS}}},
         {"type": "error", "error": {"message": [WORDS]}},
         {"type": "error", "error": {"reasons": [WORDS]}},

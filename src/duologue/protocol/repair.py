@@ -18,7 +18,7 @@ from duologue.protocol._depth import check_depth
 from duologue.protocol.model import Event, Model, UnknownEvent, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from duologue.protocol.codec import Dialect, Direction, Surface
     from duologue.protocol.model import Json
@@ -82,6 +82,8 @@ def _decode_or_repair(
     if isinstance(event, UnknownEvent):
         is_misfit = event.reason is not None or b'"error"' in frame
         return (_repair(frame, dialect, surface) or event) if is_misfit else event
+    if isinstance(event, ga.RealtimeErrorEvent) and not event.error.message:
+        return _repair(frame, dialect, surface) or event  # the words may be in another field
     return _with_ga_parts(event, frame) if dialect == "ga" else event
 
 
@@ -114,10 +116,10 @@ def _repair(frame: bytes, dialect: Dialect, surface: Surface) -> Event | None:
         body: Json = json.loads(frame)  # accepts half a surrogate pair; msgspec does not
         if not isinstance(body, dict):
             return None
-        if _is_error(body):
+        types = tags(codec.event_union(dialect, surface=surface))
+        if _is_error(body, types):
             body = _error_event(body)
         kind = body.get("type")
-        types = tags(codec.event_union(dialect, surface=surface))
         struct = types.get(kind) if isinstance(kind, str) else None
         if struct is None:
             return None
@@ -170,14 +172,12 @@ _GA_PARTS: Final[dict[str | None, type[ga.OutputText | ga.OutputAudio]]] = {
 """GA's types of the parts that beta and the `content_part` events call otherwise."""
 
 
-def _is_error(body: dict[str, Json]) -> bool:
+def _is_error(body: dict[str, Json], types: Container[object]) -> bool:
     """Return whether a frame is an error: some servers send the body of an HTTP response."""
     kind = body.get("type")
-    return (
-        kind == "error"
-        or (not isinstance(kind, str) and "error" in body)
-        or (body.get("object") == "error")
-    )
+    if isinstance(kind, str):
+        return kind == "error" or (kind not in types and body.get("object") == "error")
+    return "error" in body
 
 
 def _error_event(body: dict[str, Json]) -> dict[str, Json]:
@@ -187,6 +187,7 @@ def _error_event(body: dict[str, Json]) -> dict[str, Json]:
     `message`, and a message that is empty.
     """
     given = body.get("error")
+    error: dict[str, Json]
     if isinstance(given, dict):
         error = dict(given)
     elif given in (None, ""):
@@ -198,7 +199,8 @@ def _error_event(body: dict[str, Json]) -> dict[str, Json]:
         words = (fields.get(name) for fields in (error, body) for name in _ERROR_WORDS)
         message = next((word for word in words if word not in (None, "", [], {})), None)
         error["message"] = message or (json.dumps(error) if error else "")
-    return body | {"type": "error", "error": error}
+    event: dict[str, Json] = {**body, "type": "error", "error": error}
+    return event
 
 
 def _converted(body: Any, struct: Any) -> Event:  # noqa: ANN401  # decoded JSON
