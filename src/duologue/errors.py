@@ -25,6 +25,9 @@ key.
 
 from __future__ import annotations
 
+import json
+from typing import Final, cast
+
 __all__ = [
     "Closed",
     "ConfigurationError",
@@ -45,6 +48,9 @@ __all__ = [
     "SessionRefused",
     "ToolFailed",
 ]
+
+MAX_WORDS: Final = 300
+"""Characters of the longest text of an HTTP response that an error repeats."""
 
 
 class DuologueError(Exception):
@@ -233,8 +239,23 @@ class HandshakeRefused(DuologueError):
             429: "too many sessions or requests; try again later",
             503: "the server is full or shutting down; try again later",
         }
-        hint = hints.get(self.status, self.body or "no reason given")
-        return f"the server refused the connection with HTTP {self.status}: {hint}"
+        reasons = [hints.get(self.status), _words_of(self.body)]
+        reason = "; the server says: ".join(filter(None, reasons)) or "no reason given"
+        return f"the server refused the connection with HTTP {self.status}: {reason}"
+
+
+def _words_of(body: str) -> str:
+    """Return the message of an HTTP response: that of a JSON error, or else a short text."""
+    try:
+        found: object = json.loads(body)
+    except (ValueError, RecursionError):
+        # A page of HTML, or a long text, would hide the hint.
+        return "" if body.startswith("<") or len(body) > MAX_WORDS else body.strip()
+    for name in ("error", "message"):
+        if isinstance(found, dict):
+            fields = cast("dict[str, object]", found)
+            found = fields.get(name) or fields.get("detail") or fields.get("message") or ""
+    return found if isinstance(found, str) else ""
 
 
 class ConnectionLost(DuologueError):

@@ -313,6 +313,33 @@ async def test_a_refused_session_raises_the_servers_words(
     assert (refused.error.code, refused.error.message) == (code, error["message"])
 
 
+async def test_a_session_that_does_not_begin_has_the_words_of_the_error() -> None:
+    server = MemoryServer(greets=False)
+
+    async def connect(receiver: Receiver) -> Transport:
+        transport = await server.connect(receiver)
+        server.send("error", error={"message": "No capacity."})
+        return transport
+
+    with pytest.raises(TimeoutError, match="No capacity"):
+        await RealtimeClient(connector=connect, connect_timeout=0.05).connect()
+
+
+@pytest.mark.parametrize("transport", ["picows", "websockets"])
+async def test_a_refused_session_over_a_socket(transport: Any) -> None:
+    error = {"type": "invalid_request_error", "code": "invalid_model", "message": "No such model."}
+
+    async def handle(socket: ServerConnection) -> None:
+        await socket.send(json.dumps({"type": "error", "event_id": "e", "error": error}))
+        await socket.close(4000, "invalid_request_error.invalid_model")
+
+    async with serve(handle, "127.0.0.1", 0) as listening:
+        url = f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1/realtime"
+        with pytest.raises(SessionRefused, match=r"No such model\..*invalid_model") as caught:
+            await RealtimeClient(endpoint=Endpoint(url, transport=transport)).connect()
+    assert caught.value.code == 4000
+
+
 async def test_a_refusal_without_an_error_event_has_the_words_of_the_close() -> None:
     connector = refusing(MemoryServer(greets=False), (3000, "invalid_api_key"))
     with pytest.raises(SessionRefused, match="invalid_api_key") as caught:

@@ -9,7 +9,7 @@ import pytest
 from tests.protocol.protocol_data import Example, examples, is_array, is_object
 
 from duologue.errors import DecodeError
-from duologue.protocol import codec, ga, repair
+from duologue.protocol import beta, codec, ga, repair
 from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.model import UNSET, UnknownEvent
 from duologue.session.error_reports import server_error
@@ -74,11 +74,11 @@ def test_an_item_that_lacks_what_its_type_needs_is_one_of_an_unknown_type() -> N
 def test_half_a_character_stays_half() -> None:
     event = read("response.output_text.delta", event_id="event_1", **PLACE, delta="hi \ud83d")
     assert event.delta == "hi \ud83d"
-    beta = repair.repairing_decoder("beta")(
+    beta_event = repair.repairing_decoder("beta")(
         frame_of("response.text.delta", event_id="event_1", **PLACE, delta="\ude00!")
     )
-    assert isinstance(beta, ga.ResponseTextDeltaEvent) is False
-    assert beta.type == "response.text.delta"
+    assert isinstance(beta_event, ga.ResponseTextDeltaEvent) is False
+    assert beta_event.type == "response.text.delta"
 
 
 def test_what_cannot_be_mended_stays_unknown_and_says_why() -> None:
@@ -226,6 +226,22 @@ def test_a_null_is_a_missing_value(name: str) -> None:
     event = read("response.output_text.delta", **frame)
     assert isinstance(event, ga.ResponseTextDeltaEvent)
     assert (event.delta, getattr(event, name)) == ("Hi", type(getattr(event, name))())
+
+
+@pytest.mark.parametrize("dialect", ["ga", "beta"])
+@pytest.mark.parametrize("fields", [{}, {"session": None, "event_id": None}])
+def test_a_session_may_begin_without_its_configuration(
+    fields: dict[str, object], dialect: Any
+) -> None:
+    event = repair.repairing_decoder(dialect)(frame_of("session.created", **fields))
+    assert isinstance(event, ga.SessionCreatedEvent | beta.SessionCreatedEvent)
+
+
+@pytest.mark.parametrize("kind", ["speech_started", "speech_stopped"])
+def test_speech_counts_even_if_it_names_no_message(kind: str) -> None:
+    event = read(f"input_audio_buffer.{kind}", audio_start_ms=5, audio_end_ms=5)
+    assert not isinstance(event, UnknownEvent)
+    assert event.item_id == ""
 
 
 @pytest.mark.parametrize("dialect", ["ga", "beta"])

@@ -29,6 +29,7 @@ from duologue.protocol.model import UNSET
 from duologue.session.commands import DEFAULT_TIMEOUT, Command, CommandState
 from duologue.session.configuration import Configuration
 from duologue.session.conversation import RealtimeConversation
+from duologue.session.error_reports import explained
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ItemAppended, ItemCompleted
 
@@ -624,6 +625,9 @@ class RealtimeClient(RealtimeEventHandler):
             if not self._endpoint.is_sideband:
                 await self.wait_for_session_created(timeout=self._timeout)
             await driver.configure(timeout=self._timeout)
+        except TimeoutError as error:
+            await driver.close()
+            raise explained(error, driver.connection.last_event) from error
         except BaseException:
             await driver.close()
             raise

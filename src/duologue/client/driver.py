@@ -88,7 +88,8 @@ class EventConnection:
         self._unsent: list[bytes] = []
         self._has_begun: Final = asyncio.Event() if dialect is None else None
         self._is_over = False
-        self._last: Event | UnknownEvent | None = None
+        self.last_event: Event | UnknownEvent | None = None
+        """The event that arrived last: an `error` explains the end of the connection."""
         self._logs: Final = logger.isEnabledFor(logging.DEBUG)  # asked once: a hot path
 
     async def open(self, connector: Connector, *, timeout: float) -> None:  # noqa: ASYNC109  # its own text
@@ -131,7 +132,7 @@ class EventConnection:
             return
         if self._logs:
             logger.debug("< %s, %d bytes", event.type, len(frame))
-        self._last = event
+        self.last_event = event
         self._receiver.on_event(event)
 
     def on_close(self, error: ConnectionLost | None) -> None:
@@ -140,7 +141,7 @@ class EventConnection:
         if self._has_begun is not None:
             self._has_begun.set()
         logger.debug("< closed: %s", error or "by us")
-        self._receiver.on_end(None if error is None else session_end(error, self._last))
+        self._receiver.on_end(None if error is None else session_end(error, self.last_event))
 
     def send(self, event: Event | UnknownEvent) -> None:
         """Send an event; see `send_frame`."""

@@ -41,8 +41,14 @@ _DEFAULTS: Final[dict[str, Json]] = {
 """Defaults of required fields that may be absent or null without making an event useless."""
 
 _DEFAULTS_OF: Final[dict[str, dict[str, Json]]] = {
-    # A commit counts even if it does not name its message.
+    # They count even if they do not name their message: the user interrupts, the turn is over.
+    "input_audio_buffer.speech_started": {"item_id": ""},
+    "input_audio_buffer.speech_stopped": {"item_id": ""},
     "input_audio_buffer.committed": {"item_id": ""},
+    # The session has begun.
+    "session.created": {"session": {}},
+    "session.updated": {"session": {}},
+    "rate_limits.updated": {"rate_limits": []},
     "conversation.item.input_audio_transcription.completed": {"transcript": ""},
     "conversation.item.input_audio_transcription.failed": {"error": {}},
     "error": {"type": "", "message": "", "error": {}},

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from duologue.session.responses import Responses
 
 __all__ = [
-    "check_valid", "is_benign", "malformed_event", "refused_event", "server_error", "session_end",
+    "check_valid", "explained", "is_benign", "malformed_event", "refused_event", "server_error",
+    "session_end",
 ]  # fmt: skip
 
 BENIGN_CODES: Final = frozenset({"response_cancel_not_active", "input_audio_buffer_commit_empty"})
@@ -68,6 +69,13 @@ def server_error(event: RealtimeErrorEvent) -> ServerError:
 def is_benign(error: Exception | None) -> bool:
     """Return whether an error is harmless: it is raised where it is awaited, but not reported."""
     return isinstance(error, ServerError) and bool(BENIGN_CODES & {error.code, error.type})
+
+
+def explained(error: TimeoutError, last: Event | UnknownEvent | None) -> TimeoutError:
+    """Return the error of a session that did not begin in time, with the server's own, if any."""
+    if not isinstance(last, RealtimeErrorEvent):
+        return error
+    return TimeoutError(f"{error}; the server's last error: {server_error(last)}")
 
 
 def session_end(
