@@ -29,6 +29,7 @@ from duologue.protocol.model import UNSET
 from duologue.session.commands import DEFAULT_TIMEOUT, Command, CommandState
 from duologue.session.configuration import Configuration
 from duologue.session.conversation import RealtimeConversation
+from duologue.session.error_reports import explained
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ItemAppended, ItemCompleted
 
@@ -125,11 +126,11 @@ class RealtimeClient(RealtimeEventHandler):
     Everything runs on the event loop of `connect`, and nothing is safe for other threads.
 
     Args:
-        endpoint: The server; OpenAI by default. The next four, and `dialect`, describe it without
-            one.
+        endpoint: The server; `OPENAI_BASE_URL` or OpenAI by default. The next four, and `dialect`,
+            describe it without one.
         url: Address of the server; `?model=` is added unless it names a model, intent or call.
         api_key: The key, or a function that returns one for each connection; see `Endpoint`. For
-            OpenAI's hosts, `None` uses `OPENAI_API_KEY`.
+            OpenAI's hosts and `OPENAI_BASE_URL`, `None` uses `OPENAI_API_KEY`.
         model: The model that responds.
         session: Configuration to begin with; keywords are added to it.
         headers: Added to the request.
@@ -240,6 +241,7 @@ class RealtimeClient(RealtimeEventHandler):
             LocalProtocolError: If one is open, or being opened.
             Closed: If `close` was called meanwhile.
             HandshakeRefused: If the server answered with an HTTP error.
+            SessionRefused: If the server refused the key or the model.
             ConnectionLost: If it could not be reached, or closed at once.
             TimeoutError: If the session did not begin within `connect_timeout`, or the token
                 provider took longer.
@@ -623,6 +625,9 @@ class RealtimeClient(RealtimeEventHandler):
             if not self._endpoint.is_sideband:
                 await self.wait_for_session_created(timeout=self._timeout)
             await driver.configure(timeout=self._timeout)
+        except TimeoutError as error:
+            await driver.close()
+            raise explained(error, driver.connection.last_event) from error
         except BaseException:
             await driver.close()
             raise

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from duologue.client.tools import ToolRunner
 from duologue.client.update_stream import UpdateStream
 from duologue.client.waiters import Waiters
-from duologue.errors import Closed, ConnectionLost, DecodeError
+from duologue.errors import Closed, ConnectionLost, DecodeError, SessionEnd, SessionRefused
 from duologue.protocol import codec
 from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.model import UNSET, UnsetType
 from duologue.session.client_session import ClientSession
 from duologue.session.commands import DEFAULT_TIMEOUT, CommandState
 from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
+from duologue.session.error_reports import session_end
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ErrorUpdate, RealtimeEvent, Update
 
@@ -59,7 +60,7 @@ class EventReceiver(Protocol):
     def on_undecodable(self, error: DecodeError) -> None:
         """Process a frame that is not an event; the connection goes on."""
 
-    def on_end(self, error: ConnectionLost | None) -> None:
+    def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
         """Process the end of the connection; `None` if our side closed it."""
 
 
@@ -87,6 +88,8 @@ class EventConnection:
         self._unsent: list[bytes] = []
         self._has_begun: Final = asyncio.Event() if dialect is None else None
         self._is_over = False
+        self.last_event: Event | UnknownEvent | None = None
+        """The event that arrived last: an `error` explains the end of the connection."""
         self._logs: Final = logger.isEnabledFor(logging.DEBUG)  # asked once: a hot path
 
     async def open(self, connector: Connector, *, timeout: float) -> None:  # noqa: ASYNC109  # its own text
@@ -102,7 +105,8 @@ class EventConnection:
         transport = self._transport = await connector(self)
         unsent, self._unsent = self._unsent, []
         for frame in unsent:
-            transport.send(frame)
+            if not self._is_over:
+                transport.send(frame)
         if self._has_begun is not None:
             await self._wait_for_dialect(self._has_begun, timeout)
         self.is_open = not self._is_over
@@ -128,6 +132,7 @@ class EventConnection:
             return
         if self._logs:
             logger.debug("< %s, %d bytes", event.type, len(frame))
+        self.last_event = event
         self._receiver.on_event(event)
 
     def on_close(self, error: ConnectionLost | None) -> None:
@@ -136,7 +141,7 @@ class EventConnection:
         if self._has_begun is not None:
             self._has_begun.set()
         logger.debug("< closed: %s", error or "by us")
-        self._receiver.on_end(error)
+        self._receiver.on_end(None if error is None else session_end(error, self.last_event))
 
     def send(self, event: Event | UnknownEvent) -> None:
         """Send an event; see `send_frame`."""
@@ -230,7 +235,7 @@ class Driver:
         self.waiters: Final = Waiters()
         self.updates: Final[UpdateStream[Update]] = UpdateStream()
         self.connection: Final = EventConnection(self, dialect)
-        self.ending: Closed | ConnectionLost | None = None
+        self.ending: SessionEnd | None = None
         """How the session ended."""
         self._callbacks: Final = callbacks
         self._on_dialect: Final = on_dialect
@@ -389,7 +394,7 @@ class Driver:
             self.updates.put([update])
             self._callbacks.call([update])
 
-    def on_end(self, error: ConnectionLost | None) -> None:
+    def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
         """End everything that waits, at once."""
         if self.ending is not None:
             return

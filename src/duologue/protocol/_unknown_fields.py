@@ -1,8 +1,8 @@
-"""Second pass over a frame that does not fit the types: unknown content is moved, not lost.
+"""Second pass over a frame that does not fit the types: unknown content moves to where it is kept.
 
 - Unknown fields go into `extra`, and so does a null that a field's type forbids.
 - An unknown member of a union becomes the union's `Unknown` type.
-- A whole number that is written as a float, `1.0`, becomes an integer.
+- A whole number that is written as a float, `1.0`, becomes an integer if a float is exact there.
 
 The result fits the types unless a known field is missing or mistyped.
 """
@@ -10,9 +10,8 @@ The result fits the types unless a known field is missing or mistyped.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import inspect
@@ -22,117 +21,101 @@ from duologue.protocol.model import EXTRA_KEY, UNKNOWN_TAG
 if TYPE_CHECKING:
     from duologue.protocol.model import Json
 
-Defaults = Mapping[str, "Json"]
+__all__ = [
+    "EXACT_FLOATS",
+    "explain",
+    "keep_unknown",
+    "member_of",
+    "structs_of",
+    "tags",
+    "type_info",
+]
 
-__all__ = ["explain", "keep_unknown", "tags"]
+EXACT_FLOATS: Final = 2**53
+"""Up to it, floats are exact. A larger one (`1e308`) is not an integer that somebody meant."""
 
 
 @cache
 def tags(union: Any) -> dict[str, type]:  # noqa: ANN401  # a union is no type
     """Return the structs of a tagged union, by tag."""
-    return {str(member.tag): member.cls for member in _structs(inspect.type_info(union))}
+    return {str(member.tag): member.cls for member in structs_of(inspect.type_info(union))}
 
 
-def keep_unknown(value: Json, struct: type, *, defaults: Defaults | None = None) -> Json:
-    """Return a decoded JSON object with its unknown content moved to where `struct` keeps it.
-
-    Args:
-        value: The object.
-        struct: Type of the object.
-        defaults: Values for required fields that are absent. With defaults, a member of a union
-            that still does not fit its own type becomes the union's `Unknown` type.
-    """
-    return _keep(value, _info(struct), defaults=defaults)
+def keep_unknown(value: Json, struct: type) -> Json:
+    """Return a decoded JSON object in the form from which `struct` is decoded without loss."""
+    return _keep(value, type_info(struct))
 
 
 @cache
-def _info(struct: type) -> inspect.Type:
+def type_info(struct: type) -> inspect.Type:
+    """Return the description of a struct's fields and their types."""
     return inspect.type_info(struct)
 
 
-def _structs(info: inspect.Type) -> list[inspect.StructType]:
+def structs_of(info: inspect.Type) -> list[inspect.StructType]:
+    """Return the structs among the members of a union, or the one struct."""
     members = info.types if isinstance(info, inspect.UnionType) else (info,)
     return [member for member in members if isinstance(member, inspect.StructType)]
 
 
-def _keep(value: Json, info: inspect.Type, *, defaults: Defaults | None) -> Json:
+def _keep(value: Json, info: inspect.Type) -> Json:
     while isinstance(info, inspect.Metadata):
         info = info.type
     if isinstance(value, dict):
-        return _keep_object(value, info, defaults=defaults)
+        return _keep_object(value, info)
     if isinstance(value, list):
-        items = _member(info, inspect.ListType)
-        return (
-            value
-            if items is None
-            else [_keep(item, items.item_type, defaults=defaults) for item in value]
-        )
+        items = member_of(info, inspect.ListType)
+        return value if items is None else [_keep(item, items.item_type) for item in value]
     if (
         isinstance(value, float)
         and value.is_integer()
-        and _member(info, inspect.IntType)
-        and not _member(info, inspect.FloatType)
+        and abs(value) <= EXACT_FLOATS
+        and member_of(info, inspect.IntType)
+        and not member_of(info, inspect.FloatType)
     ):
         return int(value)
     return value
 
 
-def _keep_object(value: dict[str, Json], info: inspect.Type, *, defaults: Defaults | None) -> Json:
-    structs = _structs(info)
+def _keep_object(value: dict[str, Json], info: inspect.Type) -> Json:
+    structs = structs_of(info)
     if not structs:
-        mapping = _member(info, inspect.DictType)
+        mapping = member_of(info, inspect.DictType)
         if mapping is None:
             return value
-        return {
-            key: _keep(item, mapping.value_type, defaults=defaults) for key, item in value.items()
-        }
+        return {key: _keep(item, mapping.value_type) for key, item in value.items()}
     # A union is open if one of its members is an `Unknown` type.
     is_open = any(struct.tag == UNKNOWN_TAG for struct in structs)
     for struct in structs:
         if struct.tag is None or value.get(str(struct.tag_field)) == struct.tag:
-            fitted = _keep_fields(value, struct, defaults=defaults)
-            if defaults and is_open and not _fits(fitted, struct):
-                break  # repairing: one bad item must not spoil its event
-            return fitted
+            return _keep_fields(value, struct)
     return {"type": UNKNOWN_TAG, "raw": value} if is_open else value
 
 
-def _fits(fitted: dict[str, Json], struct: inspect.StructType) -> bool:
-    try:
-        msgspec.convert(fitted, struct.cls)
-    except msgspec.ValidationError:
-        return False
-    return True
-
-
-def _keep_fields(
-    value: dict[str, Json], struct: inspect.StructType, *, defaults: Defaults | None
-) -> dict[str, Json]:
+def _keep_fields(value: dict[str, Json], struct: inspect.StructType) -> dict[str, Json]:
     fields = {field.encode_name: field for field in struct.fields}
-    fitted: dict[str, Json] = {}
+    kept: dict[str, Json] = {}
     extra: dict[str, Json] = {}
     for key, item in value.items():
         field = fields.get(key)
         if key == struct.tag_field:
-            fitted[key] = item
+            kept[key] = item
         elif field is None or (item is None and not field.required and not _nullable(field.type)):
             extra[key] = item  # unknown, or a null where the type has no place for one
         else:
-            fitted[key] = _keep(item, field.type, defaults=defaults)
+            kept[key] = _keep(item, field.type)
     if extra:
-        fitted[EXTRA_KEY] = extra
-    for name, stand_in in (defaults or {}).items():
-        if name not in fitted and name in fields and fields[name].required:
-            fitted[name] = stand_in
-    return fitted
+        kept[EXTRA_KEY] = extra
+    return kept
 
 
 def _nullable(info: inspect.Type) -> bool:
     kinds = (inspect.NoneType, inspect.AnyType)
-    return any(_member(info, kind) is not None for kind in kinds)
+    return any(member_of(info, kind) is not None for kind in kinds)
 
 
-def _member(info: inspect.Type, kind: type[Any]) -> Any:  # noqa: ANN401  # an instance of `kind`
+def member_of(info: inspect.Type, kind: type[Any]) -> Any:  # noqa: ANN401  # an instance of `kind`
+    """Return a type, or the member of a union, if it is of a kind; `None` otherwise."""
     members = info.types if isinstance(info, inspect.UnionType) else (info,)
     return next((member for member in members if isinstance(member, kind)), None)
 
@@ -140,8 +123,9 @@ def _member(info: inspect.Type, kind: type[Any]) -> Any:  # noqa: ANN401  # an i
 def explain(error: msgspec.ValidationError) -> tuple[str, str | None]:
     """Return the message of a validation error, and the path of the field that it is about."""
     reason, _, where = str(error).partition(" - at `$")
-    # msgspec does not name the key of a mapping, so the path ends before it.
-    path = where.rstrip("`").partition("[...]")[0].strip(".")
+    path = (
+        where.rstrip("`").partition("[...]")[0].strip(".")
+    )  # msgspec does not name the key of a mapping
     missing = re.search(r"required field `([^`]+)`", reason)
     if missing:
         path = f"{path}.{missing[1]}" if path else missing[1]
