@@ -19,6 +19,7 @@ from tests.client.hostile_server import HostileServer
 
 from duologue import DuologueError
 from duologue.protocol import ga
+from duologue.session import tool_calls
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -106,7 +107,12 @@ async def _iterated(handle: ResponseHandle) -> None:
 
 @pytest.mark.parametrize("dialect", ["ga", "beta"])
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_a_hostile_server_does_no_harm(seed: int, dialect: Dialect) -> None:
+async def test_a_hostile_server_does_no_harm(
+    seed: int, dialect: Dialect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # How long tools wait for the user: `answer` waits for them in turn.
+    for name in ("PATIENCE", "SPEECH_TIMEOUT", "UNHEARD_SPEECH_TIMEOUT"):
+        monkeypatch.setattr(tool_calls, name, LIMIT)
     faults: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: faults.append(context))

@@ -57,8 +57,10 @@ async def test_fragments_are_joined_around_control_frames(connect: Connect) -> N
 
 @pytest.mark.asyncio
 async def test_frames_behind_the_handshake_are_delivered_before_connect_returns() -> None:
+    refusal = closing(4000, "invalid_request_error.beta_api_shape_disabled")
+
     async def script(peer: Peer) -> None:
-        await peer.accept(then=frame(TEXT, b"1") + frame(TEXT, b"2") + closing(4000, "GA only"))
+        await peer.accept(then=frame(TEXT, b"1") + frame(TEXT, b"2") + refusal)
         assert await peer.receive_close() == 4000
 
     got = Recorder()

@@ -10,7 +10,7 @@ from duologue.client.deadline import Deadline
 from duologue.client.driver import EventConnection, never_began
 from duologue.client.endpoint import resolve_endpoint
 from duologue.client.update_stream import UpdateStream
-from duologue.errors import Closed, ConnectionLost, LocalProtocolError
+from duologue.errors import Closed, LocalProtocolError
 from duologue.protocol.dialects import dialect_adapter
 from duologue.session.updates import ErrorUpdate, RealtimeEvent
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from duologue.client.credentials import Key
     from duologue.client.endpoint import DialectChoice, Endpoint
-    from duologue.errors import DecodeError
+    from duologue.errors import ConnectionLost, DecodeError, SessionEnd, SessionRefused
     from duologue.protocol import beta, ga
     from duologue.protocol.codec import Surface
     from duologue.protocol.dialects import DialectAdapter
@@ -73,7 +73,7 @@ class RealtimeAPI(RealtimeEventHandler):
             self._dialect = dialect_adapter(self._endpoint.dialect, self._surface)
         self._connection: EventConnection | None = None
         self._events: UpdateStream[Event | UnknownEvent] | None = None
-        self._ending: Closed | ConnectionLost | None = None
+        self._ending: SessionEnd | None = None
         self._is_connecting = False
 
     @property
@@ -88,6 +88,7 @@ class RealtimeAPI(RealtimeEventHandler):
             LocalProtocolError: If it is connected, or being connected.
             Closed: If `close` was called meanwhile.
             HandshakeRefused: If the server answered with an HTTP error.
+            SessionRefused: If the server closed at once, and would do so again.
             ConnectionLost: If it could not be reached.
             TimeoutError: If the token provider, or the frame that shows the dialect, took longer
                 than `connect_timeout`.
@@ -179,11 +180,11 @@ class RealtimeAPI(RealtimeEventHandler):
         """Report a frame that is not an event."""
         self._callbacks.call([ErrorUpdate(error)])
 
-    def on_end(self, error: ConnectionLost | None) -> None:
+    def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
         """Process the end of the connection."""
         self._end(error or Closed("the connection was closed"), error)
 
-    def _end(self, ending: Closed | ConnectionLost, error: ConnectionLost | None) -> None:
+    def _end(self, ending: SessionEnd, error: ConnectionLost | SessionRefused | None) -> None:
         if self._ending is None:
             self._ending = ending
             self._callbacks.end(ending)

@@ -30,6 +30,7 @@ from duologue.protocol.model import UNSET
 from duologue.session.commands import DEFAULT_TIMEOUT, Command, CommandState
 from duologue.session.configuration import Configuration
 from duologue.session.conversation import RealtimeConversation
+from duologue.session.error_reports import explained
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ItemAppended, ItemCompleted
 
@@ -126,11 +127,11 @@ class RealtimeClient(RealtimeEventHandler):
     Everything runs on the event loop of `connect`, and nothing is safe for other threads.
 
     Args:
-        endpoint: The server; OpenAI by default. The next four, and `dialect`, describe it without
-            one.
+        endpoint: The server; `OPENAI_BASE_URL` or OpenAI by default. The next four, and `dialect`,
+            describe it without one.
         url: Address of the server; `?model=` is added unless it names a model, intent or call.
         api_key: The key, or a function that returns one for each connection; see `Endpoint`. For
-            OpenAI's hosts, `None` uses `OPENAI_API_KEY`.
+            OpenAI's hosts and `OPENAI_BASE_URL`, `None` uses `OPENAI_API_KEY`.
         model: The model that responds.
         session: Configuration to begin with; keywords are added to it.
         headers: Added to the request.
@@ -242,6 +243,7 @@ class RealtimeClient(RealtimeEventHandler):
             LocalProtocolError: If one is open, or being opened.
             Closed: If `close` was called meanwhile.
             HandshakeRefused: If the server answered with an HTTP error.
+            SessionRefused: If the server refused the key or the model.
             ConnectionLost: If it could not be reached, or closed at once.
             TimeoutError: If the session did not begin within `connect_timeout`, or the token
                 provider took longer.
@@ -627,6 +629,10 @@ class RealtimeClient(RealtimeEventHandler):
                 failure = "the server sent no session.created"
                 await deadline.limit(self.wait_for_session_created(), failure)
             await driver.configure(deadline)
+        except TimeoutError as error:
+            reason = explained(error, driver.connection.last_event)
+            await driver.give_up(reason, deadline)
+            raise reason from error.__cause__
         except BaseException as error:
             await driver.give_up(error, deadline)
             raise

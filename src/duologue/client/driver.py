@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from duologue.client.tools import ToolRunner
 from duologue.client.update_stream import UpdateStream
 from duologue.client.waiters import Waiters
-from duologue.errors import Closed, ConnectionLost, DecodeError
+from duologue.errors import Closed, ConnectionLost, DecodeError, SessionEnd, SessionRefused
 from duologue.protocol import codec
 from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.model import UNSET, UnsetType
 from duologue.session.client_session import ClientSession
 from duologue.session.commands import DEFAULT_TIMEOUT, CommandState
 from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
+from duologue.session.error_reports import session_end
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ErrorUpdate, RealtimeEvent, Update
 from duologue.transport.base import SupportsCut
@@ -69,7 +70,7 @@ class EventReceiver(Protocol):
     def on_undecodable(self, error: DecodeError) -> None:
         """Process a frame that is not an event; the connection goes on."""
 
-    def on_end(self, error: ConnectionLost | None) -> None:
+    def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
         """Process the end of the connection; `None` if our side closed it."""
 
 
@@ -98,6 +99,8 @@ class EventConnection:
         self._has_begun: Final = asyncio.Event() if dialect is None else None
         self._is_over = False
         self._undecodable: Final = RepeatedWarning(logger, "< %d frames so far are no events")
+        self.last_event: Event | UnknownEvent | None = None
+        """The event that arrived last: an `error` explains the end of the connection."""
         self._logs: Final = logger.isEnabledFor(logging.DEBUG)  # asked once: a hot path
 
     async def open(self, connector: Connector, deadline: Deadline) -> None:
@@ -113,7 +116,8 @@ class EventConnection:
         transport = self._transport = await connector(self)
         unsent, self._unsent = self._unsent, []
         for frame in unsent:
-            transport.send(frame)
+            if not self._is_over:
+                transport.send(frame)
         if self._has_begun is not None:
             failure = "the server sent nothing to detect its dialect from"
             await deadline.limit(self._has_begun.wait(), failure)
@@ -130,6 +134,7 @@ class EventConnection:
             return
         if self._logs:
             logger.debug("< %s, %d bytes", event.type, len(frame))
+        self.last_event = event
         self._receiver.on_event(event)
 
     def on_close(self, error: ConnectionLost | None) -> None:
@@ -139,7 +144,7 @@ class EventConnection:
             self._has_begun.set()
         self._undecodable.finish()
         logger.debug("< closed: %s", error or "by us")
-        self._receiver.on_end(error)
+        self._receiver.on_end(None if error is None else session_end(error, self.last_event))
 
     def send(self, event: Event | UnknownEvent) -> None:
         """Send an event; see `send_frame`."""
@@ -246,7 +251,7 @@ class Driver:
         self.waiters: Final = Waiters()
         self.updates: Final[UpdateStream[Update]] = UpdateStream()
         self.connection: Final = EventConnection(self, dialect)
-        self.ending: Closed | ConnectionLost | None = None
+        self.ending: SessionEnd | None = None
         """How the session ended."""
         self._callbacks: Final = callbacks
         self._on_dialect: Final = on_dialect
@@ -411,11 +416,11 @@ class Driver:
             self.updates.put([update])
             self._callbacks.call([update])
 
-    def on_end(self, error: ConnectionLost | None) -> None:
+    def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
         """End everything that waits, at once."""
         self._end(error or Closed("the session was closed"), error)
 
-    def _end(self, ending: Closed | ConnectionLost, error: ConnectionLost | None) -> None:
+    def _end(self, ending: SessionEnd, error: ConnectionLost | SessionRefused | None) -> None:
         if self.ending is not None:
             return
         self.ending = ending

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from duologue.errors import (
     Closed,
-    ConnectionLost,
     DecodeError,
     LocalProtocolError,
     RemoteProtocolError,
@@ -59,7 +58,7 @@ from duologue.session.updates import ErrorUpdate, RealtimeEvent
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from duologue.errors import ToolFailed
+    from duologue.errors import SessionEnd, ToolFailed
     from duologue.protocol.dialects import DialectAdapter
     from duologue.protocol.model import Event
     from duologue.session.effects import Effect
@@ -334,7 +333,7 @@ class ClientSession:
         if self.responses.deadline is not None and now >= self.responses.deadline:
             self.responses.expire(now)
 
-    def end(self, error: ConnectionLost | Closed | None) -> None:
+    def end(self, error: SessionEnd | None) -> None:
         """End the session: no open command or response will be answered."""
         error = error or Closed("the session was closed")
         self._is_over = True
@@ -540,7 +539,9 @@ class ClientSession:
         try:
             self.send(ga.ConversationItemCreateEvent(item=item), self._now)
         except LocalProtocolError as error:
-            self._updates.append(ErrorUpdate(error))
+            failed = RemoteProtocolError(f"an id of the server cannot be sent back: {error}")
+            failed.__cause__ = error
+            self._updates.append(ErrorUpdate(failed))
 
     def _send_cancel(self, request: ResponseRequest) -> None:
         response_id = UNSET if request.response is None else request.response.id

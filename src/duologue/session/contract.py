@@ -18,7 +18,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from duologue.errors import Closed, ConnectionLost
+    from duologue.errors import SessionEnd
 
 __all__ = ["SendEvent", "SessionCore"]
 
@@ -56,5 +56,5 @@ class SessionCore(Protocol[Received_contra, Sent_contra, Effect_co]):
     def handle_deadline(self, now: float) -> None:
         """Do what is due; before the deadline, do nothing."""
 
-    def end(self, error: ConnectionLost | Closed | None) -> None:
+    def end(self, error: SessionEnd | None) -> None:
         """Process the end of the connection; `None` or `Closed` if our side closed it."""

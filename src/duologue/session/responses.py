@@ -30,7 +30,7 @@ from duologue.session.retention import remember
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from duologue.errors import Closed, ConnectionLost, ServerError
+    from duologue.errors import ServerError, SessionEnd
     from duologue.protocol.ga import (
         Response,
         ResponseCreatedEvent,
@@ -233,7 +233,7 @@ class Responses:
         self._reschedule()
         self.send_next(now)
 
-    def lose(self, error: ConnectionLost | Closed) -> None:
+    def lose(self, error: SessionEnd) -> None:
         """End all open requests: the connection has ended."""
         self.active = None
         self._queue.clear()

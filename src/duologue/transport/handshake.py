@@ -56,11 +56,13 @@ def check_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         shown = _without_query(parts)
-    except ValueError as error:
-        raise ConfigurationError("the URL of the server cannot be parsed") from error
+    except ValueError:  # its text may hold a password
+        raise ConfigurationError("the URL of the server cannot be parsed") from None
     if parts.scheme not in {"ws", "wss"}:
+        # Without a host it may be anything, such as a key.
+        found = f", not {shown!r}" if parts.hostname else ""
         fix = "most read wss://host/v1/realtime"
-        raise ConfigurationError(f"the URL must begin with wss:// or ws://, not {shown!r}; {fix}")
+        raise ConfigurationError(f"the URL must begin with wss:// or ws://{found}; {fix}")
     if not parts.hostname or _UNSAFE_URL.search(url):
         raise ConfigurationError(f"the URL names no host, or holds white space: {shown!r}")
     if "@" in parts.netloc or parts.fragment:

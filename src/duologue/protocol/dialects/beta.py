@@ -12,7 +12,7 @@ from duologue.protocol.dialects.adapter import (
     decode_error,
 )
 from duologue.protocol.ga.session import merge_session
-from duologue.protocol.model import UNSET, replace
+from duologue.protocol.model import UNSET, UnknownEvent, replace
 from duologue.protocol.translate import Translation, to_beta, to_ga
 from duologue.protocol.validate import validate
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from duologue.protocol.codec import Dialect, Surface
     from duologue.protocol.dialects.adapter import ServerDecoder
-    from duologue.protocol.model import Event, UnknownEvent, UnsetType
+    from duologue.protocol.model import Event, UnsetType
 
 __all__ = ["REFERENCE_SESSION", "BetaAdapter", "session_to_ga"]
 
@@ -59,10 +59,15 @@ class BetaAdapter:
         self.dialect: Final[Dialect] = "beta"
         self.surface: Final[Surface] = surface
         self.decode_server: Final[ServerDecoder] = repair.repairing_decoder("beta", surface)
+        self._decode_ga: Final[ServerDecoder] = repair.repairing_decoder("ga", surface)
         self._temperature = DEFAULT_TEMPERATURE
 
     def server_event_to_ga(self, event: Event | UnknownEvent) -> tuple[Any, ...]:
         """Return the GA events that stand for a server event; empty if it is its own GA event."""
+        if isinstance(event, UnknownEvent) and event.reason is None:
+            # Voice Live sends GA's `conversation.item.done`, xAI most events by GA's names.
+            ga_event = self._decode_ga(event.raw)
+            return () if isinstance(ga_event, UnknownEvent) else (ga_event,)
         events = _to_ga(event).events
         return () if events and events[0] is event else tuple(events)
 

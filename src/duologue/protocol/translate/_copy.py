@@ -29,7 +29,7 @@ def with_nulls(model: S) -> S:
     """
     if not isinstance(model, Model) or not isinstance(model.extra, dict):
         return model
-    own = set(model.__struct_fields__)
+    own = set(model.__struct_fields__) - {"extra"}  # an unknown field may have that name
     nulls = {name: value for name, value in model.extra.items() if value is None and name in own}
     rest = {name: value for name, value in model.extra.items() if name not in nulls}
     return msgspec.structs.replace(model, extra=rest or UNSET, **nulls) if nulls else model
@@ -110,9 +110,9 @@ def _never_null(target: type[msgspec.Struct]) -> frozenset[str]:
     """Return the fields that may be absent but not null."""
     config = target.__struct_config__
     start: dict[str, Json] = {} if config.tag_field is None else {config.tag_field: str(config.tag)}
-    nulls = dict.fromkeys(target.__struct_fields__)
-    fitted = keep_unknown(start | nulls, target)
-    kept = fitted.get(EXTRA_KEY) if isinstance(fitted, dict) else None
+    nulls = dict.fromkeys(name for name in target.__struct_fields__ if name != "extra")
+    kept = keep_unknown(start | nulls, target)
+    kept = kept.get(EXTRA_KEY) if isinstance(kept, dict) else None
     return frozenset(kept) if isinstance(kept, dict) else frozenset()
 
 
