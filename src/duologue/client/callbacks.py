@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from duologue.client._concurrency import cancel_all
 from duologue.client.update_stream import CAPACITY, TwoLaneQueue, UpdateStream
-from duologue.errors import Closed, ConnectionLost
+from duologue.errors import Closed
 from duologue.protocol.ga import InputAudioBufferAppendEvent
 from duologue.protocol.model import UnknownEvent
 from duologue.session.updates import (
@@ -245,7 +245,7 @@ class CallbackRegistry:
             if not future.done():
                 future.set_exception(ending.with_traceback(None))
         for stream in self._streams:
-            stream.end(ending if isinstance(ending, ConnectionLost) else None)
+            stream.end(None if isinstance(ending, Closed) else ending)
         self._streams.clear()
 
     def call(self, updates: Iterable[Update]) -> None:
