@@ -30,6 +30,13 @@ FLUSH_SECONDS: float = 10.0
 CLOSE_SECONDS: float = 1.0
 """Time that sending the close frame may take."""
 
+TURN_SECONDS: Final = 0.0005
+"""Work on the frames of one client, after which it rests for as long: the others have their turn.
+
+The ASGI server hands over all frames of a read at once. Receiving one that has arrived does not
+suspend the task, so without this the frames of one client would be processed in one go.
+"""
+
 
 class AsgiTransport:
     """Implements `ServerTransport` for a WebSocket that the application has accepted."""
@@ -88,7 +95,11 @@ class AsgiTransport:
             self._closing.cancel()
 
     async def _read(self) -> None:
+        worked = ended = 0.0
         while True:
+            if worked > TURN_SECONDS:
+                await asyncio.sleep(worked)
+                worked = 0.0
             if not self._may_read.is_set():
                 await self._may_read.wait()
             message = await self._socket.receive()
@@ -99,7 +110,12 @@ class AsgiTransport:
             if self._closing is None:
                 text: str | None = message.get("text")
                 frame: bytes | None = message.get("bytes") if text is None else text.encode()
+                started = self._loop.time()
+                if started - ended > TURN_SECONDS:
+                    worked = 0.0  # nothing had arrived: the others have had their turn
                 self._delivery.deliver(frame or b"")
+                ended = self._loop.time()
+                worked += ended - started
 
     async def _write(self) -> None:
         try:

@@ -61,9 +61,9 @@ A check costs a task, so not every frame has one. A client can therefore leave t
 than its transport buffers.
 """
 
-_TOO_FAST: Final = InvalidRequest(
+_TOO_LARGE: Final = InvalidRequest(
     "rate_limit_exceeded",
-    "You send faster than this server accepts: wait, or send less. The event was ignored.",
+    "The event has more bytes than this server accepts in ten seconds. It was ignored.",
     type="rate_limit_error",
 )
 
@@ -149,6 +149,8 @@ class Connection(Generic[Received, Result, Sent, Effect]):
         self._idle_seconds = limits.idle_seconds or math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._unchecked_bytes = 0
+        self._reads_again_at = now
+        self._has_paused = False
 
     async def run(self, transport: ServerTransport, runner: EffectRunner[Effect]) -> int:
         """Serve until either side closes, and return the close code."""
@@ -286,9 +288,12 @@ class Connection(Generic[Received, Result, Sent, Effect]):
 
     def _receive(self, frame: bytes) -> None:
         self._active_at = now = self._loop.time()
-        if not self._rate.admits(len(frame), now):
-            for event in self._decode(frame):
-                self._refuse(_TOO_FAST, event.event_id)
+        # The frame is counted before it is decoded: an invalid one costs as much as another.
+        pause = self._rate.count(len(frame), now)
+        if pause:
+            self._reads_again_at = now + pause
+        if not self._rate.fits(len(frame)):
+            self._refuse(_TOO_LARGE, UNSET)
         elif not self._faults.is_active:
             self.receive_frame(frame)
         else:
@@ -316,14 +321,21 @@ class Connection(Generic[Received, Result, Sent, Effect]):
     # Backpressure.
 
     def _pause_if_behind(self) -> None:
-        """Read nothing more from a client that may not read the answers."""
+        """Read nothing more from a client that sends too fast, or may not read the answers."""
+        is_too_fast = self._reads_again_at > self._loop.time()
         is_held_back = self._faults.is_active and not self._faults.has_room
-        if (is_held_back or self._unchecked_bytes > CHECK_BYTES) and "reading" not in self._jobs:
+        is_unread = self._unchecked_bytes > CHECK_BYTES
+        if (is_too_fast or is_held_back or is_unread) and "reading" not in self._jobs:
+            if is_too_fast and not self._has_paused:
+                self._has_paused = True
+                logger.warning("a client sends faster than the limit; the server reads it slower")
             self._transport.pause_reading()
             self.start("reading", self._resume_when_read())
 
     async def _resume_when_read(self) -> None:
         await self.room()
+        while (seconds := self._reads_again_at - self._loop.time()) > 0:
+            await asyncio.sleep(seconds)
         self._transport.resume_reading()
 
     # Time.
