@@ -334,8 +334,7 @@ class Connection(Generic[Received, Result, Sent, Effect]):
 
     async def _resume_when_read(self) -> None:
         await self.room()
-        while (seconds := self._reads_again_at - self._loop.time()) > 0:
-            await asyncio.sleep(seconds)
+        await asyncio.sleep(self._reads_again_at - self._loop.time())
         self._transport.resume_reading()
 
     # Time.
