@@ -10,9 +10,9 @@ The result fits the types unless a known field is missing or mistyped.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 from msgspec import inspect
@@ -42,12 +42,17 @@ def lift(value: Json, struct: type, *, defaults: Defaults | None = None) -> Json
         defaults: Values of required fields that are absent. With defaults, a member of a union that
             still does not fit its own type becomes the union's `Unknown` type.
     """
-    return _lift(value, _info(struct), defaults=defaults)
+    lifter = _lifter_of(struct)
+    return value if lifter is None else lifter(value, defaults)
+
+
+Lifter = Callable[["Json", "Defaults | None"], "Json"]
+"""Lifts a value of one type; made once for each type, as looking at the type takes longer."""
 
 
 @cache
-def _info(struct: type) -> inspect.Type:
-    return inspect.type_info(struct)
+def _lifter_of(struct: Any) -> Lifter | None:  # noqa: ANN401  # or a union
+    return _lifter(inspect.type_info(struct))
 
 
 def _structs(info: inspect.Type) -> list[inspect.StructType]:
@@ -55,75 +60,115 @@ def _structs(info: inspect.Type) -> list[inspect.StructType]:
     return [member for member in members if isinstance(member, inspect.StructType)]
 
 
-def _lift(value: Json, info: inspect.Type, *, defaults: Defaults | None) -> Json:
+def _lifter(info: inspect.Type) -> Lifter | None:
+    """Return the lifter of a type; `None` if its values stay as they are."""
     while isinstance(info, inspect.Metadata):
         info = info.type
-    if isinstance(value, dict):
-        return _lift_object(value, info, defaults=defaults)
-    if isinstance(value, list):
-        items = _member(info, inspect.ListType)
-        return (
-            value
-            if items is None
-            else [_lift(item, items.item_type, defaults=defaults) for item in value]
-        )
-    if (
-        isinstance(value, float)
-        and value.is_integer()
-        and _member(info, inspect.IntType)
-        and not _member(info, inspect.FloatType)
-    ):
-        return int(value)
-    return value
+    lift_object = _object_lifter(info)
+    items = _member(info, inspect.ListType)
+    lift_item = None if items is None else _lifter(items.item_type)
+    is_whole = _member(info, inspect.IntType) and not _member(info, inspect.FloatType)
+    if lift_object is None and lift_item is None and not is_whole:
+        return None
+
+    def lift_value(value: Json, defaults: Defaults | None) -> Json:
+        if isinstance(value, dict):
+            return value if lift_object is None else lift_object(value, defaults)
+        if isinstance(value, list):
+            return value if lift_item is None else [lift_item(item, defaults) for item in value]
+        return int(value) if is_whole and isinstance(value, float) and value.is_integer() else value
+
+    return lift_value
 
 
-def _lift_object(value: dict[str, Json], info: inspect.Type, *, defaults: Defaults | None) -> Json:
+def _object_lifter(info: inspect.Type) -> Lifter | None:
     structs = _structs(info)
-    if not structs:
-        mapping = _member(info, inspect.DictType)
-        if mapping is None:
-            return value
-        return {
-            key: _lift(item, mapping.value_type, defaults=defaults) for key, item in value.items()
-        }
-    # A union is open if one of its members is an `Unknown` type.
-    is_open = any(struct.tag == UNKNOWN_TAG for struct in structs)
-    for struct in structs:
-        if struct.tag is None or value.get(str(struct.tag_field)) == struct.tag:
-            lifted = _lift_fields(value, struct, defaults=defaults)
-            if defaults and is_open and not _fits(lifted, struct):
-                break  # repairing: one bad item must not spoil its event
+    if structs:
+        return partial(_lift_member, _Union(structs))
+    mapping = _member(info, inspect.DictType)
+    lift_entry = None if mapping is None else _lifter(mapping.value_type)
+    if lift_entry is None:
+        return None
+
+    def lift_mapping(value: Json, defaults: Defaults | None) -> Json:
+        entries = cast("dict[str, Json]", value)
+        return {key: lift_entry(entry, defaults) for key, entry in entries.items()}
+
+    return lift_mapping
+
+
+class _Union:
+    """The structs that a value may be."""
+
+    __slots__ = ("classes", "is_open", "tag_field")
+
+    def __init__(self, structs: list[inspect.StructType]) -> None:
+        self.classes: Final = {struct.tag: struct.cls for struct in structs}
+        self.tag_field: Final = structs[0].tag_field
+        self.is_open: Final = UNKNOWN_TAG in self.classes
+        """Whether one of the members is an `Unknown` type."""
+
+
+def _lift_member(union: _Union, value: Json, defaults: Defaults | None) -> Json:
+    fields = cast("dict[str, Json]", value)
+    tag = None if union.tag_field is None else fields.get(union.tag_field)
+    cls = union.classes.get(tag) if tag is None or isinstance(tag, str) else None
+    if cls is not None:
+        lifted = _lift_fields(fields, _layout(cls), defaults)
+        # When repairing, one bad item must not spoil its event.
+        if not (defaults and union.is_open) or _fits(lifted, cls):
             return lifted
-    return {"type": UNKNOWN_TAG, "raw": value} if is_open else value
+    return {"type": UNKNOWN_TAG, "raw": value} if union.is_open else value
 
 
-def _fits(lifted: dict[str, Json], struct: inspect.StructType) -> bool:
+def _fits(lifted: dict[str, Json], cls: type) -> bool:
     try:
-        msgspec.convert(lifted, struct.cls)
+        msgspec.convert(lifted, cls)
     except msgspec.ValidationError:
         return False
     return True
 
 
+class _Layout:
+    """The fields of a struct by their names on the wire."""
+
+    __slots__ = ("lifters", "never_null", "required", "tag_field")
+
+    def __init__(self, struct: inspect.StructType) -> None:
+        self.tag_field: Final = struct.tag_field
+        self.lifters: Final = {field.encode_name: _lifter(field.type) for field in struct.fields}
+        self.required: Final = {field.encode_name for field in struct.fields if field.required}
+        self.never_null: Final = {
+            field.encode_name
+            for field in struct.fields
+            if not field.required and not _nullable(field.type)
+        }
+
+
+@cache
+def _layout(cls: type) -> _Layout:
+    return _Layout(cast("inspect.StructType", inspect.type_info(cls)))
+
+
 def _lift_fields(
-    value: dict[str, Json], struct: inspect.StructType, *, defaults: Defaults | None
+    value: dict[str, Json], layout: _Layout, defaults: Defaults | None
 ) -> dict[str, Json]:
-    fields = {field.encode_name: field for field in struct.fields}
     lifted: dict[str, Json] = {}
     extra: dict[str, Json] = {}
     for key, item in value.items():
-        field = fields.get(key)
-        if key == struct.tag_field:
+        if key == layout.tag_field:
             lifted[key] = item
-        elif field is None or (item is None and not field.required and not _nullable(field.type)):
+        elif key not in layout.lifters or (item is None and key in layout.never_null):
             extra[key] = item  # unknown, or a null where the type has no place for one
         else:
-            lifted[key] = _lift(item, field.type, defaults=defaults)
+            lift_item = layout.lifters[key]
+            lifted[key] = item if lift_item is None else lift_item(item, defaults)
     if extra:
         lifted[EXTRA_KEY] = extra
-    for name, stand_in in (defaults or {}).items():
-        if name not in lifted and name in fields and fields[name].required:
-            lifted[name] = stand_in
+    if defaults:
+        for name in layout.required:
+            if name not in lifted and name in defaults:
+                lifted[name] = defaults[name]
     return lifted
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from duologue.errors import DecodeError
 from duologue.protocol import codec
-from duologue.protocol._depth import check_depth
+from duologue.protocol._frame_limits import check_frame
 from duologue.protocol.model import Event, Model, UnknownEvent
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def read_model(body: bytes, kind: type[M]) -> M:
     from duologue.protocol._unknown_fields import explain, lift  # noqa: PLC0415  # rare, slow to import
 
     try:
-        check_depth(body)
+        check_frame(body)
         lifted = lift(msgspec.json.decode(body), kind)
         return msgspec.json.decode(msgspec.json.encode(lifted), type=kind)
     except msgspec.ValidationError as error:
@@ -97,7 +97,7 @@ def _repair(frame: bytes, dialect: Dialect, surface: Surface) -> Event | None:
     from duologue.protocol._unknown_fields import lift, tags  # noqa: PLC0415  # rare, slow to import
 
     try:
-        check_depth(frame)
+        check_frame(frame)
         body: Json = json.loads(frame)  # accepts half a surrogate pair; msgspec does not
         kind = body.get("type") if isinstance(body, dict) else None
         struct = (

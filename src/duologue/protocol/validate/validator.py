@@ -12,7 +12,7 @@ from msgspec import inspect
 
 from duologue.errors import DecodeError
 from duologue.protocol import beta, ga
-from duologue.protocol._depth import check_depth
+from duologue.protocol._frame_limits import check_frame
 from duologue.protocol._unknown_fields import explain, lift
 from duologue.protocol.codec import Dialect, encode_model
 from duologue.protocol.ga import translation
@@ -75,7 +75,7 @@ def read_body(body: bytes, kind: type[M], dialect: Dialect = "ga") -> M | list[P
     Raises:
         DecodeError: If the body is not a JSON object, or is too deep.
     """
-    check_depth(body)
+    check_frame(body)
     try:
         value: Json = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
