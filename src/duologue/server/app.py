@@ -41,11 +41,10 @@ if TYPE_CHECKING:
 
     from duologue.protocol.codec import Dialect
     from duologue.server.client_secrets import BoundSession
-    from duologue.server.connection import Observer
+    from duologue.server.connection import FrameReceiver, Observer
     from duologue.server.engine.stages import Engine
     from duologue.server.fault_injection import FaultInjector
     from duologue.server.handshake import SessionRequest
-    from duologue.transport.base import Receiver
 
 __all__ = ["create_app"]
 
@@ -171,7 +170,7 @@ class RealtimeEndpoint:
         await _accept(socket, offered)
         transports: list[AsgiTransport] = []
 
-        def connect(receiver: Receiver) -> AsgiTransport:
+        def connect(receiver: FrameReceiver) -> AsgiTransport:
             transports.append(AsgiTransport(socket, receiver))
             return transports[-1]
 

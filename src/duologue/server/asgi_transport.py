@@ -17,7 +17,7 @@ from duologue.transport.delivery import Delivery, connection_cut
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
-    from duologue.transport.base import Receiver
+    from duologue.server.connection import FrameReceiver
 
 __all__ = ["BREAK_EXTENSION", "AsgiTransport"]
 
@@ -41,9 +41,10 @@ suspend the task, so without this the frames of one client would be processed in
 class AsgiTransport:
     """Implements `ServerTransport` for a WebSocket that the application has accepted."""
 
-    def __init__(self, socket: WebSocket, receiver: Receiver) -> None:
+    def __init__(self, socket: WebSocket, receiver: FrameReceiver) -> None:
         self._socket: Final = socket
         self._loop: Final = asyncio.get_running_loop()
+        self._receiver: Final = receiver
         self._delivery: Final = Delivery(receiver)
         self._queue: Final[SendQueue[str]] = SendQueue()
         self._may_read: Final = asyncio.Event()
@@ -109,11 +110,13 @@ class AsgiTransport:
                 return
             if self._closing is None:
                 text: str | None = message.get("text")
-                frame: bytes | None = message.get("bytes") if text is None else text.encode()
                 started = self._loop.time()
                 if started - ended > TURN_SECONDS:
                     worked = 0.0  # nothing had arrived: the others have had their turn
-                self._delivery.deliver(frame or b"")
+                if text is None:
+                    self._receiver.on_binary_frame(len(message.get("bytes") or b""))
+                else:
+                    self._delivery.deliver(text.encode())
                 ended = self._loop.time()
                 worked += ended - started
 

@@ -16,15 +16,18 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
+import msgspec
+
 from duologue.errors import Closed, ConnectionLost, DecodeError
 from duologue.protocol import ga
 from duologue.protocol.dialects import InvalidClientEvent
 from duologue.protocol.ga import translation
 from duologue.protocol.model import UNSET
+from duologue.server.frame_limits import event_id_of, oversize
 from duologue.server.limits import RateLimiter
 from duologue.server.session.validation import InvalidRequest
 from duologue.session.contract import SessionCore
-from duologue.transport.base import Transport
+from duologue.transport.base import Receiver, Transport
 
 if TYPE_CHECKING:
     from duologue.protocol.dialects import DialectAdapter
@@ -39,6 +42,7 @@ __all__ = [
     "AnySent",
     "Connection",
     "EffectRunner",
+    "FrameReceiver",
     "Observer",
     "ServerCore",
     "ServerTransport",
@@ -65,6 +69,10 @@ _TOO_LARGE: Final = InvalidRequest(
     "rate_limit_exceeded",
     "The event has more bytes than this server accepts in ten seconds. It was ignored.",
     type="rate_limit_error",
+)
+
+_BINARY: Final = InvalidRequest(
+    "invalid_event", "Invalid event: expected JSON in a text frame, but got a binary frame."
 )
 
 AnyReceived = ga.AnyClientEvent | translation.AnyTranslationClientEvent
@@ -97,6 +105,13 @@ class ServerTransport(Transport, Protocol):
 
     def resume_reading(self) -> None:
         """Deliver frames again."""
+
+
+class FrameReceiver(Receiver, Protocol):
+    """A receiver that distinguishes binary frames."""
+
+    def on_binary_frame(self, size_bytes: int) -> None:
+        """Process a frame that is not text, and therefore not an event."""
 
 
 class ServerCore(
@@ -183,6 +198,16 @@ class Connection(Generic[Received, Result, Sent, Effect]):
             self._pause_if_behind()
         except Exception as error:  # noqa: BLE001  # raised again by `run`
             self._fail(error)
+
+    def on_binary_frame(self, size_bytes: int) -> None:
+        """Refuse a frame that is not text."""
+        if self._over.done():
+            return
+        self._active_at = now = self._loop.time()
+        self._reads_again_at = now + self._rate.count(size_bytes, now)
+        self._refuse(_BINARY, UNSET)
+        self.flush()
+        self._pause_if_behind()
 
     def on_close(self, error: ConnectionLost | None) -> None:
         """Process the end of the connection."""
@@ -306,10 +331,14 @@ class Connection(Generic[Received, Result, Sent, Effect]):
         self._core.receive(event, self._loop.time())
 
     def _decode(self, frame: bytes) -> Sequence[Received]:
+        if problem := oversize(frame):
+            self._refuse(InvalidRequest("invalid_event", problem), event_id_of(frame))
+            return ()
         try:
             return self._dialect.decode_client(frame)
         except DecodeError as error:
-            self._refuse(InvalidRequest("invalid_event", f"Invalid event: {error}."), UNSET)
+            code = "invalid_event" if _is_json(frame) else "invalid_json"
+            self._refuse(InvalidRequest(code, f"Invalid event: {error}."), UNSET)
         except InvalidClientEvent as invalid:
             refusal = InvalidRequest(invalid.code, invalid.message, invalid.param)
             self._refuse(refusal, invalid.event_id)
@@ -383,3 +412,13 @@ class Connection(Generic[Received, Result, Sent, Effect]):
     def _forget(self, name: str, job: asyncio.Task[None]) -> None:
         if self._jobs.get(name) is job:
             del self._jobs[name]
+
+
+def _is_json(frame: bytes) -> bool:
+    try:
+        msgspec.json.decode(frame, type=msgspec.Raw)
+    except RecursionError:
+        return True  # as far as it was read
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable
 from functools import cache
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
@@ -13,13 +13,19 @@ from duologue.protocol import ga
 from duologue.protocol.model import UNSET, Raw, UnknownEvent, replace
 from duologue.server.connection import AnyReceived, AnySent
 
-__all__ = ["AUDIO_STORE_BYTES", "STORE_BYTES", "EventLog", "EventStore", "audio_bytes"]
+__all__ = ["MAX_BYTES", "EventLog", "EventStore", "audio_bytes"]
 
-STORE_BYTES: Final = 4 << 20
+MAX_BYTES: Final = 4 << 20
 """Size of the events that a server keeps, without their audio."""
 
-AUDIO_STORE_BYTES: Final = 64 << 20
-"""The same with audio: 15 minutes of speech."""
+RECENT_AUDIO_BYTES: Final = 2 << 20
+"""Size of the audio that a server keeps: the latest 14 seconds, enough for most tests."""
+
+ALL_AUDIO_BYTES: Final = 64 << 20
+"""The same on request: the latest 7 minutes."""
+
+AUDIO_COPIES: Final = 3
+"""Copies of the audio of an event: base64 takes one and a third, decoded audio another."""
 
 EVENT_BYTES: Final = 700
 """Size of an event besides its texts: its object, its ids, and its place in the store."""
@@ -34,58 +40,71 @@ E = TypeVar("E", bound=AnyEvent)
 
 
 def audio_bytes(event: AnyEvent) -> int:
-    """Return how many bytes of audio an event has, or had before it was stored without it."""
+    """Return how many bytes of audio an event has, or had before the store dropped it."""
     if isinstance(event, UnknownEvent):
         return 0
-    stored: int | None = vars(event).get("audio_bytes")
-    return _audio_size(event) if stored is None else stored
+    dropped: int | None = vars(event).get("audio_bytes")
+    return _audio_size(event) if dropped is None else dropped
 
 
 class EventLog(deque[E]):
     """The events of one session in one direction, as far as the store keeps them."""
 
-    forgotten: Counter[str]
-    """Events that the store keeps no more, by type; those of unknown types count as `""`."""
-
     def __init__(self) -> None:
         super().__init__()
-        self.forgotten = Counter()
+        self.forgotten: Final = Counter[str]()
+        """Events that the store keeps no more, by type; those of unknown types count as `""`."""
 
     def forget_oldest(self) -> None:
         """Remove the oldest event."""
         event = self.popleft()
         self.forgotten["" if isinstance(event, UnknownEvent) else event.type] += 1
 
-
-class EventStore:
-    """Keeps the latest events of all sessions, up to a number of bytes."""
-
-    def __init__(self, *, with_audio: bool = False) -> None:
-        """Create an empty store.
+    def forget_audio(self, number: int) -> None:
+        """Remove the audio of an event that is still kept.
 
         Args:
-            with_audio: Whether to keep audio; otherwise only its length is known (`audio_bytes`).
+            number: Number of the event, counted from the beginning of the session.
         """
-        self._with_audio: Final = with_audio
-        self._max_bytes: Final = AUDIO_STORE_BYTES if with_audio else STORE_BYTES
-        self._entries: Final = deque[tuple[EventLog[AnyReceived] | EventLog[AnySent], int]]()
-        self._bytes = 0
+        index = number - self.forgotten.total()
+        if index >= 0:
+            self[index] = _without_audio(self[index])
+
+
+class EventStore:
+    """Keeps the latest events of all sessions, up to a number of bytes, and less of their audio."""
+
+    def __init__(self, *, all_audio: bool = False) -> None:
+        self._max_audio_bytes: Final = ALL_AUDIO_BYTES if all_audio else RECENT_AUDIO_BYTES
+        self._events: Final = deque[tuple[EventLog[Any], int]]()
+        self._event_bytes = 0
+        self._audio: Final = deque[tuple[EventLog[Any], int, int]]()
+        self._audio_bytes = 0
 
     def add(self, log: EventLog[E], event: E) -> None:
         """Append an event to a log; the oldest events of any log may be forgotten for it."""
-        kept = event if self._with_audio else _without_audio(event)
-        size = EVENT_BYTES + _text_size(kept)
-        if size > self._max_bytes // LARGEST_SHARE:
+        silent = _without_audio(event)
+        size = EVENT_BYTES + _text_size(silent)
+        if size > MAX_BYTES // LARGEST_SHARE:
             reason = "the event is too large to be recorded"
-            kept = cast("E", UnknownEvent(type=event.type[:1024], raw=b"", reason=reason))
-            size = EVENT_BYTES + len(kept.type)
-        log.append(kept)
-        self._entries.append((cast("EventLog[AnySent]", log), size))
-        self._bytes += size
-        while self._bytes > self._max_bytes:
-            oldest, freed = self._entries.popleft()
+            silent = cast("E", UnknownEvent(type=event.type[:1024], raw=b"", reason=reason))
+            size = EVENT_BYTES + len(silent.type)
+            event = silent
+        if event is not silent:
+            audio_size = AUDIO_COPIES * audio_bytes(event)
+            self._audio.append((log, len(log) + log.forgotten.total(), audio_size))
+            self._audio_bytes += audio_size
+        log.append(event)
+        self._events.append((log, size))
+        self._event_bytes += size
+        while self._audio_bytes > self._max_audio_bytes:
+            oldest, number, freed = self._audio.popleft()
+            oldest.forget_audio(number)
+            self._audio_bytes -= freed
+        while self._event_bytes > MAX_BYTES:
+            oldest, freed = self._events.popleft()
             oldest.forget_oldest()
-            self._bytes -= freed
+            self._event_bytes -= freed
 
 
 # Audio.

@@ -105,9 +105,8 @@ class LocalServer:
             strict: Refuse mistakes of published clients as OpenAI does, instead of logging them.
             faults: Faults to inject; see `duologue.server.faults`.
             seed: Seed of the dice of faults with a `chance` or `jitter`.
-            record_audio: Keep the audio of the events in `sessions`, 64 MiB of events in all.
-                Otherwise these hold 4 MiB of events without audio; `SessionRecord.audio_bytes`
-                returns how much each had.
+            record_audio: Keep 7 minutes of audio in the events of `sessions` instead of 14 seconds.
+                `SessionRecord.audio_bytes` returns the length of the audio in any case.
         """
         self.sessions: Final[deque[SessionRecord]] = deque(maxlen=MAX_SESSIONS)
         """The sessions so far, in the order in which they were opened; the last thousand."""
@@ -131,7 +130,7 @@ class LocalServer:
         self._faults: Final = FaultRegistry(faults, seed=seed)
         self._listener: Listener | None = None
         self._memory: MemoryListener | None = None
-        self._store: Final = EventStore(with_audio=record_audio)
+        self._store: Final = EventStore(all_audio=record_audio)
         self._exit = AsyncExitStack()
 
     @property

@@ -42,7 +42,7 @@ class SessionRecord:
     _injector: FaultInjector
     _store: EventStore
     received: EventLog[AnyReceived] = field(default_factory=EventLog[AnyReceived])
-    """The latest events from the client, without audio unless `LocalServer(record_audio=True)`."""
+    """The latest events from the client; only the last of them have their audio."""
     sent: EventLog[AnySent] = field(default_factory=EventLog[AnySent])
     """The latest events to the client; `injected` lists what faults did to them on their way."""
     _waiters: list[_Waiter] = field(default_factory=list[_Waiter])

@@ -14,7 +14,7 @@ from duologue.protocol.dialects.adapter import (
 from duologue.protocol.ga.session import merge_session
 from duologue.protocol.model import UNSET, replace
 from duologue.protocol.translate import Translation, to_beta, to_ga
-from duologue.protocol.validate import validate
+from duologue.protocol.validate import first_problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,11 +98,12 @@ class BetaAdapter:
         except DecodeError as error:
             raise decode_error(error, frame) from error
         # An append without unknown fields passes: its audio is checked when it is decoded.
-        if not isinstance(event, beta.InputAudioBufferAppendEvent) or event.extra is not UNSET:
-            for problem in validate(event, "beta"):
-                raise InvalidClientEvent(
-                    problem.code, problem.message, problem.path, event_id=event.event_id
-                )
+        is_append = isinstance(event, beta.InputAudioBufferAppendEvent) and event.extra is UNSET
+        problem = None if is_append else first_problem(event, "beta")
+        if problem is not None:
+            raise InvalidClientEvent(
+                problem.code, problem.message, problem.path, event_id=event.event_id
+            )
         if isinstance(event, beta.SessionUpdateEvent) and event.session.temperature is not UNSET:
             self._temperature = event.session.temperature
         return to_ga(event).events

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 __all__ = [
     "Constraint",
@@ -17,6 +17,7 @@ __all__ = [
     "each",
     "exactly",
     "matching",
+    "no_longer_than",
     "not_empty",
     "one_of",
 ]
@@ -109,6 +110,23 @@ def at_most(size: int) -> Constraint:
                 f"shorten it to {size}",
             )
         yield from not_empty(value)
+
+    return check
+
+
+def no_longer_than(size: int) -> Constraint:
+    """Require a list, if it is one, of at most `size` entries."""
+
+    def check(value: object) -> Iterator[Violation]:
+        if isinstance(value, list):
+            count = len(cast("list[object]", value))
+            if count > size:
+                yield Violation(
+                    f"array too long. Expected an array with maximum length {size}, but got an"
+                    f" array with length {count} instead.",
+                    f"shorten it to {size}",
+                    "array_above_max_length",
+                )
 
     return check
 
