@@ -21,8 +21,8 @@ from duologue.server.client_secret_routes import ClientSecretRoutes
 from duologue.server.client_secrets import ClientSecrets
 from duologue.server.fault_injection import FaultRegistry
 from duologue.server.handshake import (
+    KEY_REJECTED,
     PATHS,
-    SESSION_REJECTED,
     SessionRejected,
     beta_rejected,
     read_session_request,
@@ -97,7 +97,9 @@ def create_app(
         strict=strict,
         open_observer=open_observer,
     )
-    endpoint = RealtimeEndpoint(policy, host, dialect=dialect, refuses_beta=refuses_beta)
+    endpoint = RealtimeEndpoint(
+        policy, host, dialect=dialect, refuses_beta=refuses_beta, strict=strict
+    )
     return Starlette(
         routes=[
             *[WebSocketRoute(path, partial(endpoint.handle_websocket, path)) for path in PATHS],
@@ -121,11 +123,13 @@ class RealtimeEndpoint:
         *,
         dialect: Dialect | None,
         refuses_beta: bool,
+        strict: bool,
     ) -> None:
         self._policy: Final = policy
         self._host: Final = host
         self._dialect: Final[Dialect | None] = dialect
         self._refuses_beta: Final = refuses_beta
+        self._strict: Final = strict
 
     async def health(self, _request: Request) -> JSONResponse:
         """Answer that the server runs, and list its faults."""
@@ -155,7 +159,11 @@ class RealtimeEndpoint:
                     "code": rejection.code,
                 },
             )
-            await socket.send_denial_response(rejection.response())
+            if self._strict and rejection.status == 401:
+                await _accept(socket, offered_subprotocols(socket))
+                await _reject_session(socket, _key_rejected(rejection))
+            else:
+                await socket.send_denial_response(rejection.response())
 
     async def _accept_or_reject(
         self, path: str, socket: WebSocket, bound: BoundSession | None, faults: FaultInjector
@@ -192,6 +200,7 @@ class RealtimeEndpoint:
             offered,
             dialect=self._dialect,
             bound=None if bound is None else session_type_of(bound),
+            strict=self._strict,
         )
         if request.dialect == "beta" and self._refuses_beta:
             raise beta_rejected()
@@ -227,11 +236,15 @@ async def _accept(socket: WebSocket, offered: list[str]) -> None:
     await socket.accept(subprotocol="realtime" if "realtime" in offered else None)
 
 
+def _key_rejected(rejection: HttpRejection) -> SessionRejected:
+    return SessionRejected("invalid_api_key", rejection.message, close_code=KEY_REJECTED)
+
+
 async def _reject_session(socket: WebSocket, rejected: SessionRejected) -> None:
-    """Reject a client as OpenAI does: an `error` event, then close code 4000."""
+    """Reject a client as OpenAI does: an `error` event, then a close code."""
     error = ga.RealtimeError(
         type="invalid_request_error", code=rejected.code, message=rejected.message
     )
     event = ga.RealtimeErrorEvent(event_id=new_id("event"), error=error)
     await socket.send_text(codec.encode(event).decode())
-    await socket.close(SESSION_REJECTED, rejected.close_reason)
+    await socket.close(rejected.close_code, rejected.close_reason)

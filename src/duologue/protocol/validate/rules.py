@@ -63,11 +63,23 @@ def at_least(low: int) -> Constraint:
 
 
 def exactly(only: float) -> Constraint:
-    """Require the number `only`."""
+    """Require the number `only`; the codes and messages are those of the service."""
 
     def check(value: float) -> Iterator[Violation]:
-        if value != only:
-            yield Violation(f"expected {only}, but got {value}.", f"use {only}")
+        if value < only:
+            yield Violation(
+                f"integer below minimum value. Expected a value >= {only}, but got {value}"
+                " instead.",
+                f"use {only}",
+                "integer_below_min_value",
+            )
+        elif value > only:
+            yield Violation(
+                f"integer above maximum value. Expected a value <= {only}, but got {value}"
+                " instead.",
+                f"use {only}",
+                "integer_above_max_value",
+            )
 
     return check
 

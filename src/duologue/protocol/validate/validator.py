@@ -37,7 +37,8 @@ class Problem:
     path: str
     """Path of the value, such as `session.audio.output.speed`: the `param` of an error."""
     code: str
-    """`missing_required_parameter`, `unknown_parameter`, `invalid_value` or `invalid_type`."""
+    """`missing_required_parameter`, `unknown_parameter`, `invalid_value`, `invalid_type`,
+    `array_above_max_length`, `integer_below_min_value` or `integer_above_max_value`."""
     message: str
     """Description of the problem, worded like the service's errors."""
     fix: str
