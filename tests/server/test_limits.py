@@ -11,8 +11,10 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from duologue.errors import ConfigurationError
 from duologue.server import Limits, LocalServer
 from duologue.server.limits import RateLimiter
+from duologue.server.session_log import MAX_WARNINGS, SessionLog
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -170,3 +172,34 @@ async def test_a_connection_that_asks_once_and_then_dawdles_is_cut(
         async with asyncio.timeout(5):
             assert await reader.read() == b""
         writer.close()
+
+
+@pytest.mark.parametrize("name", ["sessions", "session_seconds", "events_per_second"])
+@pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan")])
+def test_limits_are_positive_and_finite(name: str, value: float) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        Limits(**{name: value})  # type: ignore[arg-type]  # the name is a parameter
+
+
+@pytest.mark.asyncio
+async def test_a_request_of_ambiguous_length_is_answered_and_its_connection_closed() -> None:
+    async with LocalServer() as server:
+        host, _, port = server.url.removeprefix("ws://").partition("/")[0].partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        )
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 400"))
+        writer.close()
+
+
+def test_a_session_logs_a_limited_number_of_warnings(caplog: pytest.LogCaptureFixture) -> None:
+    log = SessionLog()
+    for number in range(1000):
+        log.warning(f"{number:x<1000}")
+    assert len(caplog.messages) == MAX_WARNINGS + 1
+    assert max(map(len, caplog.messages)) == 500
+    assert caplog.messages[-1] == "further warnings of this session are not logged"

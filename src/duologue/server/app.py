@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
     from starlette.websockets import WebSocket
 
     from duologue.protocol.codec import Dialect
@@ -47,6 +48,34 @@ if TYPE_CHECKING:
     from duologue.server.handshake import SessionRequest
 
 __all__ = ["create_app"]
+
+
+class CloseAmbiguousRequests:
+    """Closes the connection after a request with both `Content-Length` and `Transfer-Encoding`.
+
+    A proxy and this server may disagree about where such a request ends, and a second request may
+    be smuggled in it.
+
+    Source: RFC 9112, section 6.1.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app: Final = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        names = {name for name, _ in scope.get("headers", ())}
+        if not {b"content-length", b"transfer-encoding"} <= names:
+            await self._app(scope, receive, send)
+            return
+
+        async def send_and_close(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", ()), (b"connection", b"close")]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self._app(scope, receive, send_and_close)
 
 
 _ALLOW_LOCAL_PAGES: Final = Middleware(
@@ -108,7 +137,7 @@ def create_app(
             Route("/healthz", endpoint.health),
             Route("/metrics", endpoint.metrics),
         ],
-        middleware=[_ALLOW_LOCAL_PAGES],
+        middleware=[_ALLOW_LOCAL_PAGES, Middleware(CloseAmbiguousRequests)],
         exception_handlers={HttpRejection: _answer_rejection, HTTPException: _answer_http},
     )
 

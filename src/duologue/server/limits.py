@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
+
+from duologue.errors import ConfigurationError
 
 __all__ = ["BURST_SECONDS", "Limits", "RateLimiter"]
 
@@ -37,6 +40,17 @@ class Limits:
 
     An event of more than ten seconds' worth is refused with `rate_limit_exceeded`.
     """
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            ConfigurationError: If one is not positive and finite: no timer can wait for it.
+        """
+        for name in self.__slots__:
+            value: float | None = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ConfigurationError(f"Limits.{name} is {value}: use a positive, finite number")
 
 
 PAUSE_SECONDS: Final = 0.05
