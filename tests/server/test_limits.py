@@ -199,7 +199,8 @@ async def test_a_request_of_ambiguous_length_is_answered_and_its_connection_clos
 def test_a_session_logs_a_limited_number_of_warnings(caplog: pytest.LogCaptureFixture) -> None:
     log = SessionLog()
     for number in range(1000):
-        log.warning(f"{number:x<1000}")
+        text = f"{number:x<1000}"
+        log.warning(text)
     assert len(caplog.messages) == MAX_WARNINGS + 1
     assert max(map(len, caplog.messages)) == 500
     assert caplog.messages[-1] == "further warnings of this session are not logged"

@@ -6,10 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from duologue.client.callbacks import RealtimeEventHandler
-from duologue.client.driver import EventConnection
+from duologue.client.deadline import Deadline
+from duologue.client.driver import EventConnection, never_began
 from duologue.client.endpoint import resolve_endpoint
 from duologue.client.update_stream import UpdateStream
-from duologue.errors import Closed, ConnectionLost, LocalProtocolError
+from duologue.errors import Closed, LocalProtocolError
 from duologue.protocol.dialects import dialect_adapter
 from duologue.session.updates import ErrorUpdate, RealtimeEvent
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from duologue.client.credentials import Key
     from duologue.client.endpoint import DialectChoice, Endpoint
-    from duologue.errors import DecodeError
+    from duologue.errors import ConnectionLost, DecodeError, SessionEnd, SessionRefused
     from duologue.protocol import beta, ga
     from duologue.protocol.codec import Surface
     from duologue.protocol.dialects import DialectAdapter
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RealtimeAPI"]
 
-_NEVER_OPEN: Final = "it was never connected: use `async with` or `await connect()`"
+_NOT_OPEN: Final = "it is not connected: use `async with` or `await connect()`"
 
 
 class RealtimeAPI(RealtimeEventHandler):
@@ -72,7 +73,7 @@ class RealtimeAPI(RealtimeEventHandler):
             self._dialect = dialect_adapter(self._endpoint.dialect, self._surface)
         self._connection: EventConnection | None = None
         self._events: UpdateStream[Event | UnknownEvent] | None = None
-        self._ending: Closed | ConnectionLost | None = None
+        self._ending: SessionEnd | None = None
         self._is_connecting = False
 
     @property
@@ -87,6 +88,7 @@ class RealtimeAPI(RealtimeEventHandler):
             LocalProtocolError: If it is connected, or being connected.
             Closed: If `close` was called meanwhile.
             HandshakeRefused: If the server answered with an HTTP error.
+            SessionRefused: If the server closed at once, and would do so again.
             ConnectionLost: If it could not be reached.
             TimeoutError: If the token provider, or the frame that shows the dialect, took longer
                 than `connect_timeout`.
@@ -94,24 +96,24 @@ class RealtimeAPI(RealtimeEventHandler):
         if self._is_connecting or self.is_connected:
             raise LocalProtocolError("it is connected already, or being connected")
         self._is_connecting = True
+        deadline = Deadline(self._timeout)
         try:
             if self._connection is not None:
-                await self._connection.close()  # nothing of it arrives from now on
-            await self._connect()
-        except BaseException:
-            await self.close()
+                await self._connection.close(deadline)  # nothing of it arrives from now on
+            await self._connect(deadline)
+        except BaseException as error:
+            self._end(never_began(error), None)
+            await self._close(deadline)
             raise
         finally:
             self._is_connecting = False
 
-    async def _connect(self) -> None:
+    async def _connect(self, deadline: Deadline) -> None:
         self._events, self._ending = UpdateStream(), None
         self._callbacks.open()
         connection = EventConnection(self, self._dialect, self._surface)
         self._connection = connection
-        await connection.open(self._endpoint.connector)
-        if self._dialect is None:
-            await connection.wait_for_dialect(self._timeout)
+        await connection.open(self._endpoint.connector, deadline)
         self._check_open()
 
     async def close(self) -> None:
@@ -120,9 +122,12 @@ class RealtimeAPI(RealtimeEventHandler):
         A `connect` that is under way raises `Closed`.
         """
         self.on_end(None)
+        await self._close(None)
+
+    async def _close(self, deadline: Deadline | None) -> None:
         try:
             if self._connection is not None:
-                await self._connection.close()
+                await self._connection.close(deadline)
         finally:
             await self._callbacks.queue.stop()
 
@@ -156,7 +161,7 @@ class RealtimeAPI(RealtimeEventHandler):
 
     def __aiter__(self) -> UpdateStream[Event | UnknownEvent]:
         if self._events is None:
-            raise Closed(_NEVER_OPEN)
+            raise Closed("it was never connected: use `async with` or `await connect()`")
         return aiter(self._events)
 
     # The receiver of the connection.
@@ -175,18 +180,21 @@ class RealtimeAPI(RealtimeEventHandler):
         """Report a frame that is not an event."""
         self._callbacks.call([ErrorUpdate(error)])
 
-    def on_end(self, error: ConnectionLost | None) -> None:
+    def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
         """Process the end of the connection."""
+        self._end(error or Closed("the connection was closed"), error)
+
+    def _end(self, ending: SessionEnd, error: ConnectionLost | SessionRefused | None) -> None:
         if self._ending is None:
-            self._ending = error or Closed("the connection was closed")
-            self._callbacks.end(self._ending)
+            self._ending = ending
+            self._callbacks.end(ending)
             if self._events is not None:
                 self._events.end(error)
 
     def _opened(self) -> EventConnection:
         self._check_open()
-        if self._connection is None:
-            raise Closed(_NEVER_OPEN)
+        if self._connection is None or not self._connection.is_open:
+            raise Closed(_NOT_OPEN)
         return self._connection
 
     def _check_open(self) -> None:

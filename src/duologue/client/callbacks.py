@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import weakref
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from duologue.client._concurrency import cancel_all
-from duologue.client.update_stream import CAPACITY, TwoLaneQueue
-from duologue.errors import Closed
+from duologue.client.update_stream import CAPACITY, TwoLaneQueue, UpdateStream
+from duologue.errors import Closed, ConnectionLost
 from duologue.protocol.ga import InputAudioBufferAppendEvent
 from duologue.protocol.model import UnknownEvent
 from duologue.session.updates import (
@@ -24,8 +26,7 @@ from duologue.session.updates import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
-
+    from collections.abc import Iterable
 
 __all__ = [
     "CLASSIC_NAMES", "AsyncCallbackQueue", "Callback", "CallbackKey", "CallbackRegistry",
@@ -130,6 +131,9 @@ class RealtimeEventHandler:
     async def wait_for_next(self, key: CallbackKey, *, timeout: float | None = None) -> object:  # noqa: ASYNC109  # its error names the key
         """Return the next value that a callback of `key` would get.
 
+        A loop that waits again at once misses none, however close they follow each other. One that
+        awaits something else in between does: iterate over the client, or over `items()`, then.
+
         Raises:
             TimeoutError: If nothing came within `timeout` seconds.
             ConnectionLost: If the connection ended first.
@@ -158,6 +162,9 @@ class CallbackRegistry:
         self.want_sent_audio: bool = False
         """Whether a callback may want the events of `append_input_audio`."""
         self._futures: Final[set[asyncio.Future[object]]] = set()
+        self._missed: Final[dict[tuple[object, CallbackKey], deque[object]]] = {}
+        """Values that came before a task, which one has woken up, ran: by task and key."""
+        self._streams: Final[weakref.WeakSet[UpdateStream[Any]]] = weakref.WeakSet()
         self._ending: Exception | None = Closed("the session is not open")
         self.queue: Final = AsyncCallbackQueue()
 
@@ -176,16 +183,23 @@ class CallbackRegistry:
 
     async def wait(self, key: CallbackKey, timeout: float | None) -> object:  # noqa: ASYNC109  # its own text
         """Wait for the next value of a key; see `RealtimeEventHandler.wait_for_next`."""
+        missed = self._missed.get((asyncio.current_task(), key)) if self._missed else None
+        if missed:
+            return missed.popleft()
         if self._ending is not None:
             raise self._ending.with_traceback(None)
-        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiting = asyncio.current_task(), key
+        future: asyncio.Future[object] = loop.create_future()
 
         def settle(value: object) -> None:
             if not future.done():
                 future.set_result(value)
+            else:  # of the same segment: the task has not run yet, and may wait for this one next
+                self._missed.setdefault(waiting, deque(maxlen=CAPACITY)).append(value)
 
         self._futures.add(future)
-        self.add(key, settle, is_once=True)
+        self.add(key, settle)
         limit = asyncio.timeout(timeout)
         try:
             async with limit:
@@ -198,6 +212,27 @@ class CallbackRegistry:
         finally:
             self._futures.discard(future)
             self.remove(key, settle)
+            if waiting in self._missed:
+                loop.call_soon(self._missed.pop, waiting, None)
+
+    def stream(self, kind: type[T], read: Callable[[T], object]) -> UpdateStream[Any]:
+        """Return a stream of what `read` returns for each update of a class, from now on."""
+        if self._ending is not None:
+            raise self._ending.with_traceback(None)
+        stream: UpdateStream[Any] = UpdateStream()
+        aiter(stream)  # so that as much waits as for an iteration that has begun
+        reference = weakref.ref(stream)
+
+        def put(update: T) -> None:
+            stream = reference()
+            if stream is None:  # nobody reads it any more
+                self.remove(kind, put)
+            else:
+                stream.put([read(update)])
+
+        self._streams.add(stream)
+        self.add(kind, put)
+        return stream
 
     def open(self) -> None:
         """Allow waiting: a session begins."""
@@ -209,6 +244,9 @@ class CallbackRegistry:
         for future in self._futures:
             if not future.done():
                 future.set_exception(ending.with_traceback(None))
+        for stream in self._streams:
+            stream.end(ending if isinstance(ending, ConnectionLost) else None)
+        self._streams.clear()
 
     def call(self, updates: Iterable[Update]) -> None:
         """Call the callbacks of updates, and those of the wire events in them."""
@@ -254,7 +292,7 @@ class CallbackRegistry:
                 self.queue.report(entry.callback, error)
                 continue
             if result is not None and inspect.iscoroutine(result):  # of a lambda
-                self.queue.put(_await, result)
+                self.queue.put(entry.callback, result)
 
     def _take(self, key: CallbackKey, entry: _Entry) -> bool:
         entries = self._entries.get(key, ())
@@ -282,7 +320,8 @@ class AsyncCallbackQueue:
     def __init__(self) -> None:
         self._queue: TwoLaneQueue[tuple[Callable[[Any], Any], object]] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._reported: Final[set[Callable[[Any], Any]]] = set()
+        # A list, because a callback need not be hashable.
+        self._reported: Final[list[Callable[[Any], Any]]] = []
         self.failures: int = 0
         """Exceptions that callbacks have raised."""
 
@@ -292,7 +331,7 @@ class AsyncCallbackQueue:
         return 0 if self._queue is None else self._queue.dropped
 
     def put(self, callback: Callable[[Any], Any], value: object) -> None:
-        """Queue the call of an asynchronous callback."""
+        """Queue the call of an asynchronous callback, or the coroutine that it has returned."""
         is_repeat = isinstance(value, RealtimeEvent)
         if self._queue is None:  # most clients have no asynchronous callback
             self._queue = TwoLaneQueue(CAPACITY)
@@ -319,7 +358,7 @@ class AsyncCallbackQueue:
 
     async def _call(self, callback: Callable[[Any], Any], value: object) -> None:
         try:
-            await callback(value)
+            await (value if inspect.iscoroutine(value) else callback(value))
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
@@ -334,15 +373,11 @@ class AsyncCallbackQueue:
         if callback in self._reported:
             return
         if len(self._reported) < MAX_REPORTED:
-            self._reported.add(callback)
+            self._reported.append(callback)
         name = getattr(callback, "__qualname__", type(callback).__qualname__)
         text = f"the callback {name} raised; further exceptions of it are only counted"
         context = {"message": text, "exception": error}
         asyncio.get_running_loop().call_exception_handler(context)
-
-
-async def _await(coroutine: Coroutine[Any, Any, object]) -> None:
-    await coroutine
 
 
 def _class_of(key: CallbackKey) -> CallbackKey:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, overload
 
 from duologue.client.callbacks import RealtimeEventHandler
+from duologue.client.deadline import Deadline
 from duologue.client.driver import ClientOptions, Driver
 from duologue.client.endpoint import resolve_endpoint
-from duologue.client.handles import Pending, ResponseHandle
+from duologue.client.handles import Pending, ResponseHandle, TimeLimit
 from duologue.client.session_keywords import (
     ResponseKeywords,
     SessionKeywords,
@@ -26,9 +27,10 @@ from duologue.protocol import ga
 from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.formats import PCM16
 from duologue.protocol.model import UNSET
-from duologue.session.commands import Command, CommandState
+from duologue.session.commands import DEFAULT_TIMEOUT, Command, CommandState
 from duologue.session.configuration import Configuration
 from duologue.session.conversation import RealtimeConversation
+from duologue.session.error_reports import explained
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ItemAppended, ItemCompleted
 
@@ -52,9 +54,10 @@ if TYPE_CHECKING:
         Session,
         TranscriptionSession,
     )
+    from duologue.session.client_session import ClientSession
     from duologue.session.formatted import FormattedItem
     from duologue.session.playback import PlaybackCut
-    from duologue.session.response_state import ResponseRequest, ResponseState
+    from duologue.session.response_state import ResponseState
     from duologue.session.tool_calls import ToolCall
     from duologue.session.updates import Update
     from duologue.transport.base import Connector
@@ -79,6 +82,8 @@ class Statistics:
     """Calls of asynchronous callbacks that were dropped because the callbacks were too slow."""
     failed_calls: int
     """Exceptions that callbacks have raised."""
+    failed_events: int
+    """Server events that could not be processed because of a fault of duologue's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +110,9 @@ class RealtimeClient(RealtimeEventHandler):
     left can be resumed.
 
     Commands are sent at once, and in order. The handle that a method returns may be awaited for the
-    server's answer; an error that nothing awaits arrives as an `ErrorUpdate`. Every method that
+    server's answer; an error that nothing awaits arrives as an `ErrorUpdate`. A command that the
+    server does not answer in time fails with a `TimeoutError`, and so does a response that it does
+    not begin or go on with: `command_timeout`, or `timeout` of the method. Every method that
     sends raises `Closed` if the session is closed or not open, and `ConnectionLost` if the
     connection has ended.
 
@@ -120,15 +127,19 @@ class RealtimeClient(RealtimeEventHandler):
     Everything runs on the event loop of `connect`, and nothing is safe for other threads.
 
     Args:
-        endpoint: The server; OpenAI by default. The next four, and `dialect`, describe it without
-            one.
+        endpoint: The server; `OPENAI_BASE_URL` or OpenAI by default. The next four, and `dialect`,
+            describe it without one.
         url: Address of the server; `?model=` is added unless it names a model, intent or call.
         api_key: The key, or a function that returns one for each connection; see `Endpoint`. For
-            OpenAI's hosts, `None` uses `OPENAI_API_KEY`.
+            OpenAI's hosts and `OPENAI_BASE_URL`, `None` uses `OPENAI_API_KEY`.
         model: The model that responds.
         session: Configuration to begin with; keywords are added to it.
         headers: Added to the request.
-        connect_timeout: Seconds for the connection, and as many for the session to begin.
+        connect_timeout: Seconds for `connect` as a whole: the connection, the beginning of the
+            session, its configuration, and closing it again if one of them fails.
+        command_timeout: Seconds for the server to answer a command, to begin a response, and to go
+            on with it; `None`: no limit. The server adds the output of a tool only when the
+            response that called it has ended, so this must be longer than a response takes.
         connector: Opens another transport than a WebSocket; `url` and the like are not used then.
         dialect: The dialect on the wire, GA by default; `auto` detects it from the first frame of
             the first connection. On a beta connection `RealtimeEvent.event` is a beta event,
@@ -156,6 +167,7 @@ class RealtimeClient(RealtimeEventHandler):
         session: RealtimeSession | TranscriptionSession | beta.SessionConfig | None = None,
         headers: Mapping[str, str] | None = None,
         connect_timeout: float = 10.0,
+        command_timeout: float | None = DEFAULT_TIMEOUT,
         connector: Connector | None = None,
         dialect: DialectChoice | None = None,
         retention: Retention = KEEP_RECENT,
@@ -188,7 +200,11 @@ class RealtimeClient(RealtimeEventHandler):
         self._configuration.wanted_session()  # refuse now what such a session cannot have
         self._tools: Final = ToolRegistry(self._context)
         self._options: Final = ClientOptions(
-            self._configuration, self._tools, retention=retention, validates=validate
+            self._configuration,
+            self._tools,
+            retention=retention,
+            validates=validate,
+            command_timeout=command_timeout,
         )
         self._driver: Driver | None = None
         self._is_connecting = False
@@ -227,6 +243,7 @@ class RealtimeClient(RealtimeEventHandler):
             LocalProtocolError: If one is open, or being opened.
             Closed: If `close` was called meanwhile.
             HandshakeRefused: If the server answered with an HTTP error.
+            SessionRefused: If the server refused the key or the model.
             ConnectionLost: If it could not be reached, or closed at once.
             TimeoutError: If the session did not begin within `connect_timeout`, or the token
                 provider took longer.
@@ -285,12 +302,29 @@ class RealtimeClient(RealtimeEventHandler):
         """Return the next item that is completed; see `wait_for_next`."""
         return (await self.wait_for_next(ItemCompleted, timeout=timeout)).item
 
+    def items(self) -> UpdateStream[FormattedItem]:
+        """Return an iterator over the items that are added to the conversation from now on.
+
+        It misses none, whatever its task awaits in between: up to 8192 wait. It ends when the
+        session is closed, and raises `ConnectionLost` when the connection is lost.
+
+        Raises:
+            Closed: If the session was closed, or is not open.
+            ConnectionLost: If the connection has ended.
+        """
+        return self._callbacks.stream(ItemAppended, lambda update: update.item)
+
+    def completed_items(self) -> UpdateStream[FormattedItem]:
+        """Return an iterator over the items that are completed from now on; see `items`."""
+        return self._callbacks.stream(ItemCompleted, lambda update: update.item)
+
     def statistics(self) -> Statistics:
         """Return the fill levels of the client's queues."""
         updates = None if self._driver is None else self._driver.updates
         waiting, dropped = (0, 0) if updates is None else (len(updates), updates.dropped)
         queue = self._callbacks.queue
-        return Statistics(waiting, dropped, queue.dropped, queue.failures)
+        failed_events = 0 if self._driver is None else self._driver.core.failures
+        return Statistics(waiting, dropped, queue.dropped, queue.failures, failed_events)
 
     # Sending.
 
@@ -316,6 +350,7 @@ class RealtimeClient(RealtimeEventHandler):
         session: RealtimeSession | TranscriptionSession | beta.SessionConfig | None = None,
         *,
         full: bool | None = None,
+        timeout: TimeLimit = UNSET,
         **keywords: Unpack[SessionKeywords],
     ) -> Pending[Session]:
         """Change the session; the result is the configuration then in force.
@@ -327,6 +362,7 @@ class RealtimeClient(RealtimeEventHandler):
             session: The change, in either dialect.
             full: Whether to send the whole wanted configuration with it, or the change alone. By
                 default: the whole in beta, as the reference client does, the change alone in GA.
+            timeout: Seconds, instead of `command_timeout`.
             keywords: Added to `session`.
 
         Raises:
@@ -337,7 +373,7 @@ class RealtimeClient(RealtimeEventHandler):
         change = session_config(session, keywords, dialect=dialect)
         if change is None:
             raise ConfigurationError("update_session needs a configuration, or keywords")
-        return self._update(change, full=full)
+        return self._update(change, full=full, timeout=timeout)
 
     def append_input_audio(self, audio: bytes | bytearray | memoryview) -> None:
         """Send user audio, in the session's input format; empty audio sends nothing.
@@ -349,13 +385,13 @@ class RealtimeClient(RealtimeEventHandler):
                 raise Closed(_NOT_OPEN)
             self._driver.append_audio(audio if isinstance(audio, bytes) else bytes(audio))
 
-    def commit_input_audio(self) -> Pending[str]:
+    def commit_input_audio(self, *, timeout: TimeLimit = UNSET) -> Pending[str]:
         """Make the input audio a user message; the result is the id of its item."""
-        return self._command(ga.InputAudioBufferCommitEvent(), _committed_id)
+        return self._command(ga.InputAudioBufferCommitEvent(), _committed_id, timeout)
 
-    def clear_input_audio(self) -> Pending[None]:
+    def clear_input_audio(self, *, timeout: TimeLimit = UNSET) -> Pending[None]:
         """Discard the input audio that is not committed."""
-        return self._command(ga.InputAudioBufferClearEvent(), _none)
+        return self._command(ga.InputAudioBufferClearEvent(), _none, timeout)
 
     def send_user_message_content(self, content: str | Sequence[ContentPart]) -> ResponseHandle:
         """Send a user message and request a response; without content only request it."""
@@ -365,38 +401,61 @@ class RealtimeClient(RealtimeEventHandler):
             self.create_item(ga.Message(role="user", content=parts))
         return self.create_response()
 
-    def create_item(self, item: Item, *, previous_item_id: str | None = None) -> Pending[str]:
+    async def ask(self, content: str | Sequence[ContentPart]) -> ResponseHandle:
+        """Send a user message and return its answer: the response that has ended.
+
+        If the model calls tools, the answer is the response after their results. Read its `text`,
+        or its `transcript` and `audio`.
+
+        Raises:
+            ResponseFailed: If a response failed.
+            ServerError: If the server refused to begin one.
+            TimeoutError: If the server did not begin one, or go on with it, in time.
+            ConnectionLost: If the connection ended first.
+            Closed: If the session was closed first, or is not open.
+        """
+        return await self.send_user_message_content(content).answer()
+
+    def create_item(
+        self, item: Item, *, previous_item_id: str | None = None, timeout: TimeLimit = UNSET
+    ) -> Pending[str]:
         """Add an item to the conversation; the result is its id.
 
         Args:
             item: Anything but audio of the assistant: restore that as its text.
             previous_item_id: Insert after this item; `root`: at the front; `None`: at the end.
+            timeout: Seconds, instead of `command_timeout`.
         """
         previous = UNSET if previous_item_id is None else previous_item_id
         event = ga.ConversationItemCreateEvent(item=item, previous_item_id=previous)
-        return self._command(event, _added_id)
+        return self._command(event, _added_id, timeout)
 
-    def retrieve_item(self, item_id: str) -> Pending[Item]:
+    def retrieve_item(self, item_id: str, *, timeout: TimeLimit = UNSET) -> Pending[Item]:
         """Request the server's copy of an item; the result includes its audio."""
-        return self._command(ga.ConversationItemRetrieveEvent(item_id=item_id), _item)
+        return self._command(ga.ConversationItemRetrieveEvent(item_id=item_id), _item, timeout)
 
-    def delete_item(self, item_id: str) -> Pending[None]:
+    def delete_item(self, item_id: str, *, timeout: TimeLimit = UNSET) -> Pending[None]:
         """Delete an item; it leaves `conversation` once the server has deleted it."""
-        return self._command(ga.ConversationItemDeleteEvent(item_id=item_id), _none)
+        return self._command(ga.ConversationItemDeleteEvent(item_id=item_id), _none, timeout)
 
     def truncate_item(
-        self, item_id: str, audio_end_ms: int, content_index: int = 0
+        self,
+        item_id: str,
+        audio_end_ms: int,
+        content_index: int = 0,
+        *,
+        timeout: TimeLimit = UNSET,
     ) -> Pending[None]:
         """Cut the assistant's audio to what was heard of it; its transcript is dropped.
 
         The end is clamped to what was received, as the server refuses more, if the conversation has
         the audio. Nothing is sent for an item that has ended and was heard to its end.
         """
-        driver = self._opened()
-        command = driver.call(
-            lambda core, now: core.truncate_item(item_id, audio_end_ms, content_index, now)
+        return self._pending(
+            lambda core, now: core.truncate_item(item_id, audio_end_ms, content_index, now),
+            _none,
+            timeout,
         )
-        return Pending(command, driver.waiters, _none)
 
     def truncate_items(self, cuts: Iterable[PlaybackCut]) -> None:
         """Cut items to what was heard of them: the result of `PlaybackLedger.interrupt`.
@@ -405,10 +464,16 @@ class RealtimeClient(RealtimeEventHandler):
         to truncate an item that has no audio yet. Items that the conversation does not have are
         ignored.
         """
-        self._opened().call(lambda core, now: core.truncate_items(cuts, now))
+        cuts = list(cuts)
+        if cuts:  # an application that stops its player after the session has nothing to send
+            self._opened().call(lambda core, now: core.truncate_items(cuts, now))
 
     def create_response(
-        self, params: ResponseCreateParams | None = None, **keywords: Unpack[ResponseKeywords]
+        self,
+        params: ResponseCreateParams | None = None,
+        *,
+        timeout: TimeLimit = UNSET,
+        **keywords: Unpack[ResponseKeywords],
     ) -> ResponseHandle:
         """Request a response.
 
@@ -417,6 +482,7 @@ class RealtimeClient(RealtimeEventHandler):
 
         Args:
             params: What the response does differently from its session.
+            timeout: Seconds to begin, and to go on, instead of `command_timeout`.
             keywords: Added to `params`.
 
         Raises:
@@ -425,12 +491,10 @@ class RealtimeClient(RealtimeEventHandler):
         """
         event = ga.ResponseCreateEvent(response=response_params(params, keywords))
         driver = self._opened()
-        request = driver.call(lambda core, now: core.create_response(event, now))
-
-        def cancel(request: ResponseRequest) -> None:
-            driver.call(lambda core, now: core.cancel_request(request, now))
-
-        return ResponseHandle(request, driver.waiters, cancel)
+        request = driver.request(
+            lambda core, now: core.create_response(event, now), timeout=timeout
+        )
+        return ResponseHandle(request, driver)
 
     def cancel_response(
         self, response_id: str | None = None, *, item_id: str | None = None, heard_samples: int = 0
@@ -552,20 +616,25 @@ class RealtimeClient(RealtimeEventHandler):
         return self._driver
 
     async def _connect(self) -> None:
-        if self._driver is not None:
-            await self._driver.stop_tools()
-        driver = self._driver = self._new_driver()
-        self._callbacks.open()
+        old, driver = self._driver, self._new_driver()
+        deadline = Deadline(self._timeout)
+        self._driver = driver  # before anything is awaited: `close` ends this session
         try:
-            await driver.open(self._endpoint.connector)
-            if self._dialect == "auto":
-                await driver.connection.wait_for_dialect(self._timeout)
-                driver.check_open()
+            if old is not None:
+                await old.stop_tools()
+            driver.check_not_ended()
+            self._callbacks.open()
+            await driver.open(self._endpoint.connector, deadline)
             if not self._endpoint.is_sideband:
-                await self.wait_for_session_created(timeout=self._timeout)
-            await driver.configure(timeout=self._timeout)
-        except BaseException:
-            await driver.close()
+                failure = "the server sent no session.created"
+                await deadline.limit(self.wait_for_session_created(), failure)
+            await driver.configure(deadline)
+        except TimeoutError as error:
+            reason = explained(error, driver.connection.last_event)
+            await driver.give_up(reason, deadline)
+            raise reason from error.__cause__
+        except BaseException as error:
+            await driver.give_up(error, deadline)
             raise
 
     def _new_driver(self) -> Driver:
@@ -586,16 +655,27 @@ class RealtimeClient(RealtimeEventHandler):
     def _context(self, call: ToolCall) -> CallContext:
         return ToolContext(client=self, call_id=call.call_id, item=call.item)
 
-    def _command(self, event: ga.KnownClientEvent, read: Callable[[Any], T]) -> Pending[T]:
-        driver = self._opened()
-        command = driver.call(lambda core, now: core.send_command(event, now))
-        return Pending(command, driver.waiters, read)
+    def _command(
+        self, event: ga.KnownClientEvent, read: Callable[[Any], T], timeout: TimeLimit
+    ) -> Pending[T]:
+        return self._pending(lambda core, now: core.send_command(event, now), read, timeout)
 
-    def _update(self, change: RealtimeSession, *, full: bool | None = None) -> Pending[Session]:
-        driver = self._driver
-        if driver is not None and driver.is_connected:
-            command = driver.call(lambda core, now: core.update_session(change, now, is_full=full))
-            return Pending(command, driver.waiters, _session)
+    def _pending(
+        self,
+        method: Callable[[ClientSession, float], Command],
+        read: Callable[[Any], T],
+        timeout: TimeLimit,
+    ) -> Pending[T]:
+        driver = self._opened()
+        return Pending(driver.request(method, timeout=timeout), driver.waiters, read)
+
+    def _update(
+        self, change: RealtimeSession, *, full: bool | None = None, timeout: TimeLimit = UNSET
+    ) -> Pending[Session]:
+        if self.is_connected:
+            return self._pending(
+                lambda core, now: core.update_session(change, now, is_full=full), _session, timeout
+            )
         session = self._configuration.update(change, is_full=full)
         self._configuration.keep(change)
         error = Closed("the session is not open: the change is kept, and sent by `connect()`")

@@ -13,33 +13,49 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from duologue.client.handles import Pending, Waiters
 from duologue.client.tools import ToolRunner
 from duologue.client.update_stream import UpdateStream
-from duologue.errors import Closed, ConnectionLost, DecodeError
+from duologue.client.waiters import Waiters
+from duologue.errors import Closed, ConnectionLost, DecodeError, SessionEnd, SessionRefused
 from duologue.protocol import codec
 from duologue.protocol.dialects import dialect_adapter
+from duologue.protocol.model import UNSET, UnsetType
 from duologue.session.client_session import ClientSession
+from duologue.session.commands import DEFAULT_TIMEOUT, CommandState
 from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
+from duologue.session.error_reports import session_end
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ErrorUpdate, RealtimeEvent, Update
+from duologue.transport.base import SupportsCut
+from duologue.transport.repeated_warning import RepeatedWarning
 
 if TYPE_CHECKING:
     from duologue.client.callbacks import CallbackRegistry
+    from duologue.client.deadline import Deadline
     from duologue.client.tools import ToolRegistry
     from duologue.errors import ToolFailed
     from duologue.protocol.codec import Surface
     from duologue.protocol.dialects import DialectAdapter
     from duologue.protocol.model import Event, UnknownEvent
+    from duologue.session.commands import Command
     from duologue.session.configuration import Configuration
+    from duologue.session.response_state import ResponseRequest
     from duologue.session.tool_calls import ToolCall
     from duologue.transport.base import Connector, Transport
 
-__all__ = ["ClientOptions", "Driver", "EventConnection", "EventReceiver"]
+__all__ = ["ClientOptions", "Driver", "EventConnection", "EventReceiver", "never_began"]
 
 logger: Final = logging.getLogger("duologue.client")
 
 T = TypeVar("T")
+RecordT = TypeVar("RecordT", bound="Command | ResponseRequest")
+
+
+def never_began(error: BaseException) -> Closed:
+    """Return the error of every call after a `connect` that has failed."""
+    closed = Closed(f"the session did not begin: {str(error) or 'connecting was cancelled'}")
+    closed.__cause__ = error
+    return closed
 
 
 class EventReceiver(Protocol):
@@ -54,7 +70,7 @@ class EventReceiver(Protocol):
     def on_undecodable(self, error: DecodeError) -> None:
         """Process a frame that is not an event; the connection goes on."""
 
-    def on_end(self, error: ConnectionLost | None) -> None:
+    def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
         """Process the end of the connection; `None` if our side closed it."""
 
 
@@ -76,61 +92,59 @@ class EventConnection:
         self._receiver: Final = receiver
         self._surface: Final[Surface] = surface
         self._decode = self._detect if dialect is None else dialect.decode_server
-        self.transport: Transport | None = None
-        """The transport, once it is open."""
+        self.is_open: bool = False
+        """Whether events can be sent: connected, and in a known dialect."""
+        self._transport: Transport | None = None
         self._unsent: list[bytes] = []
         self._has_begun: Final = asyncio.Event() if dialect is None else None
         self._is_over = False
+        self._undecodable: Final = RepeatedWarning(logger, "< %d frames so far are no events")
+        self.last_event: Event | UnknownEvent | None = None
+        """The event that arrived last: an `error` explains the end of the connection."""
         self._logs: Final = logger.isEnabledFor(logging.DEBUG)  # asked once: a hot path
 
-    @property
-    def is_open(self) -> bool:
-        """Whether events can be sent."""
-        return self.transport is not None and not self._is_over
+    async def open(self, connector: Connector, deadline: Deadline) -> None:
+        """Connect, and detect the dialect; events may arrive before this returns.
 
-    async def open(self, connector: Connector) -> None:
-        """Connect; events may arrive before this returns."""
-        self.transport = await connector(self)
-        unsent, self._unsent = self._unsent, []
-        for frame in unsent:
-            self.transport.send(frame)
-
-    async def wait_for_dialect(self, timeout: float) -> None:  # noqa: ASYNC109  # its own text
-        """Wait until the dialect is detected, or the connection has ended.
+        Args:
+            connector: Opens the transport.
+            deadline: Limit for the first frame, if the dialect is detected from it.
 
         Raises:
-            TimeoutError: If the server sends nothing in time.
+            TimeoutError: If that frame does not come in time.
         """
-        limit = asyncio.timeout(timeout)
-        try:
-            async with limit:
-                if self._has_begun is not None:
-                    await self._has_begun.wait()
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            text = f"the server sent nothing within {timeout:g} s to detect its dialect from"
-            raise TimeoutError(text) from None
+        transport = self._transport = await connector(self)
+        unsent, self._unsent = self._unsent, []
+        for frame in unsent:
+            if not self._is_over:
+                transport.send(frame)
+        if self._has_begun is not None:
+            failure = "the server sent nothing to detect its dialect from"
+            await deadline.limit(self._has_begun.wait(), failure)
+        self.is_open = not self._is_over
 
     def on_frame(self, frame: bytes) -> None:
         """Decode a frame of the transport."""
         try:
             event = self._decode(frame)
         except DecodeError as error:
-            logger.warning("< a frame of %d bytes is no event: %s", len(frame), error.reason)
+            text = "< a frame of %d bytes is no event: %s; repetitions are counted"
+            self._undecodable.warn(text, len(frame), error.reason)
             self._receiver.on_undecodable(error)
             return
         if self._logs:
             logger.debug("< %s, %d bytes", event.type, len(frame))
+        self.last_event = event
         self._receiver.on_event(event)
 
     def on_close(self, error: ConnectionLost | None) -> None:
         """Process the end of the transport."""
-        self._is_over = True
+        self._is_over, self.is_open = True, False
         if self._has_begun is not None:
             self._has_begun.set()
+        self._undecodable.finish()
         logger.debug("< closed: %s", error or "by us")
-        self._receiver.on_end(error)
+        self._receiver.on_end(None if error is None else session_end(error, self.last_event))
 
     def send(self, event: Event | UnknownEvent) -> None:
         """Send an event; see `send_frame`."""
@@ -149,20 +163,33 @@ class EventConnection:
         """
         if self._logs:
             logger.debug("> %s, %d bytes", kind, len(frame))
-        if self.transport is None:  # a callback of `session.created` was faster than `open`
+        if self._transport is None:  # a callback of `session.created` was faster than `open`
             self._unsent.append(frame)
         else:
-            self.transport.send(frame)
+            self._transport.send(frame)
 
     async def drain(self) -> None:
         """Wait until the write buffer has drained."""
-        if self.transport is not None:
-            await self.transport.drain()
+        if self._transport is not None:
+            await self._transport.drain()
 
-    async def close(self) -> None:
-        """Close the connection and wait until it is gone."""
-        if self.transport is not None:
-            await self.transport.close()
+    async def close(self, deadline: Deadline | None = None) -> None:
+        """Close the connection and wait until it is gone.
+
+        Args:
+            deadline: Limit for the server's part of the closing handshake, below the transport's
+                own; then the connection is cut.
+        """
+        if self._transport is None:
+            return
+        if deadline is None:
+            await self._transport.close()
+            return
+        try:
+            await deadline.limit(self._transport.close(), "the server did not close")
+        except TimeoutError:
+            if isinstance(self._transport, SupportsCut):
+                self._transport.cut()
 
     def _detect(self, frame: bytes) -> Event | UnknownEvent:
         """Decode the first frame in the dialect that it shows; GA where it may be either."""
@@ -188,6 +215,7 @@ class ClientOptions:
     tools: ToolRegistry
     retention: Retention = KEEP_RECENT
     validates: bool = False
+    command_timeout: float | None = DEFAULT_TIMEOUT
 
 
 class Driver:
@@ -216,13 +244,14 @@ class Driver:
             configuration=options.configuration,
             validates=options.validates,
             retention=options.retention,
+            timeout=options.command_timeout,
             has_tool=options.tools.handlers.__contains__,
             tool_policy=options.tools.policy,
         )
         self.waiters: Final = Waiters()
         self.updates: Final[UpdateStream[Update]] = UpdateStream()
         self.connection: Final = EventConnection(self, dialect)
-        self.ending: Closed | ConnectionLost | None = None
+        self.ending: SessionEnd | None = None
         """How the session ended."""
         self._callbacks: Final = callbacks
         self._on_dialect: Final = on_dialect
@@ -237,18 +266,19 @@ class Driver:
         """Whether events can be sent."""
         return self.connection.is_open and self.ending is None
 
-    async def open(self, connector: Connector) -> None:
+    async def open(self, connector: Connector, deadline: Deadline) -> None:
         """Connect; the session may have begun when this returns.
 
         Raises:
             Closed: If it was closed meanwhile.
             ConnectionLost: If the connection has ended already.
+            TimeoutError: If the dialect is to be detected, and no frame comes in time.
         """
         self._tools.open()
-        await self.connection.open(connector)
+        await self.connection.open(connector, deadline)
         self.check_open()
 
-    async def configure(self, *, timeout: float) -> None:  # noqa: ASYNC109  # its own text
+    async def configure(self, deadline: Deadline) -> None:
         """Send the configuration that the application wants, if any, until it is in force.
 
         Raises:
@@ -258,15 +288,11 @@ class Driver:
         command = self.call(lambda core, now: core.configure(now))
         if command is None:
             return
-        limit = asyncio.timeout(timeout)
-        try:
-            async with limit:
-                await Pending(command, self.waiters, lambda _: None)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            text = f"the server did not answer session.update within {timeout} s"
-            raise TimeoutError(text) from None
+        if command.state is CommandState.PENDING:
+            answer = self.waiters.wait(command)
+            await deadline.limit(answer, "the server did not answer session.update")
+        if command.error is not None:
+            raise command.error.with_traceback(None)
 
     def call(self, method: Callable[[ClientSession, float], T]) -> T:
         """Call a method of the core, and carry out its effects.
@@ -276,25 +302,61 @@ class Driver:
             ConnectionLost: If the connection has ended.
         """
         self.check_open()
-        result = method(self.core, self._now())
-        self._carry_out()
-        if self.core.next_deadline() != self._deadline:
-            self._set_timer()
-        return result
+        try:
+            return method(self.core, self._now())
+        finally:  # if it raised: the commit before a response that is refused was sent
+            self._carry_out()
+            if self.core.next_deadline() != self._deadline:
+                self._set_timer()
+
+    def request(
+        self,
+        method: Callable[[ClientSession, float], RecordT],
+        *,
+        timeout: float | UnsetType | None = UNSET,
+    ) -> RecordT:
+        """Call a method of the core that returns a command or a response, and set its time limit.
+
+        Raises:
+            Closed: As `call`.
+            ConnectionLost: As `call`.
+        """
+
+        def limited(core: ClientSession, now: float) -> RecordT:
+            record = method(core, now)
+            if not isinstance(timeout, UnsetType):
+                core.limit(record, timeout, now)
+            return record
+
+        return self.call(limited)
+
+    def is_continued(self, request: ResponseRequest) -> bool:
+        """Return whether another response is to continue this one: its calls are not answered.
+
+        Raises:
+            Closed: If the session was closed.
+            ConnectionLost: If the connection has ended.
+        """
+        self.check_open()
+        return self.core.is_continued(request)
 
     def append_audio(self, audio: bytes) -> None:
         """Send input audio: `call` for the most frequent method, which sets no deadline."""
-        if self.ending is not None or self.connection.transport is None:
+        if self.ending is not None or not self.connection.is_open:
             self.check_open()
         # Fifty events a second that nothing wants would cost more than sending them does.
         is_shown = self.updates.is_read or self._callbacks.want_sent_audio
         self.core.append_audio(audio, self._now(), is_shown=is_shown)
         self._carry_out()
 
-    def check_open(self) -> None:
-        """Raise how the session ended, if it has."""
+    def check_not_ended(self) -> None:
+        """Raise the error with which the session ended, if it has ended."""
         if self.ending is not None:
             raise self.ending.with_traceback(None)
+
+    def check_open(self) -> None:
+        """Raise an error unless events can be sent, or will be as soon as `open` returns."""
+        self.check_not_ended()
         if not self.connection.is_open and self.core.active.session is None:
             raise Closed("the session is not open: use `async with`, or await `connect()`")
 
@@ -305,11 +367,24 @@ class Driver:
     async def close(self) -> None:
         """Close the session and wait until it is gone; harmless to repeat."""
         self.on_end(None)
+        await self._close(None)
+
+    async def give_up(self, error: BaseException, deadline: Deadline) -> None:
+        """Close a session that has not begun; later calls say why it has not.
+
+        Args:
+            error: The error that `connect` raises.
+            deadline: Limit for closing the connection.
+        """
+        self._end(never_began(error), None)
+        await self._close(deadline)
+
+    async def _close(self, deadline: Deadline | None) -> None:
         try:
             await self._tools.stop()
         finally:  # if that was cancelled, the connection is not left open
             try:
-                await self.connection.close()
+                await self.connection.close(deadline)
             finally:
                 await self._callbacks.queue.stop()
 
@@ -341,11 +416,14 @@ class Driver:
             self.updates.put([update])
             self._callbacks.call([update])
 
-    def on_end(self, error: ConnectionLost | None) -> None:
+    def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
         """End everything that waits, at once."""
+        self._end(error or Closed("the session was closed"), error)
+
+    def _end(self, ending: SessionEnd, error: ConnectionLost | SessionRefused | None) -> None:
         if self.ending is not None:
             return
-        self.ending = error or Closed("the session was closed")
+        self.ending = ending
         if self._timer is not None:
             self._timer.cancel()
         self.core.end(self.ending)

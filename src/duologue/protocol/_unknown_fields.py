@@ -2,7 +2,7 @@
 
 - Unknown fields go into `extra`, and so does a null that a field's type forbids.
 - An unknown member of a union becomes the union's `Unknown` type.
-- A whole number that is written as a float, `1.0`, becomes an integer.
+- A whole number that is written as a float, `1.0`, becomes an integer if a float is exact there.
 
 The result fits the types unless a known field is missing or mistyped.
 """
@@ -10,7 +10,7 @@ The result fits the types unless a known field is missing or mistyped.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -22,79 +22,85 @@ from duologue.protocol.model import EXTRA_KEY, UNKNOWN_TAG
 if TYPE_CHECKING:
     from duologue.protocol.model import Json
 
-Defaults = Mapping[str, "Json"]
+__all__ = [
+    "EXACT_FLOATS",
+    "explain",
+    "keep_unknown",
+    "member_of",
+    "structs_of",
+    "tags",
+    "type_info",
+]
 
-__all__ = ["explain", "lift", "tags"]
+EXACT_FLOATS: Final = 2**53
+"""Up to it, floats are exact. A larger one (`1e308`) is not an integer that somebody meant."""
 
 
 @cache
 def tags(union: Any) -> dict[str, type]:  # noqa: ANN401  # a union is no type
     """Return the structs of a tagged union, by tag."""
-    return {str(member.tag): member.cls for member in _structs(inspect.type_info(union))}
+    return {str(member.tag): member.cls for member in structs_of(inspect.type_info(union))}
 
 
-def lift(value: Json, struct: type, *, defaults: Defaults | None = None) -> Json:
-    """Return a decoded JSON object in the form from which `struct` is decoded without loss.
-
-    Args:
-        value: The object.
-        struct: Type of the object.
-        defaults: Values of required fields that are absent. With defaults, a member of a union that
-            still does not fit its own type becomes the union's `Unknown` type.
-    """
-    lifter = _lifter_of(struct)
-    return value if lifter is None else lifter(value, defaults)
+def keep_unknown(value: Json, struct: type) -> Json:
+    """Return a decoded JSON object in the form from which `struct` is decoded without loss."""
+    keep = _keeper_of(struct)
+    return value if keep is None else keep(value)
 
 
-Lifter = Callable[["Json", "Defaults | None"], "Json"]
-"""Lifts a value of one type; made once for each type, as looking at the type takes longer."""
+Keeper = Callable[["Json"], "Json"]
+"""`keep_unknown` for the values of a type; made once, because looking at the type takes longer."""
 
 
 @cache
-def _lifter_of(struct: Any) -> Lifter | None:  # noqa: ANN401  # or a union
-    return _lifter(inspect.type_info(struct))
+def _keeper_of(struct: Any) -> Keeper | None:  # noqa: ANN401  # or a union
+    return _keeper(type_info(struct))
 
 
-def _structs(info: inspect.Type) -> list[inspect.StructType]:
+@cache
+def type_info(struct: type) -> inspect.Type:
+    """Return the description of a struct's fields and their types."""
+    return inspect.type_info(struct)
+
+
+def structs_of(info: inspect.Type) -> list[inspect.StructType]:
+    """Return the structs among the members of a union, or the one struct."""
     members = info.types if isinstance(info, inspect.UnionType) else (info,)
     return [member for member in members if isinstance(member, inspect.StructType)]
 
 
-def _lifter(info: inspect.Type) -> Lifter | None:
-    """Return the lifter of a type; `None` if its values stay as they are."""
+def _keeper(info: inspect.Type) -> Keeper | None:
+    """Return the function for a type; `None` if its values stay as they are."""
     while isinstance(info, inspect.Metadata):
         info = info.type
-    lift_object = _object_lifter(info)
-    items = _member(info, inspect.ListType)
-    lift_item = None if items is None else _lifter(items.item_type)
-    is_whole = _member(info, inspect.IntType) and not _member(info, inspect.FloatType)
-    if lift_object is None and lift_item is None and not is_whole:
+    keep_object = _object_keeper(info)
+    items = member_of(info, inspect.ListType)
+    keep_item = None if items is None else _keeper(items.item_type)
+    is_whole = member_of(info, inspect.IntType) and not member_of(info, inspect.FloatType)
+    if keep_object is None and keep_item is None and not is_whole:
         return None
 
-    def lift_value(value: Json, defaults: Defaults | None) -> Json:
+    def keep_value(value: Json) -> Json:
         if isinstance(value, dict):
-            return value if lift_object is None else lift_object(value, defaults)
+            return value if keep_object is None else keep_object(value)
         if isinstance(value, list):
-            return value if lift_item is None else [lift_item(item, defaults) for item in value]
-        return int(value) if is_whole and isinstance(value, float) and value.is_integer() else value
+            return value if keep_item is None else [keep_item(item) for item in value]
+        if is_whole and isinstance(value, float) and value.is_integer():
+            return int(value) if abs(value) <= EXACT_FLOATS else value
+        return value
 
-    return lift_value
+    return keep_value
 
 
-def _object_lifter(info: inspect.Type) -> Lifter | None:
-    structs = _structs(info)
+def _object_keeper(info: inspect.Type) -> Callable[[dict[str, Json]], Json] | None:
+    structs = structs_of(info)
     if structs:
-        return partial(_lift_member, _Union(structs))
-    mapping = _member(info, inspect.DictType)
-    lift_entry = None if mapping is None else _lifter(mapping.value_type)
-    if lift_entry is None:
+        return partial(_keep_member, _Union(structs))
+    mapping = member_of(info, inspect.DictType)
+    keep_entry = None if mapping is None else _keeper(mapping.value_type)
+    if keep_entry is None:
         return None
-
-    def lift_mapping(value: Json, defaults: Defaults | None) -> Json:
-        entries = cast("dict[str, Json]", value)
-        return {key: lift_entry(entry, defaults) for key, entry in entries.items()}
-
-    return lift_mapping
+    return lambda value: {key: keep_entry(entry) for key, entry in value.items()}
 
 
 class _Union:
@@ -109,35 +115,22 @@ class _Union:
         """Whether one of the members is an `Unknown` type."""
 
 
-def _lift_member(union: _Union, value: Json, defaults: Defaults | None) -> Json:
-    fields = cast("dict[str, Json]", value)
-    tag = None if union.tag_field is None else fields.get(union.tag_field)
+def _keep_member(union: _Union, value: dict[str, Json]) -> Json:
+    tag = None if union.tag_field is None else value.get(union.tag_field)
     cls = union.classes.get(tag) if tag is None or isinstance(tag, str) else None
     if cls is not None:
-        lifted = _lift_fields(fields, _layout(cls), defaults)
-        # When repairing, one bad item must not spoil its event.
-        if not (defaults and union.is_open) or _fits(lifted, cls):
-            return lifted
+        return _keep_fields(value, _layout(cls))
     return {"type": UNKNOWN_TAG, "raw": value} if union.is_open else value
-
-
-def _fits(lifted: dict[str, Json], cls: type) -> bool:
-    try:
-        msgspec.convert(lifted, cls)
-    except msgspec.ValidationError:
-        return False
-    return True
 
 
 class _Layout:
     """The fields of a struct by their names on the wire."""
 
-    __slots__ = ("lifters", "never_null", "required", "tag_field")
+    __slots__ = ("keepers", "never_null", "tag_field")
 
     def __init__(self, struct: inspect.StructType) -> None:
         self.tag_field: Final = struct.tag_field
-        self.lifters: Final = {field.encode_name: _lifter(field.type) for field in struct.fields}
-        self.required: Final = {field.encode_name for field in struct.fields if field.required}
+        self.keepers: Final = {field.encode_name: _keeper(field.type) for field in struct.fields}
         self.never_null: Final = {
             field.encode_name
             for field in struct.fields
@@ -147,37 +140,32 @@ class _Layout:
 
 @cache
 def _layout(cls: type) -> _Layout:
-    return _Layout(cast("inspect.StructType", inspect.type_info(cls)))
+    return _Layout(cast("inspect.StructType", type_info(cls)))
 
 
-def _lift_fields(
-    value: dict[str, Json], layout: _Layout, defaults: Defaults | None
-) -> dict[str, Json]:
-    lifted: dict[str, Json] = {}
+def _keep_fields(value: dict[str, Json], layout: _Layout) -> dict[str, Json]:
+    kept: dict[str, Json] = {}
     extra: dict[str, Json] = {}
     for key, item in value.items():
         if key == layout.tag_field:
-            lifted[key] = item
-        elif key not in layout.lifters or (item is None and key in layout.never_null):
+            kept[key] = item
+        elif key not in layout.keepers or (item is None and key in layout.never_null):
             extra[key] = item  # unknown, or a null where the type has no place for one
         else:
-            lift_item = layout.lifters[key]
-            lifted[key] = item if lift_item is None else lift_item(item, defaults)
+            keep_item = layout.keepers[key]
+            kept[key] = item if keep_item is None else keep_item(item)
     if extra:
-        lifted[EXTRA_KEY] = extra
-    if defaults:
-        for name in layout.required:
-            if name not in lifted and name in defaults:
-                lifted[name] = defaults[name]
-    return lifted
+        kept[EXTRA_KEY] = extra
+    return kept
 
 
 def _nullable(info: inspect.Type) -> bool:
     kinds = (inspect.NoneType, inspect.AnyType)
-    return any(_member(info, kind) is not None for kind in kinds)
+    return any(member_of(info, kind) is not None for kind in kinds)
 
 
-def _member(info: inspect.Type, kind: type[Any]) -> Any:  # noqa: ANN401  # an instance of `kind`
+def member_of(info: inspect.Type, kind: type[Any]) -> Any:  # noqa: ANN401  # an instance of `kind`
+    """Return a type, or the member of a union, if it is of a kind; `None` otherwise."""
     members = info.types if isinstance(info, inspect.UnionType) else (info,)
     return next((member for member in members if isinstance(member, kind)), None)
 

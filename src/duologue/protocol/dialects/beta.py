@@ -13,7 +13,7 @@ from duologue.protocol.dialects.adapter import (
     without_nulls,
 )
 from duologue.protocol.ga.session import merge_session
-from duologue.protocol.model import UNSET, replace
+from duologue.protocol.model import UNSET, UnknownEvent, replace
 from duologue.protocol.translate import Translation, to_beta, to_ga
 from duologue.protocol.validate import first_problem
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from duologue.protocol.codec import Dialect, Surface
     from duologue.protocol.dialects.adapter import ServerDecoder
-    from duologue.protocol.model import Event, UnknownEvent, UnsetType
+    from duologue.protocol.model import Event, UnsetType
 
 __all__ = ["REFERENCE_SESSION", "BetaAdapter", "session_to_ga"]
 
@@ -50,20 +50,25 @@ ConfigT = TypeVar("ConfigT", ga.RealtimeSession, ga.ResponseCreateParams)
 class BetaAdapter:
     """Adapter of beta connections; see `DialectAdapter` for the methods.
 
-    GA has no `temperature`. A client carries it through the GA core as an unknown field of the
-    configuration, which `to_beta` writes back as beta's field. A server's core would reject that
-    field, so there the adapter itself keeps the value that the client sent last, and adds it to the
-    sessions it reports. No engine uses it.
+    GA has no `temperature`. On a client, it passes through the GA core as an unknown field of the
+    configuration, and `to_beta` turns it back into beta's field. A server's core would reject that
+    field, so the adapter keeps the last value that the client sent, and adds it to the sessions in
+    server events. No engine uses it.
     """
 
     def __init__(self, surface: Surface = "realtime") -> None:
         self.dialect: Final[Dialect] = "beta"
         self.surface: Final[Surface] = surface
         self.decode_server: Final[ServerDecoder] = repair.repairing_decoder("beta", surface)
+        self._decode_ga: Final[ServerDecoder] = repair.repairing_decoder("ga", surface)
         self._temperature = DEFAULT_TEMPERATURE
 
     def server_event_to_ga(self, event: Event | UnknownEvent) -> tuple[Any, ...]:
         """Return the GA events that stand for a server event; empty if it is its own GA event."""
+        if isinstance(event, UnknownEvent) and event.reason is None:
+            # Voice Live sends GA's `conversation.item.done`, xAI most events by GA's names.
+            ga_event = self._decode_ga(event.raw)
+            return () if isinstance(ga_event, UnknownEvent) else (ga_event,)
         events = _to_ga(event).events
         return () if events and events[0] is event else tuple(events)
 
@@ -73,17 +78,13 @@ class BetaAdapter:
         translation = _to_beta(ga_event)
         if translation.losses:
             paths = ", ".join(loss.path or event.type for loss in translation.losses)
-            raise LocalProtocolError(f"beta cannot say {paths}: leave it out, or connect in GA")
+            raise LocalProtocolError(f"beta has no {paths}: leave it out, or connect in GA")
         check_encodable(translation.events)
         return ga_event
 
     def client_event_to_wire(self, event: Event | UnknownEvent) -> Sequence[Event | UnknownEvent]:
         """Return the beta event of a GA client event."""
         return _to_beta(event).events
-
-    def append_frame(self, audio: bytes | bytearray | memoryview, event_id: str) -> bytes:
-        """Return the frame that appends input audio; it is the same in GA."""
-        return codec.append_frame(audio, event_id)
 
     def initial_session(self, wanted: ga.RealtimeSession | None) -> ga.RealtimeSession:
         """Return the reference client's configuration, changed by `wanted`."""

@@ -247,6 +247,7 @@ CLIENT_FIELDS: Final = frozenset({"modalities", "output_modalities"})
 REQUIRED_OF_CLIENTS: Final[Mapping[type, tuple[tuple[str, ...], ...]]] = {
     ga.FunctionTool: (("name",),),
     ga.McpTool: (("server_url", "connector_id", "tunnel_id"),),
+    ga.VoiceId: (("id",),),
     ga.InputText: (("text",),),
     ga.InputAudio: (("audio",),),
     ga.InputImage: (("image_url",),),
