@@ -218,7 +218,10 @@ async def watch(client: RealtimeClient) -> None:
             case Interrupted():
                 assert_type(update.audio_start_ms, int)
             case ErrorUpdate(error=error):
-                assert_type(error, ServerError | ResponseFailed | RemoteProtocolError | ToolFailed)
+                assert_type(
+                    error,
+                    ServerError | ResponseFailed | RemoteProtocolError | TimeoutError | ToolFailed,
+                )
             case RealtimeEvent(time=time):
                 assert_type(time, float)
             case _:

@@ -183,7 +183,7 @@ class CallbackRegistry:
 
     async def wait(self, key: CallbackKey, timeout: float | None) -> object:  # noqa: ASYNC109  # its own text
         """Wait for the next value of a key; see `RealtimeEventHandler.wait_for_next`."""
-        missed = self._missed and self._missed.get((asyncio.current_task(), key))
+        missed = self._missed.get((asyncio.current_task(), key)) if self._missed else None
         if missed:
             return missed.popleft()
         if self._ending is not None:
@@ -219,7 +219,8 @@ class CallbackRegistry:
         """Return a stream of what `read` returns for each update of a class, from now on."""
         if self._ending is not None:
             raise self._ending.with_traceback(None)
-        stream: UpdateStream[Any] = aiter(UpdateStream())
+        stream: UpdateStream[Any] = UpdateStream()
+        aiter(stream)  # so that as much waits as for an iteration that has begun
         reference = weakref.ref(stream)
 
         def put(update: T) -> None:

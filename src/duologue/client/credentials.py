@@ -18,11 +18,11 @@ Key = str | Callable[[], str | Awaitable[str]]
 
 KeyPlace = Literal["bearer", "api-key", "subprotocol"]
 """Place of the key in the request: `Authorization: Bearer`, Azure's `api-key` header, or a
-subprotocol, as browsers send it, which cannot set the headers of a WebSocket."""
+subprotocol, as in browsers, which cannot set the headers of a WebSocket."""
 
 
 async def current_key(key: Key, *, timeout: float) -> str:  # noqa: ASYNC109  # its own text
-    """Return the key to use now; a synchronous provider runs in a thread, as it may block.
+    """Return the key to use now. A synchronous provider runs in a thread, because it may block.
 
     Raises:
         ConfigurationError: If the provider returns no key.

@@ -1,7 +1,7 @@
 """Fits decoded JSON to a type, for events of servers that take liberties with their types.
 
-`_unknown_fields.lift` moves only what a type does not know. Here values are changed as well, so
-that as much of an event as possible is usable:
+`_unknown_fields.keep_unknown` moves only what a type does not know. Here values are changed as
+well, so that as much of an event as possible is usable:
 
 - A number, an object or a list in place of a text becomes its JSON: `5`, `{"city":"Bonn"}`.
 - A whole number that is written as a float or a text becomes an integer.

@@ -1,4 +1,4 @@
-"""Second pass over a frame that does not fit the types: unknown content moves to where it is kept.
+"""Second pass over a frame that does not fit the types: unknown content is moved, not lost.
 
 - Unknown fields go into `extra`, and so does a null that a field's type forbids.
 - An unknown member of a union becomes the union's `Unknown` type.
@@ -21,7 +21,15 @@ from duologue.protocol.model import EXTRA_KEY, UNKNOWN_TAG
 if TYPE_CHECKING:
     from duologue.protocol.model import Json
 
-__all__ = ["EXACT_FLOATS", "explain", "lift", "member_of", "structs_of", "tags", "type_info"]
+__all__ = [
+    "EXACT_FLOATS",
+    "explain",
+    "keep_unknown",
+    "member_of",
+    "structs_of",
+    "tags",
+    "type_info",
+]
 
 EXACT_FLOATS: Final = 2**53
 """Up to it, floats are exact. A larger one (`1e308`) is not an integer that somebody meant."""
@@ -33,9 +41,9 @@ def tags(union: Any) -> dict[str, type]:  # noqa: ANN401  # a union is no type
     return {str(member.tag): member.cls for member in structs_of(inspect.type_info(union))}
 
 
-def lift(value: Json, struct: type) -> Json:
-    """Return a decoded JSON object in the form from which `struct` is decoded without loss."""
-    return _lift(value, type_info(struct))
+def keep_unknown(value: Json, struct: type) -> Json:
+    """Return a decoded JSON object with its unknown content moved to where `struct` keeps it."""
+    return _keep(value, type_info(struct))
 
 
 @cache
@@ -50,14 +58,14 @@ def structs_of(info: inspect.Type) -> list[inspect.StructType]:
     return [member for member in members if isinstance(member, inspect.StructType)]
 
 
-def _lift(value: Json, info: inspect.Type) -> Json:
+def _keep(value: Json, info: inspect.Type) -> Json:
     while isinstance(info, inspect.Metadata):
         info = info.type
     if isinstance(value, dict):
-        return _lift_object(value, info)
+        return _keep_object(value, info)
     if isinstance(value, list):
         items = member_of(info, inspect.ListType)
-        return value if items is None else [_lift(item, items.item_type) for item in value]
+        return value if items is None else [_keep(item, items.item_type) for item in value]
     if (
         isinstance(value, float)
         and value.is_integer()
@@ -69,36 +77,36 @@ def _lift(value: Json, info: inspect.Type) -> Json:
     return value
 
 
-def _lift_object(value: dict[str, Json], info: inspect.Type) -> Json:
+def _keep_object(value: dict[str, Json], info: inspect.Type) -> Json:
     structs = structs_of(info)
     if not structs:
         mapping = member_of(info, inspect.DictType)
         if mapping is None:
             return value
-        return {key: _lift(item, mapping.value_type) for key, item in value.items()}
+        return {key: _keep(item, mapping.value_type) for key, item in value.items()}
     # A union is open if one of its members is an `Unknown` type.
     is_open = any(struct.tag == UNKNOWN_TAG for struct in structs)
     for struct in structs:
         if struct.tag is None or value.get(str(struct.tag_field)) == struct.tag:
-            return _lift_fields(value, struct)
+            return _keep_fields(value, struct)
     return {"type": UNKNOWN_TAG, "raw": value} if is_open else value
 
 
-def _lift_fields(value: dict[str, Json], struct: inspect.StructType) -> dict[str, Json]:
+def _keep_fields(value: dict[str, Json], struct: inspect.StructType) -> dict[str, Json]:
     fields = {field.encode_name: field for field in struct.fields}
-    lifted: dict[str, Json] = {}
+    fitted: dict[str, Json] = {}
     extra: dict[str, Json] = {}
     for key, item in value.items():
         field = fields.get(key)
         if key == struct.tag_field:
-            lifted[key] = item
+            fitted[key] = item
         elif field is None or (item is None and not field.required and not _nullable(field.type)):
             extra[key] = item  # unknown, or a null where the type has no place for one
         else:
-            lifted[key] = _lift(item, field.type)
+            fitted[key] = _keep(item, field.type)
     if extra:
-        lifted[EXTRA_KEY] = extra
-    return lifted
+        fitted[EXTRA_KEY] = extra
+    return fitted
 
 
 def _nullable(info: inspect.Type) -> bool:
@@ -115,9 +123,8 @@ def member_of(info: inspect.Type, kind: type[Any]) -> Any:  # noqa: ANN401  # an
 def explain(error: msgspec.ValidationError) -> tuple[str, str | None]:
     """Return the message of a validation error, and the path of the field that it is about."""
     reason, _, where = str(error).partition(" - at `$")
-    path = (
-        where.rstrip("`").partition("[...]")[0].strip(".")
-    )  # msgspec does not name the key of a mapping
+    # msgspec does not name the key of a mapping, so the path ends before it.
+    path = where.rstrip("`").partition("[...]")[0].strip(".")
     missing = re.search(r"required field `([^`]+)`", reason)
     if missing:
         path = f"{path}.{missing[1]}" if path else missing[1]

@@ -357,7 +357,7 @@ def decode_leniently(
     Raises:
         DecodeError: If the frame is not an event.
     """
-    from duologue.protocol._unknown_fields import explain, lift, tags  # noqa: PLC0415  # rare, slow to import
+    from duologue.protocol._unknown_fields import explain, keep_unknown, tags  # noqa: PLC0415  # rare, slow to import
 
     check_depth(frame)
     head = _read_head(frame)
@@ -366,8 +366,8 @@ def decode_leniently(
         _check_text(frame)
         return UnknownEvent(type=head.type, raw=frame, event_id=head.event_id)
     try:
-        lifted = lift(msgspec.json.decode(frame), struct)
-        event = _decoder(dialect, direction, surface).decode(_encoder.encode(lifted))
+        fitted = keep_unknown(msgspec.json.decode(frame), struct)
+        event = _decoder(dialect, direction, surface).decode(_encoder.encode(fitted))
     except msgspec.ValidationError as error:
         reason, path = explain(error)
         return UnknownEvent(

@@ -99,12 +99,12 @@ def read_model(body: bytes, kind: type[M]) -> M:
     Raises:
         DecodeError: If the body does not fit the model.
     """
-    from duologue.protocol._unknown_fields import explain, lift  # noqa: PLC0415  # rare, slow to import
+    from duologue.protocol._unknown_fields import explain, keep_unknown  # noqa: PLC0415  # rare, slow to import
 
     try:
         check_depth(body)
-        lifted = lift(msgspec.json.decode(body), kind)
-        return msgspec.json.decode(msgspec.json.encode(lifted), type=kind)
+        fitted = keep_unknown(msgspec.json.decode(body), kind)
+        return msgspec.json.decode(msgspec.json.encode(fitted), type=kind)
     except msgspec.ValidationError as error:
         reason, path = explain(error)
         where = f" at {path}" if path else ""

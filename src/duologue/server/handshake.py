@@ -1,4 +1,4 @@
-"""Handshake: from what a client asks for when it connects to the type and dialect of its session.
+"""Handshake: determines the type and dialect of a session from the request that opens it.
 
 A client sends its path, its query, its headers, and the subprotocols that it offers. The session
 type follows from the path and `intent`. The dialect is beta if anything about the client is beta's,
@@ -65,7 +65,7 @@ class SessionRejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SessionRequest:
-    """The session that a client asks for by connecting."""
+    """The session that a client requests by connecting."""
 
     session_type: SessionType
     dialect: Dialect
@@ -82,7 +82,7 @@ def read_session_request(
     dialect: Dialect | None = None,
     bound: SessionType | None = None,
 ) -> SessionRequest:
-    """Return what a client asks for.
+    """Return the session that a client requests.
 
     Args:
         path: One of `PATHS`.

@@ -13,22 +13,22 @@ BURST_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of a server; a client that exceeds one gets an error of the protocol.
+    """Limits of a server; a client that exceeds one gets an error of the protocol.
 
     Source: Realtime API reference for the length of a session; the others are our choices.
     """
 
     sessions: int = 500
-    """Sessions at once; one more is refused with HTTP 503, `server_full`."""
+    """Sessions at once. A client beyond that is refused with HTTP 503, `server_full`."""
     session_seconds: float = 60 * 60
-    """Length of a session; then `session_expired`, and close code 1001."""
+    """Length of a session. It ends with `session_expired` and close code 1001."""
     idle_seconds: float | None = None
-    """Time without an event in either direction; then `session_expired`, and close code 1001.
+    """Time without an event in either direction. It ends with `session_expired` and code 1001.
 
-    `None` sets no limit, as with OpenAI: a push-to-talk client may be silent for long.
+    `None` sets no limit, as with OpenAI: a push-to-talk client may be silent for a long time.
     """
     events_per_second: float = 2000
-    """Events of one client on average; more are refused with `rate_limit_exceeded`.
+    """Average rate of one client; events beyond it are refused with `rate_limit_exceeded`.
 
     Ten seconds' worth may come at once. Speech in pieces of 20 ms is 50 events a second.
     """
@@ -44,7 +44,7 @@ class RateLimiter:
         self._bytes: Final = _Bucket(limits.bytes_per_second, now)
 
     def admits(self, size_bytes: int, now: float) -> bool:
-        """Return whether a frame is within the limits; one that is not costs nothing."""
+        """Return whether a frame is within the limits. One that is not is not counted."""
         if not (self._events.holds(1, now) and self._bytes.holds(size_bytes, now)):
             return False
         self._events.left -= 1

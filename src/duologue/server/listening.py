@@ -79,7 +79,7 @@ class _HttpProtocol(H11Protocol):
 
 
 class _Protocol(WebSocketsSansIOProtocol):
-    """Cuts a connection that is over, if its client leaves unread what it was sent before.
+    """Cuts a connection that is over, if its client does not read the last frames.
 
     Lets the application break the TCP connection, which ASGI has no word for.
     """
@@ -183,15 +183,15 @@ class _Server(uvicorn.Server):
 
 
 class Listener:
-    """A port, taken at once, on which an application is served when there is one."""
+    """A port that is bound at once, so that an application can be served on it later."""
 
     def __init__(
         self, *, host: str = "127.0.0.1", port: int = 0, certificate: Certificate | None = None
     ) -> None:
-        """Take the port; 0 finds a free one. With a certificate, speak TLS there.
+        """Bind the port; 0 finds a free one. With a certificate, serve TLS.
 
         Raises:
-            ConfigurationError: If the port or address cannot be had.
+            ConfigurationError: If the address cannot be bound.
         """
         self.certificate = certificate
         self._socket = _bind(host, port)
@@ -229,17 +229,17 @@ class Listener:
         await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             ready.cancel()
-            await serving  # raises what kept it from starting
+            await serving  # raises the error that kept it from starting
         try:
             yield
         finally:
             server.stop()
             await serving
             for connection in list(server.server_state.connections):
-                connection.transport.abort()  # its client leaves unread even the close
+                connection.transport.abort()  # its client does not even read the close frame
 
     def close(self) -> None:
-        """Give the port back."""
+        """Release the port."""
         self._socket.close()
 
 

@@ -114,7 +114,7 @@ class SessionHost:
         except Exception:
             logger.exception("a session could not be opened")
             self.metrics.closes[str(INTERNAL_ERROR)] += 1
-            await client.connect(_Nobody()).close(INTERNAL_ERROR, FAULT_REASON)
+            await client.connect(_NullReceiver()).close(INTERNAL_ERROR, FAULT_REASON)
         else:
             await session
 
@@ -194,7 +194,7 @@ class SessionHost:
             await transport.close(INTERNAL_ERROR, FAULT_REASON)
 
 
-class _Nobody:
+class _NullReceiver:
     """Receiver of a client whose session could not be opened."""
 
     def on_frame(self, frame: bytes) -> None:

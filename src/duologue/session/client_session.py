@@ -75,7 +75,7 @@ Reaction: TypeAlias = "Callable[[ClientSession, Any, float], object]"
 REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     # The configuration counts from here on: the audio that follows is in its formats.
     ga.SessionCreatedEvent: (lambda s, e, _: s.on_session(e.session),),
-    # The configuration is in force by the time that whoever awaits the update goes on.
+    # The configuration is in force before a task that awaits the update continues.
     ga.SessionUpdatedEvent: (
         lambda s, e, now: s.answer_command(e, now),
         lambda s, e, _: s.on_session(e.session),
@@ -108,10 +108,10 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     ga.ConversationItemCreatedEvent: (lambda s, e, now: s.on_item_added(e, now),),
     # Only the conversation: a call runs by its response's events.
     ga.ConversationItemDone: (lambda s, e, _: s.conversation.on_item_done(e),),
-    # The copy goes to whoever asked for it; the conversation keeps its own.
+    # The copy goes to the command that requested it; the conversation keeps its own.
     ga.ConversationItemRetrieved: (lambda s, e, now: s.answer_command(e, now),),
-    # The command, then the conversation: an item is cut and deleted when the server has done it,
-    # whoever asked for it.
+    # The command, then the conversation: an item is cut or deleted when the server has done so,
+    # even if no command of ours requested it.
     ga.ConversationItemTruncatedEvent: (
         lambda s, e, now: s.answer_command(e, now),
         lambda s, e, _: s.conversation.on_item_truncated(e),
@@ -481,7 +481,7 @@ class ClientSession:
         if wanted == ga.RealtimeSession():
             return None
         if self._configuration.is_full and isinstance(self.active.session, ga.TranscriptionSession):
-            return None  # beta's defaults are a conversation's, and this session is none
+            return None  # beta's defaults are for conversations
         session = self._configuration.wanted_session()
         return self.send_command(ga.SessionUpdateEvent(session=session), now)
 
@@ -672,8 +672,8 @@ class ClientSession:
     def _is_ours(self, name: str) -> bool:
         """Return whether the calls of a tool are ours to run.
 
-        A tool that the application declared by hand is its own to run. A call of a name that nobody
-        declared is ours, to be answered with an error: the model waits for an answer.
+        The application itself runs a tool that only its configuration declares. The call of a tool
+        that is not declared at all is ours, and gets an error: the model waits for an answer.
         """
         if self._has_tool is None:
             return False

@@ -41,9 +41,9 @@ class SessionCore(Protocol[Received_contra, Sent_contra, Effect_co]):
         """Process an event that the peer sent. Never raises, whatever the peer sends."""
 
     def send(self, event: Sent_contra, /, now: float) -> object:
-        """Process what our own side has to say.
+        """Process an event of our own side.
 
-        On a client that is a client event of the application, on a server a result of the engine.
+        On a client that is an event of the application, on a server a result of the engine.
         """
 
     def effects(self) -> Sequence[Effect_co]:

@@ -87,7 +87,7 @@ def check_headers(headers: Mapping[str, str], subprotocols: Sequence[str]) -> di
     """
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name) or _UNSAFE_VALUE.search(value):
-            fix = "take line ends and what is not ASCII out of it"
+            fix = "remove line breaks and characters that are not ASCII"
             raise ConfigurationError(f"the header {name!r} has a bad name or value: {fix}")
     if not all(_TOKEN.fullmatch(name) for name in subprotocols):
         raise ConfigurationError("a subprotocol holds characters that HTTP does not allow there")
@@ -191,7 +191,7 @@ def _body(error: WSHandshakeError) -> bytes:
 
 
 def unoffered_choice(response: WSUpgradeResponse, subprotocols: Sequence[str]) -> str | None:
-    """Return the fault of a 101 response that chooses what was not offered, as a sentence.
+    """Return the fault of a 101 response that chooses something that was not offered.
 
     Source: RFC 6455 section 4.1, checks of the client.
     """

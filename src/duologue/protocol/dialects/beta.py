@@ -49,10 +49,10 @@ ConfigT = TypeVar("ConfigT", ga.RealtimeSession, ga.ResponseCreateParams)
 class BetaAdapter:
     """Adapter of beta connections; see `DialectAdapter` for the methods.
 
-    GA has no `temperature`. A client carries it through the GA core as an unknown field of the
-    configuration, which `to_beta` writes back as beta's field. A server's core would reject that
-    field, so there the adapter itself keeps the value that the client sent last, and adds it to the
-    sessions it reports. No engine uses it.
+    GA has no `temperature`. On a client, it passes through the GA core as an unknown field of the
+    configuration, and `to_beta` turns it back into beta's field. A server's core would reject that
+    field, so the adapter keeps the last value that the client sent, and adds it to the sessions in
+    server events. No engine uses it.
     """
 
     def __init__(self, surface: Surface = "realtime") -> None:
@@ -77,7 +77,7 @@ class BetaAdapter:
         translation = _to_beta(ga_event)
         if translation.losses:
             paths = ", ".join(loss.path or event.type for loss in translation.losses)
-            raise LocalProtocolError(f"beta cannot say {paths}: leave it out, or connect in GA")
+            raise LocalProtocolError(f"beta has no {paths}: leave it out, or connect in GA")
         check_encodable(translation.events)
         return ga_event
 

@@ -1,4 +1,4 @@
-"""Tools that the model may call, and which of them it must.
+"""Tools that the model may or must call.
 
 Source: Realtime API reference, session object, `tools` and `tool_choice` (GA).
 """

@@ -1,4 +1,4 @@
-"""Constraints on single values: ranges, forms, lengths and sets of values."""
+"""Constraints on single values: ranges, formats, lengths and sets of values."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def each(of: Constraint) -> Constraint:
 
 
 def at_most(size: int) -> Constraint:
-    """Require a text of 1 to `size` characters."""
+    """Require a string of 1 to `size` characters."""
 
     def check(value: str) -> Iterator[Violation]:
         if len(value) > size:
@@ -114,7 +114,7 @@ def at_most(size: int) -> Constraint:
 
 
 def matching(pattern: str) -> Constraint:
-    """Require a text that matches a regular expression."""
+    """Require a string that matches a regular expression."""
 
     def check(value: str) -> Iterator[Violation]:
         if not re.fullmatch(pattern, value):
@@ -124,6 +124,6 @@ def matching(pattern: str) -> Constraint:
 
 
 def not_empty(value: Sized) -> Iterator[Violation]:
-    """Require a text, list or mapping that is not empty."""
+    """Require a string, list or mapping that is not empty."""
     if not value:
         yield Violation("it must not be empty.", "leave it out, or fill it in")

@@ -13,7 +13,7 @@ from msgspec import inspect
 from duologue.errors import DecodeError
 from duologue.protocol import beta, ga
 from duologue.protocol._depth import check_depth
-from duologue.protocol._unknown_fields import explain, lift
+from duologue.protocol._unknown_fields import explain, keep_unknown
 from duologue.protocol.codec import Dialect, encode_model
 from duologue.protocol.ga import translation
 from duologue.protocol.model import UNSET, Event, Json, Model, Unknown, UnknownEvent
@@ -27,7 +27,7 @@ M = TypeVar("M", bound=Model)
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A reason for which the service would reject something."""
+    """A reason why the service would reject an event or model."""
 
     path: str
     """Path of the value, such as `session.audio.output.speed`: the `param` of an error."""
@@ -42,9 +42,9 @@ class Problem:
 def validate(subject: Event | UnknownEvent | Model, dialect: Dialect = "ga") -> list[Problem]:
     """Return the problems of an event, a configuration, an item or any other part. Never raises.
 
-    Some rules bind only clients, and are applied to client events and to parts. A server event may
-    omit what a client must set, such as the name of a tool, may have unknown fields, and is free in
-    its modalities.
+    Some rules apply only to client events, and to parts that are validated by themselves. A server
+    event may omit fields that a client must set, such as the name of a tool. It may have unknown
+    fields and any modalities.
 
     Args:
         subject: A decoded model, or one built by the caller, whose field types are checked as well.
@@ -83,7 +83,7 @@ def read_body(body: bytes, kind: type[M], dialect: Dialect = "ga") -> M | list[P
     if not isinstance(value, dict):
         raise DecodeError("the body is not an object")
     try:
-        model = msgspec.json.decode(msgspec.json.encode(lift(value, kind)), type=kind)
+        model = msgspec.json.decode(msgspec.json.encode(keep_unknown(value, kind)), type=kind)
     except msgspec.ValidationError as error:
         return [_of_reason(*explain(error))]
     return validate(model, dialect) or model
@@ -140,11 +140,11 @@ def _of_unknown_event(event: UnknownEvent) -> Problem:
 
 
 def _as_written(subject: Event | Model) -> Event | Model | Problem:
-    """Return a model as its receiver will decode it: one that was built here may hold anything."""
+    """Return a model as its receiver will decode it. One that was built here may hold anything."""
     if isinstance(subject, Event) and subject.raw is not None:
         return subject
     try:
-        body = lift(msgspec.json.decode(encode_model(subject)), type(subject))
+        body = keep_unknown(msgspec.json.decode(encode_model(subject)), type(subject))
         return msgspec.json.decode(msgspec.json.encode(body), type=type(subject))
     except msgspec.ValidationError as error:
         return _of_reason(*explain(error))

@@ -26,7 +26,7 @@ class SessionContext(Generic[Sent, Work]):
         self.event_id: Final[Callable[[], str]] = partial(new_id, "event")
         """Returns the id of a new event."""
         self.now: float = 0.0
-        """Monotonic seconds of what is being processed; set at every entrance of the session."""
+        """Monotonic seconds of the event in progress."""
         self.statistics: Final = SessionStatistics()
         self._effects: list[SendEvent[Sent] | Work] = []
 

@@ -174,7 +174,7 @@ class ResponseWriter:
     def finish(
         self, status: str, details: ga.ResponseStatusDetails | None, tokens: TextTokens
     ) -> ga.Usage:
-        """End the response, and return what it cost."""
+        """End the response, and return its usage."""
         self._close_message("completed" if status == "completed" else "incomplete")
         usage = usage_of(self.prompt, self._generated, tokens)
         response = replace(self._response(), status=status, status_details=details, usage=usage)
