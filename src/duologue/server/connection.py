@@ -23,7 +23,7 @@ from duologue.protocol import ga
 from duologue.protocol.dialects import InvalidClientEvent
 from duologue.protocol.ga import translation
 from duologue.protocol.model import UNSET
-from duologue.server.frame_limits import event_id_of, oversize
+from duologue.server.frame_limits import MAX_TEXT_BYTES, event_id_of, oversize
 from duologue.server.limits import RateLimiter
 from duologue.server.session.validation import InvalidRequest
 from duologue.session.contract import SessionCore
@@ -322,7 +322,7 @@ class Connection(Generic[Received, Result, Sent, Effect]):
         pause = self._rate.count(len(frame), now)
         if pause:
             self._reads_again_at = now + pause
-        if not self._rate.fits(len(frame)):
+        if len(frame) > self._rate.max_frame_bytes:
             self._refuse(_TOO_LARGE, UNSET)
         elif not self._faults.is_active:
             self.receive_frame(frame)
@@ -336,7 +336,7 @@ class Connection(Generic[Received, Result, Sent, Effect]):
         self._core.receive(event, self._loop.time())
 
     def _decode(self, frame: bytes) -> Sequence[Received]:
-        if problem := oversize(frame):
+        if len(frame) > MAX_TEXT_BYTES and (problem := oversize(frame)):
             self._refuse(InvalidRequest("invalid_event", problem), event_id_of(frame))
             return ()
         try:
