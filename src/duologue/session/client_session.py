@@ -626,6 +626,9 @@ class ClientSession:
         """Complete an item of a response, and run it if it is a call."""
         self.conversation.on_output_item_done(event)
         self._run_calls([event.item], event.response_id)
+        response = self.responses.get(event.response_id)
+        if response is not None and response.is_done:  # the events came in another order
+            self.tools.on_response_done(response.response)
 
     def on_response_done(self, event: ga.ResponseDoneEvent, now: float) -> None:
         """End a response, and run the calls that were not announced before."""
