@@ -7,6 +7,7 @@ keyword where those of a function are unpacked from a `TypedDict`; it does check
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Awaitable, Callable
 from typing import assert_never, assert_type
 
@@ -117,17 +118,21 @@ async def send(client: RealtimeClient) -> None:
     session = await client.update_session(instructions="Be brief.")
     assert_type(session, ga.RealtimeSession | ga.TranscriptionSession | ga.UnknownSession)
     client.update_session(ga.RealtimeSession(), full=True)
+    client.update_session({"instructions": "Be brief."}, turn_detection={"type": "server_vad"})
     client.update_session(instructions=None)  # wrong: not to be switched off
     client.update_session(turn_detection=None)
 
     message = ga.Message(role="user", content=[ga.InputText(text="Hello")])
     assert_type(await client.create_item(message), str)
-    client.create_item({"type": "message"})  # wrong: a struct
+    client.create_item({"type": "message", "role": "user", "content": []})
+    client.create_item(beta.Message(role="user", content=[]))
+    client.create_item("Hello")  # wrong: an item
     client.create_item(message, "root")  # wrong: by keyword
     assert_type(await client.delete_item("item_1"), None)
     client.delete_item(item=message)  # wrong: its id
     assert_type(await client.commit_input_audio(), str)
     client.append_input_audio(b"\0\0")
+    client.append_input_audio(array("h", [0, 1]))
     client.append_input_audio("AAAA")  # wrong: bytes, not base64
     client.truncate_item("item_1", 1200)
     client.truncate_item("item_1", "1200")  # wrong: a number
@@ -138,6 +143,7 @@ async def send(client: RealtimeClient) -> None:
     client.truncate_items(ledger)  # wrong: what it returns from `interrupt`
     client.send(ga.ResponseCreateEvent())
     client.send(beta.ResponseCreateEvent())
+    client.send({"type": "response.create"})
     client.send(ga.ResponseCreatedEvent)  # wrong: an event of the server, and not even one
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
-import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, overload
 
 from duologue.client.callbacks import RealtimeEventHandler
+from duologue.client.client_events import client_event, new_ids
+from duologue.client.coercion import all_of, argument, audio_bytes, content_parts
+from duologue.client.coercion import item as checked_item
 from duologue.client.driver import ClientOptions, Driver
 from duologue.client.endpoint import resolve_endpoint
 from duologue.client.handles import Pending, ResponseHandle
 from duologue.client.session_keywords import (
+    ParamsArgument,
     ResponseKeywords,
+    SessionArgument,
     SessionKeywords,
     function_tool,
     response_params,
@@ -29,18 +32,23 @@ from duologue.protocol.model import UNSET
 from duologue.session.commands import Command, CommandState
 from duologue.session.configuration import Configuration
 from duologue.session.conversation import RealtimeConversation
+from duologue.session.playback import PlaybackCut
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ItemAppended, ItemCompleted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
+    from typing_extensions import Buffer
+
+    from duologue.client.client_events import EventArgument
     from duologue.client.credentials import Key
     from duologue.client.endpoint import DialectChoice, Endpoint
     from duologue.client.tools import ToolHandler
     from duologue.client.update_stream import UpdateStream
     from duologue.protocol import beta
+    from duologue.protocol.codec import Dialect
     from duologue.protocol.dialects import DialectAdapter
     from duologue.protocol.formats import Format
     from duologue.protocol.ga import (
@@ -48,12 +56,9 @@ if TYPE_CHECKING:
         FunctionTool,
         Item,
         RealtimeSession,
-        ResponseCreateParams,
         Session,
-        TranscriptionSession,
     )
     from duologue.session.formatted import FormattedItem
-    from duologue.session.playback import PlaybackCut
     from duologue.session.response_state import ResponseRequest, ResponseState
     from duologue.session.tool_calls import ToolCall
     from duologue.session.updates import Update
@@ -126,7 +131,7 @@ class RealtimeClient(RealtimeEventHandler):
         api_key: The key, or a function that returns one for each connection; see `Endpoint`. For
             OpenAI's hosts, `None` uses `OPENAI_API_KEY`.
         model: The model that responds.
-        session: Configuration to begin with; keywords are added to it.
+        session: Configuration to begin with, of either dialect; keywords are added to it.
         headers: Added to the request.
         connect_timeout: Seconds for the connection, and as many for the session to begin.
         connector: Opens another transport than a WebSocket; `url` and the like are not used then.
@@ -153,7 +158,7 @@ class RealtimeClient(RealtimeEventHandler):
         url: str | None = None,
         api_key: Key | None = None,
         model: str | None = None,
-        session: RealtimeSession | TranscriptionSession | beta.SessionConfig | None = None,
+        session: SessionArgument | None = None,
         headers: Mapping[str, str] | None = None,
         connect_timeout: float = 10.0,
         connector: Connector | None = None,
@@ -294,16 +299,21 @@ class RealtimeClient(RealtimeEventHandler):
 
     # Sending.
 
-    def send(self, event: ga.AnyClientEvent | beta.AnyClientEvent) -> None:
-        """Send any event; it gets an `event_id` if it has none.
+    def send(self, event: EventArgument) -> None:
+        """Send any event, of either dialect; it gets an `event_id` if it has none.
 
-        On a beta connection it may be of either dialect.
+        Args:
+            event: A struct, or a dictionary of the same fields. A dictionary of a type that
+                duologue does not know is sent as it is.
 
         Raises:
-            LocalProtocolError: If a command with the same `event_id` awaits its answer, or the
-                event cannot be expressed in beta or encoded as JSON.
+            ConfigurationError: If a field of its session or response is wrong.
+            LocalProtocolError: If another field is, if a command with the same `event_id` awaits
+                its answer, or if the event cannot be expressed in the dialect of the connection.
         """
-        self._opened().call(lambda core, now: core.send(event, now))
+        driver = self._opened()
+        checked = client_event(event, self._dialect_name)
+        driver.call(lambda core, now: core.send(checked, now))
 
     async def drain(self) -> None:
         """Wait until the write buffer has drained; use it when sending continuously."""
@@ -313,7 +323,7 @@ class RealtimeClient(RealtimeEventHandler):
 
     def update_session(
         self,
-        session: RealtimeSession | TranscriptionSession | beta.SessionConfig | None = None,
+        session: SessionArgument | None = None,
         *,
         full: bool | None = None,
         **keywords: Unpack[SessionKeywords],
@@ -324,30 +334,39 @@ class RealtimeClient(RealtimeEventHandler):
         `connect`; awaiting it raises `Closed` then.
 
         Args:
-            session: The change, in either dialect.
+            session: The change, in either dialect, as a struct or a dictionary.
             full: Whether to send the whole wanted configuration with it, or the change alone. By
                 default: the whole in beta, as the reference client does, the change alone in GA.
             keywords: Added to `session`.
 
         Raises:
-            ConfigurationError: If there is no change, a keyword is unknown, a transcription session
-                cannot have it, or a tool has the name of one that `add_tool` added.
+            ConfigurationError: If there is no change, a field is unknown or its value wrong, a
+                transcription session cannot have it, or a tool has the name of one that `add_tool`
+                added.
         """
-        dialect = "ga" if self._dialect == "auto" else self._dialect
-        change = session_config(session, keywords, dialect=dialect)
+        change = session_config(session, keywords, dialect=self._dialect_name)
         if change is None:
             raise ConfigurationError("update_session needs a configuration, or keywords")
         return self._update(change, full=full)
 
-    def append_input_audio(self, audio: bytes | bytearray | memoryview) -> None:
+    def append_input_audio(self, audio: Buffer) -> None:
         """Send user audio, in the session's input format; empty audio sends nothing.
 
         The server does not confirm it.
+
+        Args:
+            audio: Bytes, in chunks of any size, or an array of 16-bit samples of one channel, as
+                those of NumPy and `array`.
+
+        Raises:
+            LocalProtocolError: If it is neither; the message names the fix.
         """
-        if len(audio):
+        if type(audio) is not bytes:
+            audio = audio_bytes(audio, self.input_format)
+        if audio:
             if self._driver is None:
                 raise Closed(_NOT_OPEN)
-            self._driver.append_audio(audio if isinstance(audio, bytes) else bytes(audio))
+            self._driver.append_audio(audio)
 
     def commit_input_audio(self) -> Pending[str]:
         """Make the input audio a user message; awaiting returns the id of its item."""
@@ -357,23 +376,34 @@ class RealtimeClient(RealtimeEventHandler):
         """Discard the input audio that is not committed."""
         return self._command(ga.InputAudioBufferClearEvent(), _none)
 
-    def send_user_message_content(self, content: str | Sequence[ContentPart]) -> ResponseHandle:
-        """Send a user message and request a response; without content only request it."""
-        parts: list[ContentPart] = []
-        parts += [ga.InputText(text=content)] if isinstance(content, str) else content
-        if content:
+    def send_user_message_content(
+        self, content: str | Sequence[ContentPart | Mapping[str, Any]]
+    ) -> ResponseHandle:
+        """Send a user message and request a response; without content only request it.
+
+        Raises:
+            LocalProtocolError: If a content part is wrong.
+        """
+        parts = content_parts(content)
+        if parts:
             self.create_item(ga.Message(role="user", content=parts))
         return self.create_response()
 
-    def create_item(self, item: Item, *, previous_item_id: str | None = None) -> Pending[str]:
+    def create_item(
+        self, item: Item | beta.Item | Mapping[str, Any], *, previous_item_id: str | None = None
+    ) -> Pending[str]:
         """Add an item to the conversation; awaiting returns its id.
 
         Args:
-            item: Anything but audio of the assistant: restore that as its text.
+            item: A struct of either dialect, or a dictionary. Anything but audio of the assistant:
+                restore that as its text.
             previous_item_id: Insert after this item; `root`: at the front; `None`: at the end.
+
+        Raises:
+            LocalProtocolError: If a field of the item is wrong.
         """
         previous = UNSET if previous_item_id is None else previous_item_id
-        event = ga.ConversationItemCreateEvent(item=item, previous_item_id=previous)
+        event = ga.ConversationItemCreateEvent(item=checked_item(item), previous_item_id=previous)
         return self._command(event, _added_id)
 
     def retrieve_item(self, item_id: str) -> Pending[Item]:
@@ -392,6 +422,9 @@ class RealtimeClient(RealtimeEventHandler):
         The end is clamped to what was received, as the server refuses more, if the conversation has
         the audio. Nothing is sent for an item that has ended and was heard to its end.
         """
+        argument(item_id, str, "item_id")
+        argument(audio_end_ms, int, "audio_end_ms")
+        argument(content_index, int, "content_index")
         driver = self._opened()
         command = driver.call(
             lambda core, now: core.truncate_item(item_id, audio_end_ms, content_index, now)
@@ -405,10 +438,11 @@ class RealtimeClient(RealtimeEventHandler):
         to truncate an item that has no audio yet. Items that the conversation does not have are
         ignored.
         """
-        self._opened().call(lambda core, now: core.truncate_items(cuts, now))
+        checked = all_of(cuts, PlaybackCut, "cuts")
+        self._opened().call(lambda core, now: core.truncate_items(checked, now))
 
     def create_response(
-        self, params: ResponseCreateParams | None = None, **keywords: Unpack[ResponseKeywords]
+        self, params: ParamsArgument | None = None, **keywords: Unpack[ResponseKeywords]
     ) -> ResponseHandle:
         """Request a response.
 
@@ -416,14 +450,16 @@ class RealtimeClient(RealtimeEventHandler):
         response does not. Without turn detection, uncommitted input audio is committed first.
 
         Args:
-            params: What the response does differently from its session.
+            params: What the response does differently from its session, in either dialect, as a
+                struct or a dictionary.
             keywords: Added to `params`.
 
         Raises:
-            ConfigurationError: If a keyword is unknown.
+            ConfigurationError: If a field is unknown, or its value wrong.
             LocalProtocolError: If too many responses wait already.
         """
-        event = ga.ResponseCreateEvent(response=response_params(params, keywords))
+        response = response_params(params, keywords, dialect=self._dialect_name)
+        event = ga.ResponseCreateEvent(response=response)
         driver = self._opened()
         request = driver.call(lambda core, now: core.create_response(event, now))
 
@@ -447,6 +483,10 @@ class RealtimeClient(RealtimeEventHandler):
             ItemNotFound: If there is no such item; nothing is sent then.
             LocalProtocolError: If the item is not the assistant's; nothing is sent then.
         """
+        for value, name in ((response_id, "response_id"), (item_id, "item_id")):
+            if value is not None:
+                argument(value, str, name)
+        argument(heard_samples, int, "heard_samples")
         self._opened().call(
             lambda core, now: core.cancel_response(response_id, item_id, heard_samples, now)
         )
@@ -523,7 +563,7 @@ class RealtimeClient(RealtimeEventHandler):
         Raises:
             ConfigurationError: If it was not added.
         """
-        change = self._configuration.remove(name)
+        change = self._configuration.remove(argument(name, str, "name"))
         del self._tools.handlers[name]
         return self._update(change)
 
@@ -545,6 +585,10 @@ class RealtimeClient(RealtimeEventHandler):
         return self._answer_mcp(request_id, approve=False, reason=reason)
 
     # The driver.
+
+    @property
+    def _dialect_name(self) -> Dialect:
+        return "ga" if self._dialect == "auto" else self._dialect
 
     def _opened(self) -> Driver:
         if self._driver is None:
@@ -574,7 +618,7 @@ class RealtimeClient(RealtimeEventHandler):
             self._options,
             dialect=None if self._dialect == "auto" else dialect_adapter(self._dialect),
             on_dialect=self._on_dialect,
-            new_id=_new_ids(),
+            new_id=new_ids(),
         )
 
     def _on_dialect(self, adapter: DialectAdapter[Any, Any]) -> None:
@@ -588,7 +632,8 @@ class RealtimeClient(RealtimeEventHandler):
 
     def _command(self, event: ga.KnownClientEvent, read: Callable[[Any], T]) -> Pending[T]:
         driver = self._opened()
-        command = driver.call(lambda core, now: core.send_command(event, now))
+        checked = client_event(event, self._dialect_name)
+        command = driver.call(lambda core, now: core.send_command(checked, now))
         return Pending(command, driver.waiters, read)
 
     def _update(self, change: RealtimeSession, *, full: bool | None = None) -> Pending[Session]:
@@ -641,9 +686,3 @@ def _item(answer: ga.ConversationItemRetrieved) -> Item:
 
 def _none(_: object) -> None:
     return None
-
-
-def _new_ids() -> Callable[[str], str]:
-    """Return a function that makes the ids of one session: unique in the world, and in order."""
-    session, numbers = secrets.token_hex(6), itertools.count(1)
-    return lambda kind: f"{kind}_{session}_{next(numbers)}"

@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any, Unpack
 
+    from typing_extensions import Buffer
+
     from duologue.client.client import Statistics
+    from duologue.client.client_events import EventArgument
     from duologue.client.credentials import Key
     from duologue.client.endpoint import DialectChoice, Endpoint
-    from duologue.client.session_keywords import ResponseKeywords, SessionKeywords
-    from duologue.client.tools import ToolHandler, ToolOptions
-    from duologue.protocol import beta, ga
-    from duologue.protocol.formats import Format
-    from duologue.protocol.ga import (
-        ContentPart,
-        FunctionTool,
-        Item,
-        RealtimeSession,
-        ResponseCreateParams,
-        Session,
-        TranscriptionSession,
+    from duologue.client.session_keywords import (
+        ParamsArgument,
+        ResponseKeywords,
+        SessionArgument,
+        SessionKeywords,
     )
+    from duologue.client.tools import ToolHandler, ToolOptions
+    from duologue.protocol import beta
+    from duologue.protocol.formats import Format
+    from duologue.protocol.ga import ContentPart, FunctionTool, Item, Session
     from duologue.session.formatted import FormattedItem
     from duologue.session.playback import PlaybackCut
     from duologue.session.response_state import ResponseState
@@ -51,7 +51,7 @@ class ClientMethods(Generic[C]):
         url: str | None = None,
         api_key: Key | None = None,
         model: str | None = None,
-        session: RealtimeSession | TranscriptionSession | beta.SessionConfig | None = None,
+        session: SessionArgument | None = None,
         headers: Mapping[str, str] | None = None,
         connect_timeout: float = 10.0,
         connector: Connector | None = None,
@@ -112,14 +112,17 @@ class ClientMethods(Generic[C]):
         """Return the fill levels of the client's queues."""
         return self._thread.call(self._client.statistics)
 
-    def send(self, event: ga.AnyClientEvent | beta.AnyClientEvent) -> None:
-        """Send any event; it gets an `event_id` if it has none.
+    def send(self, event: EventArgument) -> None:
+        """Send any event, of either dialect; it gets an `event_id` if it has none.
 
-        On a beta connection it may be of either dialect.
+        Args:
+            event: A struct, or a dictionary of the same fields. A dictionary of a type that
+                duologue does not know is sent as it is.
 
         Raises:
-            LocalProtocolError: If a command with the same `event_id` awaits its answer, or the
-                event cannot be expressed in beta or encoded as JSON.
+            ConfigurationError: If a field of its session or response is wrong.
+            LocalProtocolError: If another field is, if a command with the same `event_id` awaits
+                its answer, or if the event cannot be expressed in the dialect of the connection.
         """
         self._thread.call(lambda: self._client.send(event))
 
@@ -129,7 +132,7 @@ class ClientMethods(Generic[C]):
 
     def update_session(
         self,
-        session: RealtimeSession | TranscriptionSession | beta.SessionConfig | None = None,
+        session: SessionArgument | None = None,
         *,
         full: bool | None = None,
         **keywords: Unpack[SessionKeywords],
@@ -140,24 +143,32 @@ class ClientMethods(Generic[C]):
         `connect`; its `result()` raises `Closed` then.
 
         Args:
-            session: The change, in either dialect.
+            session: The change, in either dialect, as a struct or a dictionary.
             full: Whether to send the whole wanted configuration with it, or the change alone. By
                 default: the whole in beta, as the reference client does, the change alone in GA.
             keywords: Added to `session`.
 
         Raises:
-            ConfigurationError: If there is no change, a keyword is unknown, a transcription session
-                cannot have it, or a tool has the name of one that `add_tool` added.
+            ConfigurationError: If there is no change, a field is unknown or its value wrong, a
+                transcription session cannot have it, or a tool has the name of one that `add_tool`
+                added.
         """
         return Pending(
             self._thread,
             self._thread.call(lambda: self._client.update_session(session, full=full, **keywords)),
         )
 
-    def append_input_audio(self, audio: bytes | bytearray | memoryview) -> None:
+    def append_input_audio(self, audio: Buffer) -> None:
         """Send user audio, in the session's input format; empty audio sends nothing.
 
         The server does not confirm it.
+
+        Args:
+            audio: Bytes, in chunks of any size, or an array of 16-bit samples of one channel, as
+                those of NumPy and `array`.
+
+        Raises:
+            LocalProtocolError: If it is neither; the message names the fix.
         """
         self._thread.call(lambda: self._client.append_input_audio(audio))
 
@@ -169,18 +180,30 @@ class ClientMethods(Generic[C]):
         """Discard the input audio that is not committed."""
         return Pending(self._thread, self._thread.call(self._client.clear_input_audio))
 
-    def send_user_message_content(self, content: str | Sequence[ContentPart]) -> ResponseHandle:
-        """Send a user message and request a response; without content only request it."""
+    def send_user_message_content(
+        self, content: str | Sequence[ContentPart | Mapping[str, Any]]
+    ) -> ResponseHandle:
+        """Send a user message and request a response; without content only request it.
+
+        Raises:
+            LocalProtocolError: If a content part is wrong.
+        """
         return ResponseHandle(
             self._thread, self._thread.call(lambda: self._client.send_user_message_content(content))
         )
 
-    def create_item(self, item: Item, *, previous_item_id: str | None = None) -> Pending[str]:
+    def create_item(
+        self, item: Item | beta.Item | Mapping[str, Any], *, previous_item_id: str | None = None
+    ) -> Pending[str]:
         """Add an item to the conversation; `result()` returns its id.
 
         Args:
-            item: Anything but audio of the assistant: restore that as its text.
+            item: A struct of either dialect, or a dictionary. Anything but audio of the assistant:
+                restore that as its text.
             previous_item_id: Insert after this item; `root`: at the front; `None`: at the end.
+
+        Raises:
+            LocalProtocolError: If a field of the item is wrong.
         """
         return Pending(
             self._thread,
@@ -222,7 +245,7 @@ class ClientMethods(Generic[C]):
         self._thread.call(lambda: self._client.truncate_items(cuts))
 
     def create_response(
-        self, params: ResponseCreateParams | None = None, **keywords: Unpack[ResponseKeywords]
+        self, params: ParamsArgument | None = None, **keywords: Unpack[ResponseKeywords]
     ) -> ResponseHandle:
         """Request a response.
 
@@ -230,11 +253,12 @@ class ClientMethods(Generic[C]):
         response does not. Without turn detection, uncommitted input audio is committed first.
 
         Args:
-            params: What the response does differently from its session.
+            params: What the response does differently from its session, in either dialect, as a
+                struct or a dictionary.
             keywords: Added to `params`.
 
         Raises:
-            ConfigurationError: If a keyword is unknown.
+            ConfigurationError: If a field is unknown, or its value wrong.
             LocalProtocolError: If too many responses wait already.
         """
         return ResponseHandle(
