@@ -43,13 +43,13 @@ $(VENV)/.dev: $(VENV)/.server
 	@$(INSTALL) --group dev
 	@touch $@
 
-setup: $(VENV)/.local $(VENV)/.dev ## everything, for working on duologue
+setup: $(VENV)/.local $(VENV)/.dev ## install everything for working on duologue
 
 demo: $(VENV)/.local ## hold a spoken conversation on this machine
 	@$(BIN)/duologue models fetch || echo "Without its models the demo answers from a script."
 	@$(BIN)/duologue demo
 
-test: $(VENV)/.dev ## every test but those that need fetched models
+test: $(VENV)/.dev ## all tests that need no fetched models
 	@$(BIN)/python -m pytest -q
 
 test-models: $(VENV)/.local $(VENV)/.dev ## the tests of the local voice stack
@@ -88,15 +88,15 @@ check: $(VENV)/.local $(VENV)/.dev ## format, lint, types, architecture, documen
 	@$(BIN)/python -m tools.trips
 	@$(MAKE) --no-print-directory docs
 
-format: $(VENV)/.dev ## put the code in shape
+format: $(VENV)/.dev ## format the code, fix what ruff can fix
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
 docs: $(VENV)/.dev ## build the documentation into site/
 	@$(BIN)/zensical build --clean --strict -f mkdocs.yml
 
-bench: $(VENV)/.local $(VENV)/.dev ## the figures; writes bench/results/latest.json
+bench: $(VENV)/.local $(VENV)/.dev ## run the benchmarks; writes bench/results/latest.json
 	@$(BIN)/python -m bench
 
-clean: ## forget the environments
+clean: ## remove the environments
 	@rm -rf $(VENV) .interop $(INTEROP)/node_modules

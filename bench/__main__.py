@@ -7,7 +7,18 @@ import json
 import sys
 from pathlib import Path
 
-NAMES = ("imports", "decode", "encode", "startup", "mirror", "client_path", "latency", "soak")
+NAMES = (
+    "imports",
+    "decode",
+    "encode",
+    "startup",
+    "mirror",
+    "client_path",
+    "duplex",
+    "idle",
+    "latency",
+    "soak",
+)
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
 

@@ -52,7 +52,7 @@ def framed(message: bytes) -> bytes:
 
 
 async def flood() -> None:
-    """Serve the frames, as fast as they are taken, to whoever connects and asks."""
+    """Serve the frames, as fast as they are read, to every client that asks."""
     blob = b"".join(map(framed, FRAMES))
 
     async def handle(connection: ServerConnection) -> None:
@@ -76,12 +76,12 @@ async def ours(port: int, *, reads: bool) -> float:
     url = f"ws://127.0.0.1:{port}/v1/realtime"
     async with RealtimeClient(url=url, api_key="none") as client:
         done = asyncio.Event()
-        heard = 0
+        received = 0
 
         def on_update(update: ConversationUpdated) -> None:
-            nonlocal heard
+            nonlocal received
             if reads and update.delta is not None and (audio := update.delta.audio):
-                heard += len(audio)
+                received += len(audio)
 
         client.on(ConversationUpdated, on_update)
         while len(client.conversation) == 0:
@@ -91,7 +91,7 @@ async def ours(port: int, *, reads: bool) -> float:
         began = time.process_time()
         await done.wait()
         took = time.process_time() - began
-        assert bool(heard) is reads
+        assert bool(received) is reads
     return took / COUNT
 
 
@@ -108,14 +108,14 @@ async def openai(port: int, *, reads: bool) -> float:
             await connection.recv()
         await connection.response.cancel()
         began = time.process_time()
-        heard = 0
+        received = 0
         async for event in connection:
             if reads and event.type == "response.output_audio.delta":
-                heard += len(base64.b64decode(event.delta))
+                received += len(base64.b64decode(event.delta))
             if event.type == END:
                 break
         took = time.process_time() - began
-        assert bool(heard) is reads
+        assert bool(received) is reads
     return took / COUNT
 
 

@@ -24,7 +24,7 @@ def append_pcm() -> bytes:
 
 
 def mixed(count: int = 400, *, id_first: bool = False) -> list[bytes]:
-    """Return frames with the sizes of PERFORMANCE.md §1: audio of 4 to 16 KB in base64.
+    """Return frames with the sizes of recorded GA traffic: audio of 4 to 16 KB in base64.
 
     Args:
         count: How many.

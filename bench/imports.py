@@ -1,4 +1,4 @@
-"""What importing costs, against the WebSocket library that everybody has (bar: 1.4 x)."""
+"""Import time, against the most common WebSocket library (bar: 1.4 x)."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ TURN = [
     "response.output_item.done",
     "response.done",
 ]
-"""What a turn must bring, in this order, its deltas and rate limits aside."""
+"""Events of a turn, in order, without its deltas and rate limits."""
 
 MS_PER_CHARACTER = 60
 
@@ -69,7 +69,7 @@ class Session:
     offset: int
     """Chunks after which it begins to talk: people do not speak in chorus."""
     talks: int
-    """Turns that it takes."""
+    """Number of its turns."""
     started: asyncio.Event = field(default_factory=asyncio.Event)
     chunks: int = 0
     rule_met: float = 0.0

@@ -1,4 +1,4 @@
-"""What the mirror of the conversation adds to decoding, and what a long history adds to it."""
+"""Cost of the conversation mirror on top of decoding, with a short and a long history."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def server(kind: str, **fields: Any) -> bytes:
 
 
 def session(history: int = 0) -> ClientSession:
-    """Return a core with so many items, in the middle of a response."""
+    """Return a core with `history` items, in the middle of a response."""
     numbers = itertools.count()
     core = ClientSession(new_id=lambda kind: f"{kind}_{next(numbers)}")
     content = [{"type": "input_text", "text": "What is the weather like in Paris?"}]

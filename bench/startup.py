@@ -1,4 +1,4 @@
-"""How long the server takes to listen, and its memory (bars: 1 s scripted, 6 s local, 1.5 GB)."""
+"""The server's time to start, and its memory (bars: 1 s scripted, 6 s local, 1.5 GB)."""
 
 from __future__ import annotations
 

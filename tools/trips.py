@@ -1,4 +1,4 @@
-"""Reading trips: how many calls in how many files an event takes: `python -m tools.trips`.
+"""Reading trips, the calls and files on the way of an event: `python -m tools.trips`.
 
 A trip is what a reader has to follow: the calls of duologue's own functions, comprehensions
 included, from the frame's arrival (or the call of the public method) until control returns to the
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import duologue
 from duologue import ConversationUpdated, RealtimeClient
-from duologue.server import create_app, open_engine
+from duologue.server import LocalServer
 from duologue.transport import memory_pair
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ LIMITS: Final = {
     "client > input_audio_buffer.append": (12, 7),
     "server < response.create": (90, 14),
 }
-"""The most calls and files of the trips that were chosen as a measure."""
+"""Highest number of calls and of files on the trips that serve as a measure."""
 
 AUDIO: Final = bytes(960)
 """20 ms of silence, pcm16 at 24 kHz."""
@@ -70,7 +70,7 @@ class Trip:
 
     @property
     def changes(self) -> int:
-        """How often a reader changes from one file to another."""
+        """The number of changes from one file to another."""
         pairs = zip(self.calls, self.calls[1:], strict=False)
         return sum(one.file != other.file for one, other in pairs)
 
@@ -122,8 +122,18 @@ class Recorder:
         raise AssertionError("the frame was not decoded while the recorder looked")
 
 
-class _Peer:
-    """The other end of a connection in memory: sends events, ignores what it receives."""
+class _Ignorant:
+    """A receiver that ignores what it receives."""
+
+    def on_frame(self, frame: bytes) -> None:
+        pass
+
+    def on_close(self, error: ConnectionLost | None) -> None:
+        pass
+
+
+class _Peer(_Ignorant):
+    """The service in memory: sends events."""
 
     def __init__(self) -> None:
         self.end: MemoryTransport
@@ -138,12 +148,6 @@ class _Peer:
         self._sent += 1
         event = {"type": kind, "event_id": f"event_{self._sent}", **fields}
         self.end.send(json.dumps(event).encode())
-
-    def on_frame(self, frame: bytes) -> None:
-        pass
-
-    def on_close(self, error: ConnectionLost | None) -> None:
-        pass
 
 
 async def _settle() -> None:
@@ -217,32 +221,6 @@ async def client_outward() -> list[Trip]:
     return trips
 
 
-class _ServerSession:
-    """A session of the embedded server, without a network: an ASGI server of a few lines."""
-
-    def __init__(self) -> None:
-        self._inbox: asyncio.Queue[dict[str, object]] = asyncio.Queue()
-
-    async def run(self) -> None:
-        engine = await open_engine(brain="scripted:")
-        scope = {
-            "type": "websocket",
-            "path": "/v1/realtime",
-            "query_string": b"model=gpt-realtime",
-            "headers": [(b"host", b"localhost")],
-            "subprotocols": [],
-            "client": ("127.0.0.1", 50000),
-        }
-        await self._inbox.put({"type": "websocket.connect"})
-        await create_app(engine)(scope, self._inbox.get, self._ignore)
-
-    def send(self, event: dict[str, object]) -> None:
-        self._inbox.put_nowait({"type": "websocket.receive", "text": json.dumps(event)})
-
-    async def _ignore(self, message: object) -> None:
-        pass
-
-
 async def server_inward() -> list[Trip]:
     """Follow client events into the server, until the engine's work is started."""
     data = base64.b64encode(AUDIO).decode()
@@ -255,21 +233,17 @@ async def server_inward() -> list[Trip]:
         {"type": "conversation.item.create", "item": item},
         {"type": "response.create"},
     ]
-    session = _ServerSession()
-    task = asyncio.create_task(session.run())
-    await _settle()
-    if task.done():
-        task.result()
     trips: dict[str, Trip] = {}
-    for number, event in enumerate(events):
-        session.send({"event_id": f"event_{number}", **event})
-        with Recorder() as recorder:
-            await _settle()
-        name = f"server < {event['type']}"
-        trips[name] = Trip(name, recorder.inward())
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    async with LocalServer(transport="memory") as server:
+        client = await server.connector(_Ignorant())
+        await _settle()
+        for number, event in enumerate(events):
+            client.send(json.dumps({"event_id": f"event_{number}", **event}).encode())
+            with Recorder() as recorder:
+                await _settle()
+            name = f"server < {event['type']}"
+            trips[name] = Trip(name, recorder.inward())
+        await client.close()
     return list(trips.values())
 
 

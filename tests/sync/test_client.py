@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.client.client_doubles import MemoryServer
-from tests.sync import generate
 
 import duologue
 import duologue.sync
@@ -33,6 +32,7 @@ from duologue.protocol import ga
 from duologue.server import LocalServer
 from duologue.server.engine.stages import BrainRequest, Call
 from duologue.sync import RealtimeClient, ToolContext, serving
+from tools import generate_sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -68,8 +68,8 @@ def test_the_conversation_has_what_an_application_reads() -> None:
 
 
 def test_the_generated_methods_are_up_to_date() -> None:
-    text = generate.formatted(generate.generated())
-    assert generate.TARGET.read_text() == text, "run `python -m tests.sync.generate`"
+    text = generate_sync.formatted(generate_sync.generated())
+    assert generate_sync.TARGET.read_text() == text, "run `python -m tools.generate_sync`"
 
 
 def test_a_response_is_waited_for_streamed_and_read() -> None:

@@ -328,10 +328,10 @@ class RealtimeClient(RealtimeEventHandler):
         full: bool | None = None,
         **keywords: Unpack[SessionKeywords],
     ) -> Pending[Session]:
-        """Change the session; awaiting returns the configuration in force then.
+        """Change the session; the result is the configuration then in force.
 
         What is unset stays as it is, `None` switches off. Without a session the change is kept for
-        `connect`; awaiting it raises `Closed` then.
+        `connect`, and waiting for its result raises `Closed`.
 
         Args:
             session: The change, in either dialect, as a struct or a dictionary.
@@ -369,7 +369,7 @@ class RealtimeClient(RealtimeEventHandler):
             self._driver.append_audio(audio)
 
     def commit_input_audio(self) -> Pending[str]:
-        """Make the input audio a user message; awaiting returns the id of its item."""
+        """Make the input audio a user message; the result is the id of its item."""
         return self._command(ga.InputAudioBufferCommitEvent(), _committed_id)
 
     def clear_input_audio(self) -> Pending[None]:
@@ -392,7 +392,7 @@ class RealtimeClient(RealtimeEventHandler):
     def create_item(
         self, item: Item | beta.Item | Mapping[str, Any], *, previous_item_id: str | None = None
     ) -> Pending[str]:
-        """Add an item to the conversation; awaiting returns its id.
+        """Add an item to the conversation; the result is its id.
 
         Args:
             item: A struct of either dialect, or a dictionary. Anything but audio of the assistant:
@@ -407,7 +407,7 @@ class RealtimeClient(RealtimeEventHandler):
         return self._command(event, _added_id)
 
     def retrieve_item(self, item_id: str) -> Pending[Item]:
-        """Request the server's copy of an item, with its audio; awaiting returns it."""
+        """Request the server's copy of an item; the result includes its audio."""
         return self._command(ga.ConversationItemRetrieveEvent(item_id=item_id), _item)
 
     def delete_item(self, item_id: str) -> Pending[None]:
@@ -568,7 +568,7 @@ class RealtimeClient(RealtimeEventHandler):
         return self._update(change)
 
     def approve_mcp_call(self, request_id: str) -> Pending[str]:
-        """Let the API call a tool of an MCP server; awaiting returns the id of the new item.
+        """Let the API call a tool of an MCP server; the result is the id of the new item.
 
         Args:
             request_id: Id of the item of type `mcp_approval_request`.

@@ -164,8 +164,9 @@ class _PicowsTransport(WSListener):
     """
 
     __slots__ = (
-        "_assembler", "_close_timeout", "_delivery", "_gone", "_is_paused", "_is_up", "_keepalive",
-        "_loop", "_reaper", "_refusal", "_subprotocols", "_timer", "_wire", "_writable",
+        "_assembler", "_close_timeout", "_delivery", "_gone", "_is_gone", "_is_paused", "_is_up",
+        "_keepalive", "_loop", "_reaper", "_refusal", "_subprotocols", "_timer", "_wire",
+        "_writable",
     )  # fmt: skip
 
     _wire: WSTransport
@@ -192,7 +193,8 @@ class _PicowsTransport(WSListener):
         self._reaper: asyncio.Task[None] | None = None
         self._writable: Final = asyncio.Event()
         self._writable.set()
-        self._gone: Final = asyncio.Event()
+        self._is_gone = False
+        self._gone: asyncio.Event | None = None  # made by `close`: it holds a deque of 760 bytes
 
     # The driver's half.
 
@@ -214,7 +216,9 @@ class _PicowsTransport(WSListener):
         if self._delivery.end(None):
             self._send_close(code, reason)
         self._limit_closing()
-        await self._gone.wait()
+        if not self._is_gone:
+            self._gone = self._gone or asyncio.Event()
+            await self._gone.wait()
 
     # Opening.
 
@@ -303,7 +307,7 @@ class _PicowsTransport(WSListener):
         self._limit_closing()
 
     def _limit_closing(self) -> None:
-        if self._timer is None and not self._gone.is_set():
+        if self._timer is None and not self._is_gone:
             self._timer = self._loop.call_later(self._close_timeout, self._abort)
 
     def _abort(self) -> None:
@@ -320,7 +324,9 @@ class _PicowsTransport(WSListener):
         self._delivery.report_end()
         # picows stores a fault of its parser as the exception of a future, which must be retrieved.
         self._reaper = self._loop.create_task(_wait_quietly(transport))
-        self._gone.set()
+        self._is_gone = True
+        if self._gone is not None:
+            self._gone.set()
 
     def _unrequested_end(self, transport: WSTransport) -> ConnectionLost:
         if not transport.is_close_frame_sent:
