@@ -29,8 +29,10 @@ BY_HAND: Final = {
     "conversation",
     "disconnect",
     "off",
+    "off_next",
     "on",
     "on_next",
+    "reset",
     "tool",
     "wait_for_next",
 }

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from duologue.session.updates import (
         ConversationUpdated,
         Delta,
+        Disconnected,
         ErrorUpdate,
         Interrupted,
         ItemAppended,
@@ -60,6 +61,7 @@ __all__ = [
     "DecodeError",
     "Delta",
     "DialectRefused",
+    "Disconnected",
     "DuologueError",
     "Endpoint",
     "ErrorUpdate",
@@ -111,6 +113,7 @@ _MODULES: Final = {
     "duologue.session.updates": (
         "ConversationUpdated",
         "Delta",
+        "Disconnected",
         "ErrorUpdate",
         "Interrupted",
         "ItemAppended",

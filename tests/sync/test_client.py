@@ -216,7 +216,7 @@ def test_who_waits_when_another_thread_closes_hears_of_it() -> None:
     with RealtimeClient(connector=server.connect) as client, ThreadPoolExecutor(5) as threads:
         handle = client.create_response()
         pending = client.clear_input_audio()
-        calls = (handle.result, pending.result, lambda: client.wait_for_next("future.event"))
+        calls = (handle.result, pending.result, lambda: client.wait_for_next("server.future.event"))
         waits = [threads.submit(wait, e, c) for e, c in zip(begun, calls, strict=True)]
         assert all(event.wait(5) for event in begun)
         list(threads.map(lambda _: client.close(), range(2)))
@@ -246,7 +246,7 @@ def test_what_takes_too_long_is_a_time_out_and_can_be_waited_for_again() -> None
         with pytest.raises(TimeoutError, match=r"0\.01 s"):
             pending.result(0.01)
         with pytest.raises(TimeoutError, match="future"):
-            client.wait_for_next("future.event", timeout=0.01)
+            client.wait_for_next("server.future.event", timeout=0.01)
         assert not pending.is_done
         server.answers["response.create"] = lambda _: server.send("input_audio_buffer.cleared")
         client.create_response()

@@ -14,6 +14,7 @@ from typing import assert_never, assert_type
 from duologue import (
     ConversationUpdated,
     Delta,
+    Disconnected,
     Endpoint,
     ErrorUpdate,
     FormattedItem,
@@ -189,6 +190,9 @@ def register(client: RealtimeClient) -> None:
 
     client.on(ga.ResponseDoneEvent, wrong)  # wrong: the callback of another event
     client.on(ItemCompleted, lambda update: print(update.delta))  # wrong: has no delta
+    client.off_next("close")
+    client.clear_event_handlers()
+    client.dispatch(ItemCompleted, 3)
     client.on(12, print)  # wrong: neither a class nor a name
 
 
@@ -215,6 +219,8 @@ async def watch(client: RealtimeClient) -> None:
                 assert_type(update.audio_start_ms, int)
             case ErrorUpdate(error=error):
                 assert_type(error, ServerError | ResponseFailed | RemoteProtocolError | ToolFailed)
+            case Disconnected(will_retry=will_retry):
+                assert_type(will_retry, bool)
             case RealtimeEvent(time=time):
                 assert_type(time, float)
             case _:
@@ -227,7 +233,7 @@ def forget(update: Update) -> str:
             return update.item.id
         case Interrupted():
             return update.item_id
-        case ErrorUpdate():
+        case ErrorUpdate() | Disconnected():
             return str(update.error)
         case _:
             assert_never(update)  # wrong: RealtimeEvent is forgotten

@@ -14,7 +14,7 @@ from duologue.errors import Closed, ConnectionLost, LocalProtocolError
 from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.ga.client_events import ClientEvent
 from duologue.protocol.model import UNSET, replace
-from duologue.session.updates import ErrorUpdate, RealtimeEvent
+from duologue.session.updates import Disconnected, ErrorUpdate, RealtimeEvent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,7 +127,7 @@ class RealtimeAPI(RealtimeEventHandler):
             if self._connection is not None:
                 await self._connection.close()
         finally:
-            await self._callbacks.queue.stop()
+            await self._callbacks.queues.stop()
 
     async def disconnect(self) -> None:
         """Close the connection: `close` by the reference client's name."""
@@ -195,6 +195,8 @@ class RealtimeAPI(RealtimeEventHandler):
         """Process the end of the connection."""
         if self._ending is None:
             self._ending = error or Closed("the connection was closed")
+            if self._connection is not None and self._connection.transport is not None:
+                self._callbacks.call([Disconnected(error)])
             self._callbacks.end(self._ending)
             if self._events is not None:
                 self._events.end(error)

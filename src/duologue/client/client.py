@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, overload
 
 from duologue.client.callbacks import RealtimeEventHandler
 from duologue.client.client_events import client_event, new_ids
-from duologue.client.coercion import all_of, argument, audio_bytes, content_parts
+from duologue.client.coercion import all_of, argument, audio_bytes, content_parts, plain
 from duologue.client.coercion import item as checked_item
 from duologue.client.driver import ClientOptions, Driver
 from duologue.client.endpoint import resolve_endpoint
@@ -84,6 +84,8 @@ class Statistics:
     """Calls of asynchronous callbacks that were dropped because the callbacks were too slow."""
     failed_calls: int
     """Exceptions that callbacks have raised."""
+    waiting_calls: int
+    """Calls of asynchronous callbacks that have not begun, of all callbacks together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +218,32 @@ class RealtimeClient(RealtimeEventHandler):
         return None if self._driver is None else self._driver.core.active.session
 
     @property
+    def session_config(self) -> RealtimeSession:
+        """The configuration that the application wants; fields that were never set are unset."""
+        return self._configuration.wanted
+
+    @property
+    def tools(self) -> Mapping[str, FunctionTool]:
+        """The tools that were added, by name."""
+        return self._configuration.added
+
+    @property
+    def input_audio_buffer(self) -> bytes:
+        """The user's audio after the last commit or clear, as far as it is kept."""
+        return b"" if self._driver is None else self._driver.core.input_audio.uncommitted
+
+    def get_turn_detection_type(self) -> str | None:
+        """Return the kind of turn detection, `server_vad` or `semantic_vad`; `None` if it is off.
+
+        Of the configuration in force; before a session, of the one that is wanted.
+        """
+        session = self.session_config if self.session is None else self.session
+        if isinstance(session, ga.UnknownSession) or not session.audio or not session.audio.input:
+            return None
+        detection = session.audio.input.turn_detection
+        return plain(detection, at="turn_detection").get("type") if detection else None
+
+    @property
     def responses(self) -> tuple[ResponseState, ...]:
         """The responses of the session, oldest first: the last thousand, whoever began them."""
         return () if self._driver is None else tuple(self._driver.core.responses)
@@ -259,6 +287,14 @@ class RealtimeClient(RealtimeEventHandler):
         if not self._is_connecting:
             self._driver = None
 
+    async def reset(self) -> None:
+        """Close the session, and forget the callbacks, the tools and all changes of the session."""
+        await self.disconnect()
+        self.clear_event_handlers()
+        self._configuration.reset()
+        self._tools.handlers.clear()
+        self._dialect = self._endpoint.dialect
+
     async def __aenter__(self) -> Self:
         await self.connect()
         return self
@@ -294,8 +330,8 @@ class RealtimeClient(RealtimeEventHandler):
         """Return the fill levels of the client's queues."""
         updates = None if self._driver is None else self._driver.updates
         waiting, dropped = (0, 0) if updates is None else (len(updates), updates.dropped)
-        queue = self._callbacks.queue
-        return Statistics(waiting, dropped, queue.dropped, queue.failures)
+        queues = self._callbacks.queues
+        return Statistics(waiting, dropped, queues.dropped, queues.failures, len(queues))
 
     # Sending.
 

@@ -22,7 +22,7 @@ from duologue.protocol.dialects import dialect_adapter
 from duologue.session.client_session import ClientSession
 from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
 from duologue.session.retention import KEEP_RECENT, Retention
-from duologue.session.updates import ErrorUpdate, RealtimeEvent, Update
+from duologue.session.updates import Disconnected, ErrorUpdate, RealtimeEvent, Update
 
 if TYPE_CHECKING:
     from duologue.client.callbacks import CallbackRegistry
@@ -311,7 +311,7 @@ class Driver:
             try:
                 await self.connection.close()
             finally:
-                await self._callbacks.queue.stop()
+                await self._callbacks.queues.stop()
 
     # The receiver of the connection.
 
@@ -350,6 +350,10 @@ class Driver:
             self._timer.cancel()
         self.core.end(self.ending)
         self._carry_out()
+        if self.connection.transport is not None:  # otherwise there was no session
+            update = Disconnected(error)
+            self._callbacks.call([update])
+            self.updates.put([update])
         self._callbacks.end(self.ending)
         self.updates.end(error)
 

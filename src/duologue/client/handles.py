@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from duologue.errors import Closed, ServerError
 from duologue.protocol.ga import Response
 from duologue.session.commands import CommandState
 from duologue.session.response_state import RequestState, response_failed
@@ -198,6 +199,9 @@ class ResponseHandle:
         """Yield its deltas of text, transcript, audio and arguments, from its beginning.
 
         Ends when the response has ended, in whatever way; await the handle to learn in which.
+
+        Raises:
+            ConnectionLost: After the last delta that arrived, if the connection is lost.
         """
         stream = ResponseStream(self._request)
         while True:
@@ -207,6 +211,9 @@ class ResponseHandle:
             if deltas:
                 continue
             if self.is_done:
+                error = self._request.error
+                if error is not None and not isinstance(error, ServerError | Closed):
+                    raise error.with_traceback(None)
                 return
             await self._waiters.wait_for_more()
 

@@ -22,6 +22,8 @@ from duologue.protocol.model import UNSET, UnsetType, replace
 from duologue.session._item_fields import format_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from duologue.protocol.formats import Format
     from duologue.protocol.ga import Session, Tool
 
@@ -40,6 +42,7 @@ class Configuration:
     def __init__(
         self, start: RealtimeSession | None, *, is_full: bool = False, transcribes: bool = False
     ) -> None:
+        self._start: Final = (start, is_full)
         self.is_full: bool = is_full
         self._transcribes: Final = transcribes
         self._settled: RealtimeSession = start or RealtimeSession()
@@ -58,6 +61,18 @@ class Configuration:
             ConfigurationError: If a transcription session cannot have it.
         """
         return self._typed(self.wanted)
+
+    def reset(self) -> None:
+        """Want what was wanted at first again, without the tools that were added."""
+        start, self.is_full = self._start
+        self._settled = start or RealtimeSession()
+        self._changes.clear()
+        self._added.clear()
+
+    @property
+    def added(self) -> Mapping[str, FunctionTool]:
+        """The tools that were added, by name."""
+        return dict(self._added)
 
     def set_defaults(self, defaults: RealtimeSession) -> None:
         """Use these values where nothing else was set, and send full updates from now on."""

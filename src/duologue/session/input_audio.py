@@ -91,6 +91,11 @@ class SentAudio:
             self.place()
         return self._sent_bytes
 
+    @property
+    def uncommitted(self) -> bytes:
+        """The audio after the last commit or clear, as far as it is kept."""
+        return self._read(self._uncommitted_since, self.sent_bytes)
+
     def append(self, audio: bytes) -> None:
         """Record audio that is being sent."""
         self.unplaced.append(audio)

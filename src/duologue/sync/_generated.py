@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from duologue.client.callback_keys import CallbackKey
     from duologue.client.client import Statistics
     from duologue.client.client_events import EventArgument
     from duologue.client.credentials import Key
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from duologue.client.tools import ToolHandler, ToolOptions
     from duologue.protocol import beta
     from duologue.protocol.formats import Format
-    from duologue.protocol.ga import ContentPart, FunctionTool, Item, Session
+    from duologue.protocol.ga import ContentPart, FunctionTool, Item, RealtimeSession, Session
     from duologue.session.formatted import FormattedItem
     from duologue.session.playback import PlaybackCut
     from duologue.session.response_state import ResponseState
@@ -85,6 +86,28 @@ class ClientMethods(Generic[C]):
     def session(self) -> Session | None:
         """The configuration in force, as the server last sent it; `None` before that."""
         return self._thread.call(lambda: self._client.session)
+
+    @property
+    def session_config(self) -> RealtimeSession:
+        """The configuration that the application wants; fields that were never set are unset."""
+        return self._thread.call(lambda: self._client.session_config)
+
+    @property
+    def tools(self) -> Mapping[str, FunctionTool]:
+        """The tools that were added, by name."""
+        return self._thread.call(lambda: self._client.tools)
+
+    @property
+    def input_audio_buffer(self) -> bytes:
+        """The user's audio after the last commit or clear, as far as it is kept."""
+        return self._thread.call(lambda: self._client.input_audio_buffer)
+
+    def get_turn_detection_type(self) -> str | None:
+        """Return the kind of turn detection, `server_vad` or `semantic_vad`; `None` if it is off.
+
+        Of the configuration in force; before a session, of the one that is wanted.
+        """
+        return self._thread.call(self._client.get_turn_detection_type)
 
     @property
     def responses(self) -> tuple[ResponseState, ...]:
@@ -337,3 +360,15 @@ class ClientMethods(Generic[C]):
             self._thread,
             self._thread.call(lambda: self._client.reject_mcp_call(request_id, reason=reason)),
         )
+
+    def clear_event_handlers(self) -> None:
+        """Remove all callbacks."""
+        self._thread.call(self._client.clear_event_handlers)
+
+    def dispatch(self, key: CallbackKey, value: object) -> None:
+        """Call the callbacks of a key with a value, as if it had arrived.
+
+        Raises:
+            LocalProtocolError: If this is not called on a running event loop.
+        """
+        self._thread.call(lambda: self._client.dispatch(key, value))

@@ -138,6 +138,9 @@ class ThreadCallback:
     """Callback that runs on the thread of the callbacks."""
 
     def __init__(self, thread: LoopThread, callback: Callable[[Any], object]) -> None:
+        if not callable(callback):
+            text = f"a callback must be a function, not {type(callback).__name__}"
+            raise ConfigurationError(text)
         if inspect.iscoroutinefunction(callback):
             text = "callbacks of the blocking client are plain functions: leave out `async`"
             raise ConfigurationError(text)
