@@ -180,6 +180,25 @@ def test_a_callback_that_raises_is_counted_and_the_session_goes_on(
         assert "refuse raised" in caplog.text
 
 
+def test_a_callback_that_exits_does_not_end_the_session() -> None:
+    with talking() as client:
+        client.on("response.done", lambda _: sys.exit())
+        client.send_user_message_content("Hello").result(5)
+        client.send_user_message_content("Hello").result(5)
+        assert client.is_connected
+
+
+def test_what_cannot_be_called_is_no_callback() -> None:
+    client = RealtimeClient(url="ws://127.0.0.1:1")
+    callback: Any = "print"
+    with pytest.raises(ConfigurationError, match="must be a function"):
+        client.on("error", callback)
+    client.on_next("close", print)
+    client.off_next("close", print)
+    client.clear_event_handlers()
+    client.reset()
+
+
 def test_a_coroutine_function_is_no_callback() -> None:
     async def callback(_: object) -> None: ...
 

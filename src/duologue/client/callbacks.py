@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from duologue.client.callback_keys import SENT_AUDIO, CallbackKey, resolve
 from duologue.client.callback_queue import AsyncCallbackQueues
+from duologue.client.coercion import is_number
 from duologue.errors import Closed, ConfigurationError, LocalProtocolError
 from duologue.protocol.model import UnknownEvent
 from duologue.session.updates import RealtimeEvent, Update
@@ -296,7 +297,7 @@ def _seconds(timeout: object) -> float | None:
     if timeout is None:
         return None
     try:
-        seconds = float(timeout) if isinstance(timeout, int | float) else math.nan
+        seconds = float(timeout) if is_number(timeout) else math.nan
     except OverflowError:
         seconds = math.inf
     if math.isnan(seconds):

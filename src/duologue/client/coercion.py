@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "all_of", "argument", "audio_bytes", "coerce", "content_parts", "hint", "is_mapping",
-    "is_object", "is_text", "item", "nearest", "plain", "with_ga_parts",
+    "is_number", "is_object", "is_text", "item", "nearest", "plain", "with_ga_parts",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -124,6 +124,11 @@ def is_mapping(value: object) -> TypeGuard[Mapping[object, object]]:
 def is_text(value: object) -> TypeGuard[str]:
     """Return whether a value is text."""
     return isinstance(value, str)
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Return whether a value is a number, and not a truth value."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:

@@ -7,6 +7,7 @@ full update does not repeat it.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from duologue.errors import ConfigurationError
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from duologue.protocol.ga import Session, Tool
 
 __all__ = ["ActiveConfiguration", "Configuration"]
+
+
+_TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""Source: Realtime API reference, session object, `tools`; the service refuses other names."""
 
 
 class Configuration:
@@ -113,10 +118,13 @@ class Configuration:
         """Add a tool; return the change to send.
 
         Raises:
-            ConfigurationError: If it has no name, or that of another tool.
+            ConfigurationError: If it has no name, an invalid one, or that of another tool.
         """
         if not isinstance(tool.name, str) or not tool.name:
             raise ConfigurationError("a tool needs a name: the model calls it by that")
+        if _TOOL_NAME.fullmatch(tool.name) is None:
+            text = f"{tool.name!r} cannot be the name of a tool: choose another with `name=`"
+            raise ConfigurationError(f"{text}, of at most 64 letters, digits, `_` and `-`")
         if tool.name in self._added or tool.name in self._manual_names():
             raise ConfigurationError(f"there is a tool {tool.name!r} already: remove it first")
         self._added[tool.name] = tool

@@ -10,7 +10,7 @@ import inspect
 import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from duologue.client._concurrency import cancel_all
+from duologue.client._concurrency import cancel_all, contained
 from duologue.errors import Closed, ConfigurationError, LocalProtocolError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class LoopThread:
         """Call a function on the thread of the callbacks, from the loop."""
         variables = contextvars.copy_context()
         await asyncio.get_running_loop().run_in_executor(
-            self._callbacks, lambda: variables.run(callback, value)
+            self._callbacks, lambda: contained(lambda: variables.run(callback, value))
         )
 
     def _start(self) -> None:
