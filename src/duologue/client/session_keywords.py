@@ -171,7 +171,7 @@ def session_config(
     fields = given | plain(keywords, at="")
     if not fields:
         return RealtimeSession() if isinstance(session, Model) else None
-    if fields.pop("type", "realtime") not in {"realtime", "transcription"}:
+    if fields.pop("type", "realtime") not in ("realtime", "transcription"):
         raise ConfigurationError("session.type must be 'realtime' or 'transcription'")
     _check_names(session, keywords, _SESSION_NAMES, "a session")
     config: RealtimeSession = coerce(
