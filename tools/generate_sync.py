@@ -25,9 +25,11 @@ TARGET: Final = Path(__file__).parents[1] / "src/duologue/sync/_generated.py"
 SOURCES: Final = RealtimeClient.__mro__[:-1]
 BY_HAND: Final = {
     "close",
+    "completed_items",
     "connect",
     "conversation",
     "disconnect",
+    "items",
     "off",
     "off_next",
     "on",

@@ -78,6 +78,32 @@ async def test_closing_while_connecting_raises_closed(dialect: Any) -> None:
         assert isinstance(await anext(aiter(api)), ga.SessionCreatedEvent)
 
 
+@pytest.mark.parametrize("dialect", ["ga", "auto"])
+async def test_sending_while_connecting_raises_closed(dialect: Any) -> None:
+    server = MemoryServer(greets=dialect == "ga")
+    answers = asyncio.Event()
+
+    async def connect(receiver: Receiver) -> Transport:
+        await answers.wait()
+        return await server.connect(receiver)
+
+    api = RealtimeAPI(connector=connect, dialect=dialect)
+    connecting = asyncio.ensure_future(api.connect())
+    await asyncio.sleep(0)
+    if dialect == "auto":  # the connection is open, but its dialect is not known yet
+        answers.set()
+        await asyncio.sleep(0.01)
+    assert not api.is_connected
+    with pytest.raises(Closed):
+        api.send(ga.ResponseCancelEvent())
+    answers.set()
+    if dialect == "auto":
+        server.send("session.created", session=SESSION)
+    await asyncio.wait_for(connecting, 5)
+    await api.close()
+    assert server.types() == []
+
+
 async def test_a_lost_connection_raises_from_the_iteration() -> None:
     server = MemoryServer()
     async with RealtimeAPI(connector=server.connect) as api:

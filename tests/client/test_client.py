@@ -209,6 +209,59 @@ async def test_tools_of_a_lost_session_end_before_the_next_one() -> None:
         assert cancelled.is_set()
 
 
+async def test_closing_while_tools_of_a_lost_session_end_raises_closed() -> None:
+    server = MemoryServer()
+    client = client_of(server)
+    begun, cancelled, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    @client.tool
+    async def linger() -> None:
+        begun.set()
+        try:
+            await over.wait()
+        finally:
+            cancelled.set()
+            await over.wait()
+
+    await client.connect()
+    server.begin()
+    server.call("linger")
+    await asyncio.wait_for(begun.wait(), 5)
+    server.end.cut()
+    await asyncio.wait_for(server.is_closed.wait(), 5)
+    connecting = asyncio.ensure_future(client.connect())
+    await asyncio.wait_for(cancelled.wait(), 5)
+    closing = asyncio.ensure_future(client.close())
+    await asyncio.sleep(0)
+    over.set()
+    await closing
+    with pytest.raises(Closed):
+        await asyncio.wait_for(connecting, 5)
+    assert not client.is_connected
+    with pytest.raises(Closed):
+        await client.wait_for_next(ItemAppended, timeout=0.01)
+
+
+async def test_nothing_is_sent_before_the_dialect_is_detected() -> None:
+    server = MemoryServer(greets=False)
+    client = client_of(server, dialect="auto")
+    connecting = asyncio.ensure_future(client.connect())
+    await asyncio.sleep(0.01)
+    assert not client.is_connected
+    with pytest.raises(Closed):
+        client.create_response()
+    with pytest.raises(Closed):
+        client.append_input_audio(b"12")
+    kept = client.update_session(instructions="Be brief")
+    assert kept.is_done
+    server.send("session.created", session=SESSION)
+    await asyncio.wait_for(connecting, 5)
+    assert client.is_connected
+    await client.close()
+    assert server.types() == ["session.update"]
+    assert server.received[0]["session"]["instructions"] == "Be brief"
+
+
 async def test_a_client_connects_again_with_an_empty_conversation() -> None:
     server = MemoryServer()
     server.replies("Hi")
@@ -377,6 +430,16 @@ async def test_without_turn_detection_audio_is_committed_before_the_response() -
     ]
     assert server.received[1]["audio"] == "AQI="
     assert len({event["event_id"] for event in server.received}) == 4
+
+
+async def test_a_commit_is_sent_although_the_response_is_refused() -> None:
+    server = MemoryServer()
+    async with client_of(server, turn_detection=None, validate=True) as client:
+        client.append_input_audio(bytes(960))
+        with pytest.raises(LocalProtocolError):
+            client.create_response(max_output_tokens=-1)
+        await asyncio.wait_for(server.got("input_audio_buffer.commit"), 1)
+        assert "response.create" not in server.types()
 
 
 async def test_iteration_starts_at_the_connection_and_ends_with_close() -> None:

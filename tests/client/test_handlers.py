@@ -156,6 +156,68 @@ async def test_an_exception_in_a_callback_is_reported_and_the_session_continues(
         assert client.statistics().failed_calls == 2
 
 
+class Unhashable:
+    """A callable whose class defines equality, and so has no hash."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = None  # type: ignore[assignment]  # what Python does by itself
+
+    def __call__(self, _: object) -> None:
+        self.calls += 1
+        raise RuntimeError("mine")
+
+
+class UnhashableCoroutine(Unhashable):
+    async def __call__(self, _: object) -> None:
+        super().__call__(_)
+
+
+@pytest.mark.parametrize("make", [Unhashable, UnhashableCoroutine])
+async def test_an_exception_in_an_unhashable_callback_is_reported_once(
+    make: type[Unhashable],
+) -> None:
+    reports: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: reports.append(type(context["exception"]))
+    )
+    server = MemoryServer()
+    server.replies("Hi")
+    async with client_of(server) as client:
+        callback = make()
+        client.on("response.done", callback)
+        await client.create_response()
+        await client.create_response()
+        await asyncio.sleep(0)
+        assert callback.calls == client.statistics().failed_calls == 2
+        assert reports == [RuntimeError]
+
+
+async def test_each_lambda_that_returns_a_failing_coroutine_is_reported() -> None:
+    reports: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: reports.append(str(context["exception"]))
+    )
+    server = MemoryServer()
+    server.replies("Hi")
+    async with client_of(server) as client:
+
+        async def fail(text: str) -> None:
+            raise RuntimeError(text)
+
+        client.on("response.created", lambda _: fail("first"))
+        client.on("response.done", lambda _: fail("second"))
+        await client.create_response()
+        await client.create_response()
+        await asyncio.sleep(0)
+        assert client.statistics().failed_calls == 4
+    assert reports == ["first", "second"]
+
+
 async def test_a_callback_that_awaits_a_cancelled_future_does_not_stop_the_others() -> None:
     loop = asyncio.get_running_loop()
     reports: list[Any] = []

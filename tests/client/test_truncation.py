@@ -105,6 +105,15 @@ async def test_items_are_truncated_deleted_or_left_alone() -> None:
         assert [event for event in session.sent if event.type == "error"] == []
 
 
+async def test_without_cuts_a_closed_session_does_not_matter() -> None:
+    server = MemoryServer()
+    async with client_of(server) as client:
+        pass
+    client.truncate_items([])
+    with pytest.raises(Closed):
+        client.truncate_items([PlaybackCut("item_a", 0, 0, 0)])
+
+
 async def test_an_item_with_text_is_truncated_rather_than_deleted() -> None:
     server = MemoryServer()
     async with client_of(server) as client:

@@ -134,9 +134,11 @@ def test_an_event_that_is_not_json_is_refused_before_it_is_sent(adapter: Any) ->
 
 
 @pytest.mark.parametrize("adapter", [GA, BETA], ids=["ga", "beta"])
-def test_audio_is_appended_by_template(adapter: Any) -> None:
-    appended = json.loads(adapter.append_frame(b"\1\2", "event_1"))
-    assert appended == {
+def test_audio_is_appended_alike(adapter: Any) -> None:
+    frame, event = codec.append_event(b"\1\2", "event_1")
+    [wire] = adapter.client_event_to_wire(event)
+    assert codec.encode(wire) == frame
+    assert json.loads(frame) == {
         "type": "input_audio_buffer.append",
         "event_id": "event_1",
         "audio": "AQI=",

@@ -79,6 +79,8 @@ async def test_close_writes_what_is_queued_and_delivers_nothing_more() -> None:
     transport.send(b"1")
     closing = asyncio.create_task(transport.close(1012, "restart"))
     await asyncio.sleep(0)
+    with pytest.raises(Closed):
+        transport.send(b"late")
     peer.client_sends(text="late")
     await closing
     await transport.close()
@@ -138,6 +140,11 @@ async def test_far_too_much_unsent_data_ends_the_connection(
     peer = Peer()
     transport = await peer.connected()
     transport.send(b"x" * 11)
-    with pytest.raises(ConnectionLost):
-        transport.send(b"x")
-    assert len(peer.endings) == 1
+    for _ in range(2):
+        with pytest.raises(ConnectionLost):
+            transport.send(b"x")
+    assert peer.endings == []  # never from inside `send`
+    await settle()
+    [lost] = peer.endings
+    assert lost is not None
+    assert peer.sent[-1]["code"] == lost.code == 1008

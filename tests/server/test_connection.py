@@ -19,6 +19,7 @@ from duologue.server import Limits, LocalServer, asgi_transport, send_queue
 from duologue.server import connection as connection_module
 from duologue.server.engine.scripted import ScriptedBrain, ScriptedTranscriber, ToneSynthesizer
 from duologue.server.engine.stages import BrainRequest, Call, Say, TokenCount
+from duologue.server.faults import Delay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -180,6 +181,24 @@ async def test_a_session_ends_when_its_time_is_up() -> None:
     reason = "Your session hit the maximum duration of 0.001 minutes."
     assert error["error"]["message"] == reason
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1001, reason)
+
+
+@pytest.mark.asyncio
+async def test_a_session_ends_in_time_although_a_delayed_response_goes_on() -> None:
+    class Talker(ScriptedBrain):
+        async def respond(self, request: BrainRequest) -> AsyncIterator[BrainEvent]:
+            for number in range(1000):
+                yield Say(f"Sentence {number}. ")
+                await asyncio.sleep(0.01)
+
+    limits = Limits(session_seconds=0.2)
+    server = LocalServer(Talker(), faults=[Delay(0.1)], limits=limits)
+    async with server, connect(server.url) as connection:
+        await send(connection, type="response.create")
+        with pytest.raises(ConnectionClosed) as closed:
+            await receive(connection, "response.done")
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1001
 
 
 async def silent_client(

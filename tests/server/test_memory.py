@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,18 @@ import pytest
 from duologue import ConfigurationError, ConnectionLost, RealtimeClient
 from duologue.errors import Closed, DialectRefused, HandshakeRefused
 from duologue.protocol import codec, ga
-from duologue.server import Limits, LocalServer
+from duologue.server import Limits, LocalServer, memory_listener
 from duologue.server.engine.scripted import ScriptedBrain
+from duologue.server.engine.stages import BrainRequest, Say
 from duologue.server.faults import Close, Delay, RefuseHandshake
 from duologue.server.session.session import ServerSession
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from duologue.protocol.codec import Dialect
     from duologue.protocol.model import Event, UnknownEvent
+    from duologue.server.engine.stages import BrainEvent
 
 pytestmark = pytest.mark.asyncio
 
@@ -149,6 +154,43 @@ async def test_open_sessions_close_with_1012_when_the_server_stops() -> None:
     lost = await frames.end()
     assert lost is not None
     assert lost.code == 1012
+
+
+async def test_a_session_that_is_being_opened_closes_when_the_server_stops() -> None:
+    frames = Frames()
+    async with asyncio.timeout(5):
+        async with LocalServer(transport="memory") as server:
+            connecting = asyncio.ensure_future(server.connector(frames))
+            await asyncio.sleep(0)
+        await connecting
+    lost = await frames.end()
+    assert lost is not None
+    assert lost.code == 1012
+
+
+async def test_an_engine_that_ignores_cancellation_does_not_keep_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    over = asyncio.Event()
+
+    class Stubborn(ScriptedBrain):
+        async def respond(self, request: BrainRequest) -> AsyncIterator[BrainEvent]:
+            yield Say("Well. ")
+            while not over.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await over.wait()
+            yield Say("I am still here. ")
+
+    monkeypatch.setattr(memory_listener, "STOP_SECONDS", 0.05)
+    async with asyncio.timeout(5):
+        async with LocalServer(Stubborn(), transport="memory") as server:
+            transport = await server.connector(Frames())
+            transport.send(b'{"type": "response.create"}')
+            await server.sessions[0].wait_for("response.output_audio.delta")
+    sent = len(server.sessions[0].sent)
+    over.set()
+    await asyncio.sleep(0.01)
+    assert len(server.sessions[0].sent) == sent
 
 
 @pytest.mark.realtime_server(transport="memory")

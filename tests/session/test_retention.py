@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,18 @@ def test_keep_no_audio_still_delivers_each_delta() -> None:
     audio = [u.delta.audio for u in updates if isinstance(u, ConversationUpdated) and u.delta]
     assert audio == [SECOND] * 3
     assert sizes(core) == [0]
+
+
+def test_large_pieces_of_user_audio_are_dropped_at_once() -> None:
+    core = new_core(KEEP_NO_AUDIO)
+    tracemalloc.start()
+    for _ in range(50):
+        core.append_audio(bytes(1_000_000), 1.0)
+        core.effects()
+    kept_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept_bytes < 2_000_000  # the latest piece is kept
+    assert core.input_audio.sent_bytes == 50_000_000
 
 
 def test_user_audio_has_its_own_limit() -> None:

@@ -159,7 +159,7 @@ def test_the_response_to_the_users_turn_uses_the_outputs() -> None:
     assert sent(core) == ["1"]
     assert core.next_deadline() == 1.0 + PATIENCE
     feed(core, response("created", "resp_2"), response("done", "resp_2", status="completed"))
-    assert core.next_deadline() is None
+    assert core.tools.deadline is None
     assert sent(core) == []
 
 
@@ -197,7 +197,7 @@ def test_waiting_for_the_users_response_has_a_deadline() -> None:
     assert sent(core) == []
     core.handle_deadline(1.0 + PATIENCE)
     assert sent(core) == ["response.create"]
-    assert core.next_deadline() is None
+    assert core.tools.deadline is None
 
 
 @pytest.mark.parametrize("kind", ["server_vad", "semantic_vad"])

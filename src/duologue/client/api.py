@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RealtimeAPI"]
 
-_NEVER_OPEN: Final = "it was never connected: use `async with` or `await connect()`"
+_NOT_OPEN: Final = "it is not connected: use `async with` or `await connect()`"
 
 
 class RealtimeAPI(RealtimeEventHandler):
@@ -112,9 +112,7 @@ class RealtimeAPI(RealtimeEventHandler):
         self._callbacks.open()
         connection = EventConnection(self, self._dialect, self._surface)
         self._connection = connection
-        await connection.open(self._endpoint.connector)
-        if self._dialect is None:
-            await connection.wait_for_dialect(self._timeout)
+        await connection.open(self._endpoint.connector, timeout=self._timeout)
         self._check_open()
 
     async def close(self) -> None:
@@ -172,7 +170,7 @@ class RealtimeAPI(RealtimeEventHandler):
 
     def __aiter__(self) -> UpdateStream[Event | UnknownEvent]:
         if self._events is None:
-            raise Closed(_NEVER_OPEN)
+            raise Closed("it was never connected: use `async with` or `await connect()`")
         return aiter(self._events)
 
     # The receiver of the connection.
@@ -195,7 +193,7 @@ class RealtimeAPI(RealtimeEventHandler):
         """Process the end of the connection."""
         if self._ending is None:
             self._ending = error or Closed("the connection was closed")
-            if self._connection is not None and self._connection.transport is not None:
+            if self._connection is not None and self._connection.was_made:
                 self._callbacks.call([Disconnected(error)])
             self._callbacks.end(self._ending)
             if self._events is not None:
@@ -203,8 +201,8 @@ class RealtimeAPI(RealtimeEventHandler):
 
     def _opened(self) -> EventConnection:
         self._check_open()
-        if self._connection is None:
-            raise Closed(_NEVER_OPEN)
+        if self._connection is None or not self._connection.is_open:
+            raise Closed(_NOT_OPEN)
         return self._connection
 
     def _check_open(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -41,15 +42,9 @@ class AsyncCallbackQueues:
         """Calls that were dropped: callbacks were too slow for too long."""
         return self._dropped + sum(queue.calls.dropped for queue in self._queues.values())
 
-    def put(self, owner: AsyncCallback, value: object, call: AsyncCallback | None = None) -> None:
-        """Queue a call.
-
-        Args:
-            owner: The callback; its calls run in order.
-            value: Its argument.
-            call: Called instead of it.
-        """
-        key = _identity(owner)
+    def put(self, callback: AsyncCallback, value: object) -> None:
+        """Queue the call of an asynchronous callback, or the coroutine that it has returned."""
+        key = _identity(callback)
         queue = self._queues.get(key)
         if queue is None:
             queue = self._queues[key] = _Queue()
@@ -57,7 +52,7 @@ class AsyncCallbackQueues:
                 self._work(key, queue), name="callbacks"
             )
         is_repeat = isinstance(value, RealtimeEvent)
-        queue.calls.put([(owner, call or owner, value)], repeats=tuple if is_repeat else None)
+        queue.calls.put([(callback, value)], repeats=tuple if is_repeat else None)
 
     async def stop(self) -> None:
         """Drop the queued calls, and cancel the running ones except the caller."""
@@ -89,25 +84,23 @@ class AsyncCallbackQueues:
             if self._queues.get(key) is queue:
                 del self._queues[key]
 
-    async def _call(self, owner: AsyncCallback, call: AsyncCallback, value: object) -> None:
+    async def _call(self, callback: AsyncCallback, value: object) -> None:
         try:
-            await call(value)
+            await (value if inspect.iscoroutine(value) else callback(value))
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            self.report(owner, error)  # of something that the callback awaited
+            self.report(callback, error)  # of something that the callback awaited
         except Exception as error:  # noqa: BLE001  # as of a synchronous one
-            self.report(owner, error)
+            self.report(callback, error)
 
 
 class _Queue:
     __slots__ = ("calls", "task")
 
     def __init__(self) -> None:
-        self.calls: Final[TwoLaneQueue[tuple[AsyncCallback, AsyncCallback, object]]] = TwoLaneQueue(
-            CAPACITY
-        )
+        self.calls: Final[TwoLaneQueue[tuple[AsyncCallback, object]]] = TwoLaneQueue(CAPACITY)
         self.task: asyncio.Task[None] | None = None
 
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import math
+import weakref
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from duologue.client.callback_keys import SENT_AUDIO, CallbackKey, resolve
 from duologue.client.callback_queue import AsyncCallbackQueues
-from duologue.client.coercion import is_number
-from duologue.errors import Closed, ConfigurationError, LocalProtocolError
+from duologue.client.coercion import seconds
+from duologue.client.update_stream import CAPACITY, UpdateStream
+from duologue.errors import Closed, ConfigurationError, ConnectionLost, LocalProtocolError
 from duologue.protocol.model import UnknownEvent
 from duologue.session.updates import RealtimeEvent, Update
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
-
+    from collections.abc import Iterable
 
 __all__ = ["Callback", "CallbackRegistry", "CallbackResult", "RealtimeEventHandler"]
 
@@ -118,6 +119,9 @@ class RealtimeEventHandler:
     async def wait_for_next(self, key: CallbackKey, *, timeout: float | None = None) -> object:  # noqa: ASYNC109  # its error names the key
         """Return the next value that a callback of `key` would get.
 
+        A loop that waits again at once misses none, however close they follow each other. One that
+        awaits something else in between does: iterate over the client, or over `items()`, then.
+
         Raises:
             TimeoutError: If nothing came within `timeout` seconds.
             ConnectionLost: If the connection ended first.
@@ -129,10 +133,10 @@ class RealtimeEventHandler:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Entry:
     callback: Callback
-    is_async: bool
-    is_once: bool
-    is_wait: bool = False
-    """Whether it is the end of a `wait`."""
+    is_async: bool = False
+    is_once: bool = False
+    is_ours: bool = False
+    """Whether it belongs to a task that waits, not to the application."""
 
 
 class CallbackRegistry:
@@ -148,6 +152,9 @@ class CallbackRegistry:
         self.want_sent_audio: bool = False
         """Whether a callback may want the events of `append_input_audio`."""
         self._futures: Final[set[asyncio.Future[object]]] = set()
+        self._missed: Final[dict[tuple[object, CallbackKey], deque[object]]] = {}
+        """Values that came before a task, which one has woken up, ran: by task and key."""
+        self._streams: Final[weakref.WeakSet[UpdateStream[Any]]] = weakref.WeakSet()
         self._ending: Exception | None = Closed("the session is not open")
         self.queues: Final = AsyncCallbackQueues()
 
@@ -160,7 +167,7 @@ class CallbackRegistry:
         call = type(callback).__call__
         is_async = inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(call)
         entry = _Entry(callback, is_async, is_once)
-        self._set(key, (*self._entries.get(key, ()), entry))
+        self._add(key, entry)
 
     def remove(
         self, key: CallbackKey, callback: Callback | None = None, *, only_once: bool = False
@@ -170,7 +177,7 @@ class CallbackRegistry:
         kept = (
             entry
             for entry in self._entries.get(key, ())
-            if entry.is_wait
+            if entry.is_ours
             or (callback is not None and entry.callback != callback)
             or (only_once and not entry.is_once)
         )
@@ -179,7 +186,7 @@ class CallbackRegistry:
     def clear(self) -> None:
         """Remove all callbacks; what waits for a value goes on waiting."""
         for key, entries in list(self._entries.items()):
-            self._set(key, tuple(entry for entry in entries if entry.is_wait))
+            self._set(key, tuple(entry for entry in entries if entry.is_ours))
 
     def dispatch(self, key: CallbackKey, value: object) -> None:
         """Call the callbacks of a key; see `RealtimeEventHandler.dispatch`."""
@@ -191,20 +198,26 @@ class CallbackRegistry:
 
     async def wait(self, key: CallbackKey, timeout: float | None) -> object:  # noqa: ASYNC109  # its own text
         """Wait for the next value of a key; see `RealtimeEventHandler.wait_for_next`."""
-        seconds = _seconds(timeout)
+        limit_, found = seconds(timeout, "timeout"), resolve(key)
+        missed = self._missed and self._missed.get((asyncio.current_task(), found))
+        if missed:
+            return missed.popleft()
         if self._ending is not None:
             raise self._ending.with_traceback(None)
-        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiting = asyncio.current_task(), found
+        future: asyncio.Future[object] = loop.create_future()
 
         def settle(value: object) -> None:
             if not future.done():
                 future.set_result(value)
+            else:  # of the same segment: the task has not run yet, and may wait for this one next
+                self._missed.setdefault(waiting, deque(maxlen=CAPACITY)).append(value)
 
-        found = resolve(key)
-        entry = _Entry(settle, is_async=False, is_once=True, is_wait=True)
+        entry = _Entry(settle, is_ours=True)
         self._futures.add(future)
-        self._set(found, (*self._entries.get(found, ()), entry))
-        limit = asyncio.timeout(seconds)
+        self._add(found, entry)
+        limit = asyncio.timeout(limit_)
         try:
             async with limit:
                 return await future
@@ -216,6 +229,27 @@ class CallbackRegistry:
         finally:
             self._futures.discard(future)
             self._take(found, entry)
+            if waiting in self._missed:
+                loop.call_soon(self._missed.pop, waiting, None)
+
+    def stream(self, kind: type[T], read: Callable[[T], object]) -> UpdateStream[Any]:
+        """Return a stream of what `read` returns for each update of a class, from now on."""
+        if self._ending is not None:
+            raise self._ending.with_traceback(None)
+        stream: UpdateStream[Any] = aiter(UpdateStream())
+        reference = weakref.ref(stream)
+
+        def put(update: T) -> None:
+            stream = reference()
+            if stream is None:  # nobody reads it any more
+                self._take(kind, entry)
+            else:
+                stream.put([read(update)])
+
+        entry = _Entry(put, is_ours=True)
+        self._streams.add(stream)
+        self._add(kind, entry)
+        return stream
 
     def open(self) -> None:
         """Allow waiting: a session begins."""
@@ -227,6 +261,9 @@ class CallbackRegistry:
         for future in self._futures:
             if not future.done():
                 future.set_exception(ending.with_traceback(None))
+        for stream in self._streams:
+            stream.end(ending if isinstance(ending, ConnectionLost) else None)
+        self._streams.clear()
 
     def call(self, updates: Iterable[Update]) -> None:
         """Call the callbacks of updates, and those of the wire events in them."""
@@ -272,7 +309,10 @@ class CallbackRegistry:
                 self.queues.report(entry.callback, error)
                 continue
             if result is not None and inspect.iscoroutine(result):  # of a lambda
-                self.queues.put(entry.callback, result, _await)
+                self.queues.put(entry.callback, result)
+
+    def _add(self, key: CallbackKey, entry: _Entry) -> None:
+        self._set(key, (*self._entries.get(key, ()), entry))
 
     def _take(self, key: CallbackKey, entry: _Entry) -> bool:
         entries = self._entries.get(key, ())
@@ -287,19 +327,3 @@ class CallbackRegistry:
         for keys in self._keys_of.values():
             keys.clear()
         self.want_sent_audio = not SENT_AUDIO.isdisjoint(self._entries)
-
-
-async def _await(coroutine: Coroutine[Any, Any, object]) -> None:
-    await coroutine
-
-
-def _seconds(timeout: object) -> float | None:
-    if timeout is None:
-        return None
-    try:
-        seconds = float(timeout) if is_number(timeout) else math.nan
-    except OverflowError:
-        seconds = math.inf
-    if math.isnan(seconds):
-        raise LocalProtocolError(f"timeout must be a number of seconds, not {timeout!r}")
-    return seconds

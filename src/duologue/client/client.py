@@ -12,7 +12,7 @@ from duologue.client.coercion import all_of, argument, audio_bytes, content_part
 from duologue.client.coercion import item as checked_item
 from duologue.client.driver import ClientOptions, Driver
 from duologue.client.endpoint import resolve_endpoint
-from duologue.client.handles import Pending, ResponseHandle
+from duologue.client.handles import Pending, ResponseHandle, TimeLimit
 from duologue.client.session_keywords import (
     ParamsArgument,
     ResponseKeywords,
@@ -29,7 +29,7 @@ from duologue.protocol import ga
 from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.formats import PCM16
 from duologue.protocol.model import UNSET
-from duologue.session.commands import Command, CommandState
+from duologue.session.commands import DEFAULT_TIMEOUT, Command, CommandState
 from duologue.session.configuration import Configuration
 from duologue.session.conversation import RealtimeConversation
 from duologue.session.playback import PlaybackCut
@@ -58,8 +58,9 @@ if TYPE_CHECKING:
         RealtimeSession,
         Session,
     )
+    from duologue.session.client_session import ClientSession
     from duologue.session.formatted import FormattedItem
-    from duologue.session.response_state import ResponseRequest, ResponseState
+    from duologue.session.response_state import ResponseState
     from duologue.session.tool_calls import ToolCall
     from duologue.session.updates import Update
     from duologue.transport.base import Connector
@@ -84,6 +85,8 @@ class Statistics:
     """Calls of asynchronous callbacks that were dropped because the callbacks were too slow."""
     failed_calls: int
     """Exceptions that callbacks have raised."""
+    failed_events: int
+    """Server events that could not be processed because of a fault of duologue's."""
     waiting_calls: int
     """Calls of asynchronous callbacks that have not begun, of all callbacks together."""
 
@@ -112,7 +115,9 @@ class RealtimeClient(RealtimeEventHandler):
     left can be resumed.
 
     Commands are sent at once, and in order. The handle that a method returns may be awaited for the
-    server's answer; an error that nothing awaits arrives as an `ErrorUpdate`. Every method that
+    server's answer; an error that nothing awaits arrives as an `ErrorUpdate`. A command that the
+    server does not answer in time fails with a `TimeoutError`, and so does a response that it does
+    not begin or go on with: `command_timeout`, or `timeout` of the method. Every method that
     sends raises `Closed` if the session is closed or not open, and `ConnectionLost` if the
     connection has ended.
 
@@ -136,6 +141,9 @@ class RealtimeClient(RealtimeEventHandler):
         session: Configuration to begin with, of either dialect; keywords are added to it.
         headers: Added to the request.
         connect_timeout: Seconds for the connection, and as many for the session to begin.
+        command_timeout: Seconds for the server to answer a command, to begin a response, and to go
+            on with it; `None`: no limit. The server adds the output of a tool only when the
+            response that called it has ended, so this must be longer than a response takes.
         connector: Opens another transport than a WebSocket; `url` and the like are not used then.
         dialect: The dialect on the wire, GA by default; `auto` detects it from the first frame of
             the first connection. On a beta connection `RealtimeEvent.event` is a beta event,
@@ -163,6 +171,7 @@ class RealtimeClient(RealtimeEventHandler):
         session: SessionArgument | None = None,
         headers: Mapping[str, str] | None = None,
         connect_timeout: float = 10.0,
+        command_timeout: float | None = DEFAULT_TIMEOUT,
         connector: Connector | None = None,
         dialect: DialectChoice | None = None,
         retention: Retention = KEEP_RECENT,
@@ -195,7 +204,11 @@ class RealtimeClient(RealtimeEventHandler):
         self._configuration.wanted_session()  # refuse now what such a session cannot have
         self._tools: Final = ToolRegistry(self._context)
         self._options: Final = ClientOptions(
-            self._configuration, self._tools, retention=retention, validates=validate
+            self._configuration,
+            self._tools,
+            retention=retention,
+            validates=validate,
+            command_timeout=command_timeout,
         )
         self._driver: Driver | None = None
         self._is_connecting = False
@@ -326,12 +339,29 @@ class RealtimeClient(RealtimeEventHandler):
         """Return the next item that is completed; see `wait_for_next`."""
         return (await self.wait_for_next(ItemCompleted, timeout=timeout)).item
 
+    def items(self) -> UpdateStream[FormattedItem]:
+        """Return an iterator over the items that are added to the conversation from now on.
+
+        It misses none, whatever its task awaits in between: up to 8192 wait. It ends when the
+        session is closed, and raises `ConnectionLost` when the connection is lost.
+
+        Raises:
+            Closed: If the session was closed, or is not open.
+            ConnectionLost: If the connection has ended.
+        """
+        return self._callbacks.stream(ItemAppended, lambda update: update.item)
+
+    def completed_items(self) -> UpdateStream[FormattedItem]:
+        """Return an iterator over the items that are completed from now on; see `items`."""
+        return self._callbacks.stream(ItemCompleted, lambda update: update.item)
+
     def statistics(self) -> Statistics:
         """Return the fill levels of the client's queues."""
         updates = None if self._driver is None else self._driver.updates
         waiting, dropped = (0, 0) if updates is None else (len(updates), updates.dropped)
         queues = self._callbacks.queues
-        return Statistics(waiting, dropped, queues.dropped, queues.failures, len(queues))
+        failures = 0 if self._driver is None else self._driver.core.failures
+        return Statistics(waiting, dropped, queues.dropped, queues.failures, failures, len(queues))
 
     # Sending.
 
@@ -362,6 +392,7 @@ class RealtimeClient(RealtimeEventHandler):
         session: SessionArgument | None = None,
         *,
         full: bool | None = None,
+        timeout: TimeLimit = UNSET,
         **keywords: Unpack[SessionKeywords],
     ) -> Pending[Session]:
         """Change the session; the result is the configuration then in force.
@@ -373,6 +404,7 @@ class RealtimeClient(RealtimeEventHandler):
             session: The change, in either dialect, as a struct or a dictionary.
             full: Whether to send the whole wanted configuration with it, or the change alone. By
                 default: the whole in beta, as the reference client does, the change alone in GA.
+            timeout: Seconds, instead of `command_timeout`.
             keywords: Added to `session`.
 
         Raises:
@@ -383,7 +415,7 @@ class RealtimeClient(RealtimeEventHandler):
         change = session_config(session, keywords, dialect=self._dialect_name)
         if change is None:
             raise ConfigurationError("update_session needs a configuration, or keywords")
-        return self._update(change, full=full)
+        return self._update(change, full=full, timeout=timeout)
 
     def append_input_audio(self, audio: Buffer) -> None:
         """Send user audio, in the session's input format; empty audio sends nothing.
@@ -404,13 +436,13 @@ class RealtimeClient(RealtimeEventHandler):
                 raise Closed(_NOT_OPEN)
             self._driver.append_audio(audio)
 
-    def commit_input_audio(self) -> Pending[str]:
+    def commit_input_audio(self, *, timeout: TimeLimit = UNSET) -> Pending[str]:
         """Make the input audio a user message; the result is the id of its item."""
-        return self._command(ga.InputAudioBufferCommitEvent(), _committed_id)
+        return self._command(ga.InputAudioBufferCommitEvent(), _committed_id, timeout)
 
-    def clear_input_audio(self) -> Pending[None]:
+    def clear_input_audio(self, *, timeout: TimeLimit = UNSET) -> Pending[None]:
         """Discard the input audio that is not committed."""
-        return self._command(ga.InputAudioBufferClearEvent(), _none)
+        return self._command(ga.InputAudioBufferClearEvent(), _none, timeout)
 
     def send_user_message_content(
         self, content: str | Sequence[ContentPart | Mapping[str, Any]]
@@ -425,8 +457,27 @@ class RealtimeClient(RealtimeEventHandler):
             self.create_item(ga.Message(role="user", content=parts))
         return self.create_response()
 
+    async def ask(self, content: str | Sequence[ContentPart | Mapping[str, Any]]) -> ResponseHandle:
+        """Send a user message and return its answer: the response that has ended.
+
+        If the model calls tools, the answer is the response after their results. Read its `text`,
+        or its `transcript` and `audio`.
+
+        Raises:
+            ResponseFailed: If a response failed.
+            ServerError: If the server refused to begin one.
+            TimeoutError: If the server did not begin one, or go on with it, in time.
+            ConnectionLost: If the connection ended first.
+            Closed: If the session was closed first, or is not open.
+        """
+        return await self.send_user_message_content(content).answer()
+
     def create_item(
-        self, item: Item | beta.Item | Mapping[str, Any], *, previous_item_id: str | None = None
+        self,
+        item: Item | beta.Item | Mapping[str, Any],
+        *,
+        previous_item_id: str | None = None,
+        timeout: TimeLimit = UNSET,
     ) -> Pending[str]:
         """Add an item to the conversation; the result is its id.
 
@@ -434,24 +485,30 @@ class RealtimeClient(RealtimeEventHandler):
             item: A struct of either dialect, or a dictionary. Anything but audio of the assistant:
                 restore that as its text.
             previous_item_id: Insert after this item; `root`: at the front; `None`: at the end.
+            timeout: Seconds, instead of `command_timeout`.
 
         Raises:
             LocalProtocolError: If a field of the item is wrong.
         """
         previous = UNSET if previous_item_id is None else previous_item_id
         event = ga.ConversationItemCreateEvent(item=checked_item(item), previous_item_id=previous)
-        return self._command(event, _added_id)
+        return self._command(event, _added_id, timeout)
 
-    def retrieve_item(self, item_id: str) -> Pending[Item]:
+    def retrieve_item(self, item_id: str, *, timeout: TimeLimit = UNSET) -> Pending[Item]:
         """Request the server's copy of an item; the result includes its audio."""
-        return self._command(ga.ConversationItemRetrieveEvent(item_id=item_id), _item)
+        return self._command(ga.ConversationItemRetrieveEvent(item_id=item_id), _item, timeout)
 
-    def delete_item(self, item_id: str) -> Pending[None]:
+    def delete_item(self, item_id: str, *, timeout: TimeLimit = UNSET) -> Pending[None]:
         """Delete an item; it leaves `conversation` once the server has deleted it."""
-        return self._command(ga.ConversationItemDeleteEvent(item_id=item_id), _none)
+        return self._command(ga.ConversationItemDeleteEvent(item_id=item_id), _none, timeout)
 
     def truncate_item(
-        self, item_id: str, audio_end_ms: int, content_index: int = 0
+        self,
+        item_id: str,
+        audio_end_ms: int,
+        content_index: int = 0,
+        *,
+        timeout: TimeLimit = UNSET,
     ) -> Pending[None]:
         """Cut the assistant's audio to what was heard of it; its transcript is dropped.
 
@@ -461,11 +518,11 @@ class RealtimeClient(RealtimeEventHandler):
         argument(item_id, str, "item_id")
         argument(audio_end_ms, int, "audio_end_ms")
         argument(content_index, int, "content_index")
-        driver = self._opened()
-        command = driver.call(
-            lambda core, now: core.truncate_item(item_id, audio_end_ms, content_index, now)
+        return self._pending(
+            lambda core, now: core.truncate_item(item_id, audio_end_ms, content_index, now),
+            _none,
+            timeout,
         )
-        return Pending(command, driver.waiters, _none)
 
     def truncate_items(self, cuts: Iterable[PlaybackCut]) -> None:
         """Cut items to what was heard of them: the result of `PlaybackLedger.interrupt`.
@@ -475,10 +532,15 @@ class RealtimeClient(RealtimeEventHandler):
         ignored.
         """
         checked = all_of(cuts, PlaybackCut, "cuts")
-        self._opened().call(lambda core, now: core.truncate_items(checked, now))
+        if checked:  # an application that stops its player after the session has nothing to send
+            self._opened().call(lambda core, now: core.truncate_items(checked, now))
 
     def create_response(
-        self, params: ParamsArgument | None = None, **keywords: Unpack[ResponseKeywords]
+        self,
+        params: ParamsArgument | None = None,
+        *,
+        timeout: TimeLimit = UNSET,
+        **keywords: Unpack[ResponseKeywords],
     ) -> ResponseHandle:
         """Request a response.
 
@@ -488,6 +550,7 @@ class RealtimeClient(RealtimeEventHandler):
         Args:
             params: What the response does differently from its session, in either dialect, as a
                 struct or a dictionary.
+            timeout: Seconds to begin, and to go on, instead of `command_timeout`.
             keywords: Added to `params`.
 
         Raises:
@@ -497,12 +560,10 @@ class RealtimeClient(RealtimeEventHandler):
         response = response_params(params, keywords, dialect=self._dialect_name)
         event = ga.ResponseCreateEvent(response=response)
         driver = self._opened()
-        request = driver.call(lambda core, now: core.create_response(event, now))
-
-        def cancel(request: ResponseRequest) -> None:
-            driver.call(lambda core, now: core.cancel_request(request, now))
-
-        return ResponseHandle(request, driver.waiters, cancel)
+        request = driver.request(
+            lambda core, now: core.create_response(event, now), timeout=timeout
+        )
+        return ResponseHandle(request, driver)
 
     def cancel_response(
         self, response_id: str | None = None, *, item_id: str | None = None, heard_samples: int = 0
@@ -632,15 +693,14 @@ class RealtimeClient(RealtimeEventHandler):
         return self._driver
 
     async def _connect(self) -> None:
-        if self._driver is not None:
-            await self._driver.stop_tools()
-        driver = self._driver = self._new_driver()
-        self._callbacks.open()
+        old, driver = self._driver, self._new_driver()
+        self._driver = driver  # before anything is awaited: `close` ends this session
         try:
-            await driver.open(self._endpoint.connector)
-            if self._dialect == "auto":
-                await driver.connection.wait_for_dialect(self._timeout)
-                driver.check_open()
+            if old is not None:
+                await old.stop_tools()
+            driver.check_not_ended()
+            self._callbacks.open()
+            await driver.open(self._endpoint.connector, timeout=self._timeout)
             if not self._endpoint.is_sideband:
                 await self.wait_for_session_created(timeout=self._timeout)
             await driver.configure(timeout=self._timeout)
@@ -666,17 +726,28 @@ class RealtimeClient(RealtimeEventHandler):
     def _context(self, call: ToolCall) -> CallContext:
         return ToolContext(client=self, call_id=call.call_id, item=call.item)
 
-    def _command(self, event: ga.KnownClientEvent, read: Callable[[Any], T]) -> Pending[T]:
-        driver = self._opened()
+    def _command(
+        self, event: ga.KnownClientEvent, read: Callable[[Any], T], timeout: TimeLimit
+    ) -> Pending[T]:
         checked = client_event(event, self._dialect_name)
-        command = driver.call(lambda core, now: core.send_command(checked, now))
-        return Pending(command, driver.waiters, read)
+        return self._pending(lambda core, now: core.send_command(checked, now), read, timeout)
 
-    def _update(self, change: RealtimeSession, *, full: bool | None = None) -> Pending[Session]:
-        driver = self._driver
-        if driver is not None and driver.is_connected:
-            command = driver.call(lambda core, now: core.update_session(change, now, is_full=full))
-            return Pending(command, driver.waiters, _session)
+    def _pending(
+        self,
+        method: Callable[[ClientSession, float], Command],
+        read: Callable[[Any], T],
+        timeout: TimeLimit,
+    ) -> Pending[T]:
+        driver = self._opened()
+        return Pending(driver.request(method, timeout=timeout), driver.waiters, read)
+
+    def _update(
+        self, change: RealtimeSession, *, full: bool | None = None, timeout: TimeLimit = UNSET
+    ) -> Pending[Session]:
+        if self.is_connected:
+            return self._pending(
+                lambda core, now: core.update_session(change, now, is_full=full), _session, timeout
+            )
         session = self._configuration.update(change, is_full=full)
         self._configuration.keep(change)
         error = Closed("the session is not open: the change is kept, and sent by `connect()`")

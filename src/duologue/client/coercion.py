@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "all_of", "argument", "audio_bytes", "coerce", "content_parts", "hint", "is_mapping",
-    "is_number", "is_object", "is_text", "item", "nearest", "plain", "with_ga_parts",
+    "is_number", "is_object", "is_text", "item", "nearest", "plain", "seconds", "with_ga_parts",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -134,6 +134,23 @@ def is_number(value: object) -> TypeGuard[int | float]:
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:
     """Return whether plain JSON is an object."""
     return isinstance(value, dict)
+
+
+def seconds(value: object, name: str) -> float | None:
+    """Return a time limit, a number of seconds; `None`: no limit.
+
+    Raises:
+        LocalProtocolError: If it is neither.
+    """
+    if value is None:
+        return None
+    try:
+        number = float(value) if is_number(value) else math.nan
+    except OverflowError:
+        number = math.inf
+    if math.isnan(number):
+        raise LocalProtocolError(f"{name} must be a number of seconds, not {_type_name(value)}")
+    return number
 
 
 def nearest(name: str, names: Iterable[str], *, likeness: float = 0.6) -> str | None:

@@ -13,13 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from duologue.client.handles import Pending, Waiters
+from duologue.client.coercion import seconds
 from duologue.client.tools import ToolRunner
 from duologue.client.update_stream import UpdateStream
+from duologue.client.waiters import Waiters
 from duologue.errors import Closed, ConnectionLost, DecodeError
 from duologue.protocol import codec
 from duologue.protocol.dialects import dialect_adapter
+from duologue.protocol.model import UNSET, UnsetType
 from duologue.session.client_session import ClientSession
+from duologue.session.commands import DEFAULT_TIMEOUT, CommandState
 from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import Disconnected, ErrorUpdate, RealtimeEvent, Update
@@ -31,7 +34,9 @@ if TYPE_CHECKING:
     from duologue.protocol.codec import Surface
     from duologue.protocol.dialects import DialectAdapter
     from duologue.protocol.model import Event, UnknownEvent
+    from duologue.session.commands import Command
     from duologue.session.configuration import Configuration
+    from duologue.session.response_state import ResponseRequest
     from duologue.session.tool_calls import ToolCall
     from duologue.transport.base import Connector, Transport
 
@@ -40,6 +45,7 @@ __all__ = ["ClientOptions", "Driver", "EventConnection", "EventReceiver"]
 logger: Final = logging.getLogger("duologue.client")
 
 T = TypeVar("T")
+RecordT = TypeVar("RecordT", bound="Command | ResponseRequest")
 
 
 class EventReceiver(Protocol):
@@ -76,36 +82,42 @@ class EventConnection:
         self._receiver: Final = receiver
         self._surface: Final[Surface] = surface
         self._decode = self._detect if dialect is None else dialect.decode_server
-        self.transport: Transport | None = None
-        """The transport, once it is open."""
+        self.is_open = False
+        """Whether events can be sent: connected, and in a known dialect."""
+        self._transport: Transport | None = None
         self._unsent: list[bytes] = []
         self._has_begun: Final = asyncio.Event() if dialect is None else None
         self._is_over = False
         self._logs: Final = logger.isEnabledFor(logging.DEBUG)  # asked once: a hot path
 
     @property
-    def is_open(self) -> bool:
-        """Whether events can be sent."""
-        return self.transport is not None and not self._is_over
+    def was_made(self) -> bool:
+        """Whether there is a connection, or was one."""
+        return self._transport is not None
 
-    async def open(self, connector: Connector) -> None:
-        """Connect; events may arrive before this returns."""
-        self.transport = await connector(self)
-        unsent, self._unsent = self._unsent, []
-        for frame in unsent:
-            self.transport.send(frame)
+    async def open(self, connector: Connector, *, timeout: float) -> None:  # noqa: ASYNC109  # its own text
+        """Connect, and detect the dialect; events may arrive before this returns.
 
-    async def wait_for_dialect(self, timeout: float) -> None:  # noqa: ASYNC109  # its own text
-        """Wait until the dialect is detected, or the connection has ended.
+        Args:
+            connector: Opens the transport.
+            timeout: Seconds for the first frame, if the dialect is detected from it.
 
         Raises:
-            TimeoutError: If the server sends nothing in time.
+            TimeoutError: If that frame does not come in time.
         """
+        transport = self._transport = await connector(self)
+        unsent, self._unsent = self._unsent, []
+        for frame in unsent:
+            transport.send(frame)
+        if self._has_begun is not None:
+            await self._wait_for_dialect(self._has_begun, timeout)
+        self.is_open = not self._is_over
+
+    async def _wait_for_dialect(self, has_begun: asyncio.Event, timeout: float) -> None:  # noqa: ASYNC109  # as above
         limit = asyncio.timeout(timeout)
         try:
             async with limit:
-                if self._has_begun is not None:
-                    await self._has_begun.wait()
+                await has_begun.wait()
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -126,7 +138,7 @@ class EventConnection:
 
     def on_close(self, error: ConnectionLost | None) -> None:
         """Process the end of the transport."""
-        self._is_over = True
+        self._is_over, self.is_open = True, False
         if self._has_begun is not None:
             self._has_begun.set()
         logger.debug("< closed: %s", error or "by us")
@@ -149,20 +161,20 @@ class EventConnection:
         """
         if self._logs:
             logger.debug("> %s, %d bytes", kind, len(frame))
-        if self.transport is None:  # a callback of `session.created` was faster than `open`
+        if self._transport is None:  # a callback of `session.created` was faster than `open`
             self._unsent.append(frame)
         else:
-            self.transport.send(frame)
+            self._transport.send(frame)
 
     async def drain(self) -> None:
         """Wait until the write buffer has drained."""
-        if self.transport is not None:
-            await self.transport.drain()
+        if self._transport is not None:
+            await self._transport.drain()
 
     async def close(self) -> None:
         """Close the connection and wait until it is gone."""
-        if self.transport is not None:
-            await self.transport.close()
+        if self._transport is not None:
+            await self._transport.close()
 
     def _detect(self, frame: bytes) -> Event | UnknownEvent:
         """Decode the first frame in the dialect that it shows; GA where it may be either."""
@@ -188,6 +200,7 @@ class ClientOptions:
     tools: ToolRegistry
     retention: Retention = KEEP_RECENT
     validates: bool = False
+    command_timeout: float | None = DEFAULT_TIMEOUT
 
 
 class Driver:
@@ -216,6 +229,7 @@ class Driver:
             configuration=options.configuration,
             validates=options.validates,
             retention=options.retention,
+            timeout=options.command_timeout,
             has_tool=options.tools.handlers.__contains__,
             tool_policy=options.tools.policy,
         )
@@ -237,15 +251,16 @@ class Driver:
         """Whether events can be sent."""
         return self.connection.is_open and self.ending is None
 
-    async def open(self, connector: Connector) -> None:
+    async def open(self, connector: Connector, *, timeout: float) -> None:  # noqa: ASYNC109  # as of the connection
         """Connect; the session may have begun when this returns.
 
         Raises:
             Closed: If it was closed meanwhile.
             ConnectionLost: If the connection has ended already.
+            TimeoutError: If the dialect is to be detected, and no frame comes in time.
         """
         self._tools.open()
-        await self.connection.open(connector)
+        await self.connection.open(connector, timeout=timeout)
         self.check_open()
 
     async def configure(self, *, timeout: float) -> None:  # noqa: ASYNC109  # its own text
@@ -261,12 +276,15 @@ class Driver:
         limit = asyncio.timeout(timeout)
         try:
             async with limit:
-                await Pending(command, self.waiters, lambda _: None)
+                if command.state is CommandState.PENDING:
+                    await self.waiters.wait(command)
         except TimeoutError:
             if not limit.expired():
                 raise
             text = f"the server did not answer session.update within {timeout} s"
             raise TimeoutError(text) from None
+        if command.error is not None:
+            raise command.error.with_traceback(None)
 
     def call(self, method: Callable[[ClientSession, float], T]) -> T:
         """Call a method of the core, and carry out its effects.
@@ -276,25 +294,62 @@ class Driver:
             ConnectionLost: If the connection has ended.
         """
         self.check_open()
-        result = method(self.core, self._now())
-        self._carry_out()
-        if self.core.next_deadline() != self._deadline:
-            self._set_timer()
-        return result
+        try:
+            return method(self.core, self._now())
+        finally:  # if it raised: the commit before a response that is refused was sent
+            self._carry_out()
+            if self.core.next_deadline() != self._deadline:
+                self._set_timer()
+
+    def request(
+        self,
+        method: Callable[[ClientSession, float], RecordT],
+        *,
+        timeout: float | UnsetType | None = UNSET,
+    ) -> RecordT:
+        """Call a method of the core that returns a command or a response, and set its time limit.
+
+        Raises:
+            Closed: As `call`.
+            ConnectionLost: As `call`.
+        """
+        limit = timeout if isinstance(timeout, UnsetType) else seconds(timeout, "timeout")
+
+        def limited(core: ClientSession, now: float) -> RecordT:
+            record = method(core, now)
+            if not isinstance(limit, UnsetType):
+                core.limit(record, limit, now)
+            return record
+
+        return self.call(limited)
+
+    def is_continued(self, request: ResponseRequest) -> bool:
+        """Return whether another response is to continue this one: its calls are not answered.
+
+        Raises:
+            Closed: If the session was closed.
+            ConnectionLost: If the connection has ended.
+        """
+        self.check_open()
+        return self.core.is_continued(request)
 
     def append_audio(self, audio: bytes) -> None:
         """Send input audio: `call` for the most frequent method, which sets no deadline."""
-        if self.ending is not None or self.connection.transport is None:
+        if self.ending is not None or not self.connection.is_open:
             self.check_open()
         # Fifty events a second that nothing wants would cost more than sending them does.
         is_shown = self.updates.is_read or self._callbacks.want_sent_audio
         self.core.append_audio(audio, self._now(), is_shown=is_shown)
         self._carry_out()
 
-    def check_open(self) -> None:
-        """Raise how the session ended, if it has."""
+    def check_not_ended(self) -> None:
+        """Raise the error with which the session ended, if it has ended."""
         if self.ending is not None:
             raise self.ending.with_traceback(None)
+
+    def check_open(self) -> None:
+        """Raise an error unless events can be sent, or will be as soon as `open` returns."""
+        self.check_not_ended()
         if not self.connection.is_open and self.core.active.session is None:
             raise Closed("the session is not open: use `async with`, or await `connect()`")
 
@@ -350,7 +405,7 @@ class Driver:
             self._timer.cancel()
         self.core.end(self.ending)
         self._carry_out()
-        if self.connection.transport is not None:  # otherwise there was no session
+        if self.connection.was_made:  # otherwise there was no session
             update = Disconnected(error)
             self._callbacks.call([update])
             self.updates.put([update])

@@ -6,8 +6,7 @@ waiting. An error that nothing awaits is reported as an `ErrorUpdate`, so that n
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from duologue.errors import Closed, ServerError
 from duologue.protocol.ga import Response
@@ -18,65 +17,27 @@ from duologue.session.response_stream import ResponseStream
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator
 
+    from duologue.client.driver import Driver
+    from duologue.client.waiters import Waiters
     from duologue.protocol.ga import Usage
+    from duologue.protocol.model import UnsetType
     from duologue.session.commands import Command
     from duologue.session.formatted import FormattedItem
     from duologue.session.response_state import ResponseRequest
     from duologue.session.updates import Delta
 
-__all__ = ["Pending", "ResponseHandle", "Waiters"]
+__all__ = ["Pending", "ResponseHandle", "TimeLimit"]
 
 T = TypeVar("T")
 
-
-class Waiters:
-    """The tasks that await commands and responses, or iterate over a response."""
-
-    def __init__(self) -> None:
-        self.reading: Final[set[asyncio.Future[None]]] = set()
-        """The tasks that wait for more of a response. Nearly always empty: see `wake_readers`."""
-        self._futures: Final[dict[Command | ResponseRequest, set[asyncio.Future[None]]]] = {}
-
-    async def wait(self, record: Command | ResponseRequest) -> None:
-        """Wait until a command or response has ended."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        futures = self._futures.setdefault(record, set())
-        futures.add(future)
-        record.waiters += 1
-        try:
-            await future
-        finally:
-            record.waiters -= 1
-            futures.discard(future)
-            if not futures:
-                self._futures.pop(record, None)
-
-    async def wait_for_more(self) -> None:
-        """Wait until anything has happened in the session."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.reading.add(future)
-        try:
-            await future
-        finally:
-            self.reading.discard(future)
-
-    def wake_readers(self) -> None:
-        """Wake up the tasks of `wait_for_more`."""
-        for future in self.reading:
-            if not future.done():
-                future.set_result(None)
-
-    def wake(self, record: Command | ResponseRequest) -> None:
-        """Wake up the tasks that wait for a command or response: it has ended."""
-        for future in self._futures.get(record, ()):
-            if not future.done():
-                future.set_result(None)
+TimeLimit: TypeAlias = "float | UnsetType | None"
+"""Seconds for the server; `None`: no limit; unset: the client's `command_timeout`."""
 
 
 class Pending(Generic[T]):
     """A command that was sent. Await it for the server's answer.
 
-    Awaiting has no time limit but the end of the connection. Use `asyncio.timeout` to limit it;
+    The server has the client's `command_timeout` to answer. Use `asyncio.timeout` to wait less:
     that stops the waiting, not the command.
     """
 
@@ -104,6 +65,7 @@ class Pending(Generic[T]):
             ServerError: If the server refused the command.
             ConnectionLost: If the connection ended first.
             Closed: If the session was closed first.
+            TimeoutError: If the server did not answer in time.
             RemoteProtocolError: If the server answered a thousand later commands, but not this one.
         """
         return self._wait().__await__()
@@ -123,17 +85,11 @@ class ResponseHandle:
     with `Pending`, use `asyncio.timeout` to limit the waiting.
     """
 
-    __slots__ = ("_cancel", "_request", "_waiters")
+    __slots__ = ("_driver", "_request")
 
-    def __init__(
-        self,
-        request: ResponseRequest,
-        waiters: Waiters,
-        cancel: Callable[[ResponseRequest], None],
-    ) -> None:
+    def __init__(self, request: ResponseRequest, driver: Driver) -> None:
         self._request: Final = request
-        self._waiters: Final = waiters
-        self._cancel: Final = cancel
+        self._driver: Final = driver
 
     @property
     def event_id(self) -> str:
@@ -193,7 +149,31 @@ class ResponseHandle:
             ConnectionLost: If the connection has ended.
         """
         if not self.is_done:
-            self._cancel(self._request)
+            self._driver.call(lambda core, now: core.cancel_request(self._request, now))
+
+    async def answer(self) -> ResponseHandle:
+        """Wait for its end and, if it called tools, for the response after their results.
+
+        Returns:
+            The response that has ended without calls; this one if there were none, or if no
+            further response is requested (the user interrupted).
+
+        Raises:
+            ResponseFailed: If a response failed.
+            ServerError: If the server refused to begin one.
+            TimeoutError: If the server did not begin one, or go on with it, in time.
+            ConnectionLost: If the connection ended first.
+            Closed: If the session was closed first.
+        """
+        handle = self
+        while True:
+            await handle
+            request = handle._request  # of the same class
+            while request.follow_up is None and self._driver.is_continued(request):
+                await self._driver.waiters.wait_for_more()
+            if request.follow_up is None:
+                return handle
+            handle = ResponseHandle(request.follow_up, self._driver)
 
     async def __aiter__(self) -> AsyncIterator[Delta]:
         """Yield its deltas of text, transcript, audio and arguments, from its beginning.
@@ -215,7 +195,7 @@ class ResponseHandle:
                 if error is not None and not isinstance(error, ServerError | Closed):
                     raise error.with_traceback(None)
                 return
-            await self._waiters.wait_for_more()
+            await self._driver.waiters.wait_for_more()
 
     def __await__(self) -> Generator[Any, None, Response]:
         """Wait for its end, and return it: see its `status` (completed, incomplete, cancelled).
@@ -225,6 +205,7 @@ class ResponseHandle:
         Raises:
             ResponseFailed: If its status is `failed`.
             ServerError: If the server refused to begin it.
+            TimeoutError: If the server did not begin it, or go on with it, in time.
             ConnectionLost: If the connection ended first.
             Closed: If the session was closed first.
         """
@@ -236,7 +217,7 @@ class ResponseHandle:
     async def _wait(self) -> Response:
         request = self._request
         if request.is_open:
-            await self._waiters.wait(request)
+            await self._driver.waiters.wait(request)
         if request.error is not None:
             raise request.error.with_traceback(None)
         if request.response is None:  # cancelled while it waited its turn

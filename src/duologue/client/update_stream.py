@@ -91,7 +91,7 @@ class UpdateStream(Generic[T]):
     one that was left can be resumed. See `TwoLaneQueue` for what happens if it is too slow.
     """
 
-    __slots__ = ("_ending", "_is_over", "_queue", "is_read", "put")
+    __slots__ = ("__weakref__", "_ending", "_is_over", "_queue", "is_read", "put")
 
     def __init__(self) -> None:
         self._queue: Final[TwoLaneQueue[T]] = TwoLaneQueue()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.websockets import WebSocketDisconnect
 
-from duologue.errors import ConnectionLost
+from duologue.errors import Closed, ConnectionLost
 from duologue.server.connection import SLOW_CODE, SLOW_REASON
 from duologue.server.send_queue import SendQueue
 from duologue.transport.base import MAX_UNSENT_BYTES
@@ -51,8 +51,13 @@ class AsgiTransport:
     def send(self, frame: bytes) -> None:
         """Queue one message; see `Transport.send`."""
         self._delivery.check_open()
+        if self._closing is not None:
+            raise Closed("the session is closed")
         if self._queue.size > MAX_UNSENT_BYTES:
-            self._finish(ConnectionLost(SLOW_REASON, code=SLOW_CODE))
+            # `_drop` calls `on_close`, which must not happen inside `send`.
+            self._delivery.end(ConnectionLost(SLOW_REASON, code=SLOW_CODE))
+            self._queue.clear()
+            self._closing = asyncio.create_task(self._drop())
             self._delivery.check_open()
         self._queue.put_nowait(frame.decode(), len(frame))
 

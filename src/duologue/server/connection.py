@@ -192,6 +192,8 @@ class Connection(Generic[Received, Result, Sent, Effect]):
 
     def feed(self, result: Result) -> None:
         """Pass a result of the engine to the core, and execute what follows from it."""
+        if self._over.done():  # an engine that ignores its cancellation: the core has ended
+            return
         self._core.send(result, self._loop.time())
         self.flush()
 
@@ -230,7 +232,7 @@ class Connection(Generic[Received, Result, Sent, Effect]):
             await asyncio.wait({job})
 
     async def room(self) -> None:
-        """Wait until the client has read enough of what was sent; drop one that reads nothing.
+        """Wait until the client has read enough of what was sent; drop one that is too slow.
 
         An engine generates speech faster than anybody listens: without this wait, a slow client
         would fill the memory.
@@ -249,8 +251,11 @@ class Connection(Generic[Received, Result, Sent, Effect]):
             pass  # `on_close` reports it
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the connection once everything is written; code 1006 breaks it instead."""
-        await self._faults.emptied()
+        """Close the connection once everything is written; code 1006 breaks it instead.
+
+        Events that follow are lost: an engine may generate for long.
+        """
+        await self._faults.finish_sending()
         self._close_code = code
         if code == ABNORMAL_CLOSURE:
             await self._transport.abort()

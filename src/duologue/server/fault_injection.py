@@ -207,8 +207,9 @@ class FaultInjector:
         await self._outgoing.queue.room()
         await self._incoming.queue.room()
 
-    async def emptied(self) -> None:
-        """Wait until everything that was held back is sent."""
+    async def finish_sending(self) -> None:
+        """Wait until everything that is held back is sent; what would follow is lost."""
+        self._outgoing.line.stall(math.inf)
         await self._outgoing.queue.emptied()
 
     # Execution.

@@ -31,6 +31,9 @@ __all__ = ["MemoryListener"]
 SERVICE_RESTART: Final = 1012
 """Close code of sessions that are open when the server stops."""
 
+STOP_SECONDS = 2.0
+"""Seconds for sessions to end when the server stops, as over the network."""
+
 
 class MemoryListener:
     """Accepts connections within the process, for as long as `serving` lasts.
@@ -50,10 +53,19 @@ class MemoryListener:
         try:
             yield
         finally:
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await self._close_all()
+            except TimeoutError:  # an engine does not let itself be cancelled
+                for session in self._open:
+                    session.cancel()
+
+    async def _close_all(self) -> None:
+        while self._open:
             for end in [end for end in self._open.values() if end is not None]:
                 await end.close(SERVICE_RESTART, "")
-            if self._open:
-                await asyncio.wait(self._open)
+            # Once more if need be: a session that was being opened had no end to close.
+            await asyncio.wait(self._open, timeout=0.01)
 
     async def connect(
         self, receiver: Receiver, session_type: SessionType, model: str | None

@@ -32,14 +32,20 @@ from duologue.errors import (
 from duologue.protocol import codec, ga
 from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.model import UNSET, UnknownEvent, UnsetType, replace
-from duologue.session.commands import Command, Commands, CommandState
+from duologue.session.commands import DEFAULT_TIMEOUT, Command, Commands, CommandState
 from duologue.session.configuration import ActiveConfiguration, Configuration
 from duologue.session.conversation import ConversationMirror
 from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
-from duologue.session.error_reports import check_valid, is_benign, malformed_event, server_error
-from duologue.session.input_audio import MAX_UNPLACED, SentAudio
+from duologue.session.error_reports import (
+    check_valid,
+    is_benign,
+    malformed_event,
+    refused_event,
+    server_error,
+)
+from duologue.session.input_audio import MAX_UNPLACED, MAX_UNPLACED_BYTES, SentAudio
 from duologue.session.response_state import RequestState, response_failed
-from duologue.session.responses import BUSY, Responses
+from duologue.session.responses import Responses
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.tool_calls import ToolCalls, ToolPolicy, next_response
 from duologue.session.truncation import (
@@ -72,7 +78,7 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     ga.SessionCreatedEvent: (lambda s, e, _: s.on_session(e.session),),
     # The configuration is in force by the time that whoever awaits the update goes on.
     ga.SessionUpdatedEvent: (
-        lambda s, e, _: s.commands.answer(e),
+        lambda s, e, now: s.answer_command(e, now),
         lambda s, e, _: s.on_session(e.session),
     ),
     # The clip begins before the application learns of the interruption; tools pause last, because
@@ -80,7 +86,7 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     ga.InputAudioBufferSpeechStartedEvent: (
         lambda s, e, _: s.input_audio.on_speech_started(e),
         lambda s, e, _: s.conversation.on_speech_started(e),
-        lambda s, _, __: s.tools.on_speech_started(),
+        lambda s, _, now: s.tools.on_speech_started(now),
     ),
     # The clip ends here; its message follows with the commit.
     ga.InputAudioBufferSpeechStoppedEvent: (lambda s, e, _: s.input_audio.on_speech_stopped(e),),
@@ -88,32 +94,32 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     # with the turn over, the next response may be due.
     ga.InputAudioBufferCommittedEvent: (
         lambda s, e, _: s.input_audio.on_committed(e),
-        lambda s, e, _: s.commands.answer(e),
+        lambda s, e, now: s.answer_command(e, now),
         lambda s, _, now: s.tools.on_turn_ended(now, is_answered=s.active.answers_turns),
     ),
     # Nothing is left of the user's turn, so no response to it has to be waited for.
     ga.InputAudioBufferClearedEvent: (
-        lambda s, e, _: s.commands.answer(e),
-        lambda s, _, __: s.tools.expire(),
+        lambda s, e, now: s.answer_command(e, now),
+        lambda s, _, __: s.tools.end_turn(),
     ),
     # The command, then the conversation: only the command knows that the item goes to the front.
     # Tools last: they learn which outputs the server has.
-    ga.ConversationItemAdded: (lambda s, e, _: s.on_item_added(e),),
+    ga.ConversationItemAdded: (lambda s, e, now: s.on_item_added(e, now),),
     # The same event in beta's form, which some GA servers still send.
-    ga.ConversationItemCreatedEvent: (lambda s, e, _: s.on_item_added(e),),
+    ga.ConversationItemCreatedEvent: (lambda s, e, now: s.on_item_added(e, now),),
     # Only the conversation: a call runs by its response's events.
     ga.ConversationItemDone: (lambda s, e, _: s.conversation.on_item_done(e),),
     # The copy goes to whoever asked for it; the conversation keeps its own.
-    ga.ConversationItemRetrieved: (lambda s, e, _: s.commands.answer(e),),
+    ga.ConversationItemRetrieved: (lambda s, e, now: s.answer_command(e, now),),
     # The command, then the conversation: an item is cut and deleted when the server has done it,
     # whoever asked for it.
     ga.ConversationItemTruncatedEvent: (
-        lambda s, e, _: s.commands.answer(e),
+        lambda s, e, now: s.answer_command(e, now),
         lambda s, e, _: s.conversation.on_item_truncated(e),
     ),
     # As for truncation.
     ga.ConversationItemDeletedEvent: (
-        lambda s, e, _: s.commands.answer(e),
+        lambda s, e, now: s.answer_command(e, now),
         lambda s, e, _: s.conversation.on_item_deleted(e),
     ),
     # Words may come before their message; the conversation keeps them until then.
@@ -129,22 +135,30 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
         ),
     ),
     # Which request it answers decides whether it is out-of-band: then tools do not count it.
-    ga.ResponseCreatedEvent: (lambda s, e, _: s.on_response_created(e),),
+    ga.ResponseCreatedEvent: (lambda s, e, now: s.on_response_created(e, now),),
     # The mirror first: the response shows the state that the item has there.
     ga.ResponseOutputItemAddedEvent: (lambda s, e, _: s.on_output_item_added(e),),
     # An item that the server never announced enters the conversation with its first content.
     ga.ResponseContentPartAddedEvent: (lambda s, e, _: s.conversation.on_part_added(e),),
+    # Some servers send no deltas: what these lacked is added here. A call runs later, when its
+    # item or its response is complete.
+    ga.ResponseTextDoneEvent: (lambda s, e, _: s.conversation.on_text_done(e),),
+    ga.ResponseAudioTranscriptDoneEvent: (lambda s, e, _: s.conversation.on_transcript_done(e),),
+    ga.ResponseContentPartDoneEvent: (lambda s, e, _: s.conversation.on_part_done(e),),
+    ga.ResponseFunctionCallArgumentsDoneEvent: (
+        lambda s, e, _: s.conversation.on_arguments_done(e),
+    ),
     # The item is complete in the mirror before its call runs.
     ga.ResponseOutputItemDoneEvent: (lambda s, e, _: s.on_output_item_done(e),),
     # Some servers announce calls only here. The next request is sent last: after the outputs of
     # these calls, so that its response uses them.
     ga.ResponseDoneEvent: (
-        lambda s, e, _: s.on_response_done(e),
+        lambda s, e, now: s.on_response_done(e, now),
         lambda s, e, _: s.tools.on_response_done(e.response),
-        lambda s, _, __: s.responses.send_next(),
+        lambda s, _, now: s.responses.send_next(now),
     ),
     # Responses before commands: a `response.create` is not a command.
-    ga.RealtimeErrorEvent: (lambda s, e, _: s.on_error(e),),
+    ga.RealtimeErrorEvent: (lambda s, e, now: s.on_error(e, now),),
     # Reported only if its type is known and it does not fit.
     UnknownEvent: (lambda s, e, _: s.on_unknown_event(e),),
 }
@@ -152,6 +166,10 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
 
 An event without a row reaches the application alone. Deltas are in `ConversationMirror.growth`.
 """
+
+
+_REPORTED: Final = (ServerError, RemoteProtocolError, ResponseFailed, TimeoutError)
+"""Errors that are reported where nothing awaits them; the end of the connection is not one."""
 
 
 class ClientSession:
@@ -163,6 +181,8 @@ class ClientSession:
         configuration: What the application wants of its sessions; it outlives each of them.
         validates: Whether to refuse at once what the service would refuse.
         retention: How much of the conversation is kept.
+        timeout: Seconds for the server to answer a command, or to go on with a response; `None`:
+            no limit.
         has_tool: Returns whether the application has a tool of this name; `None`: it runs none.
         tool_policy: Returns how the calls of a tool are answered.
     """
@@ -175,6 +195,7 @@ class ClientSession:
         configuration: Configuration | None = None,
         validates: bool = False,
         retention: Retention = KEEP_RECENT,
+        timeout: float | None = DEFAULT_TIMEOUT,
         has_tool: Callable[[str], bool] | None = None,
         tool_policy: Callable[[str], ToolPolicy] = lambda _name: ToolPolicy(),
     ) -> None:
@@ -187,18 +208,23 @@ class ClientSession:
         self._validates: Final = validates
         self._has_tool: Final = has_tool
         self._is_over = False
+        self._audio_at: float | None = None
+        self.failures: int = 0
+        """Server events that could not be processed because of a fault of ours."""
         self._now = 0.0  # of the step under way: the time of the events that it sends
         self._tool_response: ResponseRequest | None = None
         self.active: Final[ActiveConfiguration] = ActiveConfiguration()
         self.input_audio: Final[SentAudio] = SentAudio(retention)
-        self.responses: Final[Responses] = Responses(send=self._emit, settle=self._settle_request)
+        self.responses: Final[Responses] = Responses(
+            send=self._emit, settle=self._settle_request, timeout=timeout
+        )
         self.conversation: Final[ConversationMirror] = ConversationMirror(
             self._updates,
             clip_of=self.input_audio.take_clip,
             is_of_conversation=self.responses.is_of_conversation,
             retention=retention,
         )
-        self.commands: Final[Commands] = Commands(self._settle_command)
+        self.commands: Final[Commands] = Commands(self._settle_command, timeout=timeout)
         self.tools: Final[ToolCalls] = ToolCalls(
             is_ours=self._is_ours,
             policy_of=tool_policy,
@@ -217,20 +243,34 @@ class ClientSession:
     # The contract of a core.
 
     def receive(self, event: Event | UnknownEvent, now: float) -> None:
-        """Process a server event, in the dialect of the wire."""
-        grow = self._growth.get(event.__class__)
-        if grow is not None:  # the fast way, of nearly all events: nothing follows from a delta
-            grow(event)
-            self._updates.append(RealtimeEvent("server", event, now))
-            return
-        self._now = now
-        meanings = self.dialect.server_event_to_ga(event) if self._translates else ()
-        for meaning in meanings or (event,):
-            for react in REACTIONS.get(meaning.__class__, ()):
-                react(self, meaning, now)
-            if meanings and (grow := self._growth.get(meaning.__class__)):
-                grow(meaning)
+        """Process a server event, in the dialect of the wire.
+
+        Never raises: a fault of ours while processing an event is reported as an `ErrorUpdate` with
+        that event, and the session goes on.
+        """
+        meanings: tuple[Any, ...] = ()
+        try:
+            grow = self._growth.get(event.__class__)
+            if grow is not None:  # the fast way, of nearly all events: nothing follows from a delta
+                grow(event)
+            else:
+                self._now = now
+                meanings = self.dialect.server_event_to_ga(event) if self._translates else ()
+                for meaning in meanings or (event,):
+                    self._react(meaning, now)
+        except Exception as error:  # noqa: BLE001  # no event may end a session
+            self.failures += 1
+            failed = RemoteProtocolError(f"{event.type} could not be processed: {error!r}")
+            failed.__cause__ = error
+            self._updates.append(ErrorUpdate(failed, event))
         self._updates.append(RealtimeEvent("server", event, now, meanings))
+
+    def _react(self, event: Any, now: float) -> None:  # noqa: ANN401  # a server event of GA
+        for react in REACTIONS.get(event.__class__, ()):
+            react(self, event, now)
+        grow = self._growth.get(event.__class__)
+        if grow is not None:
+            grow(event)
 
     def send(self, event: Event | UnknownEvent, now: float) -> Command | None:
         """Send an event of the application, in either dialect; return its command if it is one.
@@ -249,7 +289,7 @@ class ClientSession:
             return None
         event_id, known = self._identified(checked)
         self._record(event_id, known)
-        command = self.commands.send(event_id, known)
+        command = self.commands.send(event_id, known, now)
         self._emit(known)
         return command
 
@@ -275,13 +315,24 @@ class ClientSession:
 
     def next_deadline(self) -> float | None:
         """Return when `handle_deadline` is due; `None` if nothing waits for time to pass."""
-        return self.tools.deadline
+        tools, commands, responses = (
+            self.tools.deadline,
+            self.commands.deadline,
+            self.responses.deadline,
+        )
+        if tools is commands is responses is None:
+            return None
+        return min(time for time in (tools, commands, responses) if time is not None)
 
     def handle_deadline(self, now: float) -> None:
         """Do what is due; before the deadline, do nothing."""
         self._now = now
         if self.tools.deadline is not None and now >= self.tools.deadline:
-            self.tools.expire()
+            self.tools.expire(now, audio_at=self._audio_at)
+        if self.commands.deadline is not None and now >= self.commands.deadline:
+            self.commands.expire(now)
+        if self.responses.deadline is not None and now >= self.responses.deadline:
+            self.responses.expire(now)
 
     def end(self, error: ConnectionLost | Closed | None) -> None:
         """End the session: no open command or response will be answered."""
@@ -306,9 +357,10 @@ class ClientSession:
         """
         if self._is_over:
             self._check_open(now)
+        self._audio_at = now
         unplaced = self.input_audio.unplaced  # `SentAudio.append`, without the call
         unplaced.append(audio)
-        if len(unplaced) > MAX_UNPLACED:
+        if len(unplaced) > MAX_UNPLACED or len(audio) > MAX_UNPLACED_BYTES:
             self.input_audio.place()
         event_id = self.new_id("event")
         if self._translates:
@@ -334,6 +386,18 @@ class ClientSession:
         if not self.active.detects_turns and self.input_audio.uncommitted_bytes:
             self.send(ga.InputAudioBufferCommitEvent(), now)
         return self._request_response(event, now)
+
+    def limit(self, record: Command | ResponseRequest, timeout: float | None, now: float) -> None:
+        """Set the time limit of a command or a response, from now on; `None`: no limit."""
+        if isinstance(record, Command):
+            self.commands.limit(record, timeout, now)
+        else:
+            self.responses.limit(record, timeout, now)
+
+    def is_continued(self, request: ResponseRequest) -> bool:
+        """Return whether another response is to continue this one, after its calls' answers."""
+        response = request.response
+        return response is not None and self.tools.is_continued(response.id)
 
     def cancel_request(self, request: ResponseRequest, now: float) -> None:
         """Cancel a request for a response, or the response itself once it is in progress.
@@ -406,7 +470,8 @@ class ClientSession:
         event_id = self.new_id("event")
         self._configuration.record(event_id, change)
         try:
-            return self.send_command(ga.SessionUpdateEvent(event_id=event_id, session=session), now)
+            event = ga.SessionUpdateEvent(event_id=event_id, session=session)
+            return self.send_command(event, now)
         except BaseException:  # it was not sent, so it is not sent again by the next full update
             self._configuration.settle(event_id, is_refused=True)
             raise
@@ -480,20 +545,25 @@ class ClientSession:
 
     def _request_response(self, event: ga.ResponseCreateEvent, now: float) -> ResponseRequest:
         event_id, event = self._identified(self._checked(event, now))
-        return self.responses.create(event_id, event)
+        return self.responses.create(event_id, event, now)
 
-    def _respond_to_tools(self) -> None:
+    def _respond_to_tools(self, continued: list[str]) -> None:
         """Request the response that uses the outputs, unless one that waits its turn does."""
         waiting = self._tool_response
         is_waiting = waiting is not None and waiting.state is RequestState.QUEUED
         if not is_waiting and not self.responses.is_full:
             event = next_response(self.active.session)
             self._tool_response = self._request_response(event, self._now)
+        for response_id in continued:
+            response = self.responses.get(response_id)
+            if response is not None and response.request is not None:
+                response.request.follow_up = self._tool_response
 
     def _record(self, event_id: str, event: ga.KnownClientEvent) -> None:
         """Update the parts that an event of ours concerns."""
         match event:
             case ga.InputAudioBufferAppendEvent():
+                self._audio_at = self._now
                 try:
                     self.input_audio.append(event.audio_data)
                 except DecodeError as error:
@@ -503,7 +573,7 @@ class ClientSession:
             case ga.InputAudioBufferClearEvent():
                 self.input_audio.clear()
             case ga.ResponseCreateEvent():
-                self.responses.record(event_id, event)
+                self.responses.record(event_id, event, self._now)
             case ga.SessionUpdateEvent():
                 self._apply(event.session)
             case _:
@@ -515,20 +585,27 @@ class ClientSession:
         """Adopt the configuration that the server sent."""
         self.active.session = session
         self._apply(session)
+        if not self.active.detects_turns:  # nothing would end a turn that is open
+            self.tools.end_turn()
+
+    def answer_command(self, event: Event, now: float) -> None:
+        """Settle the command that an event answers."""
+        if self.commands.pending:
+            self.commands.answer(event, now, may_defer=self.responses.active is not None)
 
     def on_item_added(
-        self, event: ga.ConversationItemAdded | ga.ConversationItemCreatedEvent
+        self, event: ga.ConversationItemAdded | ga.ConversationItemCreatedEvent, now: float
     ) -> None:
         """Insert an item, at the front if our command said so."""
-        command = self.commands.answer(event) if self.commands.pending else None
+        command = self._created_by(event, now) if self.commands.pending else None
         at_front = command is not None and command.inserts_at_front
         self.conversation.on_item_added(event, at_front=at_front)
         if isinstance(event.item, ga.FunctionCallOutput):
             self.tools.on_output_added(event.item)
 
-    def on_response_created(self, event: ga.ResponseCreatedEvent) -> None:
+    def on_response_created(self, event: ga.ResponseCreatedEvent, now: float) -> None:
         """Begin a response; cancel it at once if its request was cancelled meanwhile."""
-        unwanted = self.responses.on_created(event)
+        unwanted = self.responses.on_created(event, now)
         if unwanted is not None:
             self._send_cancel(unwanted)
         if not self.responses.is_out_of_band(event.response.id or ""):
@@ -545,21 +622,21 @@ class ClientSession:
         self.conversation.on_output_item_done(event)
         self._run_calls([event.item], event.response_id)
 
-    def on_response_done(self, event: ga.ResponseDoneEvent) -> None:
+    def on_response_done(self, event: ga.ResponseDoneEvent, now: float) -> None:
         """End a response, and run the calls that were not announced before."""
         response = event.response
-        was_requested = self.responses.on_done(event)
+        was_requested = self.responses.on_done(event, now)
         if response.status == "failed" and not was_requested:
             self._updates.append(ErrorUpdate(response_failed(response)))
         if (response.status or "completed") == "completed":
             self._run_calls(response.output or [], response.id or "")
 
-    def on_error(self, event: ga.RealtimeErrorEvent) -> None:
+    def on_error(self, event: ga.RealtimeErrorEvent, now: float) -> None:
         """Refuse the event that an error concerns; report an error that concerns none."""
         error = server_error(event)
-        cause = error.event_id or self._cause_of(error.code or error.type) or ""
+        cause = error.event_id or refused_event(error, self.responses, self.commands) or ""
         self.input_audio.refuse_commit(cause)
-        is_settled = self.responses.refuse(cause, error) or self.commands.fail(cause, error)
+        is_settled = self.responses.refuse(cause, error, now) or self.commands.fail(cause, error)
         if not is_settled and not is_benign(error):
             self._updates.append(ErrorUpdate(error))
 
@@ -577,14 +654,15 @@ class ClientSession:
         if output_format is not None:
             self.conversation.set_output_format(output_format)
 
-    def _cause_of(self, code: str) -> str | None:
-        """Return the id of the event that an error without an `event_id` refuses, if its code says.
-
-        Some servers leave the `event_id` out.
-        """
-        if code == BUSY:
-            return self.responses.oldest_unanswered()
-        return self.commands.refused_by(code)
+    def _created_by(
+        self, event: ga.ConversationItemAdded | ga.ConversationItemCreatedEvent, now: float
+    ) -> Command | None:
+        """Return the command that an added item answers, and settle it."""
+        item_id = event.item.id if isinstance(event.item.id, str) else ""
+        # An item that a turn or a response announced is not the answer to a command of ours.
+        is_announced = self.input_audio.is_announced(item_id) or self.conversation.is_apart(item_id)
+        is_busy = self.responses.active is not None
+        return self.commands.answer(event, now, may_guess=not is_announced, may_defer=is_busy)
 
     def _run_calls(self, items: Iterable[ga.Item], response_id: str) -> None:
         if not self.responses.is_out_of_band(response_id):
@@ -621,6 +699,6 @@ class ClientSession:
     def _settle(self, record: Command | ResponseRequest, error: Exception | None) -> None:
         """Report an error that nothing awaits, so that none is lost."""
         is_silent = record.waiters > 0 or is_benign(error)
-        if isinstance(error, ServerError | RemoteProtocolError | ResponseFailed) and not is_silent:
+        if isinstance(error, _REPORTED) and not is_silent:
             self._updates.append(ErrorUpdate(error))
         self._actions.append(Settled(record))

@@ -3,13 +3,17 @@
 A command is answered by the event of its row in `ANSWERS`, or refused by an `error` that names its
 `event_id`. Where the answer does not identify its command (which `session.update` a
 `session.updated` belongs to), order decides: the server processes events one after the other.
+
+Servers also leave out ids, echo an item differently, or do not answer at all. So an answer that
+fits no command exactly settles the oldest one that it can mean, and every command has a time limit,
+which is shortened once the server has answered a later command.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from duologue.errors import RemoteProtocolError, ServerError
 from duologue.protocol.ga import (
@@ -23,6 +27,7 @@ from duologue.protocol.ga import (
     ConversationItemTruncatedEvent,
     ConversationItemTruncateEvent,
     FunctionCallOutput,
+    InputAudio,
     InputAudioBufferClearedEvent,
     InputAudioBufferClearEvent,
     InputAudioBufferCommitEvent,
@@ -32,8 +37,9 @@ from duologue.protocol.ga import (
     OutputText,
     SessionUpdatedEvent,
     SessionUpdateEvent,
+    UnknownPart,
 )
-from duologue.session._item_fields import id_of
+from duologue.session._item_fields import id_of, type_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,10 +48,23 @@ if TYPE_CHECKING:
     from duologue.protocol.ga import ContentPart, Item
     from duologue.protocol.model import Event
 
-__all__ = ["ANSWERS", "COMMAND_OF", "Command", "CommandState", "Commands"]
+__all__ = [
+    "ANSWERS", "COMMAND_OF", "DEFAULT_TIMEOUT", "Command", "CommandError", "CommandState",
+    "Commands", "no_answer",
+]  # fmt: skip
 
 ROOT: Final = "root"
 """The `previous_item_id` by which a client inserts at the front."""
+
+DEFAULT_TIMEOUT: Final = 60.0
+"""Seconds for the server to answer a command, or to go on with a response.
+
+An output of a tool is only added when the response that called it has ended, so this must be longer
+than a response takes to be generated.
+"""
+
+OVERTAKEN_TIMEOUT: Final = 5.0
+"""Seconds for the server to answer a command after it has answered a later one."""
 
 MAX_PENDING: Final = 1024
 """Commands that may await an answer; beyond it the server evidently never answers."""
@@ -73,12 +92,42 @@ REFUSED_BY_CODE: Final[Mapping[str, type]] = {
 """Error codes that identify the command by themselves: some servers leave out the `event_id`."""
 
 
+_BY_PARAM: Final[Mapping[str, tuple[type, ...]]] = {
+    "session": (SessionUpdateEvent,),
+    "item": (ConversationItemCreateEvent,),
+    "previous_item_id": (ConversationItemCreateEvent,),
+    "item_id": (
+        ConversationItemDeleteEvent,
+        ConversationItemTruncateEvent,
+        ConversationItemRetrieveEvent,
+    ),
+    "content_index": (ConversationItemTruncateEvent,),
+    "audio_end_ms": (ConversationItemTruncateEvent,),
+}
+"""The commands that have a field, by its name or the first part of its path."""
+
+
+_OF_ITEMS: Final = frozenset(
+    {
+        ConversationItemCreateEvent,
+        ConversationItemDeleteEvent,
+        ConversationItemTruncateEvent,
+        ConversationItemRetrieveEvent,
+    }
+)
+
+
 class CommandState(Enum):
     """State of a command."""
 
     PENDING = auto()
     ANSWERED = auto()
     FAILED = auto()
+
+
+CommandError: TypeAlias = (
+    "ServerError | ConnectionLost | Closed | RemoteProtocolError | TimeoutError"
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -90,8 +139,10 @@ class Command:
     state: CommandState = CommandState.PENDING
     answer: Event | None = None
     """The server's event, once it has answered."""
-    error: ServerError | ConnectionLost | Closed | RemoteProtocolError | None = None
+    error: CommandError | None = None
     """Why the command failed."""
+    deadline: float | None = None
+    """When it fails if it has not been answered."""
     waiters: int = 0
     """Tasks that await the answer: an error with no waiter is reported as an `ErrorUpdate`."""
 
@@ -107,12 +158,18 @@ class Commands:
 
     Args:
         settle: Called with each command that has been answered, refused or lost.
+        timeout: Seconds for the server to answer a command; `None`: no limit.
     """
 
-    def __init__(self, settle: Callable[[Command], None]) -> None:
+    def __init__(
+        self, settle: Callable[[Command], None], *, timeout: float | None = DEFAULT_TIMEOUT
+    ) -> None:
         self._settle: Final = settle
+        self._timeout: Final = timeout
         self.pending: Final[dict[str, Command]] = {}
-        """The commands that await their answers, by event id."""
+        """The commands that await their answers, by event id; also those that were too late."""
+        self.deadline: float | None = None
+        """When `expire` is due."""
 
     def __len__(self) -> int:
         return len(self.pending)
@@ -121,52 +178,115 @@ class Commands:
         """Return a pending command by the id of its event."""
         return self.pending.get(event_id)
 
-    def send(self, event_id: str, event: Event) -> Command | None:
+    def send(self, event_id: str, event: Event, now: float) -> Command | None:
         """Record an event that is being sent, and return it if it is a command."""
         if type(event) not in ANSWERS:
             return None
-        command = self.pending[event_id] = Command(event_id, event)
+        deadline = None if self._timeout is None else now + self._timeout
+        command = self.pending[event_id] = Command(event_id, event, deadline=deadline)
         if len(self.pending) > MAX_PENDING:
             oldest = next(iter(self.pending))
             text = f"the server left this and {MAX_PENDING} later commands without an answer"
             self.fail(oldest, RemoteProtocolError(text))
+        self._reschedule()
         return command
 
-    def answer(self, event: Event) -> Command | None:
-        """Settle the command that a server event answers, and return it."""
-        kind = COMMAND_OF.get(type(event))
-        for command in self.pending.values():
-            if type(command.event) is kind and _is_answer(command.event, event):
-                command.state, command.answer = CommandState.ANSWERED, event
-                self._remove(command)
-                return command
-        return None
+    def limit(self, command: Command, timeout: float | None, now: float) -> None:
+        """Give the server this many seconds from now to answer a command; `None`: no limit."""
+        if command.state is CommandState.PENDING:
+            command.deadline = None if timeout is None else now + timeout
+            self._reschedule()
 
-    def fail(
-        self, event_id: str, error: ServerError | ConnectionLost | Closed | RemoteProtocolError
-    ) -> bool:
+    def answer(
+        self, event: Event, now: float, *, may_guess: bool = True, may_defer: bool = False
+    ) -> Command | None:
+        """Settle the command that a server event answers, and return it.
+
+        Args:
+            event: The event.
+            now: Monotonic seconds.
+            may_guess: Whether the event must be an answer, so that it settles the oldest command
+                that it can mean if it fits none exactly.
+            may_defer: Whether a response is in progress: the server adds the output of a call when
+                that has ended, and what concerns items waits in line behind it.
+        """
+        kind = COMMAND_OF.get(type(event))
+        possible = [c for c in self.pending.values() if type(c.event) is kind]
+        exact = (c for c in possible if _is_answer(c.event, event))
+        guess = (c for c in possible if may_guess and _may_be_answer(c.event, event))
+        command = next(exact, None) or next(guess, None)
+        if command is None:
+            return None
+        was_too_late = command.state is CommandState.FAILED
+        if not was_too_late:
+            command.state, command.answer = CommandState.ANSWERED, event
+        self._overtake(command, now, may_defer=may_defer)
+        del self.pending[command.event_id]
+        self._reschedule()
+        if not was_too_late:
+            self._settle(command)
+        return command
+
+    def fail(self, event_id: str, error: CommandError) -> bool:
         """Fail the command of this event id; return whether there is one."""
-        command = self.pending.get(event_id)
+        command = self.pending.pop(event_id, None)
         if command is None:
             return False
-        command.state, command.error = CommandState.FAILED, error
-        self._remove(command)
+        self._reschedule()
+        if command.state is CommandState.PENDING:
+            command.state, command.error = CommandState.FAILED, error
+            self._settle(command)
         return True
+
+    def expire(self, now: float) -> None:
+        """Fail the commands whose time is up.
+
+        They stay in line: if their answers arrive after all, these must not settle later commands.
+        """
+        for command in list(self.pending.values()):
+            if command.deadline is not None and command.deadline <= now:
+                command.state, command.deadline = CommandState.FAILED, None
+                command.error = no_answer(command.event.type)
+                self._settle(command)
+        self._reschedule()
 
     def lose(self, error: ConnectionLost | Closed) -> None:
         """Fail all pending commands: the connection has ended."""
         for event_id in list(self.pending):
             self.fail(event_id, error)
 
-    def refused_by(self, code: str) -> str | None:
-        """Return the event id of the oldest command that an error of this code can refer to."""
-        kind = REFUSED_BY_CODE.get(code)
-        matching = (c.event_id for c in self.pending.values() if type(c.event) is kind)
-        return next(matching, None)
+    def open_commands(self) -> list[Command]:
+        """Return the commands that await their answers, oldest first."""
+        return [c for c in self.pending.values() if c.state is CommandState.PENDING]
 
-    def _remove(self, command: Command) -> None:
-        del self.pending[command.event_id]
-        self._settle(command)
+    def refused_by(self, code: str, param: str) -> str | None:
+        """Return the event id of the command that an error without an `event_id` refers to.
+
+        Args:
+            code: The error's code, if it identifies a command: then it is the oldest of that type.
+            param: The field that it names: then it is the only one that has such a field.
+        """
+        kind = REFUSED_BY_CODE.get(code)
+        of_code = [c.event_id for c in self.open_commands() if type(c.event) is kind]
+        if of_code:
+            return of_code[0]
+        field = param if param in _BY_PARAM else param.partition(".")[0]
+        kinds = _BY_PARAM.get(field, ())
+        of_field = [c.event_id for c in self.open_commands() if type(c.event) in kinds]
+        return of_field[0] if len(of_field) == 1 else None
+
+    def _overtake(self, command: Command, now: float, *, may_defer: bool) -> None:
+        """Shorten the time of the commands before one that was answered: their turn is over."""
+        for earlier in self.pending.values():
+            if earlier is command:
+                return
+            is_deferred = may_defer and type(earlier.event) in _OF_ITEMS
+            if earlier.deadline is not None and not is_deferred:
+                earlier.deadline = min(earlier.deadline, now + OVERTAKEN_TIMEOUT)
+
+    def _reschedule(self) -> None:
+        deadlines = (c.deadline for c in self.pending.values() if c.deadline is not None)
+        self.deadline = min(deadlines, default=None)
 
 
 def _is_answer(command: Event, answer: Event) -> bool:
@@ -188,6 +308,54 @@ def _is_answer(command: Event, answer: Event) -> bool:
             )
         case _:
             return True
+
+
+def _may_be_answer(command: Event, answer: Event) -> bool:
+    """Return whether an event may answer a command that it does not fit exactly.
+
+    An item may be echoed with another class, content or id; `deleted` may have an empty id.
+    """
+    match command, answer:
+        case (
+            ConversationItemCreateEvent(),
+            ConversationItemAdded() | ConversationItemCreatedEvent(),
+        ):
+            return _may_be_same_item(command.item, answer.item)
+        case (
+            ConversationItemDeleteEvent() | ConversationItemTruncateEvent(),
+            ConversationItemDeletedEvent() | ConversationItemTruncatedEvent(),
+        ):
+            return not answer.item_id
+        case ConversationItemRetrieveEvent(), ConversationItemRetrieved():
+            return id_of(answer.item) is None
+        case _:
+            return False
+
+
+def _may_be_same_item(sent: Item, added: Item) -> bool:
+    """Return whether an added item may be the one that was sent, echoed inexactly.
+
+    Its text must not differ, and it must not be speech: that is another turn of the user.
+    """
+    if type_of(sent) != type_of(added):
+        return False
+    if not isinstance(sent, Message) or not isinstance(added, Message):
+        return id_of(sent) is None
+    if sent.role != added.role or any(isinstance(part, InputAudio) for part in added.content):
+        return False
+    texts = [[_text(part) for part in item.content] for item in (sent, added)]
+    is_alike = texts[0] == texts[1]
+    return is_alike and bool(added.content) if id_of(sent) else is_alike or not added.content
+
+
+def _text(part: ContentPart) -> str | None:
+    text = part.raw.get("text") if isinstance(part, UnknownPart) else getattr(part, "text", None)
+    return text if isinstance(text, str) else None
+
+
+def no_answer(kind: str) -> TimeoutError:
+    """Return the error of a command whose answer did not come in time."""
+    return TimeoutError(f"the server did not answer {kind} in time")
 
 
 def _is_same_item(sent: Item, added: Item) -> bool:

@@ -9,11 +9,14 @@ enters the conversation as soon as it has content.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from duologue.errors import ItemNotFound
 from duologue.protocol.formats import PCM16, Format
 from duologue.protocol.ga import (
+    OutputAudio,
+    OutputText,
     ResponseAudioDeltaEvent,
     ResponseAudioTranscriptDeltaEvent,
     ResponseFunctionCallArgumentsDeltaEvent,
@@ -34,7 +37,7 @@ from duologue.session.updates import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator
 
     from duologue.protocol.ga import (
         ConversationItemAdded,
@@ -43,9 +46,13 @@ if TYPE_CHECKING:
         ConversationItemDone,
         ConversationItemTruncatedEvent,
         InputAudioBufferSpeechStartedEvent,
+        ResponseAudioTranscriptDoneEvent,
         ResponseContentPartAddedEvent,
+        ResponseContentPartDoneEvent,
+        ResponseFunctionCallArgumentsDoneEvent,
         ResponseOutputItemAddedEvent,
         ResponseOutputItemDoneEvent,
+        ResponseTextDoneEvent,
     )
     from duologue.session.formatted import FormattedItem
 
@@ -164,6 +171,10 @@ class ConversationMirror(RealtimeConversation):
             return None
         return self._output_format.ms(item.formatted.audio_bytes)
 
+    def is_apart(self, item_id: str) -> bool:
+        """Return whether an item is known from a response but not in the conversation."""
+        return any(key[1] == item_id for key in self._apart)
+
     # Items come, are completed, change and go.
 
     def on_item_added(
@@ -226,6 +237,40 @@ class ConversationMirror(RealtimeConversation):
             self._remove(state)
             self.updates.append(ConversationUpdated(state.snapshot()))
 
+    # The end of a part carries the whole: some servers send no deltas.
+
+    def on_text_done(self, event: ResponseTextDoneEvent) -> None:
+        """Add what the deltas of a text lacked."""
+        self._complete(TEXT, event.item_id, event.response_id, event.content_index, event.text)
+
+    def on_transcript_done(self, event: ResponseAudioTranscriptDoneEvent) -> None:
+        """Add what the deltas of a transcript lacked."""
+        place = event.item_id, event.response_id, event.content_index
+        self._complete(TRANSCRIPT, *place, event.transcript)
+
+    def on_arguments_done(self, event: ResponseFunctionCallArgumentsDoneEvent) -> None:
+        """Add what the deltas of a call's arguments lacked."""
+        self._complete(ARGUMENTS, event.item_id, event.response_id, 0, event.arguments)
+
+    def on_part_done(self, event: ResponseContentPartDoneEvent) -> None:
+        """Add what the deltas of a content part lacked."""
+        part = content_part(event.part)
+        place = event.item_id, event.response_id, event.content_index
+        if isinstance(part, OutputText) and isinstance(part.text, str):
+            self._complete(TEXT, *place, part.text)
+        elif isinstance(part, OutputAudio) and isinstance(part.transcript, str):
+            self._complete(TRANSCRIPT, *place, part.transcript)
+
+    def _complete(self, kind: int, item_id: str, response_id: str, index: int, words: str) -> None:
+        state = self.find(item_id, response_id)
+        completed = None if state is None else state.complete_words(kind, index, words)
+        if state is None or completed is None:
+            return
+        item, missing = completed
+        self._adopt(item_id, response_id)
+        if state.is_mirrored:
+            self.updates.append(ConversationUpdated(item, _DELTA_OF[kind](missing or None)))
+
     def on_user_words(self, item_id: str, index: int, words: str, *, is_final: bool) -> None:
         """Add to the transcript of a user's message, or set it.
 
@@ -243,8 +288,9 @@ class ConversationMirror(RealtimeConversation):
             if len(pieces) < MAX_EARLY_PIECES or is_final:
                 pieces.append((index, words, is_final))
             return
+        added = state.new_user_words(words) if is_final else words
         state.add_user_words(index, words, is_final=is_final)
-        self.updates.append(ConversationUpdated(state.snapshot(), Delta(transcript=words)))
+        self.updates.append(ConversationUpdated(state.snapshot(), Delta(transcript=added)))
 
     def on_speech_started(self, event: InputAudioBufferSpeechStartedEvent) -> None:
         """Report that the user interrupts."""
@@ -380,6 +426,13 @@ class ConversationMirror(RealtimeConversation):
         self.updates.append(ConversationUpdated(item))
         if is_new:
             self.updates.append(ItemCompleted(item))
+
+
+_DELTA_OF: Final[Mapping[int, Callable[[str | None], Delta]]] = {
+    TEXT: lambda words: Delta(text=words),
+    TRANSCRIPT: lambda words: Delta(transcript=words),
+    ARGUMENTS: lambda words: Delta(arguments=words),
+}
 
 
 def _base64_length(size: int | None) -> int | None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from duologue.errors import LocalProtocolError, RemoteProtocolError, ServerError
+from duologue.session.responses import BUSY
 
 if TYPE_CHECKING:
     from duologue.protocol.ga import AnyClientEvent, RealtimeErrorEvent
     from duologue.protocol.model import UnknownEvent
+    from duologue.session.commands import Commands
+    from duologue.session.responses import Responses
 
-__all__ = ["check_valid", "is_benign", "malformed_event", "server_error"]
+__all__ = ["check_valid", "is_benign", "malformed_event", "refused_event", "server_error"]
 
 BENIGN_CODES: Final = frozenset({"response_cancel_not_active", "input_audio_buffer_commit_empty"})
 """Errors of harmless races.
@@ -35,6 +38,27 @@ def server_error(event: RealtimeErrorEvent) -> ServerError:
 def is_benign(error: Exception | None) -> bool:
     """Return whether an error is harmless: it is raised where it is awaited, but not reported."""
     return isinstance(error, ServerError) and bool(BENIGN_CODES & {error.code, error.type})
+
+
+def refused_event(error: ServerError, responses: Responses, commands: Commands) -> str | None:
+    """Return the id of the event that an error without an `event_id` refuses, if it is certain.
+
+    Some servers leave the `event_id` out. Then the code may tell, or the field that is named, or
+    that only one event awaits an answer.
+    """
+    if BUSY in {error.code, error.type}:
+        return responses.refused_as_busy()
+    param = error.param or ""
+    unanswered = responses.unanswered()
+    if param.partition(".")[0] == "response" and len(unanswered) == 1:
+        return unanswered[0].event_id
+    named = commands.refused_by(error.code or error.type, param)
+    if named is not None:
+        return named
+    open_events = [request.event_id for request in unanswered]
+    open_events += [command.event_id for command in commands.open_commands()]
+    is_sole = len(open_events) == 1 and not is_benign(error)
+    return open_events[0] if is_sole else None
 
 
 def check_valid(event: AnyClientEvent) -> None:

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SentAudio"]
 
-MAX_UNPLACED: Final = 256
-"""Limit of the chunks that wait for `SentAudio.place`: five seconds of 20 ms chunks."""
+MAX_UNPLACED: Final = 32
+"""Limit of the chunks that wait for `SentAudio.place`, and so are kept whatever the retention."""
+
+MAX_UNPLACED_BYTES: Final = 16 * 1024
+"""Size of a chunk from which on it does not wait: a recording may come in pieces of 15 MB."""
 
 MAX_TURNS: Final = 64
 """Limit of the turns that have no message yet; usually there is one."""
@@ -99,7 +102,7 @@ class SentAudio:
     def append(self, audio: bytes) -> None:
         """Record audio that is being sent."""
         self.unplaced.append(audio)
-        if len(self.unplaced) > MAX_UNPLACED:
+        if len(self.unplaced) > MAX_UNPLACED or len(audio) > MAX_UNPLACED_BYTES:
             self.place()
 
     def place(self) -> None:
@@ -155,8 +158,14 @@ class SentAudio:
         elif turn is not None and commit is None:  # turn detection committed up to the turn's end
             self._uncommitted_since = self.sent_bytes if turn.end is None else turn.end
 
+    def is_announced(self, item_id: str) -> bool:
+        """Return whether the server announced that audio becomes a message of this id."""
+        return item_id in self._turns
+
     def _offset(self, ms: int) -> int:
         """Return the byte offset of a time on the session's clock."""
+        if ms >= self.sent_ms:  # no server's clock is ahead of what was sent, whatever it says
+            return self.sent_bytes
         return self._format_since + self.format.bytes(ms - self._sent_ms_before)
 
     def _read(self, start: int, end: int) -> bytes:

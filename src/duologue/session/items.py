@@ -25,6 +25,9 @@ __all__ = ["ItemState"]
 _EMPTY_TEXT: Final = OutputText(text="")
 _EMPTY_SPEECH: Final = OutputAudio(transcript="")
 
+_NO_WORDS: Final = " "
+"""Transcript of speech without words, as in the reference client: empty means none as yet."""
+
 
 class ItemState:
     """An item of the conversation, or of an out-of-band response."""
@@ -79,17 +82,44 @@ class ItemState:
         if index not in self.journal.parts:
             self.journal.add_part(index, part, _words(part))
 
+    def new_user_words(self, transcript: str) -> str:
+        """Return what a whole transcript adds to the words so far.
+
+        What an application appends, delta after delta, must be the transcript once: servers send
+        the whole after its deltas, and some send it several times.
+        """
+        so_far = self._joined(TRANSCRIPT)
+        if so_far == _NO_WORDS:
+            return transcript
+        return transcript.removeprefix(so_far) if transcript.startswith(so_far) else ""
+
     def add_user_words(self, index: int, words: str, *, is_final: bool) -> None:
         """Extend the transcript of the user's audio, or with `is_final` replace it."""
         if not is_final:
             self.journal.entries.append(Entry(TRANSCRIPT, index, words))
             return
-        # One space marks speech without words, as in the reference client: an empty transcript
-        # means that there is none yet.
-        self._fold(transcript=words or " ")
+        self._fold(transcript=words or _NO_WORDS)
         part = self.journal.parts.get(index)
         if part is not None and isinstance(part.base, InputAudio):
             self.journal.parts[index] = PartState(part.base, words, 0)
+
+    def complete_words(self, kind: int, index: int, words: str) -> tuple[FormattedItem, str] | None:
+        """Set the whole text, transcript or arguments of a part.
+
+        Returns:
+            A snapshot, and what the deltas lacked (empty if they said something else); `None` if
+            they lacked nothing.
+        """
+        so_far = self._joined(kind) if kind == ARGUMENTS else self.journal.part_words(index) or ""
+        if not words or words == so_far:
+            return None
+        if words.startswith(so_far):
+            missing = words.removeprefix(so_far)
+            return self.grow(kind, index, missing), missing
+        if kind == ARGUMENTS:
+            self._fold(arguments=words)
+            return self.snapshot(), ""
+        return None  # the item's end says which of the two holds
 
     def attach_audio(self, audio: bytes) -> None:
         """Set the audio of a user message."""

@@ -4,7 +4,7 @@
 of ours, with a small state machine of its own that `Responses` drives:
 
     QUEUED ──sent──▶ REQUESTED ──created──▶ IN_PROGRESS ──completed, incomplete, failed──▶ so
-       ◀── busy (from both: another response was active) ──┘
+       ◀── busy (from all three: another response was active) ──┘
     cancelled, refused, lost (from all three) ──▶ CANCELLED, REFUSED, LOST
 """
 
@@ -19,8 +19,8 @@ from duologue.protocol.ga import ResponseCreateParams
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from duologue.errors import Closed, ConnectionLost, RemoteProtocolError, ServerError
     from duologue.protocol.ga import Response, ResponseCreateEvent, Usage
+    from duologue.session.commands import CommandError
     from duologue.session.formatted import FormattedItem
     from duologue.session.items import ItemState
 
@@ -77,7 +77,7 @@ _ENDINGS: Final = {
 REQUEST_TRANSITIONS: Final[Mapping[tuple[RequestState, RequestInput], RequestState]] = {
     (RequestState.QUEUED, RequestInput.SENT): RequestState.REQUESTED,
     **{(state, RequestInput.CREATED): RequestState.IN_PROGRESS for state in _SENT},
-    **{(state, RequestInput.BUSY): RequestState.QUEUED for state in _SENT},
+    **{(state, RequestInput.BUSY): RequestState.QUEUED for state in _OPEN},
     **{(state, cause): end for state in _OPEN for cause, end in _ENDINGS.items()},
     # A final state is final: a server may repeat itself.
     **{(end, cause): end for end in _ENDINGS.values() for cause in RequestInput},
@@ -87,23 +87,42 @@ REQUEST_TRANSITIONS: Final[Mapping[tuple[RequestState, RequestInput], RequestSta
 class ResponseState:
     """A response as the server describes it."""
 
-    __slots__ = ("id", "is_asked", "is_done", "is_out_of_band", "items", "output", "response")
+    __slots__ = (
+        "deadline", "id", "is_asked", "is_done", "is_out_of_band", "items", "output", "request",
+        "response", "seen_size",
+    )  # fmt: skip
 
     def __init__(
-        self, response_id: str, response: Response, *, is_out_of_band: bool, is_asked: bool
+        self,
+        response_id: str,
+        response: Response,
+        *,
+        is_out_of_band: bool,
+        request: ResponseRequest | None,
     ) -> None:
         self.id: Final = response_id
         self.response: Response = response
         """The response as the server last sent it."""
         self.is_out_of_band: Final = is_out_of_band
         """Whether it is outside the conversation (`conversation: "none"`)."""
-        self.is_asked: Final = is_asked
+        self.request: ResponseRequest | None = request
+        """The request of ours that it answers."""
+        self.is_asked: Final = request is not None
         """Whether we requested it; turn detection begins others."""
         self.is_done: bool = False
         self.output: list[str] = []
         """Ids of its items, in order."""
         self.items: list[ItemState] = []
         """Those of its items that the core knows."""
+        self.deadline: float | None = None
+        """When it is given up, unless it has grown by then."""
+        self.seen_size: int = 0
+        """Its size when the deadline was set; see `size`."""
+
+    @property
+    def size(self) -> int:
+        """Number of its items and deltas so far."""
+        return len(self.items) + sum(len(item.journal.entries) for item in self.items)
 
     @property
     def status(self) -> str | None:
@@ -126,11 +145,17 @@ class ResponseRequest:
     """One `response.create`, from its creation to the end of its response."""
 
     __slots__ = (
-        "error", "event", "event_id", "is_scheduled", "is_unwanted", "response", "state", "waiters",
+        "deadline", "error", "event", "event_id", "follow_up", "is_scheduled", "is_unwanted",
+        "response", "state", "timeout", "waiters",
     )  # fmt: skip
 
     def __init__(
-        self, event_id: str, event: ResponseCreateEvent, *, is_scheduled: bool = False
+        self,
+        event_id: str,
+        event: ResponseCreateEvent,
+        *,
+        timeout: float | None = None,
+        is_scheduled: bool = False,
     ) -> None:
         self.event_id: Final = event_id
         self.event: Final = event
@@ -141,8 +166,14 @@ class ResponseRequest:
         self.state: RequestState = RequestState.QUEUED
         self.response: ResponseState | None = None
         """The server's response, once it has begun."""
-        self.error: ServerError | ConnectionLost | Closed | RemoteProtocolError | None = None
+        self.error: CommandError | None = None
         """Why it was refused or lost."""
+        self.deadline: float | None = None
+        """When it is given up if the server has not begun its response."""
+        self.timeout: float | None = timeout
+        """Seconds for the server to begin its response, and to go on with it."""
+        self.follow_up: ResponseRequest | None = None
+        """The request that continues its response after the calls of tools were answered."""
         self.waiters: int = 0
         """Tasks that await it: an error with no waiter is reported as an `ErrorUpdate`."""
 

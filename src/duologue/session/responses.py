@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from duologue.errors import LocalProtocolError
 from duologue.protocol.model import UnsetType
 from duologue.session._item_fields import id_of
+from duologue.session.commands import DEFAULT_TIMEOUT, no_answer
 from duologue.session.response_state import (
     RequestInput,
     RequestState,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         ResponseDoneEvent,
         ResponseOutputItemAddedEvent,
     )
+    from duologue.session.commands import CommandError
     from duologue.session.items import ItemState
 
 __all__ = ["Responses"]
@@ -63,6 +65,7 @@ class Responses:
     Args:
         send: Called with each `response.create` when it is to be sent.
         settle: Called with each request that has ended.
+        timeout: Seconds for the server to begin a response, and to go on with it.
     """
 
     def __init__(
@@ -70,12 +73,17 @@ class Responses:
         *,
         send: Callable[[ResponseCreateEvent], None],
         settle: Callable[[ResponseRequest], None],
+        timeout: float | None = DEFAULT_TIMEOUT,
     ) -> None:
         self.active: ResponseState | None = None
         """The response of the conversation that is in progress: at most one."""
+        self.deadline: float | None = None
+        """When `expire` is due."""
         self._send_event: Final = send
         self._settle: Final = settle
+        self._timeout: Final = timeout
         self._known: Final[dict[str, ResponseState]] = {}
+        self._running: Final[dict[str, ResponseState]] = {}
         self._open: Final[dict[str, ResponseRequest]] = {}
         self._queue: list[ResponseRequest] = []  # short, and an empty deque takes 760 bytes
 
@@ -120,19 +128,21 @@ class Responses:
         """Return an open request by the id of its event."""
         return self._open.get(event_id)
 
-    def record(self, event_id: str, event: ResponseCreateEvent) -> None:
+    def record(self, event_id: str, event: ResponseCreateEvent, now: float) -> None:
         """Record a `response.create` that is sent out of turn."""
-        request = ResponseRequest(event_id, event)
+        request = ResponseRequest(event_id, event, timeout=self._timeout)
         request.advance(RequestInput.SENT)
+        request.deadline = _later(now, request.timeout)
         self._open[event_id] = request
+        self._reschedule()
 
-    def create(self, event_id: str, event: ResponseCreateEvent) -> ResponseRequest:
+    def create(self, event_id: str, event: ResponseCreateEvent, now: float) -> ResponseRequest:
         """Send a request now, or when the responses before it have ended.
 
         Raises:
             LocalProtocolError: If too many wait already.
         """
-        request = ResponseRequest(event_id, event, is_scheduled=True)
+        request = ResponseRequest(event_id, event, timeout=self._timeout, is_scheduled=True)
         waits = not request.is_out_of_band and (self.active is not None or bool(self._queue))
         if waits and self.is_full:
             raise LocalProtocolError(
@@ -142,8 +152,17 @@ class Responses:
         if waits:
             self._queue.append(request)
         else:
-            self._send(request)
+            self._send(request, now)
         return request
+
+    def limit(self, request: ResponseRequest, timeout: float | None, now: float) -> None:
+        """Give the server this many seconds to begin a response, and to go on with it."""
+        request.timeout = timeout
+        if request.state is RequestState.REQUESTED:
+            request.deadline = _later(now, timeout)
+        elif request.response is not None and not request.response.is_done:
+            self._watch(request.response, now)
+        self._reschedule()
 
     def cancel(self, request: ResponseRequest) -> bool:
         """Cancel a request; return whether the server has to be told."""
@@ -154,13 +173,15 @@ class Responses:
             request.is_unwanted = True  # its response has no id yet
         return request.state is RequestState.IN_PROGRESS
 
-    def refuse(self, event_id: str, error: ServerError) -> bool:
+    def refuse(self, event_id: str, error: ServerError, now: float) -> bool:
         """Refuse the request of this event id; return whether one is open."""
         request = self._open.get(event_id)
         if request is None:
             return False
         # If it was matched to a response, that match was wrong: the response was turn detection's.
-        request.response = None
+        if request.response is not None:
+            request.response.request = None
+            request.response = None
         is_busy = BUSY in {error.code, error.type}
         if is_busy and request.is_scheduled and self._is_busy(request):
             request.advance(RequestInput.BUSY)
@@ -171,25 +192,59 @@ class Responses:
         else:
             request.error = error
             self._advance(request, RequestInput.REFUSED)
-        self.send_next()
+        self._reschedule()
+        self.send_next(now)
         return True
 
-    def oldest_unanswered(self) -> str | None:
-        """Return the event id of the oldest request that the server has not answered."""
-        waiting = (r.event_id for r in self._open.values() if r.state is RequestState.REQUESTED)
-        return next(waiting, None)
+    def unanswered(self) -> list[ResponseRequest]:
+        """Return the requests that the server has not answered, oldest first."""
+        return [r for r in self._open.values() if r.state is RequestState.REQUESTED]
+
+    def refused_as_busy(self) -> str | None:
+        """Return the event id of the request that a refusal as busy without an id concerns.
+
+        That is the oldest one that the server has not answered. If there is none, turn detection
+        was faster, and its response was taken for ours.
+        """
+        unanswered = self.unanswered()
+        if unanswered:
+            return unanswered[0].event_id
+        guessed = [r for r in self._open.values() if r.response is not None and not r.metadata]
+        active = (r.event_id for r in guessed if r.response is self.active and r.is_scheduled)
+        return next(active, None)
+
+    def expire(self, now: float) -> None:
+        """Give up the requests and responses on which the server has not gone on in time."""
+        for request in list(self._open.values()):
+            if request.deadline is not None and request.deadline <= now:
+                self._give_up(request, no_answer("response.create"))
+        for state in list(self._running.values()):
+            if state.deadline is None or state.deadline > now:
+                continue
+            if state.size > state.seen_size:
+                self._watch(state, now)
+                continue
+            del self._running[state.id]
+            if self.active is state:
+                self.active = None
+            text = f"the server did not go on with the response {state.id} in time"
+            for request in [r for r in self._open.values() if r.response is state]:
+                self._give_up(request, TimeoutError(text))
+        self._reschedule()
+        self.send_next(now)
 
     def lose(self, error: ConnectionLost | Closed) -> None:
         """End all open requests: the connection has ended."""
         self.active = None
         self._queue.clear()
+        self._running.clear()
         for request in list(self._open.values()):
-            request.error = error
-            self._advance(request, RequestInput.LOST)
+            self._give_up(request, error)
+        self._reschedule()
 
-    def on_created(self, event: ResponseCreatedEvent) -> ResponseRequest | None:
+    def on_created(self, event: ResponseCreatedEvent, now: float) -> ResponseRequest | None:
         """Begin a response; return the request that it answers if that was cancelled meanwhile."""
-        state = self._begin(event.response)
+        state = self._begin(event.response, now)
         begun = (r for r in self._open.values() if r.response is state and state is not None)
         request = next(begun, None)
         if request is None or not request.is_unwanted:
@@ -206,16 +261,18 @@ class Responses:
         response.output.append(item_id)
         response.items.append(item)
 
-    def on_done(self, event: ResponseDoneEvent) -> bool:
+    def on_done(self, event: ResponseDoneEvent, now: float) -> bool:
         """End a response; return whether it was one that we requested.
 
         The next request in line is not sent yet: see `send_next`.
         """
-        state = self._known.get(event.response.id or "") or self._begin(event.response)
+        state = self._known.get(event.response.id or "") or self._begin(event.response, now)
         if state is None:
             return False
         state.response = event.response
         state.is_done = True
+        self._running.pop(state.id, None)
+        self._reschedule()
         if self.active is state:
             self.active = None
         cause = _BY_STATUS.get(event.response.status, RequestInput.COMPLETED)
@@ -224,10 +281,10 @@ class Responses:
             self._advance(request, cause)
         return bool(answered)
 
-    def send_next(self) -> None:
+    def send_next(self, now: float) -> None:
         """Send the next request in line, if no response of the conversation is in progress."""
         if self._queue and not self._is_busy():
-            self._send(self._queue.pop(0))
+            self._send(self._queue.pop(0), now)
 
     def _is_busy(self, besides: ResponseRequest | None = None) -> bool:
         """Return whether a response of the conversation is in progress, or requested."""
@@ -236,11 +293,13 @@ class Responses:
             r is not besides and not r.is_out_of_band for r in requested
         )
 
-    def _send(self, request: ResponseRequest) -> None:
+    def _send(self, request: ResponseRequest, now: float) -> None:
         request.advance(RequestInput.SENT)
+        request.deadline = _later(now, request.timeout)
+        self._reschedule()
         self._send_event(request.event)
 
-    def _begin(self, response: Response) -> ResponseState | None:
+    def _begin(self, response: Response, now: float) -> ResponseState | None:
         if not isinstance(response.id, str):
             return None
         known = self._known.get(response.id)
@@ -248,15 +307,16 @@ class Responses:
             return known  # announced twice; simple servers reuse the id of one that is done
         request = self._match(response)
         is_out_of_band = request is not None and request.is_out_of_band
-        state = ResponseState(
-            response.id, response, is_out_of_band=is_out_of_band, is_asked=request is not None
-        )
+        state = ResponseState(response.id, response, is_out_of_band=is_out_of_band, request=request)
         remember(self._known, response.id, state, MAX_RESPONSES)
+        remember(self._running, response.id, state, MAX_RESPONSES)
         if not is_out_of_band:
             self.active = state
         if request is not None:
-            request.response = state
+            request.response, request.deadline = state, None
             self._advance(request, RequestInput.CREATED)
+        self._watch(state, now)
+        self._reschedule()
         return state
 
     def _match(self, response: Response) -> ResponseRequest | None:
@@ -269,7 +329,29 @@ class Responses:
         exact = (r for r in same if r.is_out_of_band is is_out_of_band)
         return next(exact, same[0] if same else None)
 
+    def _watch(self, state: ResponseState, now: float) -> None:
+        """Expect a response to grow, or to end, within the time limit."""
+        request = next((r for r in self._open.values() if r.response is state), None)
+        state.deadline = _later(now, self._timeout if request is None else request.timeout)
+        state.seen_size = state.size
+
+    def _give_up(self, request: ResponseRequest, error: CommandError) -> None:
+        if request in self._queue:
+            self._queue.remove(request)
+        request.error = error
+        self._advance(request, RequestInput.LOST)
+
     def _advance(self, request: ResponseRequest, cause: RequestInput) -> None:
         if request.advance(cause):
+            request.deadline = None
             del self._open[request.event_id]
             self._settle(request)
+
+    def _reschedule(self) -> None:
+        times = [r.deadline for r in self._open.values()]
+        times += [state.deadline for state in self._running.values()]
+        self.deadline = min((time for time in times if time is not None), default=None)
+
+
+def _later(now: float, timeout: float | None) -> float | None:
+    return None if timeout is None else now + timeout

@@ -43,6 +43,15 @@ MAX_CALLS: Final = 1024
 MAX_ROUNDS: Final = 64
 """Responses with unanswered calls that are remembered: usually there is one."""
 
+SPEECH_TIMEOUT: Final = 5.0
+"""Seconds without input audio after which the user's turn is over, whatever the server says.
+
+A user who mutes in the middle of speech leaves the server's turn detection waiting for ever.
+"""
+
+UNHEARD_SPEECH_TIMEOUT: Final = 60.0
+"""The same where the audio does not come through us (WebRTC, telephone): no turn lasts longer."""
+
 PATIENCE: Final = 3.0
 """Seconds after the user's turn within which the server begins its response, if it does at all."""
 
@@ -119,7 +128,7 @@ class ToolCalls:
         run: Called with each call to run, once.
         cancel: Called with the id of each call whose handler is to be stopped.
         send_item: Called with each item to add to the conversation.
-        respond: Called when the next response is due.
+        respond: Called when the next response is due, with the ids of those that it continues.
     """
 
     def __init__(
@@ -130,10 +139,10 @@ class ToolCalls:
         run: Callable[[ToolCall], None],
         cancel: Callable[[str], None],
         send_item: Callable[[Item], None],
-        respond: Callable[[], None],
+        respond: Callable[[list[str]], None],
     ) -> None:
         self.deadline: float | None = None
-        """When to stop waiting for the server's response to the user's turn: see `expire`."""
+        """When `expire` is due."""
         self._is_ours: Final = is_ours
         self._policy_of: Final = policy_of
         self._run: Final = run
@@ -144,8 +153,15 @@ class ToolCalls:
         self._rounds: Final[dict[str, _Round]] = {}
         self._unconfirmed: Final[dict[str, None]] = {}
         """Calls whose output the server has not added yet: a response may begin without it."""
+        self._continues: list[str] = []
+        """The responses that the next one continues, if it is due."""
         self._is_due = False
         self._is_users_turn = False
+        self._speaks_since: float | None = None
+
+    def is_continued(self, response_id: str) -> bool:
+        """Return whether another response is to continue this one, after its calls' answers."""
+        return response_id in self._rounds or response_id in self._continues
 
     def add(self, item: FunctionCall, response_id: str) -> None:
         """Run a call that a response made, if it is ours, complete, and has not been run."""
@@ -178,14 +194,31 @@ class ToolCalls:
         call.state = _State.OVER
         self._respond_if_due()
 
-    def expire(self) -> None:
-        """Stop waiting for the server's response to the user's turn."""
-        self._is_users_turn, self.deadline = False, None
+    def end_turn(self) -> None:
+        """Count the user's turn as over and answered: request the next response if it is due."""
+        self._is_users_turn, self._speaks_since, self.deadline = False, None, None
         self._respond_if_due()
 
-    def on_speech_started(self) -> None:
+    def expire(self, now: float, *, audio_at: float | None) -> None:
+        """Stop waiting for the end of the user's speech, or for the response to it.
+
+        Args:
+            now: Monotonic seconds.
+            audio_at: When input audio was last appended; `None`: never.
+        """
+        if self._speaks_since is not None:
+            until = self._speaks_since + UNHEARD_SPEECH_TIMEOUT
+            if audio_at is not None:
+                until = audio_at + SPEECH_TIMEOUT
+            if now < until:
+                self.deadline = until
+                return
+        self.end_turn()
+
+    def on_speech_started(self, now: float) -> None:
         """Hold the next response back while the user speaks; cancel calls whose policy says so."""
-        self._is_users_turn, self.deadline = True, None
+        self._is_users_turn, self._speaks_since = True, now
+        self.deadline = now + SPEECH_TIMEOUT
         for call_id in [i for i, c in self._calls.items() if c.state is _State.RUNNING]:
             self._interrupt(call_id)
 
@@ -197,10 +230,11 @@ class ToolCalls:
             is_answered: Whether the server begins a response to the turn by itself. That response
                 uses the outputs, so it is given `PATIENCE` seconds to begin.
         """
+        self._speaks_since = None
         if is_answered and self._is_users_turn:
             self.deadline = now + PATIENCE
         else:
-            self.expire()
+            self.end_turn()
 
     def on_output_added(self, output: FunctionCallOutput) -> None:
         """Record that the server has added the output of a call."""
@@ -211,7 +245,9 @@ class ToolCalls:
         if self._is_users_turn:
             # An output that the server had not added when it began came too late for it.
             self._is_due = self._is_due and bool(self._unconfirmed)
-            self.expire()
+            if not self._is_due:
+                self._continues.clear()
+            self.end_turn()
 
     def on_response_done(self, response: Response) -> None:
         """Request the next response if all calls of this one are answered."""
@@ -256,11 +292,13 @@ class ToolCalls:
         self._rounds.pop(response_id, None)  # closed already if its last call was interrupted
         if round_.wants_response and round_.ended_as not in _CUT:
             self._is_due = True
+            self._continues.append(response_id)
 
     def _respond_if_due(self) -> None:
         if self._is_due and not self._is_users_turn:
             self._is_due = False
-            self._respond()
+            continued, self._continues = self._continues, []
+            self._respond(continued)
 
 
 def next_response(session: Session | None) -> ResponseCreateEvent:

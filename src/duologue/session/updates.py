@@ -97,7 +97,9 @@ class Interrupted(Struct, frozen=True, gc=False):
 class ErrorUpdate(Struct, frozen=True):  # collected: whoever raises the error makes a cycle
     """An error of a command, response, frame or tool that nothing awaits; the session goes on."""
 
-    error: ServerError | ResponseFailed | RemoteProtocolError | ToolFailed
+    error: ServerError | ResponseFailed | RemoteProtocolError | ToolFailed | TimeoutError
+    event: Event | UnknownEvent | None = None
+    """The event that could not be processed, if it is one."""
 
 
 class Disconnected(Struct, frozen=True):  # collected: as `ErrorUpdate`

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from duologue.client import client
+from duologue.protocol.model import UNSET
+from duologue.session.commands import DEFAULT_TIMEOUT
 from duologue.session.retention import KEEP_RECENT
 from duologue.sync.handles import Pending, ResponseHandle
 from duologue.sync.loop_thread import LoopThread
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from duologue.client.client_events import EventArgument
     from duologue.client.credentials import Key
     from duologue.client.endpoint import DialectChoice, Endpoint
+    from duologue.client.handles import TimeLimit
     from duologue.client.session_keywords import (
         ParamsArgument,
         ResponseKeywords,
@@ -55,6 +58,7 @@ class ClientMethods(Generic[C]):
         session: SessionArgument | None = None,
         headers: Mapping[str, str] | None = None,
         connect_timeout: float = 10.0,
+        command_timeout: float | None = DEFAULT_TIMEOUT,
         connector: Connector | None = None,
         dialect: DialectChoice | None = None,
         retention: Retention = KEEP_RECENT,
@@ -70,6 +74,7 @@ class ClientMethods(Generic[C]):
             session=session,
             headers=headers,
             connect_timeout=connect_timeout,
+            command_timeout=command_timeout,
             connector=connector,
             dialect=dialect,
             retention=retention,
@@ -158,6 +163,7 @@ class ClientMethods(Generic[C]):
         session: SessionArgument | None = None,
         *,
         full: bool | None = None,
+        timeout: TimeLimit = UNSET,
         **keywords: Unpack[SessionKeywords],
     ) -> Pending[Session]:
         """Change the session; the result is the configuration then in force.
@@ -169,6 +175,7 @@ class ClientMethods(Generic[C]):
             session: The change, in either dialect, as a struct or a dictionary.
             full: Whether to send the whole wanted configuration with it, or the change alone. By
                 default: the whole in beta, as the reference client does, the change alone in GA.
+            timeout: Seconds, instead of `command_timeout`.
             keywords: Added to `session`.
 
         Raises:
@@ -178,7 +185,9 @@ class ClientMethods(Generic[C]):
         """
         return Pending(
             self._thread,
-            self._thread.call(lambda: self._client.update_session(session, full=full, **keywords)),
+            self._thread.call(
+                lambda: self._client.update_session(session, full=full, timeout=timeout, **keywords)
+            ),
         )
 
     def append_input_audio(self, audio: Buffer) -> None:
@@ -195,13 +204,18 @@ class ClientMethods(Generic[C]):
         """
         self._thread.call(lambda: self._client.append_input_audio(audio))
 
-    def commit_input_audio(self) -> Pending[str]:
+    def commit_input_audio(self, *, timeout: TimeLimit = UNSET) -> Pending[str]:
         """Make the input audio a user message; the result is the id of its item."""
-        return Pending(self._thread, self._thread.call(self._client.commit_input_audio))
+        return Pending(
+            self._thread,
+            self._thread.call(lambda: self._client.commit_input_audio(timeout=timeout)),
+        )
 
-    def clear_input_audio(self) -> Pending[None]:
+    def clear_input_audio(self, *, timeout: TimeLimit = UNSET) -> Pending[None]:
         """Discard the input audio that is not committed."""
-        return Pending(self._thread, self._thread.call(self._client.clear_input_audio))
+        return Pending(
+            self._thread, self._thread.call(lambda: self._client.clear_input_audio(timeout=timeout))
+        )
 
     def send_user_message_content(
         self, content: str | Sequence[ContentPart | Mapping[str, Any]]
@@ -215,8 +229,27 @@ class ClientMethods(Generic[C]):
             self._thread, self._thread.call(lambda: self._client.send_user_message_content(content))
         )
 
+    def ask(self, content: str | Sequence[ContentPart | Mapping[str, Any]]) -> ResponseHandle:
+        """Send a user message and return its answer: the response that has ended.
+
+        If the model calls tools, the answer is the response after their results. Read its `text`,
+        or its `transcript` and `audio`.
+
+        Raises:
+            ResponseFailed: If a response failed.
+            ServerError: If the server refused to begin one.
+            TimeoutError: If the server did not begin one, or go on with it, in time.
+            ConnectionLost: If the connection ended first.
+            Closed: If the session was closed first, or is not open.
+        """
+        return ResponseHandle(self._thread, self._thread.run(self._client.ask(content)))
+
     def create_item(
-        self, item: Item | beta.Item | Mapping[str, Any], *, previous_item_id: str | None = None
+        self,
+        item: Item | beta.Item | Mapping[str, Any],
+        *,
+        previous_item_id: str | None = None,
+        timeout: TimeLimit = UNSET,
     ) -> Pending[str]:
         """Add an item to the conversation; the result is its id.
 
@@ -224,6 +257,7 @@ class ClientMethods(Generic[C]):
             item: A struct of either dialect, or a dictionary. Anything but audio of the assistant:
                 restore that as its text.
             previous_item_id: Insert after this item; `root`: at the front; `None`: at the end.
+            timeout: Seconds, instead of `command_timeout`.
 
         Raises:
             LocalProtocolError: If a field of the item is wrong.
@@ -231,20 +265,28 @@ class ClientMethods(Generic[C]):
         return Pending(
             self._thread,
             self._thread.call(
-                lambda: self._client.create_item(item, previous_item_id=previous_item_id)
+                lambda: self._client.create_item(
+                    item, previous_item_id=previous_item_id, timeout=timeout
+                )
             ),
         )
 
-    def retrieve_item(self, item_id: str) -> Pending[Item]:
+    def retrieve_item(self, item_id: str, *, timeout: TimeLimit = UNSET) -> Pending[Item]:
         """Request the server's copy of an item; the result includes its audio."""
-        return Pending(self._thread, self._thread.call(lambda: self._client.retrieve_item(item_id)))
+        return Pending(
+            self._thread,
+            self._thread.call(lambda: self._client.retrieve_item(item_id, timeout=timeout)),
+        )
 
-    def delete_item(self, item_id: str) -> Pending[None]:
+    def delete_item(self, item_id: str, *, timeout: TimeLimit = UNSET) -> Pending[None]:
         """Delete an item; it leaves `conversation` once the server has deleted it."""
-        return Pending(self._thread, self._thread.call(lambda: self._client.delete_item(item_id)))
+        return Pending(
+            self._thread,
+            self._thread.call(lambda: self._client.delete_item(item_id, timeout=timeout)),
+        )
 
     def truncate_item(
-        self, item_id: str, audio_end_ms: int, content_index: int = 0
+        self, item_id: str, audio_end_ms: int, content_index: int = 0, *, timeout: TimeLimit = UNSET
     ) -> Pending[None]:
         """Cut the assistant's audio to what was heard of it; its transcript is dropped.
 
@@ -254,7 +296,9 @@ class ClientMethods(Generic[C]):
         return Pending(
             self._thread,
             self._thread.call(
-                lambda: self._client.truncate_item(item_id, audio_end_ms, content_index)
+                lambda: self._client.truncate_item(
+                    item_id, audio_end_ms, content_index, timeout=timeout
+                )
             ),
         )
 
@@ -268,7 +312,11 @@ class ClientMethods(Generic[C]):
         self._thread.call(lambda: self._client.truncate_items(cuts))
 
     def create_response(
-        self, params: ParamsArgument | None = None, **keywords: Unpack[ResponseKeywords]
+        self,
+        params: ParamsArgument | None = None,
+        *,
+        timeout: TimeLimit = UNSET,
+        **keywords: Unpack[ResponseKeywords],
     ) -> ResponseHandle:
         """Request a response.
 
@@ -278,6 +326,7 @@ class ClientMethods(Generic[C]):
         Args:
             params: What the response does differently from its session, in either dialect, as a
                 struct or a dictionary.
+            timeout: Seconds to begin, and to go on, instead of `command_timeout`.
             keywords: Added to `params`.
 
         Raises:
@@ -286,7 +335,9 @@ class ClientMethods(Generic[C]):
         """
         return ResponseHandle(
             self._thread,
-            self._thread.call(lambda: self._client.create_response(params, **keywords)),
+            self._thread.call(
+                lambda: self._client.create_response(params, timeout=timeout, **keywords)
+            ),
         )
 
     def cancel_response(

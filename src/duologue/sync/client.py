@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from duologue.client.callback_keys import CallbackKey
     from duologue.client.callbacks import Callback
     from duologue.client.tools import ToolOptions
+    from duologue.session.formatted import FormattedItem
     from duologue.session.tool_calls import ToolCall
     from duologue.session.updates import Update
 
@@ -124,9 +125,18 @@ class RealtimeClient(ClientMethods[_WrappedClient]):
         self.close()
 
     def __iter__(self) -> Iterator[Update]:
-        updates = self._thread.call(lambda: aiter(self._client))
-        while (update := self._thread.run(_next(updates))) is not None:
-            yield update
+        yield from self._iterate(self._thread.call(lambda: aiter(self._client)))
+
+    def items(self) -> Iterator[FormattedItem]:
+        """Return an iterator over the items that are added to the conversation from now on.
+
+        It misses none. See `duologue.RealtimeClient.items`.
+        """
+        return self._iterate(self._thread.call(self._client.items))
+
+    def completed_items(self) -> Iterator[FormattedItem]:
+        """Return an iterator over the items that are completed from now on; see `items`."""
+        return self._iterate(self._thread.call(self._client.completed_items))
 
     @overload
     def on(self, key: type[T], callback: Callable[[T], object]) -> None: ...
@@ -225,6 +235,10 @@ class RealtimeClient(ClientMethods[_WrappedClient]):
 
         return offer if function is None else offer(function)
 
+    def _iterate(self, values: AsyncIterator[T]) -> Iterator[T]:
+        while (value := self._thread.run(_next(values))) is not None:
+            yield value
+
     def _end(self, closing: Coroutine[Any, Any, None]) -> None:
         try:
             self._thread.run(closing)
@@ -238,5 +252,5 @@ class RealtimeClient(ClientMethods[_WrappedClient]):
         self._thread.stop(is_idle=self._client.is_idle)  # another thread may have connected
 
 
-async def _next(updates: AsyncIterator[Update]) -> Update | None:
-    return await anext(updates, None)
+async def _next(values: AsyncIterator[T]) -> T | None:
+    return await anext(values, None)

@@ -48,8 +48,8 @@ class Pending(Generic[T]):
             ConnectionLost: If the connection ended first.
             Closed: If the session was closed first.
             RemoteProtocolError: If the server answered a thousand later commands, but not this one.
-            TimeoutError: If it takes too long; the command stays valid, and `result` may be called
-                again.
+            TimeoutError: If the server did not answer within the client's `command_timeout`, or
+                within `timeout`: then the command stays valid, and `result` may be called again.
         """
         return self._thread.run(_awaited(self._pending, None if self.is_done else timeout))
 
@@ -120,6 +120,13 @@ class ResponseHandle:
             ConnectionLost: If the connection has ended.
         """
         self._thread.call(self._handle.cancel)
+
+    def answer(self) -> ResponseHandle:
+        """Wait for its end and, if it called tools, for the response after their results.
+
+        See `duologue.ResponseHandle.answer`.
+        """
+        return ResponseHandle(self._thread, self._thread.run(self._handle.answer()))
 
     def result(self, timeout: float | None = None) -> Response:
         """Wait for the response to end; its `status` is completed, incomplete or cancelled.

@@ -96,10 +96,6 @@ class DialectAdapter(Protocol[ClientEvent_co, ServerEvent_contra]):
         """
         ...
 
-    def append_frame(self, audio: bytes | bytearray | memoryview, event_id: str) -> bytes:
-        """Return the frame that appends input audio, without building an event first."""
-        ...
-
     def initial_session(self, wanted: RealtimeSession | None) -> RealtimeSession:
         """Return the configuration to begin with: the dialect's defaults, changed by `wanted`."""
         ...

@@ -80,10 +80,6 @@ class BetaAdapter:
         """Return the beta event of a GA client event."""
         return _to_beta(event).events
 
-    def append_frame(self, audio: bytes | bytearray | memoryview, event_id: str) -> bytes:
-        """Return the frame that appends input audio; it is the same in GA."""
-        return codec.append_frame(audio, event_id)
-
     def initial_session(self, wanted: ga.RealtimeSession | None) -> ga.RealtimeSession:
         """Return the reference client's configuration, changed by `wanted`."""
         return merge_session(REFERENCE_SESSION, wanted or ga.RealtimeSession())

@@ -47,10 +47,6 @@ class GaAdapter(Generic[ClientEventT, ServerEventT]):
         """Return the event."""
         return (event,)
 
-    def append_frame(self, audio: bytes | bytearray | memoryview, event_id: str) -> bytes:
-        """Return the frame that appends input audio."""
-        return codec.append_frame(audio, event_id)
-
     def initial_session(self, wanted: RealtimeSession | None) -> RealtimeSession:
         """Return `wanted`: unset fields are left to the server."""
         return wanted or RealtimeSession()
