@@ -218,7 +218,10 @@ async def watch(client: RealtimeClient) -> None:
             case Interrupted():
                 assert_type(update.audio_start_ms, int)
             case ErrorUpdate(error=error):
-                assert_type(error, ServerError | ResponseFailed | RemoteProtocolError | ToolFailed)
+                assert_type(
+                    error,
+                    ServerError | ResponseFailed | RemoteProtocolError | ToolFailed | TimeoutError,
+                )
             case Disconnected(will_retry=will_retry):
                 assert_type(will_retry, bool)
             case RealtimeEvent(time=time):

@@ -199,7 +199,7 @@ class CallbackRegistry:
     async def wait(self, key: CallbackKey, timeout: float | None) -> object:  # noqa: ASYNC109  # its own text
         """Wait for the next value of a key; see `RealtimeEventHandler.wait_for_next`."""
         limit_, found = seconds(timeout, "timeout"), resolve(key)
-        missed = self._missed and self._missed.get((asyncio.current_task(), found))
+        missed = self._missed.get((asyncio.current_task(), found)) if self._missed else None
         if missed:
             return missed.popleft()
         if self._ending is not None:
@@ -236,7 +236,8 @@ class CallbackRegistry:
         """Return a stream of what `read` returns for each update of a class, from now on."""
         if self._ending is not None:
             raise self._ending.with_traceback(None)
-        stream: UpdateStream[Any] = aiter(UpdateStream())
+        stream: UpdateStream[Any] = UpdateStream()
+        aiter(stream)  # from now on it holds as much as one that is read
         reference = weakref.ref(stream)
 
         def put(update: T) -> None:

@@ -82,7 +82,7 @@ class EventConnection:
         self._receiver: Final = receiver
         self._surface: Final[Surface] = surface
         self._decode = self._detect if dialect is None else dialect.decode_server
-        self.is_open = False
+        self.is_open: bool = False
         """Whether events can be sent: connected, and in a known dialect."""
         self._transport: Transport | None = None
         self._unsent: list[bytes] = []

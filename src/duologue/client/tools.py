@@ -70,7 +70,7 @@ class RegisteredTool:
         Raises:
             ConfigurationError: If an option is unknown, or has an invalid value.
         """
-        if not callable(handler) and not isinstance(handler, ToolFunction):
+        if not (isinstance(handler, ToolFunction) or callable(handler)):
             text = f"the handler of a tool must be a function, not {type(handler).__name__}"
             raise ConfigurationError(text)
         unknown = options.keys() - ToolOptions.__annotations__.keys()
