@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from duologue.client.callbacks import RealtimeEventHandler
-from duologue.client.client_events import new_ids, wire_event
-from duologue.client.driver import EventConnection
+from duologue.client.client_events import wire_event
+from duologue.client.driver import EventConnection, new_ids
 from duologue.client.endpoint import resolve_endpoint
 from duologue.client.update_stream import UpdateStream
 from duologue.errors import Closed, ConnectionLost, LocalProtocolError

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, overload
 
 from duologue.client.callbacks import RealtimeEventHandler
-from duologue.client.client_events import client_event, new_ids
+from duologue.client.client_events import client_event
 from duologue.client.coercion import all_of, argument, audio_bytes, content_parts, plain
 from duologue.client.coercion import item as checked_item
-from duologue.client.driver import ClientOptions, Driver
+from duologue.client.driver import ClientOptions, Driver, new_ids
 from duologue.client.endpoint import resolve_endpoint
 from duologue.client.handles import Pending, ResponseHandle, TimeLimit
 from duologue.client.session_keywords import (

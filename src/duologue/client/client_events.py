@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, cast, get_args
 
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from duologue.protocol.codec import Dialect, Surface
     from duologue.protocol.ga.translation import AnyTranslationClientEvent
 
-__all__ = ["EventArgument", "client_event", "new_ids", "wire_event"]
+__all__ = ["EventArgument", "client_event", "wire_event"]
 
 EventArgument: TypeAlias = (
     "ga.AnyClientEvent | beta.AnyClientEvent | AnyTranslationClientEvent | Mapping[str, Any]"
@@ -168,9 +166,3 @@ def _classes(dialect: Dialect, surface: Surface) -> Mapping[str, type[Event]]:
     """Return the classes of client events, by type."""
     members = get_args(codec.event_union(dialect, "client", surface))
     return {str(member.__struct_config__.tag): member for member in members}
-
-
-def new_ids() -> Callable[[str], str]:
-    """Return a function that makes the ids of one session: unique in the world, and in order."""
-    session, numbers = secrets.token_hex(6), itertools.count(1)
-    return lambda kind: f"{kind}_{session}_{next(numbers)}"

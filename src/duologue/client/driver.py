@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from duologue.session.tool_calls import ToolCall
     from duologue.transport.base import Connector, Transport
 
-__all__ = ["ClientOptions", "Driver", "EventConnection", "EventReceiver"]
+__all__ = ["ClientOptions", "Driver", "EventConnection", "EventReceiver", "new_ids"]
 
 logger: Final = logging.getLogger("duologue.client")
 
@@ -463,3 +465,9 @@ class Driver:
         with contextlib.suppress(Closed, ConnectionLost):
             self._carry_out()
         self._set_timer()
+
+
+def new_ids() -> Callable[[str], str]:
+    """Return a function that makes the ids of one session: unique in the world, and in order."""
+    session, numbers = secrets.token_hex(6), itertools.count(1)
+    return lambda kind: f"{kind}_{session}_{next(numbers)}"
