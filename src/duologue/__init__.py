@@ -38,7 +38,12 @@ if TYPE_CHECKING:
         ToolFailed,
     )
     from duologue.session.conversation import RealtimeConversation
-    from duologue.session.formatted import FormattedItem, FormattedProperty, FormattedTool
+    from duologue.session.formatted import (
+        FormattedItem,
+        FormattedProperty,
+        FormattedTool,
+        ItemSpeech,
+    )
     from duologue.session.playback import PlaybackCut, PlaybackLedger
     from duologue.session.retention import Retention
     from duologue.session.updates import (
@@ -73,6 +78,7 @@ __all__ = [
     "ItemAppended",
     "ItemCompleted",
     "ItemNotFound",
+    "ItemSpeech",
     "LocalProtocolError",
     "MissingExtra",
     "ModelUnavailable",
@@ -107,7 +113,12 @@ _MODULES: Final = {
     "duologue.client.rest": ("RealtimeRest",),
     "duologue._local": ("local",),
     "duologue.session.conversation": ("RealtimeConversation",),
-    "duologue.session.formatted": ("FormattedItem", "FormattedProperty", "FormattedTool"),
+    "duologue.session.formatted": (
+        "FormattedItem",
+        "FormattedProperty",
+        "FormattedTool",
+        "ItemSpeech",
+    ),
     "duologue.session.playback": ("PlaybackCut", "PlaybackLedger"),
     "duologue.session.retention": ("Retention",),
     "duologue.session.updates": (
