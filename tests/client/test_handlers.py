@@ -168,7 +168,7 @@ class Unhashable:
 
     __hash__ = None  # type: ignore[assignment]  # what Python does by itself
 
-    def __call__(self, _: object) -> None:
+    def __call__(self, _: object) -> object:
         self.calls += 1
         raise RuntimeError("mine")
 
