@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         RequestRefused,
         ResponseFailed,
         ServerError,
+        SessionRefused,
         ToolFailed,
     )
     from duologue.session.conversation import RealtimeConversation
@@ -97,6 +98,7 @@ __all__ = [
     "ResponseHandle",
     "Retention",
     "ServerError",
+    "SessionRefused",
     "ToolContext",
     "ToolFailed",
     "Update",

@@ -14,8 +14,9 @@
     ├── ToolFailed             one of your tools did not answer a call of the model
     ├── EngineFailed           a stage of a server's engine failed
     ├── HandshakeRefused       the server answered the upgrade with an HTTP error
+    ├── SessionRefused         the server refused the session for good: a wrong key or model
+    │   └── DialectRefused     ... because it does not accept this dialect; a ConnectionLost, too
     ├── ConnectionLost         the connection could not be made, or has ended unexpectedly
-    │   └── DialectRefused     ... because the server does not accept this dialect (close 4000)
     └── Closed                 the session was closed by the caller, or never opened
 
 Time-outs are `TimeoutError`. Any other exception is a bug in duologue. No error text contains a
@@ -23,6 +24,9 @@ key.
 """
 
 from __future__ import annotations
+
+import json
+from typing import Final, cast
 
 __all__ = [
     "Closed",
@@ -41,8 +45,12 @@ __all__ = [
     "RequestRefused",
     "ResponseFailed",
     "ServerError",
+    "SessionRefused",
     "ToolFailed",
 ]
+
+MAX_WORDS: Final = 300
+"""Characters of the longest text of an HTTP response that an error repeats."""
 
 
 class DuologueError(Exception):
@@ -231,8 +239,25 @@ class HandshakeRefused(DuologueError):
             429: "too many sessions or requests; try again later",
             503: "the server is full or shutting down; try again later",
         }
-        hint = hints.get(self.status, self.body or "no reason given")
-        return f"the server refused the connection with HTTP {self.status}: {hint}"
+        # Servers repeat a wrong key, or a part of it, and say nothing else.
+        words = "" if self.status == 401 else _words_of(self.body)
+        reasons = [hints.get(self.status), words]
+        reason = "; the server says: ".join(filter(None, reasons)) or "no reason given"
+        return f"the server refused the connection with HTTP {self.status}: {reason}"
+
+
+def _words_of(body: str) -> str:
+    """Return the message of an HTTP response: that of a JSON error, or else a short text."""
+    try:
+        found: object = json.loads(body)
+    except (ValueError, RecursionError):
+        # A page of HTML, or a long text, would hide the hint.
+        return "" if body.startswith("<") or len(body) > MAX_WORDS else body.strip()
+    for name in ("error", "message"):
+        if isinstance(found, dict):
+            fields = cast("dict[str, object]", found)
+            found = fields.get(name) or fields.get("detail") or fields.get("message") or ""
+    return found if isinstance(found, str) else ""
 
 
 class ConnectionLost(DuologueError):
@@ -249,8 +274,32 @@ class ConnectionLost(DuologueError):
         return self.reason if self.code is None else f"{self.reason} (close code {self.code})"
 
 
-class DialectRefused(ConnectionLost):
-    """The server closed with 4000, because it no longer accepts this dialect."""
+class SessionRefused(DuologueError):
+    """The server closed the session for a reason that connecting again does not change.
+
+    The key or the model is wrong, for example: OpenAI accepts the connection, sends an `error`, and
+    closes with 3000 or 4000.
+    """
+
+    def __init__(
+        self, reason: str, *, code: int | None = None, error: ServerError | None = None
+    ) -> None:
+        DuologueError.__init__(self, reason, code, error)  # not super: a subclass has two bases
+        self.reason = reason
+        """Reason of the close, such as `invalid_request_error.invalid_api_key`."""
+        self.code = code
+        """WebSocket close code."""
+        self.error = error
+        """The `error` event that the server sent before the close, if there was one."""
+
+    def __str__(self) -> str:
+        words = self.reason if self.error is None else f"{self.error}: {self.reason}"
+        close = "" if self.code is None else f" (close code {self.code})"
+        return f"the server refused the session: {words}{close}"
+
+
+class DialectRefused(SessionRefused, ConnectionLost):
+    """The server closed, because it no longer accepts this dialect: `beta_api_shape_disabled`."""
 
     def __str__(self) -> str:
         return f"{super().__str__()}: the server speaks GA only, leave `dialect='beta'` out"
@@ -258,3 +307,7 @@ class DialectRefused(ConnectionLost):
 
 class Closed(DuologueError):
     """The session was closed by the caller, or never opened."""
+
+
+SessionEnd = Closed | ConnectionLost | SessionRefused
+"""The ways in which a session ends."""

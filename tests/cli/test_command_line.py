@@ -158,6 +158,8 @@ def test_the_demo_shows_the_key_that_a_server_demands(tmp_path: Path) -> None:
 
 
 def test_a_missing_key_is_one_clear_sentence() -> None:
+    for url in ("ws://me:hidden-0123@host", "hidden-0123", "ws://me:hidden-0123"):
+        assert "hidden-0123" not in run("demo", "--url", url).stderr
     sentence = said("demo", "--url", "wss://api.openai.com/v1/realtime", OPENAI_API_KEY="")
     assert "OPENAI_API_KEY" in sentence
 

@@ -22,7 +22,7 @@ SESSION = {"type": "realtime", "id": "sess_1", "model": "gpt-realtime"}
 class MemoryServer:
     """Server of one session at a time; `answers` has a function for each event to answer."""
 
-    def __init__(self, *, greets: bool = True) -> None:
+    def __init__(self, *, greets: bool = True, session: object = SESSION) -> None:
         self.received: list[dict[str, Any]] = []
         self.answers: dict[str, Callable[[dict[str, Any]], None]] = {
             "session.update": lambda event: self.send("session.updated", session=event["session"])
@@ -30,13 +30,14 @@ class MemoryServer:
         self.closed: ConnectionLost | None = None
         self.is_closed = asyncio.Event()
         self._greets = greets
+        self._session = session
         self._arrived = asyncio.Event()
         self.end: MemoryTransport
 
     async def connect(self, receiver: Receiver) -> Transport:
         ours, self.end = memory_pair(receiver, self)
         if self._greets:
-            self.send("session.created", session=SESSION)
+            self.send("session.created", session=self._session)
         return ours
 
     def on_frame(self, frame: bytes) -> None:

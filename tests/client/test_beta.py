@@ -113,7 +113,7 @@ async def test_events_of_either_dialect_can_be_sent() -> None:
 
 async def test_a_field_without_a_beta_form_is_refused() -> None:
     async with client_of(MemoryServer()) as client:
-        with pytest.raises(LocalProtocolError, match="beta cannot say"):
+        with pytest.raises(LocalProtocolError, match="beta has no "):
             client.create_response(parallel_tool_calls=False)
 
 

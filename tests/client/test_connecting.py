@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
-from tests.client.client_doubles import SESSION, MemoryServer
+from tests.client.client_doubles import SESSION, MemoryServer, client_of
 from websockets.asyncio.server import ServerConnection, serve
 
 from duologue import (
@@ -23,6 +23,7 @@ from duologue import (
     RealtimeAPI,
     RealtimeClient,
     RealtimeEvent,
+    SessionRefused,
 )
 from duologue.client.endpoint import Endpoint
 from duologue.protocol import beta, ga
@@ -33,6 +34,8 @@ from duologue.transport.proxies import proxy_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+
+    from duologue.transport.base import Receiver, Transport
 
 KEY = "sk-secret-of-mine-0123"
 SPEECH = b"\x00\x30" * 12_000 + bytes(24_000)
@@ -120,6 +123,19 @@ async def test_a_key_appears_in_no_log_and_no_error(
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     ours = [r for r in caplog.records if not r.name.startswith(("uvicorn", "websockets.server"))]
     assert not any(KEY in record.getMessage() for record in ours)
+
+
+async def test_a_client_without_arguments_uses_the_base_url_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with LocalServer(api_key=KEY) as server:
+        base = server.url.replace("ws://", "http://").removesuffix("/realtime")
+        monkeypatch.setenv("OPENAI_BASE_URL", base)
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        async with RealtimeClient() as client:
+            await client.send_user_message_content("Hello")
+        async with RealtimeAPI() as api:
+            assert api.is_connected
 
 
 # Kinds of sessions.
@@ -244,9 +260,125 @@ async def test_a_refused_dialect_raises_with_a_fix() -> None:
 async def test_close_code_4000_for_another_reason_is_not_a_refused_dialect() -> None:
     async with LocalServer() as server:
         url = f"{server.url}?intent=transcription&model=whisper-1"
-        with pytest.raises(ConnectionLost, match="invalid_model") as caught:
+        with pytest.raises(SessionRefused, match="invalid_model") as caught:
             await RealtimeClient(url=url, dialect="beta").connect()
-    assert not isinstance(caught.value, DialectRefused)
+    assert not isinstance(caught.value, ConnectionLost)
+
+
+# Sessions that end before they begin. Source: probes of the service, which upgrades the connection,
+# sends an `error`, and closes with 3000 (the key) or 4000 (the model, the dialect).
+
+
+def refusing(server: MemoryServer, close: tuple[int, str], error: object = None) -> Any:
+    """Return a connector to a server that sends an `error`, if there is one, and closes."""
+
+    async def connect(receiver: Receiver) -> Transport:
+        transport = await server.connect(receiver)
+        if error is not None:
+            server.send("error", error=error)
+        await server.end.close(*close)
+        return transport
+
+    return connect
+
+
+@pytest.mark.parametrize("face", [RealtimeClient, RealtimeAPI])
+@pytest.mark.parametrize("dialect", ["ga", "beta", "auto"])
+@pytest.mark.parametrize(
+    ("close", "code"),
+    [
+        ((3000, "invalid_request_error.invalid_api_key"), "invalid_api_key"),
+        ((3000, ""), None),
+        ((4000, "invalid_request_error.missing_model"), "missing_model"),
+        ((1008, ""), "invalid_api_key"),
+    ],
+)
+async def test_a_refused_session_raises_the_servers_words(
+    close: tuple[int, str], code: str | None, dialect: Any, face: Any
+) -> None:
+    error = {"type": "invalid_request_error", "code": code, "message": "Incorrect API key: s***A."}
+    client = face(connector=refusing(MemoryServer(greets=False), close, error), dialect=dialect)
+
+    async def read() -> None:
+        await client.connect()
+        await anext(aiter(client))  # RealtimeAPI is connected before the server's first event
+
+    with pytest.raises(SessionRefused, match=r"Incorrect API key: s\*\*\*A\.") as caught:
+        await read()
+    refused = caught.value
+    assert not isinstance(refused, ConnectionLost)
+    assert refused.code == close[0]
+    assert close[1] in str(refused)
+    assert refused.error is not None
+    assert (refused.error.code, refused.error.message) == (code, error["message"])
+
+
+async def test_a_session_that_does_not_begin_has_the_words_of_the_error() -> None:
+    server = MemoryServer(greets=False)
+
+    async def connect(receiver: Receiver) -> Transport:
+        transport = await server.connect(receiver)
+        server.send("error", error={"message": "No capacity."})
+        return transport
+
+    with pytest.raises(TimeoutError, match="No capacity"):
+        await RealtimeClient(connector=connect, connect_timeout=0.05).connect()
+
+
+@pytest.mark.parametrize("transport", ["picows", "websockets"])
+async def test_a_refused_session_over_a_socket(transport: Any) -> None:
+    error = {"type": "invalid_request_error", "code": "invalid_model", "message": "No such model."}
+
+    async def handle(socket: ServerConnection) -> None:
+        await socket.send(json.dumps({"type": "error", "event_id": "e", "error": error}))
+        await socket.close(4000, "invalid_request_error.invalid_model")
+
+    async with serve(handle, "127.0.0.1", 0) as listening:
+        url = f"ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1/realtime"
+        with pytest.raises(SessionRefused, match=r"No such model\..*invalid_model") as caught:
+            await RealtimeClient(endpoint=Endpoint(url, transport=transport)).connect()
+    assert caught.value.code == 4000
+
+
+async def test_a_refusal_without_an_error_event_has_the_words_of_the_close() -> None:
+    connector = refusing(MemoryServer(greets=False), (3000, "invalid_api_key"))
+    with pytest.raises(SessionRefused, match="invalid_api_key") as caught:
+        await RealtimeClient(connector=connector).connect()
+    assert caught.value.error is None
+
+
+@pytest.mark.parametrize("code", [1001, 1006, 1011, 1013])
+async def test_a_failing_server_is_a_lost_connection_with_its_words(code: int) -> None:
+    error = {"type": "server_error", "code": "invalid_model", "message": "Try again."}
+    connector = refusing(MemoryServer(greets=False), (code, "busy"), error)
+    with pytest.raises(ConnectionLost, match="busy: Try again") as caught:
+        await RealtimeClient(connector=connector).connect()
+    assert not isinstance(caught.value, SessionRefused)
+
+
+async def test_a_refused_dialect_is_told_by_the_error_event_too() -> None:
+    error = {"type": "invalid_request_error", "code": "beta_api_shape_disabled", "message": "no"}
+    connector = refusing(MemoryServer(greets=False), (4000, ""), error)
+    with pytest.raises(DialectRefused, match="GA only") as caught:
+        await RealtimeClient(connector=connector, dialect="beta").connect()
+    assert isinstance(caught.value, SessionRefused)
+    assert isinstance(caught.value, ConnectionLost)  # as it was before `SessionRefused`
+
+
+async def test_a_refusal_in_mid_session_ends_all_that_waits() -> None:
+    server = MemoryServer()
+    async with client_of(server) as client:
+        response = client.send_user_message_content("Hello")
+        error = {"type": "invalid_request_error", "code": "account_deactivated", "message": "Gone."}
+        server.send("error", error=error)
+        await server.end.close(4000, "account")
+        with pytest.raises(SessionRefused, match="Gone"):
+            await response
+        with pytest.raises(SessionRefused, match="Gone"):
+            client.send_user_message_content("Hello?")
+        with pytest.raises(SessionRefused, match="Gone"):
+            async for _ in client:
+                pass
 
 
 # TLS, proxies and compression.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,8 +24,9 @@ pytestmark = pytest.mark.asyncio
 
 @pytest.fixture(autouse=True)
 def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "AZURE_OPENAI_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
+    for name in list(os.environ):
+        if name.startswith(("OPENAI_", "AZURE_OPENAI_")):
+            monkeypatch.delenv(name)
 
 
 async def shown(endpoint: Endpoint) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -125,9 +128,77 @@ async def test_an_azure_resource_is_accepted_with_any_path_of_the_portal(path: s
     assert endpoint.url == "wss://mine.openai.azure.com/openai/v1/realtime?model=d"
 
 
-async def test_an_azure_resource_without_a_scheme_is_refused() -> None:
+@pytest.mark.parametrize("resource", ["mine", "mine.openai.azure.com", "mine.openai.azure.com/x"])
+async def test_an_azure_resource_without_a_scheme_is_refused(resource: str) -> None:
     with pytest.raises(ConfigurationError, match=r"https://mine\.openai\.azure\.com"):
-        Endpoint.azure("mine", deployment="d", api_key=KEY)
+        Endpoint.azure(resource, deployment="d", api_key=KEY)
+
+
+GA = "/openai/v1/realtime?model=d"
+DATED = "/openai/realtime?api-version=2025-04-01-preview&deployment=d"
+VERSION = "api-version=2025-04-01-preview"
+
+
+@pytest.mark.parametrize(
+    ("shown", "deployment", "expected"),
+    [
+        ("/openai", "d", GA),
+        ("/openai/", "d", GA),
+        ("/openai/v1/realtime?model=d", None, GA),
+        ("/openai/v1/realtime?model=d&api-version=preview", None, GA),
+        ("/openai/v1/chat/completions", "d", GA),
+        (
+            "/openai/v1/realtime?intent=transcription",
+            None,
+            "/openai/v1/realtime?intent=transcription",
+        ),
+        ("/openai/v1/realtime?call_id=rtc_1", None, "/openai/v1/realtime?call_id=rtc_1"),
+        ("/openai/deployments/d", None, GA),
+        ("/openai/deployments/d/", "d", GA),
+        ("/openai/deployments/d/chat/completions?api-version=2024-10-21", None, GA),
+        ("/api/projects/p", "d", GA),
+        ("/api/projects/p/openai/v1/", "d", GA),
+        (f"?{VERSION}", "d", DATED),
+        (f"/openai?{VERSION}", "d", DATED),
+        (f"/openai/realtime?{VERSION}&deployment=d", None, DATED),
+        (f"/openai/deployments/d/realtime?{VERSION}", None, DATED),
+        ("/voice-live/realtime", "d", "/voice-live/realtime?api-version=2026-04-10&model=d"),
+        (
+            f"/voice-live/realtime?{VERSION}&model=d",
+            None,
+            f"/voice-live/realtime?{VERSION}&model=d",
+        ),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["https", "wss"])
+async def test_an_azure_resource_is_what_its_url_says(
+    scheme: str, shown: str, deployment: str | None, expected: str
+) -> None:
+    resource = f"{scheme}://mine.openai.azure.com{shown}"
+    endpoint = Endpoint.azure(resource, deployment=deployment, api_key=KEY)
+    assert endpoint.url == f"wss://mine.openai.azure.com{expected}"
+    assert endpoint.dialect == ("beta" if "api-version" in expected else "ga")
+
+
+@pytest.mark.parametrize(
+    ("resource", "arguments", "fix"),
+    [
+        (AZURE + "chat", {}, "pass https://mine.openai.azure.com"),
+        (AZURE + "openai/deployments", {}, "pass https://mine.openai.azure.com"),
+        (AZURE + "openai/deployments/x", {"deployment": "d"}, "another deployment"),
+        (f"{AZURE}?{VERSION}", {"api_version": "2024-10-01-preview"}, "another api_version"),
+        (f"{AZURE}voice-live/realtime", {"call_id": "rtc_1"}, "no translations or calls"),
+        ("https:///openai", {}, "names no host"),
+        ("https://mine:port", {}, "cannot be parsed"),
+        ("ftp://mine.openai.azure.com", {}, "wss://"),
+        (f"https://me:{KEY}@mine.openai.azure.com", {}, "no user, password"),
+    ],
+)
+async def test_a_url_that_is_no_azure_resource_is_refused_with_the_fix(
+    resource: str, arguments: dict[str, Any], fix: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=fix):
+        Endpoint.azure(resource, api_key=KEY, **arguments)
 
 
 async def test_a_dated_azure_api_refuses_calls_and_translations() -> None:
@@ -235,3 +306,116 @@ async def test_no_key_appears_in_a_repr() -> None:
         assert KEY not in repr(thing)
         assert KEY not in str(thing)
     assert repr(endpoint) == "Endpoint('h', kind='conversation', dialect='ga')"
+
+
+async def test_an_endpoint_that_was_refused_has_a_repr() -> None:
+    """A debugger or a traceback with local variables shows it half built."""
+    assert repr(Endpoint.__new__(Endpoint)) == "Endpoint()"
+    seen: list[str] = []
+
+    class Watched(Endpoint):
+        def _check(self) -> None:
+            seen.append(repr(self))
+            super()._check()
+
+    with pytest.raises(ConfigurationError):
+        Watched("ws://h", transport="pycows")  # type: ignore[arg-type]  # an application's mistake
+    assert seen == ["Endpoint('h', kind='conversation', dialect='ga')"]
+
+
+@pytest.mark.parametrize(
+    "secret", ["sk-proj-0123456789", "a" * 32, "0123456789abcdef" * 5 + "0123"]
+)
+async def test_a_key_in_the_place_of_a_url_is_not_shown(
+    secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def from_environment(url: str) -> Endpoint:
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        return Endpoint()
+
+    places: list[Any] = [
+        Endpoint, lambda url: RealtimeClient(url=url), lambda url: RealtimeAPI(url=url),
+        lambda url: Endpoint.azure(url, api_key="k"), from_environment,
+    ]  # fmt: skip
+    urls = [secret, f"{secret}/", f"ws://me:{secret}@h", f"ws://me:{secret}", f"ws://me@h#{secret}"]
+    for place in places:
+        for url in urls:
+            with pytest.raises(ConfigurationError) as caught:
+                place(url)
+            assert secret not in "".join(traceback.format_exception(caught.value)).lower()
+
+
+# The environment.
+
+
+@pytest.mark.parametrize(
+    ("base", "url"),
+    [
+        ("http://127.0.0.1:8080/v1", "ws://127.0.0.1:8080/v1/realtime"),
+        ("http://127.0.0.1:8080/v1/", "ws://127.0.0.1:8080/v1/realtime"),
+        ("http://127.0.0.1:8080", "ws://127.0.0.1:8080/v1/realtime"),
+        ("https://gateway.example/openai", "wss://gateway.example/openai/realtime"),
+        ("wss://gateway.example/v1/realtime", "wss://gateway.example/v1/realtime"),
+        ("https://api.openai.com/v1", DEFAULT_URL),
+    ],
+)
+async def test_the_base_url_of_the_environment_is_the_default(
+    base: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", base)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
+    for endpoint in (Endpoint(), Endpoint.from_env()):
+        assert endpoint.url == f"{url}?model=gpt-realtime"
+        headers, _ = await shown(endpoint)
+        assert headers == {"Authorization": "Bearer sk-environment"}
+    translation = Endpoint(kind="translation")
+    assert translation.url == f"{url}/translations?model=gpt-realtime-translate"
+    assert await shown(Endpoint("wss://other.example")) == ({}, ())
+
+
+async def test_a_base_url_of_the_environment_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:8080/v1")
+    assert await shown(Endpoint.from_env()) == ({}, ())
+    monkeypatch.setenv("OPENAI_BASE_URL", " ")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
+    assert Endpoint().url.startswith(DEFAULT_URL)
+
+
+@pytest.mark.parametrize("base", ["127.0.0.1:8080", "ftp://h/v1", "http://", "http://h:x"])
+async def test_a_wrong_base_url_names_its_variable(
+    base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", base)
+    with pytest.raises(ConfigurationError, match=r"OPENAI_BASE_URL is wrong: .*https://host/v1"):
+        RealtimeClient()
+
+
+async def test_the_environment_may_describe_a_resource_of_azure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ConfigurationError, match="AZURE_OPENAI_ENDPOINT"):
+        Endpoint.from_env()
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", AZURE)
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("AZURE_OPENAI_DEPLOYMENT", "d")
+    assert Endpoint.from_env().url == f"wss://mine.openai.azure.com{GA}"
+    assert Endpoint.from_env(model="e").url.endswith("?model=e")
+    assert Endpoint.from_env(kind="transcription").url.endswith("?intent=transcription")
+    monkeypatch.setenv("OPENAI_API_VERSION", "2025-04-01-preview")
+    assert Endpoint.from_env().url == f"wss://mine.openai.azure.com{DATED}"
+    assert (await shown(Endpoint.from_env()))[0]["api-key"] == KEY
+
+
+async def test_an_ambiguous_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
+    monkeypatch.setenv("OPENAI_API_TYPE", "azure")
+    with pytest.raises(ConfigurationError, match="set AZURE_OPENAI_ENDPOINT"):
+        Endpoint.from_env()
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", AZURE)
+    assert "azure" in Endpoint.from_env(model="d").url
+    monkeypatch.setenv("OPENAI_API_TYPE", "openai")
+    assert Endpoint.from_env().url.startswith(DEFAULT_URL)
+    monkeypatch.delenv("OPENAI_API_TYPE")
+    with pytest.raises(ConfigurationError, match="OPENAI_API_TYPE"):
+        Endpoint.from_env()

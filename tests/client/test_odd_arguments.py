@@ -136,4 +136,4 @@ def test_a_client_is_made_or_refused_with_an_error_of_its_own(data: st.DataObjec
         )
     )
     with contextlib.suppress(DuologueError):
-        client_of(MemoryServer(), **keywords)
+        assert not client_of(MemoryServer(), **keywords).is_connected

@@ -33,6 +33,14 @@ BETA_VAD: Final = "beta/*TurnDetection"
 
 DIFFERENCES: Final = (
     Difference(
+        "Azure Voice Live has voices without an id",
+        ("id optional",),
+        (
+            "ga/RealtimeResponseCreateAudioOutput.OutputVoiceID",
+            "ga/RealtimeAudioConfigOutput.VoiceID",
+        ),
+    ),
+    Difference(
         "a member of a union is told by its type; one without is the union's unknown member",
         ("type required",),
         (
@@ -300,5 +308,9 @@ ENUM_DIFFERENCES: Final = {
     "beta/ItemType": "one enum for items and for items that may be references",
     "beta/ReferenceContentType": "one enum for parts and for parts that may be references",
     "beta/TranscriptionModel": "GA's, which has more of them",
+    "beta/RateLimitName": "with those of the Dart client",
+    "ga/RateLimitName": "one enum for both dialects",
+    "beta/ResponseStatusReason": "with that of the Dart client",
+    "ga/ResponseStatusReason": "one enum for both dialects",
 }
 """Enums of ours that have more values than the catalog's."""

@@ -10,6 +10,7 @@ from tests.protocol.protocol_data import catalog
 from tests.protocol.strategies import UNIONS
 
 import duologue
+from duologue.client.callbacks import CLASSIC_NAMES
 from duologue.protocol import aliases, beta, ga
 from duologue.protocol.beta.event_types import EventType
 
@@ -139,4 +140,11 @@ def test_the_enum_of_event_types_has_every_type() -> None:
         if dialect == "beta"
         for kind in get_args(union)
     }
-    assert {str(one) for one in EventType} == types
+    listed: list[str] = DART["RealtimeEventType"]["values"]
+    application = set(listed) - types
+    assert {str(one) for one in EventType} == types | application
+    assert application == {
+        "close", "conversation.interrupted", "conversation.updated", "conversation.item.appended",
+        "conversation.item.completed", "realtime.event", "all", "server.all", "client.all",
+    }  # fmt: skip
+    assert {EventType(name) for name in CLASSIC_NAMES} <= set(EventType)

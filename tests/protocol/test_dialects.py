@@ -117,7 +117,7 @@ def test_a_ga_event_goes_over_the_wire_as_it_is() -> None:
 
 def test_an_event_that_beta_lacks_is_refused_before_it_is_sent() -> None:
     params = ga.ResponseCreateParams(parallel_tool_calls=False)
-    with pytest.raises(LocalProtocolError, match=r"beta cannot say response\.parallel_tool_calls"):
+    with pytest.raises(LocalProtocolError, match=r"beta has no response\.parallel_tool_calls"):
         BETA.client_event_to_ga(ga.ResponseCreateEvent(response=params))
     transcription = beta.SessionConfig(extra={"type": "transcription"})
     with pytest.raises(LocalProtocolError, match="conversation"):

@@ -12,7 +12,7 @@ import pytest
 
 from duologue.protocol import beta, ga
 from duologue.protocol.ga import translation
-from duologue.protocol.model import Event
+from duologue.protocol.model import Event, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,3 +99,14 @@ def test_every_event_is_on_a_side() -> None:
     known = {*chain.from_iterable(get_args(union) for _, union in SIDES)}
     defined = {kind for module in MODULES for kind in structs_of(module) if is_event(kind)}
     assert defined - known == set(), "in no union: the codec takes them for unknown events"
+
+
+@pytest.mark.parametrize("module", [ga, beta])
+def test_every_tagged_struct_has_its_type(module: Any) -> None:
+    for name in module.__all__:
+        kind: Any = getattr(module, name)
+        config = getattr(kind, "__struct_config__", None)
+        if config is None or config.tag is None or issubclass(kind, Unknown):
+            continue
+        required = {field.name: None for field in msgspec.structs.fields(kind) if field.required}
+        assert kind(**required).type == config.tag, name

@@ -558,3 +558,34 @@ def test_a_frame_that_is_no_event_tells_nothing() -> None:
 def test_examples_of_the_first_event_are_told_apart(example: Example) -> None:
     if example.type.endswith("session.created") and example.surface != "translation":
         assert detect_dialect(example.frame) == example.dialect
+
+
+@pytest.mark.parametrize("value", [None, 1, "x", {}, []])
+@pytest.mark.parametrize("example", examples(), ids=str)
+def test_an_unknown_field_may_have_our_name(example: Example, value: object) -> None:
+    """`extra` is also the attribute in which a model keeps its unknown fields."""
+    for payload in _with_field(example.payload, "extra", value):
+        frame = json.dumps(payload).encode()
+        event: Any = codec.decode(
+            frame, dialect=example.dialect, direction=example.direction, surface=example.surface
+        )
+        if example.surface == "translation" or isinstance(event, UnknownEvent):
+            continue
+        assert json_of(event) == payload
+        translation = (to_beta if example.dialect == "ga" else to_ga)(event)
+        for translated in translation.events:
+            json_of(translated)
+
+
+def _with_field(body: Any, name: str, value: object) -> Any:
+    """Yield copies of decoded JSON in which one of its objects has another field."""
+    if is_object(body):
+        yield {**body, name: value}
+        for key, inner in body.items():
+            yield from ({**body, key: changed} for changed in _with_field(inner, name, value))
+    elif is_array(body):
+        for at, inner in enumerate(body):
+            yield from (
+                [*body[:at], changed, *body[at + 1 :]]
+                for changed in _with_field(inner, name, value)
+            )

@@ -1,4 +1,4 @@
-"""The page on events is whole, and says of each what the server does."""
+"""The page on events lists every event, and how the server handles it."""
 
 from __future__ import annotations
 
@@ -48,22 +48,23 @@ def test_every_event_of_translation_sessions_is_listed() -> None:
     assert set(TRANSLATION) == set(listed)
 
 
-def test_what_the_page_says_is_told_is_built_by_the_server_and_nothing_else_is() -> None:
+def test_the_server_builds_exactly_the_events_that_the_page_marks_as_sent() -> None:
     for event in get_args(ga.KnownServerEvent):
         is_built = re.search(rf"\b{event.__name__}\b", SERVER) is not None
         kind = str(event.__struct_config__.tag)
+        assert kind in SERVER_EVENTS, f"add a row for {kind} to docs/server/events.md"
         assert SERVER_EVENTS[kind]["ga"] == ("yes" if is_built else "no"), kind
 
 
-def test_what_is_told_in_ga_is_told_in_beta_by_the_name_on_the_page() -> None:
-    """Whatever GA tells, as examples show it, is translated to events that the page lists."""
-    told: set[str] = set()
+def test_events_sent_in_ga_are_sent_in_beta_by_the_name_on_the_page() -> None:
+    """Every example of an event that the server sends is translated to events that it lists."""
+    sent: set[str] = set()
     for example in examples():
         if example.dialect == "ga" and example.direction == "server":
             event = example_event(example.frame)
             if event is not None and SERVER_EVENTS[event.type]["ga"] == "yes":
-                told |= {each.type for each in to_beta(event).events}
-    assert told <= {kind for kind, marks in SERVER_EVENTS.items() if marks["beta"] == "yes"}
+                sent |= {each.type for each in to_beta(event).events}
+    assert sent <= {kind for kind, marks in SERVER_EVENTS.items() if marks["beta"] == "yes"}
 
 
 def example_event(frame: bytes) -> Any:
@@ -72,8 +73,8 @@ def example_event(frame: bytes) -> Any:
 
 
 @pytest.mark.parametrize("kind", CLIENT)
-def test_what_a_client_may_send_is_taken(kind: str) -> None:
-    """Refused for what it says it may be, but never for what it is."""
+def test_the_server_accepts_the_client_events_that_the_page_marks(kind: str) -> None:
+    """Its content may be refused, but not its type."""
     for dialect in ("ga", "beta"):
         example = next(
             e
@@ -86,10 +87,10 @@ def test_what_a_client_may_send_is_taken(kind: str) -> None:
             harness.session.receive(each, harness.now)
         harness.take()
         params = {
-            told.error.param for told in harness.events if isinstance(told, ga.RealtimeErrorEvent)
+            sent.error.param for sent in harness.events if isinstance(sent, ga.RealtimeErrorEvent)
         }
-        is_taken = "type" not in params
-        assert CLIENT[kind][dialect] == ("yes" if is_taken else "no"), dialect
+        is_accepted = "type" not in params
+        assert CLIENT[kind][dialect] == ("yes" if is_accepted else "no"), dialect
 
 
 def decode_client(frame: bytes, dialect: str) -> beta.AnyClientEvent | ga.AnyClientEvent:
@@ -98,7 +99,7 @@ def decode_client(frame: bytes, dialect: str) -> beta.AnyClientEvent | ga.AnyCli
     return codec.decode(frame, direction="client")
 
 
-def test_an_mcp_server_is_told_to_have_failed_and_the_session_is_updated() -> None:
+def test_an_mcp_server_is_reported_as_failed_and_the_session_is_updated() -> None:
     harness = Harness()
     tools = [{"type": "mcp", "server_label": "files", "server_url": "https://files.example"}]
     assert harness.configure(tools=tools) == [
@@ -112,7 +113,7 @@ def test_an_mcp_server_is_told_to_have_failed_and_the_session_is_updated() -> No
     assert begun.item_id == failed.item_id
 
 
-def test_a_diarizing_model_is_told_who_spoke() -> None:
+def test_a_diarizing_model_reports_the_speaker() -> None:
     harness = Harness()
     harness.configure(audio={"input": {"transcription": {"model": "gpt-4o-transcribe-diarize"}}})
     harness.say(400, silence_ms=300)

@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 
-from duologue.errors import ConfigurationError
+from duologue.errors import ConfigurationError, HandshakeRefused
 from duologue.transport.handshake import check_headers, check_url, secrets_in, unreachable
 
 
@@ -83,3 +83,30 @@ def test_a_certificate_nobody_trusts_is_named() -> None:
     error.verify_message = "self-signed certificate"
     told = unreachable("wss://host", error).reason
     assert told.endswith("its certificate is not trusted: self-signed certificate")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "shown"),
+    [
+        (401, '{"error":{"message":"Bad key: sk-1.","code":1}}', "the API key is missing or wrong"),
+        (429, '{"error":{"message":"No credit."}}', "try again later; the server says: No credit."),
+        (
+            404,
+            '{"error":{"code":"DeploymentNotFound","message":"No deployment."}}',
+            "No deployment.",
+        ),
+        (404, '{"error":"No such call."}', "; the server says: No such call."),
+        (404, '{"detail":"Not Found"}', "; the server says: Not Found"),
+        (400, '{"message":"Bad model."}', "HTTP 400: Bad model."),
+        (403, "Host not allowed", "; the server says: Host not allowed"),
+        (502, "<html>Bad gateway</html>", "HTTP 502: no reason given"),
+        (502, "x" * 1000, "HTTP 502: no reason given"),
+        (400, "[" * 1000, "HTTP 400: no reason given"),
+        (400, '{"error":[1]}', "HTTP 400: no reason given"),
+        (400, "", "HTTP 400: no reason given"),
+    ],
+)
+def test_a_refused_handshake_repeats_the_servers_words(status: int, body: str, shown: str) -> None:
+    text = str(HandshakeRefused(status, body))
+    assert shown in text
+    assert "sk-1" not in text

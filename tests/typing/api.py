@@ -31,6 +31,7 @@ from duologue import (
     ResponseFailed,
     Retention,
     ServerError,
+    SessionRefused,
     ToolContext,
     ToolFailed,
     Update,
@@ -42,6 +43,14 @@ from duologue.protocol.model import UnsetType
 from duologue.server import LocalServer
 from duologue.server.engine.stages import BrainRequest
 from duologue.server.faults import Close
+
+
+def name_types(item: ga.Message, part: ga.ContentPart, refused: SessionRefused) -> None:
+    assert_type(item.type, str)
+    assert_type(part.type, str | None)
+    assert_type(refused.error, ServerError | None)
+    assert_type(refused.code, int | None)
+
 
 # Clients are made with keywords, and know them.
 
@@ -57,6 +66,7 @@ def make_clients() -> None:
         retention=Retention(audio_minutes=None),
     )
     RealtimeClient(turn_detection=None, max_output_tokens="inf", dialect="beta")
+    RealtimeClient(endpoint=Endpoint.from_env(model="gpt-realtime"))
     RealtimeClient("ws://127.0.0.1:8080/v1/realtime", 3)  # wrong: no such positions
     RealtimeClient(instruction="Be brief.")  # wrong (not ty): misspelled
     RealtimeClient(turn_detection="server_vad")  # wrong: a struct
@@ -220,7 +230,7 @@ async def watch(client: RealtimeClient) -> None:
             case ErrorUpdate(error=error):
                 assert_type(
                     error,
-                    ServerError | ResponseFailed | RemoteProtocolError | ToolFailed | TimeoutError,
+                    ServerError | ResponseFailed | RemoteProtocolError | TimeoutError | ToolFailed,
                 )
             case Disconnected(will_retry=will_retry):
                 assert_type(will_retry, bool)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from duologue.client.callbacks import RealtimeEventHandler
 from duologue.client.client_events import wire_event
-from duologue.client.driver import EventConnection, new_ids
+from duologue.client.deadline import Deadline
+from duologue.client.driver import EventConnection, never_began, new_ids
 from duologue.client.endpoint import resolve_endpoint
 from duologue.client.update_stream import UpdateStream
-from duologue.errors import Closed, ConnectionLost, LocalProtocolError
+from duologue.errors import Closed, LocalProtocolError
 from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.ga.client_events import ClientEvent
 from duologue.protocol.model import UNSET, replace
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from duologue.client.client_events import EventArgument
     from duologue.client.credentials import Key
     from duologue.client.endpoint import DialectChoice, Endpoint
-    from duologue.errors import DecodeError
+    from duologue.errors import ConnectionLost, DecodeError, SessionEnd, SessionRefused
     from duologue.protocol.codec import Surface
     from duologue.protocol.dialects import DialectAdapter
     from duologue.protocol.model import Event, UnknownEvent
@@ -74,7 +75,7 @@ class RealtimeAPI(RealtimeEventHandler):
             self._dialect = dialect_adapter(self._endpoint.dialect, self._surface)
         self._connection: EventConnection | None = None
         self._events: UpdateStream[Event | UnknownEvent] | None = None
-        self._ending: Closed | ConnectionLost | None = None
+        self._ending: SessionEnd | None = None
         self._is_connecting = False
         self._new_id: Final = new_ids()
 
@@ -90,6 +91,7 @@ class RealtimeAPI(RealtimeEventHandler):
             LocalProtocolError: If it is connected, or being connected.
             Closed: If `close` was called meanwhile.
             HandshakeRefused: If the server answered with an HTTP error.
+            SessionRefused: If the server closed at once, and would do so again.
             ConnectionLost: If it could not be reached.
             TimeoutError: If the token provider, or the frame that shows the dialect, took longer
                 than `connect_timeout`.
@@ -97,22 +99,24 @@ class RealtimeAPI(RealtimeEventHandler):
         if self._is_connecting or self.is_connected:
             raise LocalProtocolError("it is connected already, or being connected")
         self._is_connecting = True
+        deadline = Deadline(self._timeout)
         try:
             if self._connection is not None:
-                await self._connection.close()  # nothing of it arrives from now on
-            await self._connect()
-        except BaseException:
-            await self.close()
+                await self._connection.close(deadline)  # nothing of it arrives from now on
+            await self._connect(deadline)
+        except BaseException as error:
+            self._end(never_began(error), None)
+            await self._close(deadline)
             raise
         finally:
             self._is_connecting = False
 
-    async def _connect(self) -> None:
+    async def _connect(self, deadline: Deadline) -> None:
         self._events, self._ending = UpdateStream(), None
         self._callbacks.open()
         connection = EventConnection(self, self._dialect, self._surface)
         self._connection = connection
-        await connection.open(self._endpoint.connector, timeout=self._timeout)
+        await connection.open(self._endpoint.connector, deadline)
         self._check_open()
 
     async def close(self) -> None:
@@ -121,9 +125,12 @@ class RealtimeAPI(RealtimeEventHandler):
         A `connect` that is under way raises `Closed`.
         """
         self.on_end(None)
+        await self._close(None)
+
+    async def _close(self, deadline: Deadline | None) -> None:
         try:
             if self._connection is not None:
-                await self._connection.close()
+                await self._connection.close(deadline)
         finally:
             await self._callbacks.queues.stop()
 
@@ -189,13 +196,16 @@ class RealtimeAPI(RealtimeEventHandler):
         """Report a frame that is not an event."""
         self._callbacks.call([ErrorUpdate(error)])
 
-    def on_end(self, error: ConnectionLost | None) -> None:
+    def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
         """Process the end of the connection."""
+        self._end(error or Closed("the connection was closed"), error)
+
+    def _end(self, ending: SessionEnd, error: ConnectionLost | SessionRefused | None) -> None:
         if self._ending is None:
-            self._ending = error or Closed("the connection was closed")
+            self._ending = ending
             if self._connection is not None and self._connection.was_made:
                 self._callbacks.call([Disconnected(error)])
-            self._callbacks.end(self._ending)
+            self._callbacks.end(ending)
             if self._events is not None:
                 self._events.end(error)
 

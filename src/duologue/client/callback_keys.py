@@ -40,6 +40,24 @@ CLASSIC_NAMES: Final[dict[str, type]] = {
 _SYNONYMS: Final = {"all": "*", "server.all": "server.*", "client.all": "client.*"}
 """Names that the Dart client has for all events."""
 
+_OF_PROVIDERS: Final = frozenset(
+    {
+        "output_audio_buffer.audio_started",
+        "output_audio_buffer.audio_stopped",
+        "output_audio_buffer.audio_cleared",
+        "conversation.item.input_audio_transcription.updated",
+        "ping",
+        "session.avatar.connecting",
+        "response.animation_blendshapes.delta",
+        "response.animation_blendshapes.done",
+        "response.animation_viseme.delta",
+        "response.animation_viseme.done",
+        "response.audio_timestamp.delta",
+        "response.audio_timestamp.done",
+    }
+)
+"""Events of Azure Voice Live and xAI that neither dialect has; they arrive as `UnknownEvent`."""
+
 _WILDCARDS: Final = frozenset({"*", "server.*", "client.*"})
 
 SENT_AUDIO: Final[frozenset[CallbackKey]] = frozenset(
@@ -112,7 +130,8 @@ def _types(dialect: codec.Dialect) -> frozenset[str]:
 @cache
 def _other_types() -> frozenset[str]:
     """Return the types of events that a GA conversation does not have; this imports beta."""
-    surface = codec.event_union("ga", "server", "translation")
-    requests = codec.event_union("ga", "client", "translation")
-    members = (*get_args(surface), *get_args(requests))
-    return _types("beta") | {str(member.__struct_config__.tag) for member in members}
+    received = codec.event_union("ga", "server", "translation")
+    sent = codec.event_union("ga", "client", "translation")
+    members = (*get_args(received), *get_args(sent))
+    of_translation = {str(member.__struct_config__.tag) for member in members}
+    return _types("beta") | _OF_PROVIDERS | of_translation

@@ -14,7 +14,7 @@ from duologue.client.callback_keys import SENT_AUDIO, CallbackKey, resolve
 from duologue.client.callback_queue import AsyncCallbackQueues
 from duologue.client.coercion import seconds
 from duologue.client.update_stream import CAPACITY, UpdateStream
-from duologue.errors import Closed, ConfigurationError, ConnectionLost, LocalProtocolError
+from duologue.errors import Closed, ConfigurationError, LocalProtocolError
 from duologue.protocol.model import UnknownEvent
 from duologue.session.updates import RealtimeEvent, Update
 
@@ -237,7 +237,7 @@ class CallbackRegistry:
         if self._ending is not None:
             raise self._ending.with_traceback(None)
         stream: UpdateStream[Any] = UpdateStream()
-        aiter(stream)  # from now on it holds as much as one that is read
+        aiter(stream)  # so that as much waits as for an iteration that has begun
         reference = weakref.ref(stream)
 
         def put(update: T) -> None:
@@ -263,7 +263,7 @@ class CallbackRegistry:
             if not future.done():
                 future.set_exception(ending.with_traceback(None))
         for stream in self._streams:
-            stream.end(ending if isinstance(ending, ConnectionLost) else None)
+            stream.end(None if isinstance(ending, Closed) else ending)
         self._streams.clear()
 
     def call(self, updates: Iterable[Update]) -> None:

@@ -10,6 +10,7 @@ from duologue.client.callbacks import RealtimeEventHandler
 from duologue.client.client_events import client_event
 from duologue.client.coercion import all_of, argument, audio_bytes, content_parts, plain
 from duologue.client.coercion import item as checked_item
+from duologue.client.deadline import Deadline
 from duologue.client.driver import ClientOptions, Driver, new_ids
 from duologue.client.endpoint import resolve_endpoint
 from duologue.client.handles import Pending, ResponseHandle, TimeLimit
@@ -32,6 +33,7 @@ from duologue.protocol.model import UNSET
 from duologue.session.commands import DEFAULT_TIMEOUT, Command, CommandState
 from duologue.session.configuration import Configuration
 from duologue.session.conversation import RealtimeConversation
+from duologue.session.error_reports import explained
 from duologue.session.playback import PlaybackCut
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ItemAppended, ItemCompleted
@@ -132,15 +134,16 @@ class RealtimeClient(RealtimeEventHandler):
     Everything runs on the event loop of `connect`, and nothing is safe for other threads.
 
     Args:
-        endpoint: The server; OpenAI by default. The next four, and `dialect`, describe it without
-            one.
+        endpoint: The server; `OPENAI_BASE_URL` or OpenAI by default. The next four, and `dialect`,
+            describe it without one.
         url: Address of the server; `?model=` is added unless it names a model, intent or call.
         api_key: The key, or a function that returns one for each connection; see `Endpoint`. For
-            OpenAI's hosts, `None` uses `OPENAI_API_KEY`.
+            OpenAI's hosts and `OPENAI_BASE_URL`, `None` uses `OPENAI_API_KEY`.
         model: The model that responds.
         session: Configuration to begin with, of either dialect; keywords are added to it.
         headers: Added to the request.
-        connect_timeout: Seconds for the connection, and as many for the session to begin.
+        connect_timeout: Seconds for `connect` as a whole: the connection, the beginning of the
+            session, its configuration, and closing it again if one of them fails.
         command_timeout: Seconds for the server to answer a command, to begin a response, and to go
             on with it; `None`: no limit. The server adds the output of a tool only when the
             response that called it has ended, so this must be longer than a response takes.
@@ -273,6 +276,7 @@ class RealtimeClient(RealtimeEventHandler):
             LocalProtocolError: If one is open, or being opened.
             Closed: If `close` was called meanwhile.
             HandshakeRefused: If the server answered with an HTTP error.
+            SessionRefused: If the server refused the key or the model.
             ConnectionLost: If it could not be reached, or closed at once.
             TimeoutError: If the session did not begin within `connect_timeout`, or the token
                 provider took longer.
@@ -694,18 +698,24 @@ class RealtimeClient(RealtimeEventHandler):
 
     async def _connect(self) -> None:
         old, driver = self._driver, self._new_driver()
+        deadline = Deadline(self._timeout)
         self._driver = driver  # before anything is awaited: `close` ends this session
         try:
             if old is not None:
                 await old.stop_tools()
             driver.check_not_ended()
             self._callbacks.open()
-            await driver.open(self._endpoint.connector, timeout=self._timeout)
+            await driver.open(self._endpoint.connector, deadline)
             if not self._endpoint.is_sideband:
-                await self.wait_for_session_created(timeout=self._timeout)
-            await driver.configure(timeout=self._timeout)
-        except BaseException:
-            await driver.close()
+                failure = "the server sent no session.created"
+                await deadline.limit(self.wait_for_session_created(), failure)
+            await driver.configure(deadline)
+        except TimeoutError as error:
+            reason = explained(error, driver.connection.last_event)
+            await driver.give_up(reason, deadline)
+            raise reason from error.__cause__
+        except BaseException as error:
+            await driver.give_up(error, deadline)
             raise
 
     def _new_driver(self) -> Driver:

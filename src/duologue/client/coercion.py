@@ -78,10 +78,10 @@ def coerce(
         return msgspec.convert(fields, kind)
     except msgspec.ValidationError:
         pass  # it is wrong, or has unknown fields
-    from duologue.protocol._unknown_fields import explain, lift  # noqa: PLC0415  # rare, slow to import
+    from duologue.protocol._unknown_fields import explain, keep_unknown  # noqa: PLC0415  # rare, slow to import
 
     try:
-        result = msgspec.convert(lift(cast("Any", fields), kind), kind)
+        result = msgspec.convert(keep_unknown(cast("Any", fields), kind), kind)
     except msgspec.ValidationError as failure:
         reason, path = explain(failure)
         where = _join(at, path or "")

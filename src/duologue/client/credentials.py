@@ -18,11 +18,11 @@ Key = str | Callable[[], str | Awaitable[str]]
 
 KeyPlace = Literal["bearer", "api-key", "subprotocol"]
 """Place of the key in the request: `Authorization: Bearer`, Azure's `api-key` header, or a
-subprotocol, as browsers send it, which cannot set the headers of a WebSocket."""
+subprotocol, as in browsers, which cannot set the headers of a WebSocket."""
 
 
 async def current_key(key: Key, *, timeout: float) -> str:  # noqa: ASYNC109  # its own text
-    """Return the key to use now; a synchronous provider runs in a thread, as it may block.
+    """Return the key to use now. A synchronous provider runs in a thread, because it may block.
 
     Raises:
         ConfigurationError: If the provider returns no key.
@@ -46,15 +46,19 @@ async def current_key(key: Key, *, timeout: float) -> str:  # noqa: ASYNC109  # 
     return value
 
 
-def environment_key(host: str) -> str | None:
+def environment_key(host: str, *, is_trusted: bool = False) -> str | None:
     """Return the environment's key if the host is OpenAI's; other servers must never receive it.
+
+    Args:
+        host: The server.
+        is_trusted: Whether the environment names the server, too: then the key is for it.
 
     Raises:
         ConfigurationError: If the host is OpenAI's, and `OPENAI_API_KEY` is not set.
     """
-    if host != "openai.com" and not host.endswith(".openai.com"):
-        return None
     key = os.environ.get("OPENAI_API_KEY")
+    if host != "openai.com" and not host.endswith(".openai.com"):
+        return (key or None) if is_trusted else None
     if not key:
         raise ConfigurationError(
             f"{host} needs a key: pass `api_key=` or set the environment variable OPENAI_API_KEY; "

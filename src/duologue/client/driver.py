@@ -19,18 +19,22 @@ from duologue.client.coercion import seconds
 from duologue.client.tools import ToolRunner
 from duologue.client.update_stream import UpdateStream
 from duologue.client.waiters import Waiters
-from duologue.errors import Closed, ConnectionLost, DecodeError
+from duologue.errors import Closed, ConnectionLost, DecodeError, SessionEnd, SessionRefused
 from duologue.protocol import codec
 from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.model import UNSET, UnsetType
 from duologue.session.client_session import ClientSession
 from duologue.session.commands import DEFAULT_TIMEOUT, CommandState
 from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
+from duologue.session.error_reports import session_end
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import Disconnected, ErrorUpdate, RealtimeEvent, Update
+from duologue.transport.base import SupportsCut
+from duologue.transport.repeated_warning import RepeatedWarning
 
 if TYPE_CHECKING:
     from duologue.client.callbacks import CallbackRegistry
+    from duologue.client.deadline import Deadline
     from duologue.client.tools import ToolRegistry
     from duologue.errors import ToolFailed
     from duologue.protocol.codec import Surface
@@ -42,12 +46,21 @@ if TYPE_CHECKING:
     from duologue.session.tool_calls import ToolCall
     from duologue.transport.base import Connector, Transport
 
-__all__ = ["ClientOptions", "Driver", "EventConnection", "EventReceiver", "new_ids"]
+__all__ = [
+    "ClientOptions", "Driver", "EventConnection", "EventReceiver", "never_began", "new_ids",
+]  # fmt: skip
 
 logger: Final = logging.getLogger("duologue.client")
 
 T = TypeVar("T")
 RecordT = TypeVar("RecordT", bound="Command | ResponseRequest")
+
+
+def never_began(error: BaseException) -> Closed:
+    """Return the error of every call after a `connect` that has failed."""
+    closed = Closed(f"the session did not begin: {str(error) or 'connecting was cancelled'}")
+    closed.__cause__ = error
+    return closed
 
 
 class EventReceiver(Protocol):
@@ -62,7 +75,7 @@ class EventReceiver(Protocol):
     def on_undecodable(self, error: DecodeError) -> None:
         """Process a frame that is not an event; the connection goes on."""
 
-    def on_end(self, error: ConnectionLost | None) -> None:
+    def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
         """Process the end of the connection; `None` if our side closed it."""
 
 
@@ -90,6 +103,9 @@ class EventConnection:
         self._unsent: list[bytes] = []
         self._has_begun: Final = asyncio.Event() if dialect is None else None
         self._is_over = False
+        self._undecodable: Final = RepeatedWarning(logger, "< %d frames so far are no events")
+        self.last_event: Event | UnknownEvent | None = None
+        """The event that arrived last: an `error` explains the end of the connection."""
         self._logs: Final = logger.isEnabledFor(logging.DEBUG)  # asked once: a hot path
 
     @property
@@ -97,12 +113,12 @@ class EventConnection:
         """Whether there is a connection, or was one."""
         return self._transport is not None
 
-    async def open(self, connector: Connector, *, timeout: float) -> None:  # noqa: ASYNC109  # its own text
+    async def open(self, connector: Connector, deadline: Deadline) -> None:
         """Connect, and detect the dialect; events may arrive before this returns.
 
         Args:
             connector: Opens the transport.
-            timeout: Seconds for the first frame, if the dialect is detected from it.
+            deadline: Limit for the first frame, if the dialect is detected from it.
 
         Raises:
             TimeoutError: If that frame does not come in time.
@@ -110,32 +126,25 @@ class EventConnection:
         transport = self._transport = await connector(self)
         unsent, self._unsent = self._unsent, []
         for frame in unsent:
-            transport.send(frame)
+            if not self._is_over:
+                transport.send(frame)
         if self._has_begun is not None:
-            await self._wait_for_dialect(self._has_begun, timeout)
+            failure = "the server sent nothing to detect its dialect from"
+            await deadline.limit(self._has_begun.wait(), failure)
         self.is_open = not self._is_over
-
-    async def _wait_for_dialect(self, has_begun: asyncio.Event, timeout: float) -> None:  # noqa: ASYNC109  # as above
-        limit = asyncio.timeout(timeout)
-        try:
-            async with limit:
-                await has_begun.wait()
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            text = f"the server sent nothing within {timeout:g} s to detect its dialect from"
-            raise TimeoutError(text) from None
 
     def on_frame(self, frame: bytes) -> None:
         """Decode a frame of the transport."""
         try:
             event = self._decode(frame)
         except DecodeError as error:
-            logger.warning("< a frame of %d bytes is no event: %s", len(frame), error.reason)
+            text = "< a frame of %d bytes is no event: %s; repetitions are counted"
+            self._undecodable.warn(text, len(frame), error.reason)
             self._receiver.on_undecodable(error)
             return
         if self._logs:
             logger.debug("< %s, %d bytes", event.type, len(frame))
+        self.last_event = event
         self._receiver.on_event(event)
 
     def on_close(self, error: ConnectionLost | None) -> None:
@@ -143,8 +152,9 @@ class EventConnection:
         self._is_over, self.is_open = True, False
         if self._has_begun is not None:
             self._has_begun.set()
+        self._undecodable.finish()
         logger.debug("< closed: %s", error or "by us")
-        self._receiver.on_end(error)
+        self._receiver.on_end(None if error is None else session_end(error, self.last_event))
 
     def send(self, event: Event | UnknownEvent) -> None:
         """Send an event; see `send_frame`."""
@@ -173,10 +183,23 @@ class EventConnection:
         if self._transport is not None:
             await self._transport.drain()
 
-    async def close(self) -> None:
-        """Close the connection and wait until it is gone."""
-        if self._transport is not None:
+    async def close(self, deadline: Deadline | None = None) -> None:
+        """Close the connection and wait until it is gone.
+
+        Args:
+            deadline: Limit for the server's part of the closing handshake, below the transport's
+                own; then the connection is cut.
+        """
+        if self._transport is None:
+            return
+        if deadline is None:
             await self._transport.close()
+            return
+        try:
+            await deadline.limit(self._transport.close(), "the server did not close")
+        except TimeoutError:
+            if isinstance(self._transport, SupportsCut):
+                self._transport.cut()
 
     def _detect(self, frame: bytes) -> Event | UnknownEvent:
         """Decode the first frame in the dialect that it shows; GA where it may be either."""
@@ -238,7 +261,7 @@ class Driver:
         self.waiters: Final = Waiters()
         self.updates: Final[UpdateStream[Update]] = UpdateStream()
         self.connection: Final = EventConnection(self, dialect)
-        self.ending: Closed | ConnectionLost | None = None
+        self.ending: SessionEnd | None = None
         """How the session ended."""
         self._callbacks: Final = callbacks
         self._on_dialect: Final = on_dialect
@@ -253,7 +276,7 @@ class Driver:
         """Whether events can be sent."""
         return self.connection.is_open and self.ending is None
 
-    async def open(self, connector: Connector, *, timeout: float) -> None:  # noqa: ASYNC109  # as of the connection
+    async def open(self, connector: Connector, deadline: Deadline) -> None:
         """Connect; the session may have begun when this returns.
 
         Raises:
@@ -262,10 +285,10 @@ class Driver:
             TimeoutError: If the dialect is to be detected, and no frame comes in time.
         """
         self._tools.open()
-        await self.connection.open(connector, timeout=timeout)
+        await self.connection.open(connector, deadline)
         self.check_open()
 
-    async def configure(self, *, timeout: float) -> None:  # noqa: ASYNC109  # its own text
+    async def configure(self, deadline: Deadline) -> None:
         """Send the configuration that the application wants, if any, until it is in force.
 
         Raises:
@@ -275,16 +298,9 @@ class Driver:
         command = self.call(lambda core, now: core.configure(now))
         if command is None:
             return
-        limit = asyncio.timeout(timeout)
-        try:
-            async with limit:
-                if command.state is CommandState.PENDING:
-                    await self.waiters.wait(command)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            text = f"the server did not answer session.update within {timeout} s"
-            raise TimeoutError(text) from None
+        if command.state is CommandState.PENDING:
+            answer = self.waiters.wait(command)
+            await deadline.limit(answer, "the server did not answer session.update")
         if command.error is not None:
             raise command.error.with_traceback(None)
 
@@ -362,11 +378,24 @@ class Driver:
     async def close(self) -> None:
         """Close the session and wait until it is gone; harmless to repeat."""
         self.on_end(None)
+        await self._close(None)
+
+    async def give_up(self, error: BaseException, deadline: Deadline) -> None:
+        """Close a session that has not begun; later calls say why it has not.
+
+        Args:
+            error: The error that `connect` raises.
+            deadline: Limit for closing the connection.
+        """
+        self._end(never_began(error), None)
+        await self._close(deadline)
+
+    async def _close(self, deadline: Deadline | None) -> None:
         try:
             await self._tools.stop()
         finally:  # if that was cancelled, the connection is not left open
             try:
-                await self.connection.close()
+                await self.connection.close(deadline)
             finally:
                 await self._callbacks.queues.stop()
 
@@ -398,11 +427,14 @@ class Driver:
             self.updates.put([update])
             self._callbacks.call([update])
 
-    def on_end(self, error: ConnectionLost | None) -> None:
+    def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
         """End everything that waits, at once."""
+        self._end(error or Closed("the session was closed"), error)
+
+    def _end(self, ending: SessionEnd, error: ConnectionLost | SessionRefused | None) -> None:
         if self.ending is not None:
             return
-        self.ending = error or Closed("the session was closed")
+        self.ending = ending
         if self._timer is not None:
             self._timer.cancel()
         self.core.end(self.ending)

@@ -5,12 +5,22 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Self, TypedDict, Unpack, get_args
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from duologue.client.addresses import (
+    DEFAULT_MODEL,
+    DEFAULT_TRANSLATOR,
+    DEFAULT_URL,
+    SessionKind,
+    azure_address,
+    environment_url,
+    kind_of,
+    session_url,
+)
 from duologue.client.credentials import KeyPlace, current_key, environment_key
+from duologue.client.deadline import Deadline
 from duologue.errors import ConfigurationError
 from duologue.transport.connect import ConnectOptions, TransportChoice, open_websocket
-from duologue.transport.handshake import check_url
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -24,18 +34,11 @@ __all__ = [
     "EndpointOptions", "ResolvedEndpoint", "SessionKind", "endpoint_from", "resolve_endpoint",
 ]  # fmt: skip
 
-DEFAULT_URL: Final = "wss://api.openai.com/v1/realtime"
-DEFAULT_MODEL: Final = "gpt-realtime"
-DEFAULT_TRANSLATOR: Final = "gpt-realtime-translate"
-
-SessionKind = Literal["conversation", "transcription", "translation"]
-"""Purpose of a session."""
-
 DialectChoice = Literal["ga", "beta", "auto"]
 """A dialect, or `auto`: the one of the server's first frame."""
 
-_CHOOSES_MODEL: Final = frozenset({"model", "intent", "call_id", "deployment"})
-"""Query parameters that choose the model: a transcription session or a call has no `model`."""
+VOICE_LIVE_VERSION: Final = "2026-04-10"
+"""Version of Azure Voice Live's API, unless the caller names another."""
 
 
 class EndpointOptions(ConnectOptions, total=False):
@@ -54,10 +57,10 @@ class Endpoint:
 
     Args:
         url: URL of a server with OpenAI's paths: `wss://host/v1/realtime`. Its query may choose the
-            session: `model`, `intent`, `call_id`.
+            session: `model`, `intent`, `call_id`. `None` uses `OPENAI_BASE_URL`, or OpenAI.
         api_key: The key, an ephemeral key (`ek_…`), or a function that returns one, asynchronous or
-            not, called for each connection. `None` uses `OPENAI_API_KEY` for OpenAI's hosts; the
-            environment's key is never sent to other servers.
+            not, called for each connection. `None` uses `OPENAI_API_KEY` for OpenAI's hosts and for
+            the server of `OPENAI_BASE_URL`; the environment's key is never sent to other servers.
         key_in: Where to send the key; `subprotocol` sends it as browsers do, without headers.
         model: The model that responds.
         kind: A conversation, a transcription (no model responds), or a translation.
@@ -73,7 +76,7 @@ class Endpoint:
 
     def __init__(
         self,
-        url: str = DEFAULT_URL,
+        url: str | None = None,
         *,
         api_key: Key | None = None,
         key_in: KeyPlace = "bearer",
@@ -85,20 +88,23 @@ class Endpoint:
     ) -> None:
         _check_known("kind", kind, get_args(SessionKind))
         _check_known("key_in", key_in, get_args(KeyPlace))
-        self.url: Final = _session_url(url, kind, model, call_id)
+        from_environment = environment_url() if url is None else None
+        base = url if url is not None else from_environment or DEFAULT_URL
+        self.url: Final = session_url(base, kind, model, call_id)
         """The URL with its query; the key is not part of it."""
         self.dialect: Final[DialectChoice] = dialect
         query = dict(parse_qsl(urlsplit(self.url).query))
         self.is_sideband: Final = "call_id" in query
         """Whether it joins a call; the server then sends no `session.created`."""
-        self.kind: Final[SessionKind] = _kind(self.url, query)
+        self.kind: Final[SessionKind] = kind_of(self.url, query)
         self._options: Final = options
         self._key_in: Final[KeyPlace] = key_in
         self._check()
         names = {name.lower() for name in self._headers()}
         has_key_header = not names.isdisjoint({"authorization", "api-key"})
         if api_key is None and not has_key_header:
-            api_key = environment_key(urlsplit(self.url).hostname or "")
+            host = urlsplit(self.url).hostname or ""
+            api_key = environment_key(host, is_trusted=from_environment is not None)
         self._key: Final = None if has_key_header else api_key or None
 
     @classmethod
@@ -115,29 +121,38 @@ class Endpoint:
         dialect: DialectChoice | None = None,
         **options: Unpack[EndpointOptions],
     ) -> Self:
-        """Return the endpoint of an Azure OpenAI resource.
+        """Return the endpoint of an Azure OpenAI resource, or of Azure Voice Live.
 
         Args:
-            resource: Address as shown in Azure's portal: `https://my-resource.openai.azure.com`.
-            deployment: Name of the model's deployment.
+            resource: Address as shown in Azure's portal: `https://my-resource.openai.azure.com`,
+                with any path and query that the portal adds. They may name the deployment and a
+                dated version; the path `/voice-live/realtime` selects Voice Live.
+            deployment: Name of the model's deployment; of the model for Voice Live.
             api_key: A key of the resource; `None` uses `AZURE_OPENAI_API_KEY`.
             token_provider: Function that returns a Microsoft Entra ID token, instead of a key; for
                 example `azure.identity.get_bearer_token_provider(...)` or its asynchronous
                 counterpart.
             api_version: Version of the API before GA, a date; it uses the beta dialect. `None`
-                selects the GA API.
+                selects that of the address, or the GA API.
             kind: As in `Endpoint`.
             call_id: As in `Endpoint`.
             dialect: `None` selects beta if there is an `api_version`, GA otherwise.
             options: See `EndpointOptions`.
 
         Raises:
-            ConfigurationError: If there is neither a key nor a provider, or the arguments
-                contradict each other.
+            ConfigurationError: If there is neither a key nor a provider, the address is not one of
+                a resource, or the arguments contradict each other.
 
         Source: Azure OpenAI, "How to use the GPT Realtime API via WebSockets".
         """
-        if api_version is not None and (kind == "translation" or call_id is not None):
+        address = azure_address(resource)
+        deployment = _agreed("deployment", deployment, address.deployment)
+        api_version = _agreed("api_version", api_version, address.api_version)
+        call_id = _agreed("call_id", call_id, address.call_id)
+        if address.is_transcription and kind == "conversation":
+            kind = "transcription"
+        is_dated = api_version is not None or address.voice_live is not None
+        if is_dated and (kind == "translation" or call_id is not None):
             raise ConfigurationError(
                 "a dated api_version has no translations or calls: leave out `api_version`"
             )
@@ -145,13 +160,15 @@ class Endpoint:
         if not key:
             fix = "pass `api_key=` or `token_provider=`, or set AZURE_OPENAI_API_KEY"
             raise ConfigurationError(f"Azure needs a key: {fix}")
-        base = _resource_url(resource)
-        url, model = f"{base}/openai/v1/realtime", deployment
-        if api_version is not None:
+        url, model = f"{address.base}/openai/v1/realtime", deployment
+        if address.voice_live is not None:
+            version = urlencode({"api-version": api_version or VOICE_LIVE_VERSION})
+            url = f"{address.base}{address.voice_live}?{version}"
+        elif api_version is not None:
             query = {"api-version": api_version}
             if deployment is not None:
                 query["deployment"] = deployment
-            url, model = f"{base}/openai/realtime?{urlencode(query)}", None
+            url, model = f"{address.base}/openai/realtime?{urlencode(query)}", None
         return cls(
             url,
             api_key=key,
@@ -159,9 +176,51 @@ class Endpoint:
             model=model,
             kind=kind,
             call_id=call_id,
-            dialect=dialect or ("ga" if api_version is None else "beta"),
+            dialect=dialect or ("beta" if is_dated else "ga"),
             **options,
         )
+
+    @classmethod
+    def from_env(
+        cls,
+        *,
+        model: str | None = None,
+        kind: SessionKind = "conversation",
+        call_id: str | None = None,
+        dialect: DialectChoice | None = None,
+        **options: Unpack[EndpointOptions],
+    ) -> Self:
+        """Return the endpoint that the environment describes, as the openai package reads it.
+
+        `OPENAI_API_KEY` and `OPENAI_BASE_URL` describe OpenAI or a server with its paths;
+        `AZURE_OPENAI_ENDPOINT`, `AZURE_OPENAI_API_KEY` and, for the API before GA,
+        `OPENAI_API_VERSION` a resource of Azure. If both are set, `OPENAI_API_TYPE` decides:
+        `openai` or `azure`.
+
+        Args:
+            model: The model, or the deployment in Azure. `None` uses `AZURE_OPENAI_DEPLOYMENT`
+                there.
+            kind: As in `Endpoint`.
+            call_id: As in `Endpoint`.
+            dialect: As in `Endpoint` and `azure`.
+            options: See `EndpointOptions`.
+
+        Raises:
+            ConfigurationError: If nothing or both are set, or as `Endpoint`.
+        """
+        if _environment_is_azure():
+            if kind == "conversation" and call_id is None:
+                model = model or os.environ.get("AZURE_OPENAI_DEPLOYMENT") or None
+            return cls.azure(
+                os.environ["AZURE_OPENAI_ENDPOINT"],
+                deployment=model,
+                api_version=os.environ.get("OPENAI_API_VERSION") or None,
+                kind=kind,
+                call_id=call_id,
+                dialect=dialect,
+                **options,
+            )
+        return cls(model=model, kind=kind, call_id=call_id, dialect=dialect or "ga", **options)
 
     @property
     def surface(self) -> Surface:
@@ -169,9 +228,13 @@ class Endpoint:
         return "translation" if self.kind == "translation" else "realtime"
 
     def __repr__(self) -> str:
+        fields = vars(self)  # of an endpoint that its constructor refused, some are missing
+        if "url" not in fields:
+            return "Endpoint()"
         netloc = urlsplit(self.url).netloc.rpartition("@")[2]
         # No headers, query or user name: each may contain a key.
-        return f"Endpoint({netloc!r}, kind={self.kind!r}, dialect={self.dialect!r})"
+        named = (f"{name}={fields[name]!r}" for name in ("kind", "dialect") if name in fields)
+        return f"Endpoint({', '.join([repr(netloc), *named])})"
 
     async def open(self, receiver: Receiver, *, connect_timeout: float = 10.0) -> Transport:
         """Connect to the server; the receiver may be called before this returns.
@@ -183,6 +246,7 @@ class Endpoint:
             ConnectionLost: If the server cannot be reached.
             TimeoutError: If the token provider takes too long.
         """
+        deadline = Deadline(connect_timeout)
         headers, subprotocols = await self.credentials(timeout=connect_timeout)
         return await open_websocket(
             self.url,
@@ -190,7 +254,7 @@ class Endpoint:
             self._options,
             headers=headers,
             subprotocols=subprotocols,
-            connect_timeout=connect_timeout,
+            connect_timeout=round(max(0.01, deadline.remaining), 2),  # an error shows it
         )
 
     async def credentials(self, *, timeout: float) -> tuple[dict[str, str], tuple[str, ...]]:  # noqa: ASYNC109  # of the provider
@@ -287,7 +351,7 @@ def endpoint_from(endpoint: Endpoint | None, **arguments: Unpack[EndpointArgumen
             raise ConfigurationError(f"pass {', '.join(given)} to the endpoint, not beside it")
         return endpoint
     return Endpoint(
-        DEFAULT_URL if arguments["url"] is None else arguments["url"],
+        arguments["url"],
         api_key=arguments["api_key"],
         model=arguments["model"],
         dialect=arguments["dialect"] or "ga",
@@ -319,7 +383,8 @@ def resolve_endpoint(
         ConfigurationError: If the arguments contradict each other.
     """
     if connector is not None:
-        return ResolvedEndpoint(connector, arguments["dialect"] or "ga")
+        limited = _limited(connector, connect_timeout)
+        return ResolvedEndpoint(limited, arguments["dialect"] or "ga")
     resolved = endpoint_from(endpoint, **arguments)
 
     async def connect(receiver: Receiver) -> Transport:
@@ -328,51 +393,41 @@ def resolve_endpoint(
     return ResolvedEndpoint(connect, resolved.dialect, resolved.kind, resolved.is_sideband)
 
 
+def _limited(connector: Connector, connect_timeout: float) -> Connector:
+    async def connect(receiver: Receiver) -> Transport:
+        deadline = Deadline(connect_timeout)
+        return await deadline.limit(connector(receiver), "the connector opened no connection")
+
+    return connect
+
+
 def _check_known(what: str, given: object, known: Collection[object]) -> None:
     if given not in known:
         names = ", ".join(map(repr, known))
         raise ConfigurationError(f"{what} must be one of {names}, not {given!r}")
 
 
-def _session_url(url: str, kind: SessionKind, model: str | None, call_id: str | None) -> str:
-    """Return the URL with the path and query that choose the session."""
-    check_url(url)
-    parts = urlsplit(url)
-    if call_id is not None and (model is not None or kind != "conversation"):
-        raise ConfigurationError("a call has its session already: leave out `model` and `kind`")
-    if kind == "transcription" and model is not None:
-        fix = "leave out `model`, and name the transcription model in the configuration"
-        raise ConfigurationError(f"no model responds in a transcription session: {fix}")
-    path = parts.path
-    if kind == "translation" and not path.endswith("/translations"):
-        path = path.rstrip("/") + "/translations"
-    query = parts.query
-    named = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
-    if call_id is not None:
-        added = {"call_id": call_id}
-    elif kind == "transcription":
-        added = {} if "intent" in named else {"intent": "transcription"}
-    else:
-        default = DEFAULT_TRANSLATOR if path.endswith("/translations") else DEFAULT_MODEL
-        added = {} if _CHOOSES_MODEL & named else {"model": model or default}
-    query = "&".join(filter(None, [query, urlencode(added)]))
-    return urlunsplit(parts._replace(path=path, query=query))
+def _agreed(name: str, argument: str | None, in_address: str | None) -> str | None:
+    """Return an argument, or what the address says."""
+    if argument is not None and in_address is not None and argument != in_address:
+        text = f"the address names another {name} than `{name}=`: leave one of them out"
+        raise ConfigurationError(text)
+    return in_address if argument is None else argument
 
 
-def _kind(url: str, query: Mapping[str, str]) -> SessionKind:
-    """Return the kind of session that a URL opens; with a model it is always a conversation."""
-    if urlsplit(url).path.endswith("/translations"):
-        return "translation"
-    if query.get("intent") == "transcription" and "model" not in query:
-        return "transcription"
-    return "conversation"
-
-
-def _resource_url(resource: str) -> str:
-    """Return the WebSocket address of an Azure resource; the portal shows it with various paths."""
-    scheme, separator, rest = resource.strip().partition("://")
-    if not separator:
-        address = f"https://{resource.partition('.')[0]}.openai.azure.com"
-        raise ConfigurationError(f"resource must be an address: {address}, not {resource!r}")
-    base = rest.rstrip("/").removesuffix("/realtime").removesuffix("/openai/v1")
-    return f"{ {'https': 'wss', 'http': 'ws'}.get(scheme, scheme) }://{base}"
+def _environment_is_azure() -> bool:
+    """Return whether the environment describes a resource of Azure."""
+    has_azure = bool(os.environ.get("AZURE_OPENAI_ENDPOINT"))
+    has_openai = bool(os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_KEY"))
+    chosen = os.environ.get("OPENAI_API_TYPE", "").lower()
+    if chosen == "azure" and not has_azure:
+        raise ConfigurationError("OPENAI_API_TYPE is azure: set AZURE_OPENAI_ENDPOINT, too")
+    if chosen in ("openai", "azure"):
+        return chosen == "azure"
+    if has_azure and has_openai:
+        fix = "set OPENAI_API_TYPE to openai or azure"
+        raise ConfigurationError(f"the environment describes OpenAI and Azure: {fix}")
+    if not has_azure and not has_openai:
+        names = "OPENAI_API_KEY, OPENAI_BASE_URL or AZURE_OPENAI_ENDPOINT"
+        raise ConfigurationError(f"the environment describes no server: set {names}")
+    return has_azure

@@ -187,7 +187,7 @@ class ToolRunner:
             self._run(call), name=f"tool {call.name}", context=variables
         )
         self._tasks[call.call_id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(call.call_id, None))
+        task.add_done_callback(lambda _: self._forget(call.call_id, task))
 
     def cancel(self, call_id: str) -> None:
         """Cancel a call whose output is no longer needed."""
@@ -198,6 +198,10 @@ class ToolRunner:
     async def stop(self) -> None:
         """Cancel the running calls, and wait until they have ended."""
         await cancel_all(self._tasks.values())
+
+    def _forget(self, call_id: str, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(call_id) is task:
+            del self._tasks[call_id]
 
     async def _run(self, call: ToolCall) -> None:
         try:

@@ -21,7 +21,7 @@ from pybase64 import b64encode
 from duologue.errors import ConfigurationError, DecodeError
 from duologue.protocol import ga
 from duologue.protocol._audio_splice import WORTHWHILE_BYTES, splicer
-from duologue.protocol._depth import SHALLOW_BYTES, check_depth
+from duologue.protocol._frame_limits import SHALLOW_BYTES, UNCOUNTED_BYTES, check_frame
 from duologue.protocol.model import (
     EXTRA_KEY,
     UNKNOWN_TAG,
@@ -208,7 +208,8 @@ def decode(
 
     Raises:
         ConfigurationError: If `surface` does not exist in `dialect`.
-        DecodeError: If the frame is not a JSON object with a `type`, or is too deep or too large.
+        DecodeError: If the frame is not a JSON object with a `type`, or exceeds a limit: on its
+            size, its nesting, or the number of its values.
     """
     decode_frame = decoder_for(dialect, direction, surface)
     return decode_frame(frame if isinstance(frame, bytes) else _to_bytes(frame))
@@ -234,7 +235,13 @@ def decoder_for(
     """
     decode_again = second_pass or decode_leniently
     decode_exactly = _decoder(dialect, direction, surface).decode
-    splice = splicer(direction, decode_exactly)
+
+    def decode_rest(frame: bytes) -> Event:
+        if len(frame) > UNCOUNTED_BYTES:
+            check_frame(frame)
+        return decode_exactly(frame)
+
+    splice = splicer(direction, decode_rest)
 
     def decode_frame(frame: bytes) -> Event | UnknownEvent:
         size = len(frame)
@@ -244,11 +251,13 @@ def decoder_for(
         try:
             event = splice(frame) if size > WORTHWHILE_BYTES else None
             if event is None:
+                if size > UNCOUNTED_BYTES:
+                    check_frame(frame)
                 event = decode_exactly(frame)
                 # Only a few types have a field for arbitrary JSON. Deltas, which are most events,
                 # skip the check.
-                if size > SHALLOW_BYTES and _can_nest(event.__class__):
-                    check_depth(frame)
+                if SHALLOW_BYTES < size <= UNCOUNTED_BYTES and _can_nest(event.__class__):
+                    check_frame(frame)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return decode_again(frame, dialect, direction, surface)
         vars(event)["raw"] = frame  # events are frozen, but their `__dict__` is not
@@ -278,7 +287,8 @@ def encode_model(model: msgspec.Struct) -> bytes:
     frame = _encoder.encode(model)
     # Searching the result is cheaper than searching the model. Only a model that holds unknown
     # content takes the slow way through plain dicts.
-    if _EXTRA_MARK in frame or _UNKNOWN_MARK in frame:
+    # Most texts have no character like that of the marks, and one byte is found much faster.
+    if _MARK_BYTE in frame and (_EXTRA_MARK in frame or _UNKNOWN_MARK in frame):
         frame = _encoder.encode(_plain(model))
     return frame
 
@@ -311,6 +321,7 @@ def append_event(audio: bytes, event_id: str) -> tuple[bytes, ga.InputAudioBuffe
     return head + field + b"}", event
 
 
+_MARK_BYTE: Final = EXTRA_KEY.encode()[:1]
 _EXTRA_MARK: Final = f'"{EXTRA_KEY}":'.encode()
 _UNKNOWN_MARK: Final = f'"{UNKNOWN_TAG}"'.encode()
 
@@ -357,17 +368,17 @@ def decode_leniently(
     Raises:
         DecodeError: If the frame is not an event.
     """
-    from duologue.protocol._unknown_fields import explain, lift, tags  # noqa: PLC0415  # rare, slow to import
+    from duologue.protocol._unknown_fields import explain, keep_unknown, tags  # noqa: PLC0415  # rare, slow to import
 
-    check_depth(frame)
+    check_frame(frame)
     head = _read_head(frame)
     struct = tags(event_union(dialect, direction, surface)).get(head.type)
     if struct is None:
         _check_text(frame)
         return UnknownEvent(type=head.type, raw=frame, event_id=head.event_id)
     try:
-        lifted = lift(msgspec.json.decode(frame), struct)
-        event = _decoder(dialect, direction, surface).decode(_encoder.encode(lifted))
+        fitted = keep_unknown(msgspec.json.decode(frame), struct)
+        event = _decoder(dialect, direction, surface).decode(_encoder.encode(fitted))
     except msgspec.ValidationError as error:
         reason, path = explain(error)
         return UnknownEvent(

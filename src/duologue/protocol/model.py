@@ -30,6 +30,7 @@ __all__ = [
     "Model",
     "Open",
     "Raw",
+    "TaggedModel",
     "Unknown",
     "UnknownEvent",
     "UnsetType",
@@ -74,6 +75,16 @@ class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, repr_
     """Unknown fields by their wire names; written back on encoding."""
 
 
+class TaggedModel(Model, frozen=True, kw_only=True, tag_field="type"):
+    """A model that its `type` on the wire identifies."""
+
+    @property
+    def type(self) -> str:
+        """The `type` on the wire."""
+        tag = self.__struct_config__.tag
+        return tag if isinstance(tag, str) else ""
+
+
 class Unknown(Model, frozen=True, kw_only=True, tag_field="type", tag=UNKNOWN_TAG):
     """A member of a union that this version does not know."""
 
@@ -87,14 +98,8 @@ class Unknown(Model, frozen=True, kw_only=True, tag_field="type", tag=UNKNOWN_TA
         return kind if isinstance(kind, str) else None
 
 
-class Event(Model, frozen=True, kw_only=True, dict=True, tag_field="type"):
+class Event(TaggedModel, frozen=True, kw_only=True, dict=True):
     """A frame in either direction."""
-
-    @property
-    def type(self) -> str:
-        """The event's `type` on the wire."""
-        tag = self.__struct_config__.tag
-        return tag if isinstance(tag, str) else ""
 
     @property
     def raw(self) -> bytes | None:

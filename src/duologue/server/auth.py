@@ -1,9 +1,9 @@
 """Authentication: which clients may connect, and how the others are rejected.
 
-Two checks, in this order. First the client's place: a browser sends the host that it believes to
-talk to, and the page that asks. Pages of other sites are rejected, also if their own name was made
-to point at this machine (DNS rebinding). Then the API key. A client secret passes both checks,
-because it is made to be given to pages.
+There are two checks. The first one is for browsers, which send the host that they connect to and
+the origin of the page. It rejects pages of other sites, even if a site's name was made to point at
+this machine (DNS rebinding). The second one is the API key. A client secret passes both, because it
+is meant for pages.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def require_key(host: str, api_key: str | None) -> None:
     """
     if api_key is None and not _is_loopback(host):
         raise ConfigurationError(
-            f"others can reach {host}: choose a key that clients must show with --api-key"
-            " (`api_key=` in code), or listen on 127.0.0.1"
+            f"others can reach {host}: require a key with --api-key (`api_key=` in code),"
+            " or listen on 127.0.0.1"
         )
 
 
@@ -81,14 +81,14 @@ class AccessPolicy:
             ConfigurationError: If the key is blank, or looks like a client secret.
         """
         if api_key is not None and not api_key.strip():
-            raise ConfigurationError("the key that clients must show is empty: choose one, or none")
+            raise ConfigurationError("the API key is empty: choose one, or leave it out")
         if api_key is not None and api_key.startswith(PREFIX):
-            raise ConfigurationError(f"{PREFIX}… is what client secrets begin with: choose another")
+            raise ConfigurationError(f"client secrets begin with {PREFIX}: choose another API key")
         self._api_key: Final = api_key
         self._secrets: Final = secrets
 
     def admit(self, client: HTTPConnection, now: float) -> BoundSession | None:
-        """Admit a client with a client secret, or with the key and from an allowed place.
+        """Admit a client that has a client secret, or the key and an allowed host and origin.
 
         Returns:
             The configuration that the secret is bound to.
@@ -108,19 +108,19 @@ class AccessPolicy:
         return None
 
     def admit_owner(self, client: HTTPConnection) -> None:
-        """Admit a client with the key itself and from an allowed place.
+        """Admit a client that has the key itself, and an allowed host and origin.
 
         Raises:
             HttpRejection: If the client may not connect.
         """
-        self._check_place(client)
+        self._check_host_and_origin(client)
         if self._api_key is not None and not _has_key(self._api_key, client):
             raise HttpRejection(401, "invalid_api_key", "Incorrect API key provided.")
 
-    def _check_place(self, client: HTTPConnection) -> None:
+    def _check_host_and_origin(self, client: HTTPConnection) -> None:
         host = client.headers.get("host", "")
         if self._api_key is None and not _is_own_name(host):
-            message = "Without a key this server answers to localhost only; give it an --api-key."
+            message = "Without a key this server accepts only localhost; start it with --api-key."
             raise HttpRejection(403, "invalid_host", message)
         origin = client.headers.get("origin")
         if origin is None:
@@ -137,13 +137,13 @@ def offered_subprotocols(client: HTTPConnection) -> list[str]:
 
 def _has_key(key: str, client: HTTPConnection) -> bool:
     expected = key.encode()
-    # All are compared, each in constant time: the time tells nothing about the key.
+    # All are compared, each in constant time, so the time reveals nothing about the key.
     matches = [hmac.compare_digest(shown.encode(), expected) for shown in _credentials(client)]
     return any(matches)
 
 
 def _credentials(client: HTTPConnection) -> list[str]:
-    """Return what a client sends in each of the places where clients put their key."""
+    """Return the values that a client sends in each of the places where a key may be."""
     return [
         client.headers.get("authorization", "").partition(" ")[2].strip(),
         client.headers.get("api-key", ""),
@@ -157,7 +157,7 @@ def _credentials(client: HTTPConnection) -> list[str]:
 
 
 def _is_own_name(host: str) -> bool:
-    """Return whether a `Host` header cannot be another site's name that was made to point here."""
+    """Return whether a `Host` header is safe: no name that a site can point at this machine."""
     name = _hostname(f"//{host}")
     with contextlib.suppress(ValueError):
         return bool(ipaddress.ip_address(name))  # an address is not looked up in the DNS

@@ -1,7 +1,7 @@
-"""Fault injection: carries out what plans of faults decide, per connection and per server.
+"""Fault injection: executes the decisions of fault plans, per connection and per server.
 
 A `FaultInjector` stands between a connection and its transport. It is inactive until there are
-faults, and then costs nothing: the connection asks `is_active` once per event.
+faults, and costs nothing until then: the connection checks `is_active` once per event.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class FaultTarget(Protocol):
         """Send a frame."""
 
     def receive_frame(self, frame: bytes) -> None:
-        """Process a frame of the client, or what is left of it."""
+        """Process a frame of the client, or the rest of one that was cut."""
 
     def answer_error(self, error: SendError, event_id: str | UnsetType) -> None:
         """Send an `error` event at once, about an event of the client's if there is one."""
@@ -86,7 +86,7 @@ class _Direction:
         self.has_job: bool = False
 
     def deliver(self, arrivals: Iterable[Arrival[Delivery]], target: FaultTarget) -> None:
-        """Deliver what is due, and have a job deliver the rest in time."""
+        """Deliver the arrivals that are due; a job delivers the others in time."""
         now = asyncio.get_running_loop().time()
         for arrival in arrivals:
             if self.queue.is_empty and not self.has_job and arrival.due <= now:
@@ -109,7 +109,7 @@ class FaultInjector:
 
     def __init__(self, plan: FaultPlan, now: Callable[[], float]) -> None:
         self.injections: Final[deque[Injection]] = deque(maxlen=MAX_INJECTIONS)
-        """What was injected so far."""
+        """The faults that were injected so far."""
         self.is_active: bool = False
         """Whether there has been any fault."""
         self.over: Final = asyncio.Event()
@@ -150,11 +150,11 @@ class FaultInjector:
     # Called by the connection.
 
     def attach(self, target: FaultTarget) -> None:
-        """Begin, with the connection."""
+        """Start: the connection is open."""
         self._target = target
 
     def detach(self) -> None:
-        """End, with the connection."""
+        """Stop: the connection is over."""
         self.over.set()
         self._target = None
         if self._timer is not None:
@@ -242,7 +242,7 @@ class FaultInjector:
             self._incoming.line.stall(until)
 
     def _close(self, code: int, reason: str) -> None:
-        """Close after what was sent so far; what would follow is lost."""
+        """Close after everything that was sent so far; later events are lost."""
         if self._target is not None and not self._is_closing:
             self._is_closing = True
             self._outgoing.line.stall(math.inf)
@@ -267,7 +267,7 @@ class FaultInjector:
     # Time.
 
     def wake(self) -> None:
-        """Do what is due, and set the timer for what comes next."""
+        """Do everything that is due, and set the timer for the next deadline."""
         if self._target is None:
             return
         now = self._now()

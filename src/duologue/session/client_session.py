@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from duologue.errors import (
     Closed,
-    ConnectionLost,
     DecodeError,
     LocalProtocolError,
     RemoteProtocolError,
@@ -59,7 +58,7 @@ from duologue.session.updates import ErrorUpdate, RealtimeEvent
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from duologue.errors import ToolFailed
+    from duologue.errors import SessionEnd, ToolFailed
     from duologue.protocol.dialects import DialectAdapter
     from duologue.protocol.model import Event
     from duologue.session.effects import Effect
@@ -76,7 +75,7 @@ Reaction: TypeAlias = "Callable[[ClientSession, Any, float], object]"
 REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     # The configuration counts from here on: the audio that follows is in its formats.
     ga.SessionCreatedEvent: (lambda s, e, _: s.on_session(e.session),),
-    # The configuration is in force by the time that whoever awaits the update goes on.
+    # The configuration is in force before a task that awaits the update continues.
     ga.SessionUpdatedEvent: (
         lambda s, e, now: s.answer_command(e, now),
         lambda s, e, _: s.on_session(e.session),
@@ -109,10 +108,10 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     ga.ConversationItemCreatedEvent: (lambda s, e, now: s.on_item_added(e, now),),
     # Only the conversation: a call runs by its response's events.
     ga.ConversationItemDone: (lambda s, e, _: s.conversation.on_item_done(e),),
-    # The copy goes to whoever asked for it; the conversation keeps its own.
+    # The copy goes to the command that requested it; the conversation keeps its own.
     ga.ConversationItemRetrieved: (lambda s, e, now: s.answer_command(e, now),),
-    # The command, then the conversation: an item is cut and deleted when the server has done it,
-    # whoever asked for it.
+    # The command, then the conversation: an item is cut or deleted when the server has done so,
+    # even if no command of ours requested it.
     ga.ConversationItemTruncatedEvent: (
         lambda s, e, now: s.answer_command(e, now),
         lambda s, e, _: s.conversation.on_item_truncated(e),
@@ -335,7 +334,7 @@ class ClientSession:
         if self.responses.deadline is not None and now >= self.responses.deadline:
             self.responses.expire(now)
 
-    def end(self, error: ConnectionLost | Closed | None) -> None:
+    def end(self, error: SessionEnd | None) -> None:
         """End the session: no open command or response will be answered."""
         error = error or Closed("the session was closed")
         self._is_over = True
@@ -483,7 +482,7 @@ class ClientSession:
         if wanted == ga.RealtimeSession():
             return None
         if self._configuration.is_full and isinstance(self.active.session, ga.TranscriptionSession):
-            return None  # beta's defaults are a conversation's, and this session is none
+            return None  # beta's defaults are for conversations
         session = self._configuration.wanted_session()
         return self.send_command(ga.SessionUpdateEvent(session=session), now)
 
@@ -537,7 +536,13 @@ class ClientSession:
             self._sendings.append(SendFrame(codec.encode(wire), wire.type))
 
     def _send_item(self, item: ga.Item) -> None:
-        self.send(ga.ConversationItemCreateEvent(item=item), self._now)
+        """Send an item of the core's own; what the server's ids make impossible is reported."""
+        try:
+            self.send(ga.ConversationItemCreateEvent(item=item), self._now)
+        except LocalProtocolError as error:
+            failed = RemoteProtocolError(f"an id of the server cannot be sent back: {error}")
+            failed.__cause__ = error
+            self._updates.append(ErrorUpdate(failed))
 
     def _send_cancel(self, request: ResponseRequest) -> None:
         response_id = UNSET if request.response is None else request.response.id
@@ -674,8 +679,8 @@ class ClientSession:
     def _is_ours(self, name: str) -> bool:
         """Return whether the calls of a tool are ours to run.
 
-        A tool that the application declared by hand is its own to run. A call of a name that nobody
-        declared is ours, to be answered with an error: the model waits for an answer.
+        The application itself runs a tool that only its configuration declares. The call of a tool
+        that is not declared at all is ours, and gets an error: the model waits for an answer.
         """
         if self._has_tool is None:
             return False

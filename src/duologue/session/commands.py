@@ -44,7 +44,7 @@ from duologue.session._item_fields import id_of, type_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from duologue.errors import Closed, ConnectionLost
+    from duologue.errors import SessionEnd
     from duologue.protocol.ga import ContentPart, Item
     from duologue.protocol.model import Event
 
@@ -125,9 +125,7 @@ class CommandState(Enum):
     FAILED = auto()
 
 
-CommandError: TypeAlias = (
-    "ServerError | ConnectionLost | Closed | RemoteProtocolError | TimeoutError"
-)
+CommandError: TypeAlias = "ServerError | SessionEnd | RemoteProtocolError | TimeoutError"
 
 
 @dataclass(slots=True, eq=False)
@@ -250,7 +248,7 @@ class Commands:
                 self._settle(command)
         self._reschedule()
 
-    def lose(self, error: ConnectionLost | Closed) -> None:
+    def lose(self, error: SessionEnd) -> None:
         """Fail all pending commands: the connection has ended."""
         for event_id in list(self.pending):
             self.fail(event_id, error)

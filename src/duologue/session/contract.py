@@ -18,7 +18,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from duologue.errors import Closed, ConnectionLost
+    from duologue.errors import SessionEnd
 
 __all__ = ["SendEvent", "SessionCore"]
 
@@ -41,9 +41,9 @@ class SessionCore(Protocol[Received_contra, Sent_contra, Effect_co]):
         """Process an event that the peer sent. Never raises, whatever the peer sends."""
 
     def send(self, event: Sent_contra, /, now: float) -> object:
-        """Process what our own side has to say.
+        """Process an event of our own side.
 
-        On a client that is a client event of the application, on a server a result of the engine.
+        On a client that is an event of the application, on a server a result of the engine.
         """
 
     def effects(self) -> Sequence[Effect_co]:
@@ -56,5 +56,5 @@ class SessionCore(Protocol[Received_contra, Sent_contra, Effect_co]):
     def handle_deadline(self, now: float) -> None:
         """Do what is due; before the deadline, do nothing."""
 
-    def end(self, error: ConnectionLost | Closed | None) -> None:
+    def end(self, error: SessionEnd | None) -> None:
         """Process the end of the connection; `None` or `Closed` if our side closed it."""

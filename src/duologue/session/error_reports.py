@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from duologue.errors import LocalProtocolError, RemoteProtocolError, ServerError
+from duologue.errors import (
+    ConnectionLost,
+    DialectRefused,
+    LocalProtocolError,
+    RemoteProtocolError,
+    ServerError,
+    SessionRefused,
+)
+from duologue.protocol.ga import RealtimeErrorEvent
 from duologue.session.responses import BUSY
 
 if TYPE_CHECKING:
-    from duologue.protocol.ga import AnyClientEvent, RealtimeErrorEvent
-    from duologue.protocol.model import UnknownEvent
+    from duologue.protocol.ga import AnyClientEvent
+    from duologue.protocol.model import Event, UnknownEvent
     from duologue.session.commands import Commands
     from duologue.session.responses import Responses
 
-__all__ = ["check_valid", "is_benign", "malformed_event", "refused_event", "server_error"]
+__all__ = [
+    "check_valid", "explained", "is_benign", "malformed_event", "refused_event", "server_error",
+    "session_end",
+]  # fmt: skip
 
 BENIGN_CODES: Final = frozenset({"response_cancel_not_active", "input_audio_buffer_commit_empty"})
 """Errors of harmless races.
@@ -22,12 +33,32 @@ The response ended before the cancel arrived; the server had committed the audio
 servers send the code as the error's type.
 """
 
+_BETA_DISABLED: Final = "beta_api_shape_disabled"
+
+REFUSED_CLOSES: Final = frozenset({3000, 3003, 4000})
+"""Close codes that refuse a session for good.
+
+3000 (unauthorized) and 3003 (forbidden) are registered with IANA; OpenAI closes with 3000 for the
+key, and with 4000 for the model and the dialect.
+"""
+
+REFUSED_CODES: Final = frozenset(
+    {"invalid_api_key", "invalid_model", "missing_model", "model_not_found", "account_deactivated"}
+)
+"""Codes of an `error` that refuse a session for good."""
+
+CLEAN_CLOSES: Final = frozenset({1000, 1005, 1008})
+"""Close codes of other servers after such an error.
+
+After 1001 or 1011, for example, connecting again may help, whatever the last error was.
+"""
+
 
 def server_error(event: RealtimeErrorEvent) -> ServerError:
     """Return the exception for an `error` event."""
     error = event.error
     return ServerError(
-        error.message,
+        error.message or error.code or error.type or "the server gave no reason",
         type=error.type,
         code=error.code or None,
         param=error.param or None,
@@ -38,6 +69,38 @@ def server_error(event: RealtimeErrorEvent) -> ServerError:
 def is_benign(error: Exception | None) -> bool:
     """Return whether an error is harmless: it is raised where it is awaited, but not reported."""
     return isinstance(error, ServerError) and bool(BENIGN_CODES & {error.code, error.type})
+
+
+def explained(error: TimeoutError, last: Event | UnknownEvent | None) -> TimeoutError:
+    """Return the error of a session that did not begin in time, with the server's own, if any."""
+    if not isinstance(last, RealtimeErrorEvent):
+        return error
+    return TimeoutError(f"{error}; the server's last error: {server_error(last)}")
+
+
+def session_end(
+    lost: ConnectionLost, last: Event | UnknownEvent | None
+) -> ConnectionLost | SessionRefused:
+    """Return how a connection has ended that the server closed.
+
+    Args:
+        lost: The close.
+        last: The last event before it. An `error` gives the reason of the close, for which the
+            close frame has little room.
+    """
+    error = server_error(last) if isinstance(last, RealtimeErrorEvent) else None
+    code = error.code if error else None
+    end: ConnectionLost | SessionRefused
+    if code == _BETA_DISABLED or _BETA_DISABLED in lost.reason:
+        end = DialectRefused(lost.reason, code=lost.code, error=error)
+    elif lost.code in REFUSED_CLOSES or (lost.code in CLEAN_CLOSES and code in REFUSED_CODES):
+        end = SessionRefused(lost.reason, code=lost.code, error=error)
+    elif error is None or error.message in lost.reason:
+        return lost
+    else:
+        end = ConnectionLost(f"{lost.reason}: {error.message}", code=lost.code)
+    end.__cause__ = error or lost.__cause__
+    return end
 
 
 def refused_event(error: ServerError, responses: Responses, commands: Commands) -> str | None:

@@ -91,9 +91,10 @@ class ItemState:
         the whole after its deltas, and some send it several times.
         """
         so_far = self._joined(TRANSCRIPT)
-        if so_far == _NO_WORDS:
-            return transcript
-        return transcript.removeprefix(so_far) if transcript.startswith(so_far) else ""
+        if transcript.startswith(so_far):
+            return transcript.removeprefix(so_far)
+        is_streamed = any(entry.kind == TRANSCRIPT for entry in self.journal.entries)
+        return "" if is_streamed else transcript  # the deltas said nearly the same; a new whole
 
     def add_user_words(self, index: int, words: str, *, is_final: bool) -> None:
         """Extend the transcript of the user's audio, or with `is_final` replace it."""

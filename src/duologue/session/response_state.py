@@ -212,7 +212,7 @@ def response_failed(response: Response) -> ResponseFailed:
     error = details.error if details else None
     response_id = response.id or ""
     if not error:
-        return ResponseFailed(response_id)
+        return ResponseFailed(response_id, message=(details and details.reason) or "")
     return ResponseFailed(
         response_id, code=error.code or error.type or None, message=error.message or ""
     )

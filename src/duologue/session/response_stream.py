@@ -66,7 +66,7 @@ def _read(reading: _Reading) -> list[Delta]:
 
 
 def _advance(reading: _Reading, journal: Journal) -> list[Delta]:
-    """Continue in the journal that replaced the one that was read; return what it has beyond."""
+    """Continue in the journal that replaced the one that was read; return its additional deltas."""
     read, end = reading.journal, len(journal.entries)
     more: list[Delta] = []
     for kind in _KINDS:

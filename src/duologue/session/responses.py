@@ -1,8 +1,8 @@
 """Responses: those that were requested, those that the server began, and which belongs to which.
 
-The conversation has one response at a time. A request of ours waits its turn while another
-response is active, whoever began that one; an out-of-band request does not wait. When turn
-detection begins a response while our request is under way, the server refuses ours with the code
+The conversation has one response at a time. A request of ours waits its turn while any other
+response is active; an out-of-band request does not wait. When turn detection begins a response
+while our request is under way, the server refuses ours with the code
 `conversation_already_has_active_response`, and the request takes its turn again.
 
 The protocol does not say which request a `response.created` answers. We take the oldest open
@@ -30,7 +30,7 @@ from duologue.session.retention import remember
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from duologue.errors import Closed, ConnectionLost, ServerError
+    from duologue.errors import ServerError, SessionEnd
     from duologue.protocol.ga import (
         Response,
         ResponseCreatedEvent,
@@ -165,7 +165,7 @@ class Responses:
         self._reschedule()
 
     def cancel(self, request: ResponseRequest) -> bool:
-        """Cancel a request; return whether the server has to be told."""
+        """Cancel a request; return whether a `response.cancel` must be sent."""
         if request.state is RequestState.QUEUED:
             self._queue.remove(request)
             self._advance(request, RequestInput.CANCELLED)
@@ -233,7 +233,7 @@ class Responses:
         self._reschedule()
         self.send_next(now)
 
-    def lose(self, error: ConnectionLost | Closed) -> None:
+    def lose(self, error: SessionEnd) -> None:
         """End all open requests: the connection has ended."""
         self.active = None
         self._queue.clear()

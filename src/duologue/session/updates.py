@@ -94,7 +94,7 @@ class Interrupted(Struct, frozen=True, gc=False):
     """Start of the speech on the session's audio clock."""
 
 
-class ErrorUpdate(Struct, frozen=True):  # collected: whoever raises the error makes a cycle
+class ErrorUpdate(Struct, frozen=True):  # with gc: raising the error makes a reference cycle
     """An error of a command, response, frame or tool that nothing awaits; the session goes on."""
 
     error: ServerError | ResponseFailed | RemoteProtocolError | ToolFailed | TimeoutError

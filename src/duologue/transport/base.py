@@ -8,12 +8,12 @@ one event loop and its thread.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from duologue.errors import ConnectionLost
 
-__all__ = ["MAX_UNSENT_BYTES", "Connector", "Receiver", "Transport"]
+__all__ = ["MAX_UNSENT_BYTES", "Connector", "Receiver", "SupportsCut", "Transport"]
 
 MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
 """Unsent data at which a connection is given up.
@@ -62,6 +62,14 @@ class Transport(Protocol):
         The wait is bounded, and closing twice is harmless. No frame arrives after this call.
         Cancelling it stops the waiting, not the closing.
         """
+
+
+@runtime_checkable
+class SupportsCut(Protocol):
+    """A transport that can end without a closing handshake; all of duologue's can."""
+
+    def cut(self) -> None:
+        """Break the connection at once; what is unsent is lost."""
 
 
 Connector = Callable[[Receiver], Awaitable[Transport]]

@@ -14,15 +14,13 @@ __all__ = ["Delivery", "closed_by_peer", "connection_cut", "protocol_broken", "r
 
 CLOSE_DIALECT_REFUSED: Final = 4000
 _BETA_DISABLED: Final = "beta_api_shape_disabled"
-"""OpenAI's code in the reason of that close; with another code it refuses something else."""
+"""OpenAI's code in the reason of that close; with another code it refuses the model."""
 
 
 def closed_by_peer(code: int, reason: str) -> ConnectionLost:
     """Return the error for a CLOSE frame that the peer sent on its own initiative."""
-    kind, _, error_code = reason.partition(".")
-    is_other_error = kind == "invalid_request_error" and error_code != _BETA_DISABLED
-    if code == CLOSE_DIALECT_REFUSED and not is_other_error:
-        return DialectRefused(reason or "the server does not speak this dialect", code=code)
+    if code == CLOSE_DIALECT_REFUSED and _BETA_DISABLED in reason:
+        return DialectRefused(reason, code=code)
     return ConnectionLost(reason or "the server closed the session", code=code)
 
 

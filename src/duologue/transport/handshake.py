@@ -56,11 +56,13 @@ def check_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         shown = _without_query(parts)
-    except ValueError as error:
-        raise ConfigurationError("the URL of the server cannot be parsed") from error
+    except ValueError:  # its text may hold a password
+        raise ConfigurationError("the URL of the server cannot be parsed") from None
     if parts.scheme not in {"ws", "wss"}:
+        # Without a host it may be anything, such as a key.
+        found = f", not {shown!r}" if parts.hostname else ""
         fix = "most read wss://host/v1/realtime"
-        raise ConfigurationError(f"the URL must begin with wss:// or ws://, not {shown!r}; {fix}")
+        raise ConfigurationError(f"the URL must begin with wss:// or ws://{found}; {fix}")
     if not parts.hostname or _UNSAFE_URL.search(url):
         raise ConfigurationError(f"the URL names no host, or holds white space: {shown!r}")
     if "@" in parts.netloc or parts.fragment:
@@ -85,7 +87,7 @@ def check_headers(headers: Mapping[str, str], subprotocols: Sequence[str]) -> di
     """
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name) or _UNSAFE_VALUE.search(value):
-            fix = "take line ends and what is not ASCII out of it"
+            fix = "remove line breaks and characters that are not ASCII"
             raise ConfigurationError(f"the header {name!r} has a bad name or value: {fix}")
     if not all(_TOKEN.fullmatch(name) for name in subprotocols):
         raise ConfigurationError("a subprotocol holds characters that HTTP does not allow there")
@@ -189,7 +191,7 @@ def _body(error: WSHandshakeError) -> bytes:
 
 
 def unoffered_choice(response: WSUpgradeResponse, subprotocols: Sequence[str]) -> str | None:
-    """Return the fault of a 101 response that chooses what was not offered, as a sentence.
+    """Return the fault of a 101 response that chooses something that was not offered.
 
     Source: RFC 6455 section 4.1, checks of the client.
     """

@@ -38,11 +38,17 @@ from duologue.transport.handshake import (
     unreachable,
     upgrade_failed,
 )
-from duologue.transport.reassembly import FrameViolation, MessageAssembler, close_reason
+from duologue.transport.reassembly import (
+    NO_CLOSE_CODE,
+    FrameViolation,
+    MessageAssembler,
+    close_reason,
+    read_close,
+)
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from picows import WSFrame, WSTransport
     from typing_extensions import override
@@ -74,8 +80,22 @@ _CLOSE: Final = WSMsgType.CLOSE
 _PING: Final = WSMsgType.PING
 _PONG: Final = WSMsgType.PONG
 
-_NEVER_SENT: Final = frozenset({1005, 1006})
-"""Codes for "no code" and "no CLOSE frame" (RFC 6455 section 7.4.1), never sent in a frame."""
+
+class _FaultLog(logging.LoggerAdapter[logging.Logger]):
+    """Logger of one connection that writes nothing, and learns of a fault of the parser first.
+
+    picows parses one frame ahead of the one that it delivers. A fault in what follows a CLOSE would
+    be answered before the CLOSE is; this log is called before that.
+    """
+
+    def __init__(self, on_fault: Callable[[], None]) -> None:
+        super().__init__(_MUTE)
+        self._on_fault: Final = on_fault
+
+    @override
+    def error(self, msg: object, *args: object, **kwargs: object) -> None:  # noqa: ARG002  # nothing is written
+        """Report a fault of the parser."""
+        self._on_fault()
 
 
 async def connect_picows(  # noqa: PLR0913  # all but two are options with a default
@@ -130,7 +150,7 @@ async def connect_picows(  # noqa: PLR0913  # all but two are options with a def
                 url,
                 ssl_context=ssl_context,
                 websocket_handshake_timeout=None,  # `limit` covers it
-                logger_name=_MUTE,
+                logger_name=_FaultLog(connection.answer_early_close),
                 enable_auto_ping=keepalive is not None,
                 auto_ping_idle_timeout=keepalive or 0.0,
                 auto_ping_reply_timeout=keepalive or 0.0,
@@ -220,6 +240,11 @@ class _PicowsTransport(WSListener):
             self._gone = self._gone or asyncio.Event()
             await self._gone.wait()
 
+    def cut(self) -> None:
+        """Break the connection at once; see `SupportsCut`."""
+        self._delivery.end(connection_cut())
+        self._abort()
+
     # Opening.
 
     def check_accepted(self, display_url: str) -> None:
@@ -286,12 +311,23 @@ class _PicowsTransport(WSListener):
             self._fail(receiver_failed(failure))
 
     def _process_close(self, frame: WSFrame) -> None:
-        code = frame.get_close_code().value or 1005  # picows says 0 for a CLOSE without a code
-        if self._delivery.end(closed_by_peer(code, frame.get_close_reason() or "")):
-            self._send_close(1000 if code in _NEVER_SENT else code)
+        try:
+            code, reason = read_close(frame.get_payload_as_bytes())
+        except FrameViolation as broken:
+            self._fail(protocol_broken(broken.code, broken.reason))
+            return
+        if self._delivery.end(closed_by_peer(code, reason)):
+            self._send_close(1000 if code == NO_CLOSE_CODE else code)
         # Both CLOSE frames are exchanged: no need to wait for the server to hang up first.
         self._wire.disconnect()
         self._delivery.report_loss()
+
+    def answer_early_close(self) -> None:
+        """Answer a CLOSE that was parsed but not yet delivered; what follows it does not count."""
+        handshake = self._wire.close_handshake if self._is_up else None
+        if self._delivery.is_open and handshake is not None and handshake.recv is not None:
+            code = handshake.recv.code
+            self._wire.send_close(WSCloseCode.OK if code is WSCloseCode.NO_INFO else code)
 
     # Ending.
 

@@ -1,4 +1,4 @@
-"""Whole messages from WebSocket frames: reassembly, the size limit and the UTF-8 check.
+"""Whole messages from WebSocket frames: reassembly, size, UTF-8, and the content of CLOSE frames.
 
 This module does no I/O.
 
@@ -7,12 +7,61 @@ Source: RFC 6455 sections 5.4 (fragmentation), 7.4.1 (close codes) and 8.1 (UTF-
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["FrameViolation", "MessageAssembler", "close_reason"]
+if TYPE_CHECKING:
+    from websockets.frames import Frame
+    from websockets.protocol import Protocol
+
+__all__ = [
+    "NO_CLOSE_CODE", "FrameViolation", "MessageAssembler", "accept_close_between_fragments",
+    "close_reason", "read_close",
+]  # fmt: skip
+
+_CLOSE_OPCODE: Final = 0x8
 
 _MAX_REASON_BYTES: Final = 123
 """A control frame holds 125 bytes, two of them the code (RFC 6455 section 5.5)."""
+
+
+NO_CLOSE_CODE: Final = 1005
+"""Stands for the code of a CLOSE frame without one; never sent."""
+
+_SENDABLE_CODES: Final = frozenset({*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)})
+"""Codes that a CLOSE frame may hold: all others are reserved, or mean that there was no frame."""
+
+
+def read_close(payload: bytes) -> tuple[int, str]:
+    """Return the code and the reason of a CLOSE frame.
+
+    Raises:
+        FrameViolation: If the code is incomplete or must not be sent, or the reason is not UTF-8.
+    """
+    if not payload:
+        return NO_CLOSE_CODE, ""
+    code = int.from_bytes(payload[:2])
+    if len(payload) == 1 or code not in _SENDABLE_CODES:
+        raise FrameViolation(1002, "the server closed with a code that must not be sent")
+    try:
+        return code, payload[2:].decode()
+    except UnicodeDecodeError as error:
+        raise FrameViolation(1007, "the server closed with a reason that is not UTF-8") from error
+
+
+def accept_close_between_fragments(protocol: Protocol) -> None:
+    """Let a connection of `websockets` answer a CLOSE within an unfinished message by its code.
+
+    The library refuses it with 1002, but control frames may come between the fragments of a message
+    (RFC 6455 section 5.4), and the message of a peer that has closed does not count.
+    """
+    process = protocol.recv_frame
+
+    def recv_frame(frame: Frame) -> None:
+        if frame.opcode == _CLOSE_OPCODE:
+            protocol.current_size = None
+        process(frame)
+
+    protocol.recv_frame = recv_frame  # type: ignore[method-assign]  # the parser has no hook
 
 
 def close_reason(text: str) -> str:

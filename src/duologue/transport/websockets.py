@@ -29,7 +29,7 @@ from duologue.transport.handshake import (
     unreachable,
 )
 from duologue.transport.proxies import shown_proxy
-from duologue.transport.reassembly import close_reason
+from duologue.transport.reassembly import accept_close_between_fragments, close_reason
 
 try:
     from websockets.asyncio.client import ClientConnection, connect
@@ -195,6 +195,7 @@ class _Connection(ClientConnection):
     def __init__(self, owner: _WebsocketsTransport, /, *args: Any, **options: Any) -> None:  # noqa: ANN401  # passed on
         super().__init__(*args, **options)
         self._owner = owner
+        accept_close_between_fragments(self.protocol)
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -263,6 +264,11 @@ class _WebsocketsTransport:
         if self._delivery.end(None):
             self._close_soon(code, reason)
         await self._gone.wait()
+
+    def cut(self) -> None:
+        """Break the connection at once; see `SupportsCut`."""
+        self._delivery.end(connection_cut())
+        self._abort()
 
     def give_up(self) -> None:
         """Cut the connection to a server that does not read."""

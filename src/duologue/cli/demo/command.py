@@ -141,12 +141,13 @@ async def _hold(
     is_fast: bool,
 ) -> DemoConversation:
     from duologue import RealtimeClient  # noqa: PLC0415  # not needed for help
+    from duologue.transport.handshake import check_url  # noqa: PLC0415  # as above
 
     async with AsyncExitStack() as stack:
         if url is None:
             url = await _serve(stack, screen, brain, is_shipped=not utterances)
         else:
-            screen.note(f"connecting to {url.partition('?')[0]}")
+            screen.note(f"connecting to {check_url(url)}")
         client = RealtimeClient(
             url=url,
             api_key=api_key,

@@ -1,6 +1,6 @@
 """Events that a client sends.
 
-Source: Realtime API reference, client events (beta). What is not defined here is as in GA.
+Source: Realtime API reference, client events (beta). The other events are GA's.
 """
 
 from __future__ import annotations

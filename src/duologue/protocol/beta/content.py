@@ -14,7 +14,7 @@ from duologue.protocol.ga.content import (
     InputText,
     UnknownPart,
 )
-from duologue.protocol.model import UNSET, Model, UnsetType
+from duologue.protocol.model import UNSET, TaggedModel, UnsetType
 
 __all__ = [
     "Audio",
@@ -40,13 +40,13 @@ class ContentType(StrEnum):
     AUDIO = "audio"
 
 
-class Text(Model, frozen=True, kw_only=True, tag_field="type", tag="text"):
+class Text(TaggedModel, frozen=True, kw_only=True, tag="text"):
     """Text of the assistant."""
 
     text: str | UnsetType = UNSET
 
 
-class Audio(Model, frozen=True, kw_only=True, tag_field="type", tag="audio"):
+class Audio(TaggedModel, frozen=True, kw_only=True, tag="audio"):
     """Audio of the assistant."""
 
     audio: str | UnsetType = UNSET
@@ -54,7 +54,7 @@ class Audio(Model, frozen=True, kw_only=True, tag_field="type", tag="audio"):
     transcript: str | None | UnsetType = UNSET
 
 
-class ReferencePart(Model, frozen=True, kw_only=True, tag_field="type", tag="item_reference"):
+class ReferencePart(TaggedModel, frozen=True, kw_only=True, tag="item_reference"):
     """A reference to an item of the conversation, in the `input` of a response."""
 
     id: str | UnsetType = UNSET

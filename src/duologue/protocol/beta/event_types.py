@@ -11,7 +11,7 @@ __all__ = ["EventType"]
 
 
 class EventType(StrEnum):
-    """Type of an event."""
+    """Type of an event, or the name of an update for the application (the last ones)."""
 
     CONVERSATION_ITEM_CREATE = "conversation.item.create"
     CONVERSATION_ITEM_DELETE = "conversation.item.delete"
@@ -69,3 +69,12 @@ class EventType(StrEnum):
     SESSION_UPDATED = "session.updated"
     TRANSCRIPTION_SESSION_CREATED = "transcription_session.created"
     TRANSCRIPTION_SESSION_UPDATED = "transcription_session.updated"
+    CLOSE = "close"
+    CONVERSATION_INTERRUPTED = "conversation.interrupted"
+    CONVERSATION_UPDATED = "conversation.updated"
+    CONVERSATION_ITEM_APPENDED = "conversation.item.appended"
+    CONVERSATION_ITEM_COMPLETED = "conversation.item.completed"
+    REALTIME_EVENT = "realtime.event"
+    ALL = "all"
+    SERVER_ALL = "server.all"
+    CLIENT_ALL = "client.all"

@@ -3,9 +3,9 @@
 Both session cores use GA events only. What a connection sends and receives in another dialect is
 translated here, at the edge, by the same adapter on a client and on a server.
 
-A new dialect is one module beside `ga` and `beta`, with a class that fulfils `DialectAdapter`, and
-one row in `_ADAPTERS`. Its events are named in `codec.Dialect` and `codec.event_union`, so that
-`codec.decode` reads them as well.
+A new dialect is one module beside `ga` and `beta`, with a class that has the methods of
+`DialectAdapter`, and one row in `_ADAPTERS`. Name it in `codec.Dialect` and add its events to
+`codec.event_union`, so that `codec.decode` decodes them, too.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def dialect_adapter(dialect: Dialect, surface: Surface = "realtime") -> DialectA
     """
     make = _ADAPTERS.get(dialect)
     if make is None:
-        raise ConfigurationError(f"there is no dialect {dialect!r}: take 'ga', 'beta' or 'auto'")
+        raise ConfigurationError(f"there is no dialect {dialect!r}: use 'ga', 'beta' or 'auto'")
     return make(surface)
 
 

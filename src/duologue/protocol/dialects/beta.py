@@ -10,18 +10,19 @@ from duologue.protocol.dialects.adapter import (
     InvalidClientEvent,
     check_encodable,
     decode_error,
+    without_nulls,
 )
 from duologue.protocol.ga.session import merge_session
-from duologue.protocol.model import UNSET, replace
+from duologue.protocol.model import UNSET, UnknownEvent, replace
 from duologue.protocol.translate import Translation, to_beta, to_ga
-from duologue.protocol.validate import validate
+from duologue.protocol.validate import first_problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from duologue.protocol.codec import Dialect, Surface
     from duologue.protocol.dialects.adapter import ServerDecoder
-    from duologue.protocol.model import Event, UnknownEvent, UnsetType
+    from duologue.protocol.model import Event, UnsetType
 
 __all__ = ["REFERENCE_SESSION", "BetaAdapter", "session_to_ga"]
 
@@ -49,20 +50,25 @@ ConfigT = TypeVar("ConfigT", ga.RealtimeSession, ga.ResponseCreateParams)
 class BetaAdapter:
     """Adapter of beta connections; see `DialectAdapter` for the methods.
 
-    GA has no `temperature`. A client carries it through the GA core as an unknown field of the
-    configuration, which `to_beta` writes back as beta's field. A server's core would reject that
-    field, so there the adapter itself keeps the value that the client sent last, and adds it to the
-    sessions it reports. No engine uses it.
+    GA has no `temperature`. On a client, it passes through the GA core as an unknown field of the
+    configuration, and `to_beta` turns it back into beta's field. A server's core would reject that
+    field, so the adapter keeps the last value that the client sent, and adds it to the sessions in
+    server events. No engine uses it.
     """
 
     def __init__(self, surface: Surface = "realtime") -> None:
         self.dialect: Final[Dialect] = "beta"
         self.surface: Final[Surface] = surface
         self.decode_server: Final[ServerDecoder] = repair.repairing_decoder("beta", surface)
+        self._decode_ga: Final[ServerDecoder] = repair.repairing_decoder("ga", surface)
         self._temperature = DEFAULT_TEMPERATURE
 
     def server_event_to_ga(self, event: Event | UnknownEvent) -> tuple[Any, ...]:
         """Return the GA events that stand for a server event; empty if it is its own GA event."""
+        if isinstance(event, UnknownEvent) and event.reason is None:
+            # Voice Live sends GA's `conversation.item.done`, xAI most events by GA's names.
+            ga_event = self._decode_ga(event.raw)
+            return () if isinstance(ga_event, UnknownEvent) else (ga_event,)
         events = _to_ga(event).events
         return () if events and events[0] is event else tuple(events)
 
@@ -72,7 +78,7 @@ class BetaAdapter:
         translation = _to_beta(ga_event)
         if translation.losses:
             paths = ", ".join(loss.path or event.type for loss in translation.losses)
-            raise LocalProtocolError(f"beta cannot say {paths}: leave it out, or connect in GA")
+            raise LocalProtocolError(f"beta has no {paths}: leave it out, or connect in GA")
         check_encodable(translation.events)
         return ga_event
 
@@ -90,15 +96,16 @@ class BetaAdapter:
         Validating before translating makes `param` name the client's own fields.
         """
         try:
-            event = codec.decode(frame, dialect="beta", direction="client")
+            event = without_nulls(codec.decode(frame, dialect="beta", direction="client"))
         except DecodeError as error:
             raise decode_error(error, frame) from error
         # An append without unknown fields passes: its audio is checked when it is decoded.
-        if not isinstance(event, beta.InputAudioBufferAppendEvent) or event.extra is not UNSET:
-            for problem in validate(event, "beta"):
-                raise InvalidClientEvent(
-                    problem.code, problem.message, problem.path, event_id=event.event_id
-                )
+        is_append = isinstance(event, beta.InputAudioBufferAppendEvent) and event.extra is UNSET
+        problem = None if is_append else first_problem(event, "beta")
+        if problem is not None:
+            raise InvalidClientEvent(
+                problem.code, problem.message, problem.path, event_id=event.event_id
+            )
         if isinstance(event, beta.SessionUpdateEvent) and event.session.temperature is not UNSET:
             self._temperature = event.session.temperature
         return to_ga(event).events
@@ -107,7 +114,8 @@ class BetaAdapter:
         """Return the beta frames of a GA server event."""
         if isinstance(event, ga.RealtimeErrorEvent):
             event = _with_beta_param(event)
-        return [codec.encode(self._with_temperature(each)) for each in to_beta(event).events]
+        events = to_beta(_in_beta_form(event)).events
+        return [codec.encode(self._with_temperature(each)) for each in events]
 
     def _with_temperature(self, event: Event | UnknownEvent) -> Event | UnknownEvent:
         if isinstance(event, beta.SessionCreatedEvent | beta.SessionUpdatedEvent):
@@ -160,6 +168,23 @@ def _add_temperature(config: ConfigT, temperature: float | UnsetType) -> ConfigT
     extra = config.extra if isinstance(config.extra, dict) else {}
     return replace(config, extra=extra | {"temperature": temperature})
 
+
+def _in_beta_form(event: ga.KnownServerEvent) -> ga.KnownServerEvent:
+    """Return a server event with the fields that only beta has, and without those that it lacks."""
+    if getattr(event, "obfuscation", UNSET) is not UNSET:
+        return replace(event, obfuscation=UNSET)
+    if isinstance(item := getattr(event, "item", None), _ITEMS):
+        return replace(event, item=replace(item, object="realtime.item"))
+    if isinstance(event, ga.ResponseDoneEvent) and event.response.output:
+        output = [
+            replace(item, object="realtime.item") if isinstance(item, _ITEMS) else item
+            for item in event.response.output
+        ]
+        return replace(event, response=replace(event.response, output=output))
+    return event
+
+
+_ITEMS: Final = (ga.Message, ga.FunctionCall, ga.FunctionCallOutput)
 
 _BETA_PARAMS: Final = {
     "session.audio.input.turn_detection": "session.turn_detection",

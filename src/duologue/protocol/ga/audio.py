@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from duologue.protocol.model import UNSET, Model, Open, Unknown, UnsetType
+from duologue.protocol.model import UNSET, Model, Open, TaggedModel, Unknown, UnsetType
 
 __all__ = [
     "AudioConfig",
@@ -93,18 +93,18 @@ class Delay(StrEnum):
     XHIGH = "xhigh"
 
 
-class AudioPcm(Model, frozen=True, kw_only=True, tag_field="type", tag="audio/pcm"):
+class AudioPcm(TaggedModel, frozen=True, kw_only=True, tag="audio/pcm"):
     """16-bit little-endian mono PCM."""
 
     rate: int | UnsetType = UNSET
     """Samples per second. Only 24000 is accepted, and the service requires it for output."""
 
 
-class AudioPcmu(Model, frozen=True, kw_only=True, tag_field="type", tag="audio/pcmu"):
+class AudioPcmu(TaggedModel, frozen=True, kw_only=True, tag="audio/pcmu"):
     """G.711 µ-law at 8 kHz."""
 
 
-class AudioPcma(Model, frozen=True, kw_only=True, tag_field="type", tag="audio/pcma"):
+class AudioPcma(TaggedModel, frozen=True, kw_only=True, tag="audio/pcma"):
     """G.711 A-law at 8 kHz."""
 
 
@@ -138,7 +138,7 @@ class AudioTranscription(Model, frozen=True, kw_only=True):
     delay: Open[Delay] | UnsetType = UNSET
 
 
-class ServerVad(Model, frozen=True, kw_only=True, tag_field="type", tag="server_vad"):
+class ServerVad(TaggedModel, frozen=True, kw_only=True, tag="server_vad"):
     """Turn detection by silence."""
 
     threshold: float | UnsetType = UNSET
@@ -155,7 +155,7 @@ class ServerVad(Model, frozen=True, kw_only=True, tag_field="type", tag="server_
     """Silence after a response that triggers another one, 5000 to 30000. `None` disables it."""
 
 
-class SemanticVad(Model, frozen=True, kw_only=True, tag_field="type", tag="semantic_vad"):
+class SemanticVad(TaggedModel, frozen=True, kw_only=True, tag="semantic_vad"):
     """Turn detection by meaning: a turn ends when the user seems to have finished."""
 
     eagerness: Open[Eagerness] | UnsetType = UNSET
@@ -179,10 +179,10 @@ TurnDetection = ServerVad | SemanticVad | UnknownTurnDetection
 
 
 class VoiceId(Model, frozen=True, kw_only=True):
-    """A custom voice."""
+    """A custom voice, or a voice of another provider."""
 
-    id: str
-    """`voice_…`"""
+    id: str | UnsetType = UNSET
+    """`voice_…`. Azure's voices have none: their `name` and `type` are in `extra`."""
 
 
 VoiceChoice = Open[Voice] | VoiceId

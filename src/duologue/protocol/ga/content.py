@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from duologue.protocol.model import UNSET, Model, Open, Unknown, UnsetType
+from duologue.protocol.model import UNSET, Open, TaggedModel, Unknown, UnsetType
 
 __all__ = [
     "ContentDetail",
@@ -29,13 +29,13 @@ class ContentDetail(StrEnum):
     HIGH = "high"
 
 
-class InputText(Model, frozen=True, kw_only=True, tag_field="type", tag="input_text"):
+class InputText(TaggedModel, frozen=True, kw_only=True, tag="input_text"):
     """Text of the user or the system."""
 
     text: str | UnsetType = UNSET
 
 
-class InputAudio(Model, frozen=True, kw_only=True, tag_field="type", tag="input_audio"):
+class InputAudio(TaggedModel, frozen=True, kw_only=True, tag="input_audio"):
     """Audio of the user."""
 
     audio: str | UnsetType = UNSET
@@ -44,7 +44,7 @@ class InputAudio(Model, frozen=True, kw_only=True, tag_field="type", tag="input_
     """Null until transcribed. The server ignores the transcript of a client."""
 
 
-class InputImage(Model, frozen=True, kw_only=True, tag_field="type", tag="input_image"):
+class InputImage(TaggedModel, frozen=True, kw_only=True, tag="input_image"):
     """An image of the user."""
 
     image_url: str | UnsetType = UNSET
@@ -52,13 +52,13 @@ class InputImage(Model, frozen=True, kw_only=True, tag_field="type", tag="input_
     detail: Open[ContentDetail] | UnsetType = UNSET
 
 
-class OutputText(Model, frozen=True, kw_only=True, tag_field="type", tag="output_text"):
+class OutputText(TaggedModel, frozen=True, kw_only=True, tag="output_text"):
     """Text of the assistant."""
 
     text: str | UnsetType = UNSET
 
 
-class OutputAudio(Model, frozen=True, kw_only=True, tag_field="type", tag="output_audio"):
+class OutputAudio(TaggedModel, frozen=True, kw_only=True, tag="output_audio"):
     """Audio of the assistant."""
 
     audio: str | UnsetType = UNSET

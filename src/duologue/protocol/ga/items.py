@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from duologue.protocol.ga.content import ContentPart
-from duologue.protocol.model import UNSET, Model, Open, Unknown, UnsetType
+from duologue.protocol.model import UNSET, Model, Open, TaggedModel, Unknown, UnsetType
 
 __all__ = [
     "FunctionCall",
@@ -57,7 +57,11 @@ class MessagePhase(StrEnum):
     FINAL_ANSWER = "final_answer"
 
 
-class ConversationItem(Model, frozen=True, kw_only=True, tag_field="type"):
+class ConversationItem(
+    TaggedModel,
+    frozen=True,
+    kw_only=True,
+):
     """Common fields of messages and function calls."""
 
     id: str | UnsetType = UNSET
@@ -104,7 +108,7 @@ class McpListedTool(Model, frozen=True, kw_only=True):
     annotations: Any | UnsetType = UNSET
 
 
-class McpListTools(Model, frozen=True, kw_only=True, tag_field="type", tag="mcp_list_tools"):
+class McpListTools(TaggedModel, frozen=True, kw_only=True, tag="mcp_list_tools"):
     """The list of tools of an MCP server."""
 
     server_label: str
@@ -112,22 +116,20 @@ class McpListTools(Model, frozen=True, kw_only=True, tag_field="type", tag="mcp_
     id: str | UnsetType = UNSET
 
 
-class McpProtocolError(Model, frozen=True, kw_only=True, tag_field="type", tag="protocol_error"):
+class McpProtocolError(TaggedModel, frozen=True, kw_only=True, tag="protocol_error"):
     """A violation of the protocol by an MCP server."""
 
     code: int
     message: str
 
 
-class McpToolExecutionError(
-    Model, frozen=True, kw_only=True, tag_field="type", tag="tool_execution_error"
-):
+class McpToolExecutionError(TaggedModel, frozen=True, kw_only=True, tag="tool_execution_error"):
     """A failure of an MCP tool."""
 
     message: str
 
 
-class McpHttpError(Model, frozen=True, kw_only=True, tag_field="type", tag="http_error"):
+class McpHttpError(TaggedModel, frozen=True, kw_only=True, tag="http_error"):
     """An HTTP error of an MCP server."""
 
     code: int
@@ -141,7 +143,7 @@ class UnknownMcpCallError(Unknown, frozen=True, kw_only=True):
 McpCallError = McpProtocolError | McpToolExecutionError | McpHttpError | UnknownMcpCallError
 
 
-class McpCall(Model, frozen=True, kw_only=True, tag_field="type", tag="mcp_call"):
+class McpCall(TaggedModel, frozen=True, kw_only=True, tag="mcp_call"):
     """A call of an MCP tool, made by the API."""
 
     id: str
@@ -153,9 +155,7 @@ class McpCall(Model, frozen=True, kw_only=True, tag_field="type", tag="mcp_call"
     error: McpCallError | None | UnsetType = UNSET
 
 
-class McpApprovalRequest(
-    Model, frozen=True, kw_only=True, tag_field="type", tag="mcp_approval_request"
-):
+class McpApprovalRequest(TaggedModel, frozen=True, kw_only=True, tag="mcp_approval_request"):
     """A request for the user's approval of a call of an MCP tool."""
 
     id: str
@@ -164,9 +164,7 @@ class McpApprovalRequest(
     arguments: str
 
 
-class McpApprovalResponse(
-    Model, frozen=True, kw_only=True, tag_field="type", tag="mcp_approval_response"
-):
+class McpApprovalResponse(TaggedModel, frozen=True, kw_only=True, tag="mcp_approval_response"):
     """The answer to an `McpApprovalRequest`."""
 
     id: str
@@ -175,7 +173,7 @@ class McpApprovalResponse(
     reason: str | None | UnsetType = UNSET
 
 
-class ItemReference(Model, frozen=True, kw_only=True, tag_field="type", tag="item_reference"):
+class ItemReference(TaggedModel, frozen=True, kw_only=True, tag="item_reference"):
     """A reference to an item of the conversation, in the `input` of a response."""
 
     id: str

@@ -59,10 +59,12 @@ class ResponseStatusType(StrEnum):
 
 
 class ResponseStatusReason(StrEnum):
-    """Reason for which a response was cancelled (the first two) or is incomplete."""
+    """Reason for which a response was cancelled or is incomplete (the last two)."""
 
     TURN_DETECTED = "turn_detected"
     CLIENT_CANCELLED = "client_cancelled"
+    INTERRUPTION = "interruption"
+    """In beta: the user interrupted it."""
     MAX_OUTPUT_TOKENS = "max_output_tokens"
     CONTENT_FILTER = "content_filter"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from duologue.protocol.ga.session import RealtimeSession, Session
 from duologue.protocol.ga.transcription_session import ExpiresAfter, Secret
 from duologue.protocol.ga.translation import TranslationSession, TranslationSessionParams
-from duologue.protocol.model import UNSET, Model, UnsetType
+from duologue.protocol.model import UNSET, Model, TaggedModel, UnsetType
 
 __all__ = [
     "CallAcceptParams",
@@ -107,9 +107,7 @@ class IncomingCall(Model, frozen=True, kw_only=True):
     sip_headers: list[SipHeader]
 
 
-class RealtimeCallIncoming(
-    Model, frozen=True, kw_only=True, tag_field="type", tag="realtime.call.incoming"
-):
+class RealtimeCallIncoming(TaggedModel, frozen=True, kw_only=True, tag="realtime.call.incoming"):
     """Webhook of an incoming phone call, to be accepted or rejected."""
 
     id: str

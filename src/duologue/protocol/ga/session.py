@@ -13,7 +13,7 @@ import msgspec
 from duologue.protocol.ga.audio import AudioConfig, AudioInput, AudioOutput
 from duologue.protocol.ga.content import ContentDetail
 from duologue.protocol.ga.tools import Tool, ToolChoice
-from duologue.protocol.model import UNSET, Model, Open, Unknown, UnsetType
+from duologue.protocol.model import UNSET, Model, Open, TaggedModel, Unknown, UnsetType
 
 __all__ = [
     "Include",
@@ -126,7 +126,7 @@ class TokenLimits(Model, frozen=True, kw_only=True):
     """Maximum number of tokens after the instructions."""
 
 
-class RetentionRatio(Model, frozen=True, kw_only=True, tag_field="type", tag="retention_ratio"):
+class RetentionRatio(TaggedModel, frozen=True, kw_only=True, tag="retention_ratio"):
     """Truncation that drops more at once and less often, which helps the prompt cache."""
 
     retention_ratio: float
@@ -165,14 +165,14 @@ class PromptCacheBreakpoint(Model, frozen=True, kw_only=True):
     ttl: Open[PromptCacheTtl] | UnsetType = UNSET
 
 
-class PromptText(Model, frozen=True, kw_only=True, tag_field="type", tag="input_text"):
+class PromptText(TaggedModel, frozen=True, kw_only=True, tag="input_text"):
     """Text as the value of a prompt variable."""
 
     text: str
     prompt_cache_breakpoint: PromptCacheBreakpoint | UnsetType = UNSET
 
 
-class PromptImage(Model, frozen=True, kw_only=True, tag_field="type", tag="input_image"):
+class PromptImage(TaggedModel, frozen=True, kw_only=True, tag="input_image"):
     """An image as the value of a prompt variable."""
 
     detail: Open[PromptImageDetail]
@@ -181,7 +181,7 @@ class PromptImage(Model, frozen=True, kw_only=True, tag_field="type", tag="input
     prompt_cache_breakpoint: PromptCacheBreakpoint | UnsetType = UNSET
 
 
-class PromptFile(Model, frozen=True, kw_only=True, tag_field="type", tag="input_file"):
+class PromptFile(TaggedModel, frozen=True, kw_only=True, tag="input_file"):
     """A file as the value of a prompt variable."""
 
     detail: Open[ContentDetail] | UnsetType = UNSET
@@ -207,7 +207,7 @@ class Prompt(Model, frozen=True, kw_only=True):
     variables: dict[str, PromptVariable] | None | UnsetType = UNSET
 
 
-class RealtimeSession(Model, frozen=True, kw_only=True, tag_field="type", tag="realtime"):
+class RealtimeSession(TaggedModel, frozen=True, kw_only=True, tag="realtime"):
     """Configuration of a conversation.
 
     An update changes only the fields that are set. The server answers with the whole configuration.
@@ -240,7 +240,7 @@ class RealtimeSession(Model, frozen=True, kw_only=True, tag_field="type", tag="r
     """Unix seconds; set by the server."""
 
 
-class TranscriptionSession(Model, frozen=True, kw_only=True, tag_field="type", tag="transcription"):
+class TranscriptionSession(TaggedModel, frozen=True, kw_only=True, tag="transcription"):
     """Configuration of a transcription session, which has no responses."""
 
     audio: AudioConfig | UnsetType = UNSET

@@ -1,4 +1,4 @@
-"""Tools that the model may call, and which of them it must.
+"""Tools that the model may or must call.
 
 Source: Realtime API reference, session object, `tools` and `tool_choice` (GA).
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from duologue.protocol.model import UNSET, Model, Open, Unknown, UnsetType
+from duologue.protocol.model import UNSET, Model, Open, TaggedModel, Unknown, UnsetType
 
 __all__ = [
     "AllowedCallers",
@@ -66,7 +66,7 @@ class McpApprovalSetting(StrEnum):
     NEVER = "never"
 
 
-class FunctionTool(Model, frozen=True, kw_only=True, tag_field="type", tag="function"):
+class FunctionTool(TaggedModel, frozen=True, kw_only=True, tag="function"):
     """A function of the application."""
 
     name: str | UnsetType = UNSET
@@ -98,7 +98,7 @@ RequireApproval = Open[McpApprovalSetting] | McpApprovalFilter
 """One rule for all tools, or rules for some of them."""
 
 
-class McpTool(Model, frozen=True, kw_only=True, tag_field="type", tag="mcp"):
+class McpTool(TaggedModel, frozen=True, kw_only=True, tag="mcp"):
     """A remote MCP server, whose tools the API calls without the client."""
 
     server_label: str
@@ -129,13 +129,13 @@ Tools = list[Tool]
 """All tools of a session or a response."""
 
 
-class ToolChoiceFunction(Model, frozen=True, kw_only=True, tag_field="type", tag="function"):
+class ToolChoiceFunction(TaggedModel, frozen=True, kw_only=True, tag="function"):
     """The model must call this function."""
 
     name: str
 
 
-class ToolChoiceMcp(Model, frozen=True, kw_only=True, tag_field="type", tag="mcp"):
+class ToolChoiceMcp(TaggedModel, frozen=True, kw_only=True, tag="mcp"):
     """The model must call a tool of this MCP server."""
 
     server_label: str

@@ -89,13 +89,13 @@ class TranslationAudio(Model, frozen=True, kw_only=True):
 
 
 class TranslationSessionConfig(Model, frozen=True, kw_only=True):
-    """A change of a running session. Unset fields stay unchanged."""
+    """A change to a running session. Unset fields stay unchanged."""
 
     audio: TranslationAudio | UnsetType = UNSET
 
 
 class TranslationSessionParams(Model, frozen=True, kw_only=True):
-    """The session in a request of a client secret."""
+    """The session in a request for a client secret."""
 
     model: str
     """`gpt-realtime-translate`"""

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from duologue.protocol._unknown_fields import lift
+from duologue.protocol._unknown_fields import keep_unknown
 from duologue.protocol.codec import encode_model
 from duologue.protocol.model import EXTRA_KEY, UNSET, Json, Model, UnsetType
 from duologue.protocol.translate._losses import Losses, LossRule
@@ -29,7 +29,7 @@ def with_nulls(model: S) -> S:
     """
     if not isinstance(model, Model) or not isinstance(model.extra, dict):
         return model
-    own = set(model.__struct_fields__)
+    own = set(model.__struct_fields__) - {"extra"}  # an unknown field may have that name
     nulls = {name: value for name, value in model.extra.items() if value is None and name in own}
     rest = {name: value for name, value in model.extra.items() if name not in nulls}
     return msgspec.structs.replace(model, extra=rest or UNSET, **nulls) if nulls else model
@@ -110,9 +110,9 @@ def _never_null(target: type[msgspec.Struct]) -> frozenset[str]:
     """Return the fields that may be absent but not null."""
     config = target.__struct_config__
     start: dict[str, Json] = {} if config.tag_field is None else {config.tag_field: str(config.tag)}
-    nulls = dict.fromkeys(target.__struct_fields__)
-    lifted = lift(start | nulls, target)
-    kept = lifted.get(EXTRA_KEY) if isinstance(lifted, dict) else None
+    nulls = dict.fromkeys(name for name in target.__struct_fields__ if name != "extra")
+    kept = keep_unknown(start | nulls, target)
+    kept = kept.get(EXTRA_KEY) if isinstance(kept, dict) else None
     return frozenset(kept) if isinstance(kept, dict) else frozenset()
 
 
@@ -125,6 +125,6 @@ def json_of(model: msgspec.Struct) -> dict[str, Json]:
 def convert(body: Json, target: Any) -> Any:  # noqa: ANN401  # a union is no type
     """Return decoded JSON as a type or union, or `None` if it does not fit."""
     try:
-        return msgspec.convert(lift(body, target), target)
+        return msgspec.convert(keep_unknown(body, target), target)
     except msgspec.ValidationError:
         return None

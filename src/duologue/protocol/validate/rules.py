@@ -1,4 +1,4 @@
-"""Constraints on single values: ranges, forms, lengths and sets of values."""
+"""Constraints on single values: ranges, formats, lengths and sets of values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 __all__ = [
     "Constraint",
@@ -17,6 +17,7 @@ __all__ = [
     "each",
     "exactly",
     "matching",
+    "no_longer_than",
     "not_empty",
     "one_of",
 ]
@@ -62,11 +63,23 @@ def at_least(low: int) -> Constraint:
 
 
 def exactly(only: float) -> Constraint:
-    """Require the number `only`."""
+    """Require the number `only`; the codes and messages are those of the service."""
 
     def check(value: float) -> Iterator[Violation]:
-        if value != only:
-            yield Violation(f"expected {only}, but got {value}.", f"use {only}")
+        if value < only:
+            yield Violation(
+                f"integer below minimum value. Expected a value >= {only}, but got {value}"
+                " instead.",
+                f"use {only}",
+                "integer_below_min_value",
+            )
+        elif value > only:
+            yield Violation(
+                f"integer above maximum value. Expected a value <= {only}, but got {value}"
+                " instead.",
+                f"use {only}",
+                "integer_above_max_value",
+            )
 
     return check
 
@@ -100,7 +113,7 @@ def each(of: Constraint) -> Constraint:
 
 
 def at_most(size: int) -> Constraint:
-    """Require a text of 1 to `size` characters."""
+    """Require a string of 1 to `size` characters."""
 
     def check(value: str) -> Iterator[Violation]:
         if len(value) > size:
@@ -113,8 +126,25 @@ def at_most(size: int) -> Constraint:
     return check
 
 
+def no_longer_than(size: int) -> Constraint:
+    """Require a list, if it is one, of at most `size` entries."""
+
+    def check(value: object) -> Iterator[Violation]:
+        if isinstance(value, list):
+            count = len(cast("list[object]", value))
+            if count > size:
+                yield Violation(
+                    f"array too long. Expected an array with maximum length {size}, but got an"
+                    f" array with length {count} instead.",
+                    f"shorten it to {size}",
+                    "array_above_max_length",
+                )
+
+    return check
+
+
 def matching(pattern: str) -> Constraint:
-    """Require a text that matches a regular expression."""
+    """Require a string that matches a regular expression."""
 
     def check(value: str) -> Iterator[Violation]:
         if not re.fullmatch(pattern, value):
@@ -124,6 +154,6 @@ def matching(pattern: str) -> Constraint:
 
 
 def not_empty(value: Sized) -> Iterator[Violation]:
-    """Require a text, list or mapping that is not empty."""
+    """Require a string, list or mapping that is not empty."""
     if not value:
         yield Violation("it must not be empty.", "leave it out, or fill it in")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Final, TypeGuard, TypeVar, get_args
 
 import msgspec
@@ -12,27 +12,33 @@ from msgspec import inspect
 
 from duologue.errors import DecodeError
 from duologue.protocol import beta, ga
-from duologue.protocol._depth import check_depth
-from duologue.protocol._unknown_fields import explain, lift
+from duologue.protocol._frame_limits import check_frame
+from duologue.protocol._unknown_fields import explain, keep_unknown
 from duologue.protocol.codec import Dialect, encode_model
 from duologue.protocol.ga import translation
 from duologue.protocol.model import UNSET, Event, Json, Model, Unknown, UnknownEvent
-from duologue.protocol.validate.limits import CLIENT_FIELDS, LIMITS, REQUIRED_OF_CLIENTS
-from duologue.protocol.validate.rules import Constraint, Violation
+from duologue.protocol.validate.limits import (
+    CLIENT_FIELDS,
+    LIMITS,
+    MAX_ENTRIES,
+    REQUIRED_OF_CLIENTS,
+)
+from duologue.protocol.validate.rules import Constraint, Violation, no_longer_than
 
-__all__ = ["Problem", "read_body", "validate"]
+__all__ = ["Problem", "first_problem", "read_body", "validate"]
 
 M = TypeVar("M", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A reason for which the service would reject something."""
+    """A reason why the service would reject an event or model."""
 
     path: str
     """Path of the value, such as `session.audio.output.speed`: the `param` of an error."""
     code: str
-    """`missing_required_parameter`, `unknown_parameter`, `invalid_value` or `invalid_type`."""
+    """`missing_required_parameter`, `unknown_parameter`, `invalid_value`, `invalid_type`,
+    `array_above_max_length`, `integer_below_min_value` or `integer_above_max_value`."""
     message: str
     """Description of the problem, worded like the service's errors."""
     fix: str
@@ -42,26 +48,41 @@ class Problem:
 def validate(subject: Event | UnknownEvent | Model, dialect: Dialect = "ga") -> list[Problem]:
     """Return the problems of an event, a configuration, an item or any other part. Never raises.
 
-    Some rules bind only clients, and are applied to client events and to parts. A server event may
-    omit what a client must set, such as the name of a tool, may have unknown fields, and is free in
-    its modalities.
+    Some rules apply only to client events, and to parts that are validated by themselves. A server
+    event may omit fields that a client must set, such as the name of a tool. It may have unknown
+    fields and any modalities.
 
     Args:
         subject: A decoded model, or one built by the caller, whose field types are checked as well.
         dialect: Dialect in which it will be sent.
     """
+    return list(_problems(subject, dialect))
+
+
+def first_problem(subject: Event | UnknownEvent | Model, dialect: Dialect = "ga") -> Problem | None:
+    """Return the first problem that `validate` would return, and look for no other.
+
+    A frame may have tens of thousands of them, and a server answers only one.
+    """
+    return next(_problems(subject, dialect), None)
+
+
+def _problems(subject: Event | UnknownEvent | Model, dialect: Dialect) -> Iterator[Problem]:
     if isinstance(subject, UnknownEvent):
-        return [_of_unknown_event(subject)]
+        yield _of_unknown_event(subject)
+        return
     kind = type(subject)
     if kind not in _events(dialect) if isinstance(subject, Event) else _is_foreign(kind, dialect):
         name = f"'{subject.type}' in this form" if isinstance(subject, Event) else kind.__name__
         message = f"Invalid value: {name} does not exist in {dialect}."
-        return [Problem("type", "invalid_value", message, "translate it first")]
+        yield Problem("type", "invalid_value", message, "translate it first")
+        return
     written = _as_written(subject)
     if isinstance(written, Problem):
-        return [written]
+        yield written
+        return
     is_from_client = not isinstance(subject, Event) or kind in _client_events(dialect)
-    return list(_walk(written, "", is_from_client=is_from_client))
+    yield from _walk(written, "", is_from_client=is_from_client)
 
 
 def read_body(body: bytes, kind: type[M], dialect: Dialect = "ga") -> M | list[Problem]:
@@ -75,7 +96,7 @@ def read_body(body: bytes, kind: type[M], dialect: Dialect = "ga") -> M | list[P
     Raises:
         DecodeError: If the body is not a JSON object, or is too deep.
     """
-    check_depth(body)
+    check_frame(body)
     try:
         value: Json = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -83,7 +104,7 @@ def read_body(body: bytes, kind: type[M], dialect: Dialect = "ga") -> M | list[P
     if not isinstance(value, dict):
         raise DecodeError("the body is not an object")
     try:
-        model = msgspec.json.decode(msgspec.json.encode(lift(value, kind)), type=kind)
+        model = msgspec.json.decode(msgspec.json.encode(keep_unknown(value, kind)), type=kind)
     except msgspec.ValidationError as error:
         return [_of_reason(*explain(error))]
     return validate(model, dialect) or model
@@ -140,11 +161,11 @@ def _of_unknown_event(event: UnknownEvent) -> Problem:
 
 
 def _as_written(subject: Event | Model) -> Event | Model | Problem:
-    """Return a model as its receiver will decode it: one that was built here may hold anything."""
+    """Return a model as its receiver will decode it. One that was built here may hold anything."""
     if isinstance(subject, Event) and subject.raw is not None:
         return subject
     try:
-        body = lift(msgspec.json.decode(encode_model(subject)), type(subject))
+        body = keep_unknown(msgspec.json.decode(encode_model(subject)), type(subject))
         return msgspec.json.decode(msgspec.json.encode(body), type=type(subject))
     except msgspec.ValidationError as error:
         return _of_reason(*explain(error))
@@ -251,6 +272,8 @@ def _walk_model(model: Model, path: str, *, is_from_client: bool) -> Iterator[Pr
         constraint = constraints.get(name) if is_from_client or name not in CLIENT_FIELDS else None
         for violation in constraint(value) if constraint else ():
             yield _of_violation(violation, here)
+        if is_from_client:
+            yield from map(partial(_of_violation, path=here), no_longer_than(MAX_ENTRIES)(value))
         yield from _walk(value, here, is_from_client=is_from_client)
     yield from _walk_extra(model, path, is_from_client=is_from_client)
     for group in REQUIRED_OF_CLIENTS.get(type(model), ()) if is_from_client else ():

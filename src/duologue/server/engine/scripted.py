@@ -1,6 +1,6 @@
 """The `scripted:` engine: rules instead of models, and tones instead of a voice.
 
-It needs no extra packages, starts at once, and does the same every time. It detects speech by
+It needs no extra packages, starts at once, and is deterministic. It detects speech by
 loudness but recognizes no words: transcripts come from the script, or state the length of the
 speech.
 """
@@ -110,16 +110,16 @@ class ScriptedBrain:
                 yield event
                 await asyncio.sleep(0)  # like a model, let the user interrupt between words
             return
-        rule, words = chosen
+        rule, values = chosen
         for step in rule.doing:
-            for event in self._events(step, words):
+            for event in self._events(step, values):
                 yield event
                 await asyncio.sleep(0)
             if step.wait is not UNSET:
                 await asyncio.sleep(step.wait)
             if step.fail is not UNSET:
                 code = "engine_failed" if step.code is UNSET else step.code
-                raise EngineFailed(fill_text(step.fail, words), code=code)
+                raise EngineFailed(fill_text(step.fail, values), code=code)
 
     async def warm(self, request: BrainRequest) -> None:
         """Do nothing: rules need no preparation."""
@@ -144,13 +144,13 @@ class ScriptedBrain:
                 return rule, {"heard": heard, "output": output or "", **named}
         return None
 
-    def _events(self, step: Step, words: dict[str, str]) -> Iterator[BrainEvent]:
+    def _events(self, step: Step, values: dict[str, str]) -> Iterator[BrainEvent]:
         if step.say is not UNSET:
             text = step.say if isinstance(step.say, str) else self._random.choice(step.say)
-            yield from _say(fill_text(text, words))
+            yield from _say(fill_text(text, values))
         if step.call is not UNSET:
             arguments: Json = {} if step.arguments is UNSET else step.arguments
-            yield Call(step.call, msgspec.json.encode(fill(arguments, words)).decode())
+            yield Call(step.call, msgspec.json.encode(fill(arguments, values)).decode())
 
 
 class ScriptedTranslator:

@@ -252,8 +252,8 @@ class ServerConversation:
 def _heard(segments: list[Segment], heard_bytes: int) -> list[Segment]:
     """Return the stretches that were heard.
 
-    Nobody knows when each word of a stretch is spoken, so one that is cut keeps the share of its
-    words that its audio keeps. Words at the end without audio were not spoken yet.
+    It is unknown when each word of a stretch is spoken, so a stretch that is cut keeps as large a
+    share of its words as of its audio. Words at the end without audio were not spoken yet.
     """
     kept: list[Segment] = []
     start = 0

@@ -91,7 +91,7 @@ def resolve_response(
         max_output_tokens=limit,
         token_limit=limit if isinstance(limit, int) else None,
         audio_format=_first(own.format, output.format, default_format),
-        voice=voice if isinstance(voice, str) else voice.id,
+        voice=voice if isinstance(voice, str) else voice.id or "",
         speed=1.0 if output.speed is UNSET else output.speed,
         metadata=params.metadata,
     )

@@ -4,7 +4,7 @@ Speech comes in and its translation goes out: there are no items, responses or c
 connection feeds the session as it feeds a conversation (see `session.py`): client events to
 `receive`, results of the engine to `send`. `REACTIONS` lists the steps that each of them takes.
 
-`session.close` has everything translated that was said before; then the session closes.
+After `session.close`, the speech received so far is translated, and the session closes.
 
 Source: Realtime API reference, translation sessions (GA); the guide to realtime translation.
 """

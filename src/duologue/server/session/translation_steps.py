@@ -109,7 +109,7 @@ def append_audio(
 
 
 def begin_closing(state: TranslationState, _event: object) -> None:
-    """Translate what was said so far; the session closes after it."""
+    """Translate the speech received so far; then the session closes."""
     if state.stretch_start_ms is not None:
         _cut_stretch(state, PCM16.ms(state.received_bytes))
     state.is_closing = True

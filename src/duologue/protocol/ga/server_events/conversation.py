@@ -8,7 +8,7 @@ from __future__ import annotations
 from duologue.protocol.ga.items import Item
 from duologue.protocol.ga.responses import OutputTokenDetails
 from duologue.protocol.ga.server_events.base import ItemEvent, ServerEvent
-from duologue.protocol.model import UNSET, Model, Unknown, UnsetType
+from duologue.protocol.model import UNSET, Model, TaggedModel, Unknown, UnsetType
 
 __all__ = [
     "ConversationItemAdded",
@@ -97,7 +97,7 @@ class TranscriptionLanguage(Model, frozen=True, kw_only=True):
     """ISO 639-1."""
 
 
-class TranscriptionTokenUsage(Model, frozen=True, kw_only=True, tag_field="type", tag="tokens"):
+class TranscriptionTokenUsage(TaggedModel, frozen=True, kw_only=True, tag="tokens"):
     """Usage of a transcription that is billed by token."""
 
     input_tokens: int
@@ -107,9 +107,7 @@ class TranscriptionTokenUsage(Model, frozen=True, kw_only=True, tag_field="type"
     """Input tokens by modality: text of the prompt, and audio."""
 
 
-class TranscriptionDurationUsage(
-    Model, frozen=True, kw_only=True, tag_field="type", tag="duration"
-):
+class TranscriptionDurationUsage(TaggedModel, frozen=True, kw_only=True, tag="duration"):
     """Usage of a transcription that is billed by duration."""
 
     seconds: float

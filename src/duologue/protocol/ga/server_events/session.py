@@ -76,6 +76,10 @@ class RateLimitName(StrEnum):
 
     REQUESTS = "requests"
     TOKENS = "tokens"
+    INPUT_TOKENS = "input_tokens"
+    """In beta."""
+    OUTPUT_TOKENS = "output_tokens"
+    """In beta."""
 
 
 class RateLimit(Model, frozen=True, kw_only=True):
