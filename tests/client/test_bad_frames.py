@@ -15,7 +15,8 @@ pytestmark = pytest.mark.asyncio
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    ours = [each for each in caplog.records if each.name.startswith("duologue")]
+    return [each.getMessage() for each in ours if each.levelno == logging.WARNING]
 
 
 async def test_many_bad_frames_are_a_few_lines_and_an_update_each(

@@ -124,7 +124,8 @@ async def test_parameters_of_a_response_may_be_a_dictionary(dialect: str) -> Non
 async def test_parameters_of_a_response_may_be_of_beta() -> None:
     server = MemoryServer()
     async with client_of(server) as client:
-        client.create_response(beta.ResponseCreateParams(modalities=["text"]), voice="marin")
+        keywords: Any = {"voice": "marin"}
+        client.create_response(beta.ResponseCreateParams(modalities=["text"]), **keywords)
         assert (await last(server))["response"] == {
             "output_modalities": ["text"],
             "audio": {"output": {"voice": "marin"}},
@@ -275,7 +276,8 @@ async def test_an_odd_number_of_bytes_is_sent() -> None:
     async with client_of(server) as client:
         client.append_input_audio(b"abc")
         client.append_input_audio(b"")
-        client.append_input_audio(np.array([], "<i2"))
+        nothing: Any = np.array([], "<i2")
+        client.append_input_audio(nothing)
         await settle()
         assert [event["audio"] for event in server.received] == ["YWJj"]
 
@@ -310,7 +312,9 @@ async def test_what_is_no_audio_is_refused(audio: Any, reason: str) -> None:
 async def test_samples_are_refused_where_the_format_has_bytes() -> None:
     server = MemoryServer()
     async with client_of(server, input_audio_format="g711_ulaw") as client:
+        words: Any = np.zeros(3, "<i2")
+        octets: Any = np.zeros(3, "uint8")
         with pytest.raises(LocalProtocolError, match="one byte a sample"):
-            client.append_input_audio(np.zeros(3, "<i2"))
-        client.append_input_audio(np.zeros(3, "uint8"))
+            client.append_input_audio(words)
+        client.append_input_audio(octets)
         assert (await last(server))["audio"] == "AAAA"

@@ -10,7 +10,7 @@ from tests.protocol.protocol_data import catalog
 from tests.protocol.strategies import UNIONS
 
 import duologue
-from duologue.client.callbacks import CLASSIC_NAMES
+from duologue.client.callback_keys import CLASSIC_NAMES
 from duologue.protocol import aliases, beta, ga
 from duologue.protocol.beta.event_types import EventType
 

@@ -108,3 +108,5 @@ def test_deep_frames_are_refused(frame: bytes) -> None:
 )
 def test_what_is_no_json_is_left_to_the_decoder(frame: bytes) -> None:
     check_frame(frame)
+    with pytest.raises(DecodeError):
+        codec.decode(frame)
