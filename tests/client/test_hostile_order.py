@@ -17,7 +17,7 @@ import pytest
 from tests.client.client_doubles import client_of
 from tests.client.hostile_server import HostileServer
 
-from duologue import DuologueError
+from duologue import DuologueError, ErrorUpdate
 from duologue.protocol import ga
 from duologue.session import tool_calls
 
@@ -125,6 +125,8 @@ async def test_a_hostile_server_does_no_harm(
         """Look at something."""
         return it
 
+    failed: list[ErrorUpdate] = []
+    client.on(ErrorUpdate, lambda update: failed.append(update) if update.event else None)
     async with client:
         updates = asyncio.create_task(_read_updates(client))
         application = Application(client, chance)
@@ -140,7 +142,7 @@ async def test_a_hostile_server_does_no_harm(
         for task in application.tasks:
             task.result()
         assert client.is_connected
-        assert client.statistics().failed_events == 0
+        assert failed == []
         server.chaos = 0.0
         server.flush()
         await asyncio.sleep(LIMIT)  # what was held back answers nothing of the following
@@ -151,9 +153,16 @@ async def test_a_hostile_server_does_no_harm(
 
 async def _is_understood(client: RealtimeClient) -> None:
     """Check that a client and its server, which now keeps the protocol, get on."""
-    item = ga.Message(id="item_last", role="user", content=[ga.InputText(text="f")])
-    assert await client.create_item(item) == "item_last"
-    # A response that the server began and never went on with may be in the way of the first ones.
+    # An error without an id that is still on its way refuses the first item, and a response that
+    # the server began and never went on with is in the way of the first response.
+    for number in range(5):
+        item_id = f"item_last_{number}"
+        item = ga.Message(id=item_id, role="user", content=[ga.InputText(text="f")])
+        with contextlib.suppress(DuologueError, TimeoutError):
+            assert await client.create_item(item) == item_id
+            break
+    else:
+        raise AssertionError("no item is added any more")
     for _ in range(5):
         response = client.create_response()
         try:

@@ -465,3 +465,21 @@ async def test_mcp_servers_are_declared_and_their_calls_approved_or_rejected() -
         rejected = (await server.got("conversation.item.create", 2))["item"]
         assert (rejected["approve"], rejected["reason"]) == (False, "too costly")
         assert "reason" not in (await server.got("conversation.item.create", 3))["item"]
+
+
+async def test_a_call_that_comes_after_the_end_of_its_response_is_answered() -> None:
+    server = MemoryServer()
+    async with client_of(server) as client:
+        client.tool(name="look")(lambda: "a house")
+        answer = asyncio.ensure_future(client.ask("What do you see?"))
+        await server.got("response.create")
+        server.begin("resp_1")
+        server.finish("resp_1")
+        server.call("look", response_id="resp_1")
+        await server.got("response.create", times=2)
+        server.begin("resp_2")
+        server.say("A house.", "resp_2")
+        server.finish("resp_2")
+        async with asyncio.timeout(5):
+            await answer
+        assert client.responses[-1].id == "resp_2"

@@ -81,6 +81,24 @@ def test_half_a_character_stays_half() -> None:
     assert beta_event.type == "response.text.delta"
 
 
+def test_half_a_character_elsewhere_is_replaced() -> None:
+    """Nothing can encode it, so an id with one could not be sent back."""
+    item = {"id": "item_\ud83d", "type": "function_call", "call_id": "\ude00", "name": "f"}
+    item |= {"arguments": "\ud83d\ude00 \ud83d", "new": ["\ud83d"]}
+    event = read("conversation.item.added", event_id="event_1", item=item)
+    assert (event.item.id, event.item.call_id) == ("item_\ufffd", "\ufffd")
+    assert event.item.arguments == "\U0001f600 \ufffd"
+    assert event.item.extra == {"new": ["\ufffd"]}
+
+
+@pytest.mark.parametrize("number", ["1e308", "-1e308", str(10**30), str(2**63) + ".0", "9" * 5000])
+def test_a_number_beyond_every_integer_spoils_its_event_only(number: str) -> None:
+    frame = frame_of("conversation.item.truncated", item_id="i", content_index=0)
+    event = repair.repairing_decoder()(frame[:-1] + b',"audio_end_ms":' + number.encode() + b"}")
+    assert isinstance(event, UnknownEvent)
+    assert event.path == "audio_end_ms" or event.reason is not None
+
+
 def test_what_cannot_be_mended_stays_unknown_and_says_why() -> None:
     event = read("response.output_item.done", event_id="event_1", **PLACE)
     assert isinstance(event, UnknownEvent)

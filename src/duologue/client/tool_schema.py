@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, cast, get_args, get_ori
 
 import msgspec
 
+from duologue.client.coercion import is_text
 from duologue.errors import ConfigurationError
 from duologue.protocol.ga import FunctionTool
 from duologue.protocol.model import UNSET
@@ -78,6 +79,10 @@ class ToolFunction:
             ConfigurationError: If a parameter is positional-only, variadic (`*args`, `**kwargs`),
                 or has a type without a JSON schema.
         """
+        if not callable(function):
+            raise ConfigurationError(f"a tool must be a function, not {type(function).__name__}")
+        if not all(text is None or is_text(text) for text in (name, description)):
+            raise ConfigurationError("the name and the description of a tool are text")
         self.function: Final = function
         self._name: Final[str] = name or getattr(_unwrap(function), "__name__", "") or "tool"
         text, descriptions = _docstring(function)

@@ -18,7 +18,8 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from msgspec import inspect
 
@@ -54,84 +55,125 @@ def fit(value: Json, struct: type, defaults: Defaults) -> Json | None:
     Returns:
         The object, or `None` if a required field cannot be filled.
     """
-    fitted = _fit(value, type_info(struct), defaults)
+    fitted = _fit(value, _shape_of(struct), defaults)
     return None if fitted is _MISFIT else fitted
 
 
-def _fit(value: Json, info: inspect.Type, defaults: Defaults) -> Any:  # noqa: ANN401  # JSON, or a misfit
-    while isinstance(info, inspect.Metadata):
-        info = info.type
-    if member_of(info, inspect.AnyType) or member_of(info, inspect.RawType):
+class _Shape:
+    """What a type accepts. It is made once: looking at a type takes longer than fitting a value."""
+
+    __slots__ = (
+        "changes", "classes", "is_any", "is_open", "is_text", "items", "nullable", "tag_field",
+        "text_class", "values",
+    )  # fmt: skip
+
+    def __init__(self, info: inspect.Type) -> None:
+        while isinstance(info, inspect.Metadata):
+            info = info.type
+        items, mapping = member_of(info, inspect.ListType), member_of(info, inspect.DictType)
+        self.is_any: Final = bool(
+            member_of(info, inspect.AnyType) or member_of(info, inspect.RawType)
+        )
+        self.nullable: Final = bool(member_of(info, inspect.NoneType))
+        self.is_text: Final = bool(member_of(info, inspect.StrType))
+        self.items: Final = None if items is None else _Shape(items.item_type)
+        self.values: Final = None if mapping is None else _Shape(mapping.value_type)
+        structs = structs_of(info)
+        self.classes: Final = {struct.tag: struct.cls for struct in structs}
+        self.tag_field: Final = structs[0].tag_field if structs else None
+        self.is_open: Final = UNKNOWN_TAG in self.classes
+        texts = (struct.cls for struct in structs if struct.cls.__name__ in _TEXT_FIELDS)
+        self.text_class: Final = next(texts, None)
+        """The struct that a text stands for."""
+        self.changes: Final = {
+            kind: [change for wanted, change in changes if member_of(info, wanted)]
+            for kind, changes in _CHANGES.items()
+        }
+
+
+@cache
+def _shape_of(struct: type) -> _Shape:
+    return _Shape(type_info(struct))
+
+
+@cache
+def _fields(cls: type) -> tuple[str | None, dict[str, _Shape], tuple[str, ...]]:
+    """Return a struct's tag field, the shapes of its fields, and the required ones."""
+    info = cast("inspect.StructType", type_info(cls))
+    shapes = {field.encode_name: _Shape(field.type) for field in info.fields}
+    required = tuple(field.encode_name for field in info.fields if field.required)
+    return info.tag_field, shapes, required
+
+
+def _fit(value: Json, shape: _Shape, defaults: Defaults) -> Any:  # noqa: ANN401  # JSON, or a misfit
+    if shape.is_any:
         return value
     if value is None:
-        return None if member_of(info, inspect.NoneType) else _MISFIT
+        return None if shape.nullable else _MISFIT
     if isinstance(value, dict):
-        return _fit_object(value, info, defaults)
+        return _fit_object(value, shape, defaults)
     if isinstance(value, list):
-        items = member_of(info, inspect.ListType)
-        if items is None:
-            return _text(value, info)
-        fitted = (_fit(item, items.item_type, defaults) for item in value)
+        if shape.items is None:
+            return _text(value, shape)
+        items = shape.items
+        fitted = (_fit(item, items, defaults) for item in value)
         return [item for item in fitted if item is not _MISFIT]
-    return _fit_scalar(value, info, defaults)
+    return _fit_scalar(value, shape, defaults)
 
 
-def _fit_scalar(value: str | float, info: inspect.Type, defaults: Defaults) -> Any:  # noqa: ANN401  # as above
-    for kind, change in _CHANGES[type(value)]:
-        if member_of(info, kind):
-            changed = change(value)
-            if changed is not None:
-                return changed
-    if isinstance(value, str):
-        for struct in structs_of(info):
-            field = _TEXT_FIELDS.get(struct.cls.__name__)
-            if field is not None:
-                return _fit_fields({field: value}, struct, defaults)
+def _fit_scalar(value: str | float, shape: _Shape, defaults: Defaults) -> Any:  # noqa: ANN401  # as above
+    for change in shape.changes[type(value)]:
+        changed = change(value)
+        if changed is not None:
+            return changed
+    cls = shape.text_class
+    if cls is not None and isinstance(value, str):
+        return _fit_fields({_TEXT_FIELDS[cls.__name__]: value}, cls, defaults)
     return _MISFIT
 
 
-def _fit_object(value: dict[str, Json], info: inspect.Type, defaults: Defaults) -> Any:  # noqa: ANN401  # as above
-    structs = structs_of(info)
-    for struct in structs:
-        if struct.tag is None or value.get(str(struct.tag_field)) == struct.tag:
-            fitted = _fit_fields(value, struct, defaults)
-            if fitted is not _MISFIT:
-                return fitted
-    if any(struct.tag == UNKNOWN_TAG for struct in structs):
+def _fit_object(value: dict[str, Json], shape: _Shape, defaults: Defaults) -> Any:  # noqa: ANN401  # as above
+    tag = None if shape.tag_field is None else value.get(shape.tag_field)
+    cls = shape.classes.get(tag) if tag is None or isinstance(tag, str) else None
+    if cls is not None:
+        fitted = _fit_fields(value, cls, defaults)
+        if fitted is not _MISFIT:
+            return fitted
+    if shape.is_open:
         return {"type": UNKNOWN_TAG, "raw": value}  # one bad item must not spoil its event
-    mapping = member_of(info, inspect.DictType)
-    if mapping is None:
-        return _text(value, info)
-    fitted = {key: _fit(item, mapping.value_type, defaults) for key, item in value.items()}
+    if shape.values is None:
+        return _text(value, shape)
+    values = shape.values
+    fitted = {key: _fit(item, values, defaults) for key, item in value.items()}
     return {key: item for key, item in fitted.items() if item is not _MISFIT}
 
 
-def _fit_fields(value: dict[str, Json], struct: inspect.StructType, defaults: Defaults) -> Any:  # noqa: ANN401  # as above
-    fields = {field.encode_name: field for field in struct.fields}
+def _fit_fields(value: dict[str, Json], cls: type, defaults: Defaults) -> Any:  # noqa: ANN401  # as above
+    tag_field, shapes, required = _fields(cls)
     fitted: dict[str, Json] = {}
     extra: dict[str, Json] = {}
     for key, item in value.items():
-        field = fields.get(key)
-        if key == struct.tag_field:
+        shape = shapes.get(key)
+        if key == tag_field:
             fitted[key] = item
             continue
-        changed = _MISFIT if field is None else _fit(item, field.type, defaults)
+        changed = _MISFIT if shape is None else _fit(item, shape, defaults)
         if changed is _MISFIT:
             extra[key] = item
         else:
             fitted[key] = changed
-    for key, field in fields.items():
-        if field.required and key not in fitted:
+    for key in required:
+        if key not in fitted:
             if key not in defaults:
                 return _MISFIT
-            fitted[key] = _fit(defaults[key], field.type, defaults)
+            fitted[key] = _fit(defaults[key], shapes[key], defaults)
     if extra:
         fitted[EXTRA_KEY] = extra
     return fitted
 
 
-def _text(value: Json, info: inspect.Type) -> Any:  # noqa: ANN401  # as above
-    return _json(value) if member_of(info, inspect.StrType) else _MISFIT
+def _text(value: Json, shape: _Shape) -> Any:  # noqa: ANN401  # as above
+    return _json(value) if shape.is_text else _MISFIT
 
 
 def _json(value: Json) -> str:

@@ -8,6 +8,7 @@ of an item, or split a character between two deltas.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
@@ -123,6 +124,11 @@ def _repair(frame: bytes, dialect: Dialect, surface: Surface) -> Event | None:
         body: Json = json.loads(frame, parse_int=_bounded_int)
         if not isinstance(body, dict):
             return None
+        if _HALF_PAIR.search(frame):
+            delta = body.get("delta")
+            body = {key: _without_halves(value) for key, value in body.items()}
+            if isinstance(delta, str):
+                body["delta"] = delta  # the next one may begin with the other half
         types = tags(codec.event_union(dialect, surface=surface))
         if _is_error(body, types):
             body = _error_event(body)
@@ -208,6 +214,22 @@ def _error_event(body: dict[str, Json]) -> dict[str, Json]:
         error["message"] = message or (json.dumps(error) if error else "")
     event: dict[str, Json] = {**body, "type": "error", "error": error}
     return event
+
+
+_HALF_PAIR: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+"""Either half of a surrogate pair."""
+
+
+def _without_halves(value: Json) -> Json:
+    """Return decoded JSON with U+FFFD for each half of a surrogate pair: nothing can encode one."""
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, list):
+        return [_without_halves(entry) for entry in value]
+    if isinstance(value, dict):
+        pairs = value.items()
+        return {str(_without_halves(key)): _without_halves(entry) for key, entry in pairs}
+    return value
 
 
 def _bounded_int(digits: str) -> int | float:

@@ -24,7 +24,7 @@ from duologue.protocol import ga
 from duologue.protocol.dialects import InvalidClientEvent
 from duologue.protocol.ga import translation
 from duologue.protocol.model import UNSET, audio_field, replace
-from duologue.server.frame_limits import event_id_of, oversize
+from duologue.server.frame_limits import MAX_TEXT_BYTES, event_id_of, oversize
 from duologue.server.limits import RateLimiter
 from duologue.server.session.input_steps import MAX_APPEND_BYTES
 from duologue.server.session.validation import InvalidRequest
@@ -334,7 +334,7 @@ class Connection(Generic[Received, Result, Sent, Effect]):
         pause = self._rate.count(len(frame), now)
         if pause:
             self._reads_again_at = now + pause
-        if not self._rate.fits(len(frame)):
+        if len(frame) > self._rate.max_frame_bytes:
             self._refuse(_TOO_LARGE, UNSET)
         elif not self._faults.is_active:
             self.receive_frame(frame)
@@ -345,7 +345,10 @@ class Connection(Generic[Received, Result, Sent, Effect]):
     def _receive_event(self, event: Received) -> None:
         for observe in self._observers:
             observe(event)
-        self._process(event)
+        if self._held is None and type(event) not in _APPENDS:
+            self._core.receive(event, self._loop.time())
+        else:
+            self._process(event)
 
     def _process(self, event: Received) -> None:
         if self._held is not None:
@@ -371,7 +374,7 @@ class Connection(Generic[Received, Result, Sent, Effect]):
         self.flush()
 
     def _decode(self, frame: bytes) -> Sequence[Received]:
-        if problem := oversize(frame):
+        if len(frame) > MAX_TEXT_BYTES and (problem := oversize(frame)):
             self._refuse(InvalidRequest("invalid_event", problem), event_id_of(frame))
             return ()
         try:

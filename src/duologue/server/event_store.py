@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Mapping
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
 from duologue.protocol import ga
+from duologue.protocol.ga import translation
 from duologue.protocol.model import UNSET, Raw, UnknownEvent, replace
 from duologue.server.connection import AnyReceived, AnySent
 
@@ -28,7 +28,10 @@ AUDIO_COPIES: Final = 3
 """Copies of the audio of an event: base64 takes one and a third, decoded audio another."""
 
 EVENT_BYTES: Final = 700
-"""Size of an event besides its texts: its object, its ids, and its place in the store."""
+"""Size of an event besides its fields: its object, its ids, and its place in the store."""
+
+DECODED_SIZE: Final = 3
+"""Size of the fields of an event relative to its JSON: objects take more than their text."""
 
 LARGEST_SHARE: Final = 4
 """An event of more than a fourth of the store is kept by its type alone."""
@@ -83,8 +86,9 @@ class EventStore:
 
     def add(self, log: EventLog[E], event: E) -> None:
         """Append an event to a log; the oldest events of any log may be forgotten for it."""
-        silent = _without_audio(event)
-        size = EVENT_BYTES + _text_size(silent)
+        may_have_audio = type(event) in _AUDIO_FIELD or hasattr(event, "item")
+        silent = _without_audio(event) if may_have_audio else event
+        size = EVENT_BYTES + DECODED_SIZE * len(msgspec.json.encode(silent))
         if size > MAX_BYTES // LARGEST_SHARE:
             reason = "the event is too large to be recorded"
             silent = cast("E", UnknownEvent(type=event.type[:1024], raw=b"", reason=reason))
@@ -110,33 +114,32 @@ class EventStore:
 # Audio.
 
 
-@cache
-def _audio_fields(kind: type[msgspec.Struct]) -> tuple[str, ...]:
-    return tuple(each.name for each in msgspec.structs.fields(kind) if each.type is Raw)
+_AUDIO_FIELD: Final[Mapping[type, str]] = {
+    ga.InputAudioBufferAppendEvent: "audio",
+    ga.ResponseAudioDeltaEvent: "delta",
+    translation.RealtimeTranslationInputAudioBufferAppendEvent: "audio",
+    translation.RealtimeTranslationOutputAudioDeltaEvent: "delta",
+}
 
 
 def _audio_size(event: AnyEvent) -> int:
-    fields = [getattr(event, name) for name in _audio_fields(type(event))]
-    parts = [part.audio for part in _audio_parts(event) if isinstance(part.audio, str)]
-    sizes = [len(memoryview(field)) - 2 for field in fields if field is not UNSET]
-    return sum(size * 3 // 4 for size in (*sizes, *map(len, parts)))
-
-
-def _audio_parts(event: AnyEvent) -> list[ga.InputAudio | ga.OutputAudio]:
+    field = _AUDIO_FIELD.get(type(event))
+    size = 0 if field is None else len(memoryview(getattr(event, field))) - 2
     item = getattr(event, "item", None)
-    if not isinstance(item, ga.Message):
-        return []
-    return [part for part in item.content if isinstance(part, ga.InputAudio | ga.OutputAudio)]
+    if isinstance(item, ga.Message):
+        for part in item.content:
+            if isinstance(part, ga.InputAudio | ga.OutputAudio) and isinstance(part.audio, str):
+                size += len(part.audio)
+    return size * 3 // 4
 
 
 def _without_audio(event: E) -> E:
     """Return an event without its audio, or the event itself if it has none."""
-    if isinstance(event, UnknownEvent):
-        return event
     size = _audio_size(event)
-    if not size:
+    if not size or isinstance(event, UnknownEvent):
         return event
-    changes: dict[str, object] = dict.fromkeys(_audio_fields(event.__class__), _EMPTY)
+    field = _AUDIO_FIELD.get(type(event))
+    changes: dict[str, object] = {} if field is None else {field: _EMPTY}
     item = getattr(event, "item", None)
     if isinstance(item, ga.Message):
         parts = [
@@ -147,29 +150,3 @@ def _without_audio(event: E) -> E:
     silent = replace(event, **changes)
     vars(silent)["audio_bytes"] = size
     return silent
-
-
-# Sizes.
-
-
-def _text_size(value: object) -> int:
-    """Return roughly how many bytes a value takes: its texts, and a little for every object."""
-    if isinstance(value, str | bytes):
-        return 50 + len(value)
-    if isinstance(value, Raw):
-        return 50 + len(memoryview(value))
-    raw = getattr(value, "raw", None)
-    if isinstance(raw, bytes):
-        return 2 * len(raw)  # the frame, and what was decoded from it
-    return 60 + sum(map(_text_size, _members(value)))
-
-
-def _members(value: object) -> Iterable[object]:
-    if isinstance(value, list):
-        return cast("list[object]", value)
-    if isinstance(value, dict):
-        mapping = cast("dict[object, object]", value)
-        return [*mapping.keys(), *mapping.values()]
-    if isinstance(value, msgspec.Struct):
-        return [getattr(value, name) for name in value.__struct_fields__]
-    return ()

@@ -67,10 +67,8 @@ class RateLimiter:
     def __init__(self, limits: Limits, now: float) -> None:
         self._events: Final = _Bucket(limits.events_per_second, now)
         self._bytes: Final = _Bucket(limits.bytes_per_second, now)
-
-    def fits(self, size_bytes: int) -> bool:
-        """Return whether a frame of this size can be read at all."""
-        return size_bytes <= self._bytes.capacity
+        self.max_frame_bytes: Final = self._bytes.capacity
+        """Size of the largest frame that can be read at all."""
 
     def count(self, size_bytes: int, now: float) -> float:
         """Count a frame; return for how many seconds nothing more may be read."""

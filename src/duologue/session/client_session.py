@@ -220,6 +220,7 @@ class ClientSession:
         self.conversation: Final[ConversationMirror] = ConversationMirror(
             self._updates,
             clip_of=self.input_audio.take_clip,
+            speech_of=self.input_audio.speech_of,
             is_of_conversation=self.responses.is_of_conversation,
             retention=retention,
         )
@@ -626,6 +627,9 @@ class ClientSession:
         """Complete an item of a response, and run it if it is a call."""
         self.conversation.on_output_item_done(event)
         self._run_calls([event.item], event.response_id)
+        response = self.responses.get(event.response_id)
+        if response is not None and response.is_done:  # the events came in another order
+            self.tools.on_response_done(response.response)
 
     def on_response_done(self, event: ga.ResponseDoneEvent, now: float) -> None:
         """End a response, and run the calls that were not announced before."""

@@ -245,6 +245,8 @@ def _walk(value: object, path: str, *, is_from_client: bool) -> Iterator[Problem
     elif isinstance(value, Model):
         yield from _walk_model(value, path, is_from_client=is_from_client)
     elif _is_list(value):
+        if is_from_client:
+            yield from map(partial(_of_violation, path=path), _within_limits(value))
         for index, entry in enumerate(value):
             if isinstance(entry, Model):  # arbitrary JSON is not validated
                 yield from _walk(entry, f"{path}[{index}]", is_from_client=is_from_client)
@@ -252,6 +254,9 @@ def _walk(value: object, path: str, *, is_from_client: bool) -> Iterator[Problem
         for key, entry in value.items():
             if isinstance(entry, Model):
                 yield from _walk(entry, f"{path}.{key}", is_from_client=is_from_client)
+
+
+_within_limits: Final = no_longer_than(MAX_ENTRIES)
 
 
 def _is_list(value: object) -> TypeGuard[list[object]]:
@@ -264,16 +269,14 @@ def _is_mapping(value: object) -> TypeGuard[dict[str, object]]:
 
 def _walk_model(model: Model, path: str, *, is_from_client: bool) -> Iterator[Problem]:
     constraints = _constraints(type(model))
-    for name in _fields(model):
+    for name in model.__struct_fields__:
         value: object = getattr(model, name)
-        if value is UNSET or value is None:
+        if value is UNSET or value is None or name == "extra":
             continue
         here = f"{path}.{name}" if path else name
         constraint = constraints.get(name) if is_from_client or name not in CLIENT_FIELDS else None
         for violation in constraint(value) if constraint else ():
             yield _of_violation(violation, here)
-        if is_from_client:
-            yield from map(partial(_of_violation, path=here), no_longer_than(MAX_ENTRIES)(value))
         yield from _walk(value, here, is_from_client=is_from_client)
     yield from _walk_extra(model, path, is_from_client=is_from_client)
     for group in REQUIRED_OF_CLIENTS.get(type(model), ()) if is_from_client else ():
