@@ -406,8 +406,8 @@ class Connection(Generic[Received, Result, Sent, Effect]):
             self.start("reading", self._resume_when_read())
 
     async def _resume_when_read(self) -> None:
-        while self._held is not None:
-            await self.finished(_APPENDING)
+        while job := self._jobs.get(_APPENDING):
+            await asyncio.wait({job})
         await self.room()
         await asyncio.sleep(self._reads_again_at - self._loop.time())
         self._transport.resume_reading()
