@@ -151,3 +151,46 @@ def test_the_id_of_a_frame_is_found_at_its_ends() -> None:
     assert event_id_of(b'{"event_id": "first"' + b" " * 9000) == "first"
     assert event_id_of(b" " * 9000 + b'"event_id":"last"}') == "last"
     assert not event_id_of(b" " * 9000 + b'"event_id":"no"' + b" " * 9000)
+
+
+async def push_to_talk(connection: ClientConnection) -> None:
+    audio = {"input": {"format": {"type": "audio/pcmu"}, "turn_detection": None}}
+    update = {"type": "session.update", "session": {"type": "realtime", "audio": audio}}
+    await connection.send(json.dumps(update))
+    await connection.recv()
+    await connection.recv()
+
+
+@pytest.mark.asyncio
+async def test_a_large_append_is_processed_in_pieces_before_what_follows() -> None:
+    async with LocalServer() as server, connect(server.url) as connection:
+        await push_to_talk(connection)
+        audio = "/" * (4 << 20)  # 6.5 minutes of G.711
+        await connection.send(json.dumps({"type": "input_audio_buffer.append", "audio": audio}))
+        await connection.send('{"type":"input_audio_buffer.commit"}')
+        await connection.send('{"type":"input_audio_buffer.clear"}')
+        kinds = [json.loads(await connection.recv()) for _ in range(4)]
+        assert [event["type"] for event in kinds] == [
+            "input_audio_buffer.committed",
+            "conversation.item.added",
+            "conversation.item.done",
+            "input_audio_buffer.cleared",
+        ]
+        [append] = [e for e in server.sessions[0].received if e.type == "input_audio_buffer.append"]
+        assert server.sessions[0].audio_bytes(append) == 3 << 20
+
+
+@pytest.mark.asyncio
+async def test_a_large_append_that_does_not_fit_has_one_error() -> None:
+    async with LocalServer() as server, connect(server.url) as connection:
+        await push_to_talk(connection)
+        append = {"type": "input_audio_buffer.append", "event_id": "mine"}
+        for _ in range(2):  # 10 minutes each; the buffer holds 15
+            await connection.send(json.dumps(append | {"audio": "/" * (6400 << 10)}))
+        await connection.send('{"type":"input_audio_buffer.clear"}')
+        error, cleared = [json.loads(await connection.recv()) for _ in range(2)]
+        assert (error["error"]["code"], error["error"]["event_id"]) == (
+            "input_audio_buffer_full",
+            "mine",
+        )
+        assert cleared["type"] == "input_audio_buffer.cleared"

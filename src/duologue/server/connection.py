@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
@@ -22,9 +23,10 @@ from duologue.errors import Closed, ConnectionLost, DecodeError
 from duologue.protocol import ga
 from duologue.protocol.dialects import InvalidClientEvent
 from duologue.protocol.ga import translation
-from duologue.protocol.model import UNSET
+from duologue.protocol.model import UNSET, audio_field, replace
 from duologue.server.frame_limits import MAX_TEXT_BYTES, event_id_of, oversize
 from duologue.server.limits import RateLimiter
+from duologue.server.session.input_steps import MAX_APPEND_BYTES
 from duologue.server.session.validation import InvalidRequest
 from duologue.session.contract import SessionCore
 from duologue.transport.base import Receiver, Transport
@@ -70,6 +72,14 @@ _TOO_LARGE: Final = InvalidRequest(
     "The event has more bytes than this server accepts in ten seconds. It was ignored.",
     type="rate_limit_error",
 )
+
+PIECE_BYTES: Final = 128 << 10
+"""Audio that is processed at once: 2.7 s in PCM16, 16 s in G.711.
+
+An append may hold half an hour of G.711, in which detecting the turns takes a second and more.
+"""
+
+_APPENDING: Final = "appending"
 
 _BINARY: Final = InvalidRequest(
     "invalid_event", "Invalid event: expected JSON in a text frame, but got a binary frame."
@@ -166,6 +176,8 @@ class Connection(Generic[Received, Result, Sent, Effect]):
         self._unchecked_bytes = 0
         self._reads_again_at = now
         self._has_paused = False
+        self._held: deque[Received] | None = None
+        """Events that came while the pieces of an append are processed; else `None`."""
 
     async def run(self, transport: ServerTransport, runner: EffectRunner[Effect]) -> int:
         """Serve until either side closes, and return the close code."""
@@ -333,7 +345,33 @@ class Connection(Generic[Received, Result, Sent, Effect]):
     def _receive_event(self, event: Received) -> None:
         for observe in self._observers:
             observe(event)
-        self._core.receive(event, self._loop.time())
+        if self._held is None and type(event) not in _APPENDS:
+            self._core.receive(event, self._loop.time())
+        else:
+            self._process(event)
+
+    def _process(self, event: Received) -> None:
+        if self._held is not None:
+            self._held.append(event)
+        elif len(pieces := _pieces(event)) == 1:
+            self._core.receive(event, self._loop.time())
+        else:
+            self._held = deque()
+            self.start(_APPENDING, self._append(pieces))
+
+    async def _append(self, pieces: Sequence[Received]) -> None:
+        """Process the pieces of one append, and then the events that came meanwhile."""
+        errors = self._core.statistics.errors.total()
+        for piece in pieces:
+            self._core.receive(piece, self._loop.time())
+            self.flush()
+            if self._core.statistics.errors.total() > errors:
+                break  # one error for one event
+            await asyncio.sleep(0)
+        held, self._held = self._held or (), None
+        for event in held:
+            self._process(event)
+        self.flush()
 
     def _decode(self, frame: bytes) -> Sequence[Received]:
         if len(frame) > MAX_TEXT_BYTES and (problem := oversize(frame)):
@@ -359,7 +397,8 @@ class Connection(Generic[Received, Result, Sent, Effect]):
         is_too_fast = self._reads_again_at > self._loop.time()
         is_held_back = self._faults.is_active and not self._faults.has_room
         is_unread = self._unchecked_bytes > CHECK_BYTES
-        if (is_too_fast or is_held_back or is_unread) and "reading" not in self._jobs:
+        is_busy = self._held is not None
+        if (is_too_fast or is_held_back or is_unread or is_busy) and "reading" not in self._jobs:
             if is_too_fast and not self._has_paused:
                 self._has_paused = True
                 logger.warning("a client sends faster than the limit; the server reads it slower")
@@ -367,6 +406,8 @@ class Connection(Generic[Received, Result, Sent, Effect]):
             self.start("reading", self._resume_when_read())
 
     async def _resume_when_read(self) -> None:
+        while job := self._jobs.get(_APPENDING):
+            await asyncio.wait({job})
         await self.room()
         await asyncio.sleep(self._reads_again_at - self._loop.time())
         self._transport.resume_reading()
@@ -417,6 +458,28 @@ class Connection(Generic[Received, Result, Sent, Effect]):
     def _forget(self, name: str, job: asyncio.Task[None]) -> None:
         if self._jobs.get(name) is job:
             del self._jobs[name]
+
+
+def _pieces(event: Received) -> Sequence[Received]:
+    """Return an append as several of `PIECE_BYTES` each; anything else as it is."""
+    if not isinstance(event, _APPENDS) or event.extra is not UNSET:
+        return [event]
+    if not PIECE_BYTES < len(memoryview(event.audio)) * 3 // 4 <= MAX_APPEND_BYTES:
+        return [event]  # what is too large is refused as a whole
+    try:
+        audio = event.audio_data
+    except DecodeError:
+        return [event]
+    starts = range(0, len(audio), PIECE_BYTES)
+    return [
+        replace(event, audio=audio_field(audio[start : start + PIECE_BYTES])) for start in starts
+    ]
+
+
+_APPENDS: Final = (
+    ga.InputAudioBufferAppendEvent,
+    translation.RealtimeTranslationInputAudioBufferAppendEvent,
+)
 
 
 def _is_json(frame: bytes) -> bool:
