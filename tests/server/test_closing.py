@@ -77,7 +77,7 @@ def masked(opcode: int, payload: bytes, is_final: bool) -> bytes:  # of a tuple
 async def test_a_close_is_answered_by_the_rules(peer: Peer, code: int, frames: list[Frame]) -> None:
     peer.writer.write(b"".join(masked(*each) for each in frames))
     async with asyncio.timeout(PATIENCE):
-        opcode = TEXT
+        opcode, payload = await peer.receive()
         while opcode == TEXT:  # session.created may come before
             opcode, payload = await peer.receive()
     assert (opcode, int.from_bytes(payload[:2])) == (CLOSE, code)

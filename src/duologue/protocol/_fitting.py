@@ -60,7 +60,7 @@ def fit(value: Json, struct: type, defaults: Defaults) -> Json | None:
 
 
 class _Shape:
-    """What a type accepts. It is made once: looking at a type takes longer than fitting a value."""
+    """Summary of a type, made once: looking at the type takes longer than fitting a value."""
 
     __slots__ = (
         "changes", "classes", "is_any", "is_open", "is_text", "items", "nullable", "tag_field",
