@@ -31,8 +31,10 @@ BY_HAND: Final = {
     "disconnect",
     "items",
     "off",
+    "off_next",
     "on",
     "on_next",
+    "reset",
     "tool",
     "wait_for_next",
 }

@@ -39,12 +39,18 @@ if TYPE_CHECKING:
         ToolFailed,
     )
     from duologue.session.conversation import RealtimeConversation
-    from duologue.session.formatted import FormattedItem, FormattedProperty, FormattedTool
+    from duologue.session.formatted import (
+        FormattedItem,
+        FormattedProperty,
+        FormattedTool,
+        ItemSpeech,
+    )
     from duologue.session.playback import PlaybackCut, PlaybackLedger
     from duologue.session.retention import Retention
     from duologue.session.updates import (
         ConversationUpdated,
         Delta,
+        Disconnected,
         ErrorUpdate,
         Interrupted,
         ItemAppended,
@@ -61,6 +67,7 @@ __all__ = [
     "DecodeError",
     "Delta",
     "DialectRefused",
+    "Disconnected",
     "DuologueError",
     "Endpoint",
     "ErrorUpdate",
@@ -72,6 +79,7 @@ __all__ = [
     "ItemAppended",
     "ItemCompleted",
     "ItemNotFound",
+    "ItemSpeech",
     "LocalProtocolError",
     "MissingExtra",
     "ModelUnavailable",
@@ -107,12 +115,18 @@ _MODULES: Final = {
     "duologue.client.rest": ("RealtimeRest",),
     "duologue._local": ("local",),
     "duologue.session.conversation": ("RealtimeConversation",),
-    "duologue.session.formatted": ("FormattedItem", "FormattedProperty", "FormattedTool"),
+    "duologue.session.formatted": (
+        "FormattedItem",
+        "FormattedProperty",
+        "FormattedTool",
+        "ItemSpeech",
+    ),
     "duologue.session.playback": ("PlaybackCut", "PlaybackLedger"),
     "duologue.session.retention": ("Retention",),
     "duologue.session.updates": (
         "ConversationUpdated",
         "Delta",
+        "Disconnected",
         "ErrorUpdate",
         "Interrupted",
         "ItemAppended",

@@ -239,7 +239,9 @@ class HandshakeRefused(DuologueError):
             429: "too many sessions or requests; try again later",
             503: "the server is full or shutting down; try again later",
         }
-        reasons = [hints.get(self.status), _words_of(self.body)]
+        # Servers repeat a wrong key, or a part of it, and say nothing else.
+        words = "" if self.status == 401 else _words_of(self.body)
+        reasons = [hints.get(self.status), words]
         reason = "; the server says: ".join(filter(None, reasons)) or "no reason given"
         return f"the server refused the connection with HTTP {self.status}: {reason}"
 

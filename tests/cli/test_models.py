@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -79,6 +80,24 @@ def test_path_of_an_absent_model_fails_with_the_fix(tiny: ModelWeights) -> None:
     assert outcome.stdout == ""
     assert isinstance(outcome.exception, ModelUnavailable)
     assert "duologue models fetch tiny" in str(outcome.exception)
+
+
+def test_verify_finds_a_file_that_changed_without_its_size_and_date(
+    tiny: ModelWeights, cache: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.bin").write_bytes(WEIGHTS)
+    run("fetch", "tiny", "--from", str(tmp_path))
+    assert run("verify").stdout == "tiny: verified\n"
+    file = cache / "models" / "tiny" / "a.bin"
+    before = file.stat()
+    file.write_bytes(WEIGHTS[::-1])
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert run("path", "tiny").exit_code == 0  # it looks intact
+    outcome = run("verify", "tiny")
+    assert outcome.stdout == "tiny: changed\n"
+    assert isinstance(outcome.exception, ModelUnavailable)
+    assert "a.bin has the wrong contents" in str(outcome.exception)
+    assert isinstance(run("path", "tiny").exception, ModelUnavailable)
 
 
 def test_an_unknown_name_is_a_configuration_error() -> None:

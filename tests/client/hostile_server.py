@@ -140,7 +140,7 @@ class HostileServer(MemoryServer):
     def _response(self, event: Body) -> list[Body]:
         response_id, item_id = self._new("resp"), self._new("item")
         call_id = self._new("call")
-        self._ids.extend([response_id, item_id, call_id])
+        self._ids.extend((response_id, item_id, call_id))
         conversation = None if "response" in event else "conv_1"
         response = {"id": response_id, "status": "in_progress", "conversation_id": conversation}
         about = {"response_id": response_id, "output_index": 0, "item_id": item_id}

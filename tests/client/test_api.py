@@ -35,7 +35,8 @@ async def test_events_are_sent_and_received_unchanged() -> None:
         event = await anext(aiter(api))
         assert isinstance(event, ga.SessionCreatedEvent)
         api.send(ga.ResponseCancelEvent())
-        assert await server.got("response.cancel") == {"type": "response.cancel"}
+        sent = await server.got("response.cancel")
+        assert sent == {"type": "response.cancel", "event_id": sent["event_id"]}
         server.end.send(b"{}")
         update = await api.wait_for_next(ErrorUpdate, timeout=5)
         assert isinstance(update.error, DecodeError)

@@ -91,12 +91,6 @@ async def test_an_invalid_change_is_not_sent_to_the_next_session() -> None:
         assert server.received == []
 
 
-async def test_audio_given_as_a_dict_is_refused() -> None:
-    audio: Any = {"input": {"turn_detection": None}}
-    with pytest.raises(ConfigurationError, match="AudioConfig"):
-        client_of(MemoryServer(), audio=audio)
-
-
 async def test_an_unanswered_change_is_sent_to_the_next_session() -> None:
     server = MemoryServer()
     answer = server.answers.pop("session.update")
@@ -117,11 +111,12 @@ async def test_an_event_that_cannot_be_encoded_is_refused_and_leaves_no_command(
     server.replies("Hi")
     async with client_of(server) as client:
         tools: Any = [object()]
+        unwritable = r"(instructions|tools).* cannot be written"
         for change in ({"instructions": "\ud800"}, {"tools": tools}):
             options: Any = change
-            with pytest.raises(LocalProtocolError, match=r"session\.update cannot be written"):
+            with pytest.raises(LocalProtocolError, match=unwritable):
                 client.update_session(**options)
-            with pytest.raises(LocalProtocolError, match=r"response\.create cannot be written"):
+            with pytest.raises(LocalProtocolError, match=unwritable):
                 client.create_response(**options)
         async with asyncio.timeout(5):
             await client.update_session(instructions="Be brief.")

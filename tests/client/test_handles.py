@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from tests.client.client_doubles import MemoryServer, client_of
 
-from duologue import ConfigurationError, ItemNotFound, LocalProtocolError
+from duologue import ConfigurationError, ConnectionLost, ItemNotFound, LocalProtocolError
 from duologue.session.response_state import RequestState
 
 pytestmark = pytest.mark.asyncio
@@ -55,7 +55,7 @@ async def test_responses_run_one_after_the_other_and_each_handle_gets_its_own() 
         assert [response.id for response in client.responses] == ["resp_vad", "resp_1"]
 
 
-async def test_a_stream_ends_with_its_connection() -> None:
+async def test_a_stream_raises_when_its_connection_is_lost() -> None:
     server = MemoryServer()
     async with client_of(server) as client:
         handle = client.create_response()
@@ -63,7 +63,31 @@ async def test_a_stream_ends_with_its_connection() -> None:
         await server.got("response.create")
         server.end.cut()
         async with asyncio.timeout(5):
-            assert await reading is None
+            with pytest.raises(ConnectionLost):
+                await reading
+
+
+async def test_a_stream_ends_when_the_session_is_closed() -> None:
+    server = MemoryServer()
+    async with client_of(server) as client:
+        handle = client.create_response()
+        reading = asyncio.ensure_future(anext(aiter(handle), None))
+        await server.got("response.create")
+    assert await reading is None
+
+
+async def test_a_stream_yields_what_arrived_before_its_connection_was_lost() -> None:
+    server = MemoryServer()
+    async with client_of(server) as client:
+        handle = client.create_response()
+        await server.got("response.create")
+        server.begin()
+        server.say("Hi")
+        deltas = aiter(handle)
+        assert [(await anext(deltas)).text, (await anext(deltas)).text] == ["H", "i"]
+        server.end.cut()
+        with pytest.raises(ConnectionLost):
+            await anext(deltas)
 
 
 async def test_cancelling_with_an_item_truncates_it_to_the_heard_audio() -> None:

@@ -116,6 +116,33 @@ def test_param_fields_of_a_docstring_become_descriptions() -> None:
     assert properties["b"]["description"] == "The second."
 
 
+def test_the_sections_of_numpy_become_descriptions() -> None:
+    def add(a: int, b: int = 1) -> int:
+        """Add.
+
+        Slowly.
+
+        Parameters
+        ----------
+        a : int
+            The first
+            number.
+        b : int, optional
+            The second.
+
+        Returns
+        -------
+        int
+            The sum.
+        """
+        return a + b
+
+    properties = schema(add)["properties"]
+    assert ToolFunction(add).definition.description == "Add.\n\nSlowly."
+    assert properties["a"]["description"] == "The first number."
+    assert properties["b"]["description"] == "The second."
+
+
 def test_the_name_and_the_description_can_be_overridden() -> None:
     definition = ToolFunction(lambda: None, name="get-it", description="Get it.").definition
     assert (definition.name, definition.description) == ("get-it", "Get it.")

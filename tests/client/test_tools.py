@@ -134,3 +134,41 @@ async def test_a_refused_change_is_not_repeated() -> None:
         assert session["max_output_tokens"] == 7
         assert "instructions" not in session
         assert session["audio"]["output"]["voice"] == "marin"
+
+
+@pytest.mark.parametrize("name", ["<lambda>", "a b", "größe", "a" * 65, "a.b"])
+async def test_a_name_that_the_service_refuses_is_refused(name: str) -> None:
+    client = client_of(MemoryServer())
+    with pytest.raises(ConfigurationError, match="choose another with `name=`"):
+        client.add_tool({"name": name}, print)
+    with pytest.raises(ConfigurationError, match="choose another with `name=`"):
+        client.tool(name=name)(print_nothing)
+    assert client.tools == {}
+
+
+def print_nothing() -> None: ...
+
+
+async def test_a_lambda_needs_a_name() -> None:
+    client = client_of(MemoryServer())
+    with pytest.raises(ConfigurationError, match=r"'<lambda>' cannot be the name"):
+        client.tool(lambda: None)
+    client.tool(name="nothing")(lambda: None)
+    assert list(client.tools) == ["nothing"]
+
+
+@pytest.mark.parametrize("ending", [SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration])
+async def test_a_plain_function_cannot_end_the_program(ending: type[BaseException]) -> None:
+    server = MemoryServer()
+    async with client_of(server) as client:
+        errors: list[Any] = []
+        client.on("error", errors.append)
+
+        @client.tool
+        def leave() -> None:
+            raise ending
+
+        call(server, "{}", name="leave")
+        assert await output(server) == {"error": f"it raised {ending.__name__}"}
+        assert isinstance(errors[0].error.__cause__.__cause__, ending)
+        assert client.is_connected

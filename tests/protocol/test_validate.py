@@ -115,7 +115,16 @@ GA_FAULTS: list[tuple[Event | Model, str, str]] = [
         "invalid_value",
         "session.audio.input.transcription.languages",
     ),
-    (heard(format=ga.AudioPcm(rate=16000)), "invalid_value", "session.audio.input.format.rate"),
+    (
+        heard(format=ga.AudioPcm(rate=16000)),
+        "integer_below_min_value",
+        "session.audio.input.format.rate",
+    ),
+    (
+        heard(format=ga.AudioPcm(rate=48000)),
+        "integer_above_max_value",
+        "session.audio.input.format.rate",
+    ),
     (
         heard(format=ga.UnknownAudioFormat(raw={})),
         "missing_required_parameter",

@@ -27,6 +27,7 @@ class Peer:
         self.may_write = asyncio.Event()
         self.may_write.set()
         self.frames: list[bytes] = []
+        self.binary_bytes: list[int] = []
         self.endings: list[ConnectionLost | None] = []
 
     async def send(self, message: Message) -> None:
@@ -35,6 +36,9 @@ class Peer:
 
     def on_frame(self, frame: bytes) -> None:
         self.frames.append(frame)
+
+    def on_binary_frame(self, size_bytes: int) -> None:
+        self.binary_bytes.append(size_bytes)
 
     def on_close(self, error: ConnectionLost | None) -> None:
         self.endings.append(error)
@@ -62,7 +66,8 @@ async def test_frames_pass_both_ways_until_the_client_closes() -> None:
     peer.client_sends(bytes=b"{}")
     transport.send(b'"hello"')
     await settle()
-    assert peer.frames == ["é".encode(), b"{}"]
+    assert peer.frames == ["é".encode()]
+    assert peer.binary_bytes == [2]
     assert peer.sent[-1]["text"] == '"hello"'
     peer.inbox.put_nowait({"type": "websocket.disconnect", "code": 3001})
     await settle()

@@ -272,13 +272,15 @@ async def test_a_server_that_stops_cuts_a_client_that_does_not_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("duologue.server.listening.STOP_SECONDS", 0.1)
-    part = {"type": "input_text", "text": "x" * (15 << 20)}  # more than the system keeps
+    part = {"type": "input_text", "text": "x" * (7 << 20)}  # twice, more than the system keeps
     item = {"type": "message", "role": "user", "content": [part]}
     async with LocalServer() as server:
         reader, writer = await silent_client(
-            server.url, {"type": "conversation.item.create", "item": item}
+            server.url,
+            {"type": "conversation.item.create", "item": item},
+            {"type": "conversation.item.create", "item": item},
         )
-        await server.sessions[0].wait_for("conversation.item.done")
+        await server.sessions[0].wait_for("conversation.item.done", nth=2)
     cast("asyncio.Transport", writer.transport).resume_reading()
     async with asyncio.timeout(5):
         found = await reader.read()

@@ -11,8 +11,10 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from duologue.errors import ConfigurationError
 from duologue.server import Limits, LocalServer
 from duologue.server.limits import RateLimiter
+from duologue.server.session_log import MAX_WARNINGS, SessionLog
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -58,17 +60,65 @@ async def test_a_message_that_is_larger_than_any_event_closes_with_1009() -> Non
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("limits", [Limits(events_per_second=0.2), Limits(bytes_per_second=10)])
-async def test_what_comes_too_fast_is_refused_by_name_and_the_session_lives(
-    limits: Limits,
+@pytest.mark.parametrize(
+    ("frame", "answer"),
+    [('{"type": "input_audio_buffer.clear"}', "input_audio_buffer.cleared"), ("not JSON", "error")],
+)
+async def test_a_client_that_sends_too_fast_is_read_more_slowly_and_loses_nothing(
+    frame: str, answer: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    limits = Limits(events_per_second=20)  # 200 at once
     async with LocalServer(limits=limits) as server, connect(server.url) as connection:
-        for number in range(3):
-            clear = {"type": "input_audio_buffer.clear", "event_id": f"e{number}"}
-            await connection.send(json.dumps(clear))
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        for _ in range(220):
+            await connection.send(frame)
+        for _ in range(220):
+            await receive(connection, answer)
+        assert loop.time() - started > 0.4  # the last twenty take 1 s at this rate
+    slowed = [line for line in caplog.messages if "faster than the limit" in line]
+    assert len(slowed) == 1
+
+
+@pytest.mark.asyncio
+async def test_an_event_of_more_than_ten_seconds_worth_of_bytes_is_refused() -> None:
+    limits = Limits(bytes_per_second=10)
+    async with LocalServer(limits=limits) as server, connect(server.url) as connection:
+        await connection.send(
+            json.dumps({"type": "input_audio_buffer.clear", "event_id": "x" * 70})
+        )
         error = (await receive(connection, "error"))["error"]
     assert (error["type"], error["code"]) == ("rate_limit_error", "rate_limit_exceeded")
-    assert error["event_id"] in ("e1", "e2")
+
+
+def masked(opcode: int, payload: bytes = b"") -> bytes:
+    """Return a frame of a client, whose mask is zero."""
+    return bytes([0x80 | opcode, 0x80 | len(payload)]) + bytes(4) + payload
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "flood", [masked(9), masked(10), masked(1, b"{")], ids=["ping", "pong", "bad"]
+)
+async def test_a_flood_of_tiny_frames_does_not_hold_up_others(flood: bytes) -> None:
+    async with LocalServer() as server, connect(server.url) as other:
+        host, _, port = server.url.removeprefix("ws://").partition("/")[0].partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            b"GET /v1/realtime HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        await reader.readuntil(b"session.created")
+        writer.write(flood * 40_000)
+        waits: list[float] = []
+        for _ in range(20):
+            started = asyncio.get_running_loop().time()
+            await other.send('{"type": "input_audio_buffer.clear"}')
+            await receive(other, "input_audio_buffer.cleared")
+            waits.append(asyncio.get_running_loop().time() - started)
+        assert max(waits) < 0.2  # 0.4 s for the pings of one read, if they are parsed in one go
+        writer.transport.abort()
 
 
 @pytest.mark.asyncio
@@ -83,15 +133,16 @@ async def test_an_idle_session_is_told_and_closed() -> None:
 
 
 def test_a_client_may_catch_up_on_what_it_did_not_use_up_to_a_bound() -> None:
-    pace = RateLimiter(Limits(events_per_second=1, bytes_per_second=100), now=0.0)
-    assert [pace.admits(1, 0.0) for _ in range(11)] == [True] * 10 + [False]
-    assert [pace.admits(1, 2.0) for _ in range(3)] == [True, True, False]
-    assert [pace.admits(1, 900.0) for _ in range(11)] == [True] * 10 + [False]
+    rate = RateLimiter(Limits(events_per_second=1, bytes_per_second=100), now=0.0)
+    assert [rate.count(1, 0.0) for _ in range(12)] == [0.0] * 10 + [1.05, 2.05]
+    assert [rate.count(1, 4.0) for _ in range(3)] == [0.0, 0.0, 1.05]
+    assert [rate.count(1, 900.0) for _ in range(11)] == [0.0] * 10 + [1.05]
 
 
-def test_a_frame_that_is_refused_costs_nothing() -> None:
-    pace = RateLimiter(Limits(events_per_second=1, bytes_per_second=100), now=0.0)
-    assert [pace.admits(size, 0.0) for size in (1001, 1000, 1)] == [False, True, False]
+def test_a_large_frame_is_paid_for_afterwards() -> None:
+    rate = RateLimiter(Limits(events_per_second=100, bytes_per_second=100), now=0.0)
+    assert rate.max_frame_bytes == 1000
+    assert [rate.count(size, 0.0) for size in (1000, 100, 10_000)] == [0.0, 1.05, 11.05]
 
 
 @pytest.mark.asyncio
@@ -120,3 +171,35 @@ async def test_a_connection_that_asks_once_and_then_dawdles_is_cut(
         async with asyncio.timeout(5):
             assert await reader.read() == b""
         writer.close()
+
+
+@pytest.mark.parametrize("name", ["sessions", "session_seconds", "events_per_second"])
+@pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan")])
+def test_limits_are_positive_and_finite(name: str, value: float) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        Limits(**{name: value})  # type: ignore[arg-type]  # the name is a parameter
+
+
+@pytest.mark.asyncio
+async def test_a_request_of_ambiguous_length_is_answered_and_its_connection_closed() -> None:
+    async with LocalServer() as server:
+        host, _, port = server.url.removeprefix("ws://").partition("/")[0].partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        )
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 400"))
+        writer.close()
+
+
+def test_a_session_logs_a_limited_number_of_warnings(caplog: pytest.LogCaptureFixture) -> None:
+    log = SessionLog()
+    for number in range(1000):
+        text = f"{number:x<1000}"
+        log.warning(text)
+    assert len(caplog.messages) == MAX_WARNINGS + 1
+    assert max(map(len, caplog.messages)) == 500
+    assert caplog.messages[-1] == "further warnings of this session are not logged"

@@ -52,6 +52,8 @@ SETTLED: Final[list[tuple[str, str, str | None, str | None]]] = [
     # How, where: the code, and the param if it is another. The first that fits holds.
     (r".*", r"type", "invalid_event", None),  # what it is cannot be told; S example of `error`
     (r"null", r"response", LEGAL, None),  # SDKs send it for "no parameters"
+    # Null means absent: probed at the service.
+    (r"null", r"(response|session)\.(?!type$)\w+", LEGAL, None),
     (r"null", r"session\.include", LEGAL, None),  # nothing besides, as in GA
     # Azure's beta shows both so.
     (r"null", r"session\.input_audio_transcription\.(language|prompt)", LEGAL, None),
@@ -62,6 +64,8 @@ SETTLED: Final[list[tuple[str, str, str | None, str | None]]] = [
     (r"removed", r".*tools\[\d+\]\.(type|name|server_url)", MISSING, ""),
     (r"removed", r".*format\.type", MISSING, ""),
     # Limits that GA states, and beta has as well; words that only look free.
+    (r"too little", r".*format\.rate", "integer_below_min_value", ""),
+    (r"too much", r".*format\.rate", "integer_above_max_value", ""),
     (r"too long", r"event_id", "invalid_value", ""),
     (r"too long", r".*\.tool_choice", "invalid_value", ""),
     (r"too long", r".*_url", "invalid_value", ""),

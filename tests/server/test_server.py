@@ -64,14 +64,28 @@ class BrokenBrain(ScriptedBrain):
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("frame", ["no json", "[]", "{}", '{"type":7}', "[" * 100_000, b"\xff"])
+@pytest.mark.parametrize(
+    ("frame", "code", "message"),
+    [
+        ("no json", "invalid_json", "not JSON"),
+        ("", "invalid_json", "not JSON"),
+        ('{"type": "x"', "invalid_json", "not JSON"),
+        ("[" * 100_000, "invalid_event", "200 levels"),
+        ("[]", "invalid_event", "not an object"),
+        ("{}", "invalid_event", "no `type`"),
+        ('{"type":7}', "invalid_event", "no `type`"),
+        (b"\xff", "invalid_event", "binary frame"),
+        (b'{"type": "input_audio_buffer.clear"}', "invalid_event", "binary frame"),
+    ],
+)
 async def test_a_frame_that_is_no_event_is_answered_and_the_session_lives(
-    frame: str | bytes,
+    frame: str | bytes, code: str, message: str
 ) -> None:
     async with LocalServer() as server, connect(server.url) as connection:
         await connection.send(frame)
         error = await receive(connection, "error")
-        assert error["error"]["code"] == "invalid_event"
+        assert error["error"]["code"] == code
+        assert message in error["error"]["message"]
         assert (await text_turn(connection))["status"] == "completed"
 
 

@@ -186,7 +186,11 @@ async def test_azure_names_the_transcriber_by_its_deployment() -> None:
         url = server.url.replace("/v1/realtime", "/openai/realtime") + query
         async with connect(url) as connection:
             [created] = await until(connection, "transcription_session.created")
-    assert created["session"]["input_audio_transcription"] == {"model": "mine"}
+    assert created["session"]["input_audio_transcription"] == {
+        "model": "mine",
+        "language": None,
+        "prompt": None,
+    }
 
 
 async def test_a_call_that_is_not_there_is_not_found() -> None:
@@ -234,4 +238,8 @@ async def test_a_client_secret_for_transcription_opens_such_a_session() -> None:
         async with connect(server.url, additional_headers=headers) as connection:
             [created] = await until(connection, "session.created")
     assert created["session"]["type"] == "transcription"
-    assert created["session"]["audio"]["input"]["transcription"] == {"model": "whisper-1"}
+    assert created["session"]["audio"]["input"]["transcription"] == {
+        "model": "whisper-1",
+        "language": None,
+        "prompt": None,
+    }

@@ -180,6 +180,25 @@ def test_a_callback_that_raises_is_counted_and_the_session_goes_on(
         assert "refuse raised" in caplog.text
 
 
+def test_a_callback_that_exits_does_not_end_the_session() -> None:
+    with talking() as client:
+        client.on("response.done", lambda _: sys.exit())
+        client.send_user_message_content("Hello").result(5)
+        client.send_user_message_content("Hello").result(5)
+        assert client.is_connected
+
+
+def test_what_cannot_be_called_is_no_callback() -> None:
+    client = RealtimeClient(url="ws://127.0.0.1:1")
+    callback: Any = "print"
+    with pytest.raises(ConfigurationError, match="must be a function"):
+        client.on("error", callback)
+    client.on_next("close", print)
+    client.off_next("close", print)
+    client.clear_event_handlers()
+    client.reset()
+
+
 def test_a_coroutine_function_is_no_callback() -> None:
     async def callback(_: object) -> None: ...
 
@@ -216,7 +235,7 @@ def test_who_waits_when_another_thread_closes_hears_of_it() -> None:
     with RealtimeClient(connector=server.connect) as client, ThreadPoolExecutor(5) as threads:
         handle = client.create_response()
         pending = client.clear_input_audio()
-        calls = (handle.result, pending.result, lambda: client.wait_for_next("future.event"))
+        calls = (handle.result, pending.result, lambda: client.wait_for_next("server.future.event"))
         waits = [threads.submit(wait, e, c) for e, c in zip(begun, calls, strict=True)]
         assert all(event.wait(5) for event in begun)
         list(threads.map(lambda _: client.close(), range(2)))
@@ -246,7 +265,7 @@ def test_what_takes_too_long_is_a_time_out_and_can_be_waited_for_again() -> None
         with pytest.raises(TimeoutError, match=r"0\.01 s"):
             pending.result(0.01)
         with pytest.raises(TimeoutError, match="future"):
-            client.wait_for_next("future.event", timeout=0.01)
+            client.wait_for_next("server.future.event", timeout=0.01)
         assert not pending.is_done
         server.answers["response.create"] = lambda _: server.send("input_audio_buffer.cleared")
         client.create_response()

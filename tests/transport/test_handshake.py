@@ -88,11 +88,8 @@ def test_a_certificate_nobody_trusts_is_named() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "shown"),
     [
-        (
-            401,
-            '{"error":{"message":"Bad key.","code":401}}',
-            "missing or wrong; the server says: Bad",
-        ),
+        (401, '{"error":{"message":"Bad key: sk-1.","code":1}}', "the API key is missing or wrong"),
+        (429, '{"error":{"message":"No credit."}}', "try again later; the server says: No credit."),
         (
             404,
             '{"error":{"code":"DeploymentNotFound","message":"No deployment."}}',
@@ -110,4 +107,6 @@ def test_a_certificate_nobody_trusts_is_named() -> None:
     ],
 )
 def test_a_refused_handshake_repeats_the_servers_words(status: int, body: str, shown: str) -> None:
-    assert shown in str(HandshakeRefused(status, body))
+    text = str(HandshakeRefused(status, body))
+    assert shown in text
+    assert "sk-1" not in text

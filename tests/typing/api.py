@@ -7,12 +7,14 @@ keyword where those of a function are unpacked from a `TypedDict`; it does check
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Awaitable, Callable
 from typing import assert_never, assert_type
 
 from duologue import (
     ConversationUpdated,
     Delta,
+    Disconnected,
     Endpoint,
     ErrorUpdate,
     FormattedItem,
@@ -127,17 +129,21 @@ async def send(client: RealtimeClient) -> None:
     session = await client.update_session(instructions="Be brief.")
     assert_type(session, ga.RealtimeSession | ga.TranscriptionSession | ga.UnknownSession)
     client.update_session(ga.RealtimeSession(), full=True)
+    client.update_session({"instructions": "Be brief."}, turn_detection={"type": "server_vad"})
     client.update_session(instructions=None)  # wrong: not to be switched off
     client.update_session(turn_detection=None)
 
     message = ga.Message(role="user", content=[ga.InputText(text="Hello")])
     assert_type(await client.create_item(message), str)
-    client.create_item({"type": "message"})  # wrong: a struct
+    client.create_item({"type": "message", "role": "user", "content": []})
+    client.create_item(beta.Message(role="user", content=[]))
+    client.create_item("Hello")  # wrong: an item
     client.create_item(message, "root")  # wrong: by keyword
     assert_type(await client.delete_item("item_1"), None)
     client.delete_item(item=message)  # wrong: its id
     assert_type(await client.commit_input_audio(), str)
     client.append_input_audio(b"\0\0")
+    client.append_input_audio(array("h", [0, 1]))
     client.append_input_audio("AAAA")  # wrong: bytes, not base64
     client.truncate_item("item_1", 1200)
     client.truncate_item("item_1", "1200")  # wrong: a number
@@ -148,6 +154,7 @@ async def send(client: RealtimeClient) -> None:
     client.truncate_items(ledger)  # wrong: what it returns from `interrupt`
     client.send(ga.ResponseCreateEvent())
     client.send(beta.ResponseCreateEvent())
+    client.send({"type": "response.create"})
     client.send(ga.ResponseCreatedEvent)  # wrong: an event of the server, and not even one
 
 
@@ -193,6 +200,9 @@ def register(client: RealtimeClient) -> None:
 
     client.on(ga.ResponseDoneEvent, wrong)  # wrong: the callback of another event
     client.on(ItemCompleted, lambda update: print(update.delta))  # wrong: has no delta
+    client.off_next("close")
+    client.clear_event_handlers()
+    client.dispatch(ItemCompleted, 3)
     client.on(12, print)  # wrong: neither a class nor a name
 
 
@@ -222,6 +232,8 @@ async def watch(client: RealtimeClient) -> None:
                     error,
                     ServerError | ResponseFailed | RemoteProtocolError | TimeoutError | ToolFailed,
                 )
+            case Disconnected(will_retry=will_retry):
+                assert_type(will_retry, bool)
             case RealtimeEvent(time=time):
                 assert_type(time, float)
             case _:
@@ -234,7 +246,7 @@ def forget(update: Update) -> str:
             return update.item.id
         case Interrupted():
             return update.item_id
-        case ErrorUpdate():
+        case ErrorUpdate() | Disconnected():
             return str(update.error)
         case _:
             assert_never(update)  # wrong: RealtimeEvent is forgotten

@@ -1,4 +1,4 @@
-"""The command `duologue models`: lists, fetches and locates weights of the local engines."""
+"""The command `duologue models`: lists, fetches, locates and verifies weights."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from duologue.weights import (
     fetch,
     find,
     require,
+    verify,
 )
 
 __all__ = ["models"]
@@ -29,7 +30,7 @@ _MB = 1_000_000
 
 @click.group()
 def models() -> None:
-    """List, fetch and locate the model files of the local engines.
+    """List, fetch, locate and verify the model files of the local engines.
 
     Only the transcriber and the brain (the language model) need model files; the packages for
     voice detection and speech synthesis contain theirs. Files are stored in the user's cache, or in
@@ -86,6 +87,25 @@ def fetch_models(names: tuple[str, ...], wheelhouse: Path | None) -> None:
 def show_path(name: str) -> None:
     """Print the folder of a model; fails if the model is not present."""
     click.echo(require(name))
+
+
+@models.command("verify")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+def verify_models(names: tuple[str, ...]) -> None:
+    """Hash the files of models again; fails if one has changed.
+
+    Without NAME, verifies all models that are present. The server hashes a file only when its size
+    or its date has changed, so a disk that fails goes unnoticed.
+    """
+    for name in names:
+        require(name)
+    faults: list[str] = []
+    for name in names or [name for name in MODELS if find(name)]:
+        found = verify(name)
+        click.echo(f"{name}: {'changed' if found else 'verified'}")
+        faults += found
+    if faults:
+        raise ModelUnavailable(f"{'; '.join(faults)}; run `duologue models fetch`")
 
 
 def _row(name: str, path: Path | None) -> dict[str, str | int | bool | None]:

@@ -14,7 +14,7 @@ from duologue.errors import LocalProtocolError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["MAX_THREADS", "cancel_all", "in_thread"]
+__all__ = ["MAX_THREADS", "cancel_all", "contained", "in_thread"]
 
 T = TypeVar("T")
 
@@ -23,6 +23,13 @@ MAX_THREADS: Final = 64
 
 PATIENCE: Final = 5.0
 """Seconds that a cancelled task may take to clean up; the closing handshake has the same limit."""
+
+_ENDINGS: Final = (StopIteration, SystemExit, KeyboardInterrupt, GeneratorExit)
+"""Exceptions that must not reach the awaiter of a function in a thread.
+
+A future refuses StopIteration, so its awaiter would wait for ever. The others would end the event
+loop, and with it the program; in a thread of its own a function ends only that thread.
+"""
 
 _free: Final = threading.BoundedSemaphore(MAX_THREADS)
 
@@ -63,17 +70,21 @@ def _run(
     release: Callable[[], None],
 ) -> None:
     try:
-        result = function()
-    except StopIteration as error:  # a future refuses it, so its awaiter would wait for ever
-        failure = RuntimeError("it raised StopIteration")
-        failure.__cause__ = error
-        outcome.set_exception(failure)
+        result = contained(function)
     except BaseException as error:  # noqa: BLE001  # raised where the outcome is awaited
         outcome.set_exception(error)
     else:
         outcome.set_result(result)
     finally:
         release()
+
+
+def contained(function: Callable[[], T]) -> T:
+    """Call a function; an exception that would end the event loop becomes a RuntimeError."""
+    try:
+        return function()
+    except _ENDINGS as error:
+        raise RuntimeError(f"it raised {type(error).__name__}") from error
 
 
 async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:

@@ -6,25 +6,27 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from duologue.client.callbacks import RealtimeEventHandler
+from duologue.client.client_events import wire_event
 from duologue.client.deadline import Deadline
-from duologue.client.driver import EventConnection, never_began
+from duologue.client.driver import EventConnection, never_began, new_ids
 from duologue.client.endpoint import resolve_endpoint
 from duologue.client.update_stream import UpdateStream
 from duologue.errors import Closed, LocalProtocolError
 from duologue.protocol.dialects import dialect_adapter
-from duologue.session.updates import ErrorUpdate, RealtimeEvent
+from duologue.protocol.ga.client_events import ClientEvent
+from duologue.protocol.model import UNSET, replace
+from duologue.session.updates import Disconnected, ErrorUpdate, RealtimeEvent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
+    from duologue.client.client_events import EventArgument
     from duologue.client.credentials import Key
     from duologue.client.endpoint import DialectChoice, Endpoint
     from duologue.errors import ConnectionLost, DecodeError, SessionEnd, SessionRefused
-    from duologue.protocol import beta, ga
     from duologue.protocol.codec import Surface
     from duologue.protocol.dialects import DialectAdapter
-    from duologue.protocol.ga.translation import AnyTranslationClientEvent
     from duologue.protocol.model import Event, UnknownEvent
     from duologue.transport.base import Connector
 
@@ -75,6 +77,7 @@ class RealtimeAPI(RealtimeEventHandler):
         self._events: UpdateStream[Event | UnknownEvent] | None = None
         self._ending: SessionEnd | None = None
         self._is_connecting = False
+        self._new_id: Final = new_ids()
 
     @property
     def is_connected(self) -> bool:
@@ -129,7 +132,11 @@ class RealtimeAPI(RealtimeEventHandler):
             if self._connection is not None:
                 await self._connection.close(deadline)
         finally:
-            await self._callbacks.queue.stop()
+            await self._callbacks.queues.stop()
+
+    async def disconnect(self) -> None:
+        """Close the connection: `close` by the reference client's name."""
+        await self.close()
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -143,17 +150,26 @@ class RealtimeAPI(RealtimeEventHandler):
     ) -> None:
         await self.close()
 
-    def send(
-        self, event: ga.AnyClientEvent | beta.AnyClientEvent | AnyTranslationClientEvent
-    ) -> None:
-        """Send an event unchanged.
+    def send(self, event: EventArgument) -> None:
+        """Send an event, unchanged but for an `event_id` if it has none.
+
+        An event that was received, or is an `UnknownEvent`, is sent as it is.
+
+        Args:
+            event: A struct, or a dictionary in the dialect of the connection.
 
         Raises:
+            LocalProtocolError: If it is no client event, or a field is wrong.
             Closed: If the connection was closed, or is not open.
             ConnectionLost: If it has ended.
         """
-        self._opened().send(event)
-        self._callbacks.call([RealtimeEvent("client", event, self._now())])
+        connection = self._opened()
+        dialect = "ga" if self._dialect is None else self._dialect.dialect
+        checked = wire_event(event, dialect, self._surface)
+        if isinstance(checked, ClientEvent) and checked.event_id is UNSET and checked.raw is None:
+            checked = replace(checked, event_id=self._new_id("event"))
+        connection.send(checked)
+        self._callbacks.call([RealtimeEvent("client", checked, self._now())])
 
     async def drain(self) -> None:
         """Wait until the write buffer has drained; use it when sending continuously."""
@@ -187,6 +203,8 @@ class RealtimeAPI(RealtimeEventHandler):
     def _end(self, ending: SessionEnd, error: ConnectionLost | SessionRefused | None) -> None:
         if self._ending is None:
             self._ending = ending
+            if self._connection is not None and self._connection.was_made:
+                self._callbacks.call([Disconnected(error)])
             self._callbacks.end(ending)
             if self._events is not None:
                 self._events.end(error)

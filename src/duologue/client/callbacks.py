@@ -10,28 +10,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-from duologue.client._concurrency import cancel_all
-from duologue.client.update_stream import CAPACITY, TwoLaneQueue, UpdateStream
-from duologue.errors import Closed, ConnectionLost
-from duologue.protocol.ga import InputAudioBufferAppendEvent
+from duologue.client.callback_keys import SENT_AUDIO, CallbackKey, resolve
+from duologue.client.callback_queue import AsyncCallbackQueues
+from duologue.client.coercion import seconds
+from duologue.client.update_stream import CAPACITY, UpdateStream
+from duologue.errors import Closed, ConfigurationError, LocalProtocolError
 from duologue.protocol.model import UnknownEvent
-from duologue.session.updates import (
-    ConversationUpdated,
-    ErrorUpdate,
-    Interrupted,
-    ItemAppended,
-    ItemCompleted,
-    RealtimeEvent,
-    Update,
-)
+from duologue.session.updates import RealtimeEvent, Update
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = [
-    "CLASSIC_NAMES", "AsyncCallbackQueue", "Callback", "CallbackKey", "CallbackRegistry",
-    "CallbackResult", "RealtimeEventHandler",
-]  # fmt: skip
+__all__ = ["Callback", "CallbackRegistry", "CallbackResult", "RealtimeEventHandler"]
 
 T = TypeVar("T")
 
@@ -39,33 +29,6 @@ CallbackResult = Awaitable[object] | object
 """Result of a callback: coroutines are awaited, anything else is ignored."""
 
 Callback = Callable[[Any], CallbackResult]
-
-CallbackKey = type | str
-"""Key of a callback; see `RealtimeEventHandler`."""
-
-CLASSIC_NAMES: Final[dict[str, type]] = {
-    "conversation.updated": ConversationUpdated,
-    "conversation.item.appended": ItemAppended,
-    "conversation.item.completed": ItemCompleted,
-    "conversation.interrupted": Interrupted,
-    "realtime.event": RealtimeEvent,
-    "error": ErrorUpdate,
-}
-"""The application events of the reference client."""
-
-_SENT_AUDIO: Final[frozenset[CallbackKey]] = frozenset(
-    {
-        RealtimeEvent,
-        InputAudioBufferAppendEvent,
-        "input_audio_buffer.append",
-        "client.input_audio_buffer.append",
-        "client.*",
-    }
-)
-"""The keys of an event of `append_input_audio`."""
-
-MAX_REPORTED: Final = 256
-"""Callbacks whose first exception is remembered as reported."""
 
 
 class RealtimeEventHandler:
@@ -76,13 +39,18 @@ class RealtimeEventHandler:
     - a class of update (`ConversationUpdated`): the callback gets the update;
     - a class of wire event (`ResponseDoneEvent`): it gets the event;
     - a classic name (`conversation.updated`, `conversation.item.appended`, `realtime.event`,
-      `error`, ...): it gets the update;
-    - a wire type, with or without its source (`response.done`, `server.response.done`), or all
-      of one source (`server.*`, `client.*`): it gets the event.
+      `error`, `close`, ...): it gets the update;
+    - a wire type, with or without its source (`response.done`, `server.response.done`), all
+      of one source (`server.*`, `client.*`), or all (`*`): it gets the event. Dart's names `all`,
+      `server.all` and `client.all` are the same.
+
+    A key that no event has is refused. An event that duologue does not know is named with its
+    source: `server.event.of.tomorrow`.
 
     The callbacks of a key are called in the order of their registration. Synchronous callbacks run
-    at once, before anything else sees the update. Asynchronous ones run one after the other on a
-    task of their own, so that they may await anything of the client. The first exception of a
+    at once, before anything else sees the update. The calls of an asynchronous one run one after
+    the other on a task of its own, so that it may await anything of the client, and delays no other
+    callback; when 8192 calls wait, the oldest are dropped and counted. The first exception of a
     callback goes to the event loop's exception handler, further ones are only counted; the session
     goes on.
     """
@@ -101,7 +69,11 @@ class RealtimeEventHandler:
     @overload
     def on(self, key: str) -> Callable[[Callback], Callback]: ...
     def on(self, key: CallbackKey, callback: Callback | None = None) -> object:
-        """Call `callback` each time; without one, return a decorator."""
+        """Call `callback` each time; without one, return a decorator.
+
+        Raises:
+            ConfigurationError: If no event or update has this key, or the callback is no function.
+        """
         if callback is not None:
             self._callbacks.add(key, callback)
             return None
@@ -124,6 +96,22 @@ class RealtimeEventHandler:
         """Remove a callback, or all of a key; harmless if there is none."""
         self._callbacks.remove(key, callback)
 
+    def off_next(self, key: CallbackKey, callback: Callback | None = None) -> None:
+        """Remove a callback of `on_next`, or all of a key; harmless if there is none."""
+        self._callbacks.remove(key, callback, only_once=True)
+
+    def clear_event_handlers(self) -> None:
+        """Remove all callbacks."""
+        self._callbacks.clear()
+
+    def dispatch(self, key: CallbackKey, value: object) -> None:
+        """Call the callbacks of a key with a value, as if it had arrived.
+
+        Raises:
+            LocalProtocolError: If this is not called on a running event loop.
+        """
+        self._callbacks.dispatch(key, value)
+
     @overload
     async def wait_for_next(self, key: type[T], *, timeout: float | None = None) -> T: ...  # noqa: ASYNC109  # see below
     @overload
@@ -145,8 +133,10 @@ class RealtimeEventHandler:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Entry:
     callback: Callback
-    is_async: bool
-    is_once: bool
+    is_async: bool = False
+    is_once: bool = False
+    is_ours: bool = False
+    """Whether it belongs to a task that waits, not to the application."""
 
 
 class CallbackRegistry:
@@ -166,30 +156,56 @@ class CallbackRegistry:
         """Values that came before a task, which one has woken up, ran: by task and key."""
         self._streams: Final[weakref.WeakSet[UpdateStream[Any]]] = weakref.WeakSet()
         self._ending: Exception | None = Closed("the session is not open")
-        self.queue: Final = AsyncCallbackQueue()
+        self.queues: Final = AsyncCallbackQueues()
 
     def add(self, key: CallbackKey, callback: Callback, *, is_once: bool = False) -> None:
         """Register a callback; whether it is asynchronous is decided here, once."""
+        key = resolve(key)
+        if not callable(callback):
+            text = f"a callback must be a function, not {type(callback).__name__}"
+            raise ConfigurationError(text)
         call = type(callback).__call__
         is_async = inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(call)
         entry = _Entry(callback, is_async, is_once)
-        self._set(_class_of(key), (*self._entries.get(_class_of(key), ()), entry))
+        self._add(key, entry)
 
-    def remove(self, key: CallbackKey, callback: Callback | None = None) -> None:
-        """Remove a callback, or all of a key."""
-        entries = self._entries.get(_class_of(key), ())
-        kept = () if callback is None else (e for e in entries if e.callback != callback)
-        self._set(_class_of(key), tuple(kept))
+    def remove(
+        self, key: CallbackKey, callback: Callback | None = None, *, only_once: bool = False
+    ) -> None:
+        """Remove a callback, or all of a key; with `only_once` only those of `on_next`."""
+        key = resolve(key)
+        kept = (
+            entry
+            for entry in self._entries.get(key, ())
+            if entry.is_ours
+            or (callback is not None and entry.callback != callback)
+            or (only_once and not entry.is_once)
+        )
+        self._set(key, tuple(kept))
+
+    def clear(self) -> None:
+        """Remove all callbacks; what waits for a value goes on waiting."""
+        for key, entries in list(self._entries.items()):
+            self._set(key, tuple(entry for entry in entries if entry.is_ours))
+
+    def dispatch(self, key: CallbackKey, value: object) -> None:
+        """Call the callbacks of a key; see `RealtimeEventHandler.dispatch`."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise LocalProtocolError("dispatch needs a running event loop") from None
+        self._call(resolve(key), value)
 
     async def wait(self, key: CallbackKey, timeout: float | None) -> object:  # noqa: ASYNC109  # its own text
         """Wait for the next value of a key; see `RealtimeEventHandler.wait_for_next`."""
-        missed = self._missed.get((asyncio.current_task(), key)) if self._missed else None
+        limit_, found = seconds(timeout, "timeout"), resolve(key)
+        missed = self._missed.get((asyncio.current_task(), found)) if self._missed else None
         if missed:
             return missed.popleft()
         if self._ending is not None:
             raise self._ending.with_traceback(None)
         loop = asyncio.get_running_loop()
-        waiting = asyncio.current_task(), key
+        waiting = asyncio.current_task(), found
         future: asyncio.Future[object] = loop.create_future()
 
         def settle(value: object) -> None:
@@ -198,9 +214,10 @@ class CallbackRegistry:
             else:  # of the same segment: the task has not run yet, and may wait for this one next
                 self._missed.setdefault(waiting, deque(maxlen=CAPACITY)).append(value)
 
+        entry = _Entry(settle, is_ours=True)
         self._futures.add(future)
-        self.add(key, settle)
-        limit = asyncio.timeout(timeout)
+        self._add(found, entry)
+        limit = asyncio.timeout(limit_)
         try:
             async with limit:
                 return await future
@@ -211,7 +228,7 @@ class CallbackRegistry:
             raise TimeoutError(f"no {name} came within {timeout} s") from None
         finally:
             self._futures.discard(future)
-            self.remove(key, settle)
+            self._take(found, entry)
             if waiting in self._missed:
                 loop.call_soon(self._missed.pop, waiting, None)
 
@@ -226,12 +243,13 @@ class CallbackRegistry:
         def put(update: T) -> None:
             stream = reference()
             if stream is None:  # nobody reads it any more
-                self.remove(kind, put)
+                self._take(kind, entry)
             else:
                 stream.put([read(update)])
 
+        entry = _Entry(put, is_ours=True)
         self._streams.add(stream)
-        self.add(kind, put)
+        self._add(kind, entry)
         return stream
 
     def open(self) -> None:
@@ -245,7 +263,7 @@ class CallbackRegistry:
             if not future.done():
                 future.set_exception(ending.with_traceback(None))
         for stream in self._streams:
-            stream.end(ending if isinstance(ending, ConnectionLost) else None)
+            stream.end(None if isinstance(ending, Closed) else ending)
         self._streams.clear()
 
     def call(self, updates: Iterable[Update]) -> None:
@@ -261,9 +279,9 @@ class CallbackRegistry:
                 kind = event.__class__
                 keys = self._keys_of[source].get(kind)
                 if keys is None:
-                    # A classic name (`error`) is never a key: `_class_of` replaces it.
+                    # A classic name (`error`) is never a key: `resolve` replaces it.
                     name = event.type if kind is UnknownEvent else str(kind.__struct_config__.tag)
-                    possible = (kind, name, f"{source}.{name}", f"{source}.*")
+                    possible = (kind, name, f"{source}.{name}", f"{source}.*", "*")
                     keys = tuple(filter(entries.__contains__, possible))
                     if kind is not UnknownEvent:  # its type is not that of its class
                         self._keys_of[source][kind] = keys
@@ -284,15 +302,18 @@ class CallbackRegistry:
             if entry.is_once and not self._take(key, entry):
                 continue  # another callback removed it
             if entry.is_async:
-                self.queue.put(entry.callback, value)
+                self.queues.put(entry.callback, value)
                 continue
             try:
                 result = entry.callback(value)
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # an application's fault must not end its session
-                self.queue.report(entry.callback, error)
+                self.queues.report(entry.callback, error)
                 continue
             if result is not None and inspect.iscoroutine(result):  # of a lambda
-                self.queue.put(entry.callback, result)
+                self.queues.put(entry.callback, result)
+
+    def _add(self, key: CallbackKey, entry: _Entry) -> None:
+        self._set(key, (*self._entries.get(key, ()), entry))
 
     def _take(self, key: CallbackKey, entry: _Entry) -> bool:
         entries = self._entries.get(key, ())
@@ -306,80 +327,4 @@ class CallbackRegistry:
             self._entries.pop(key, None)
         for keys in self._keys_of.values():
             keys.clear()
-        self.want_sent_audio = not _SENT_AUDIO.isdisjoint(self._entries)
-
-
-class AsyncCallbackQueue:
-    """Runs asynchronous callbacks, one after the other on one task.
-
-    The task lives as long as there is something to call.
-    """
-
-    __slots__ = ("_queue", "_reported", "_task", "failures")
-
-    def __init__(self) -> None:
-        self._queue: TwoLaneQueue[tuple[Callable[[Any], Any], object]] | None = None
-        self._task: asyncio.Task[None] | None = None
-        # A list, because a callback need not be hashable.
-        self._reported: Final[list[Callable[[Any], Any]]] = []
-        self.failures: int = 0
-        """Exceptions that callbacks have raised."""
-
-    @property
-    def dropped(self) -> int:
-        """Calls that were dropped: callbacks were too slow for too long."""
-        return 0 if self._queue is None else self._queue.dropped
-
-    def put(self, callback: Callable[[Any], Any], value: object) -> None:
-        """Queue the call of an asynchronous callback, or the coroutine that it has returned."""
-        is_repeat = isinstance(value, RealtimeEvent)
-        if self._queue is None:  # most clients have no asynchronous callback
-            self._queue = TwoLaneQueue(CAPACITY)
-        self._queue.put([(callback, value)], repeats=tuple if is_repeat else None)
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._work(), name="callbacks")
-
-    async def stop(self) -> None:
-        """Drop the queued calls, and cancel the running one unless it is the caller."""
-        if self._queue is not None:
-            self._queue.clear()
-        task, self._task = self._task, None
-        if task is not None:
-            await cancel_all([task])
-
-    async def _work(self) -> None:
-        task = asyncio.current_task()
-        try:
-            while self._queue and self._task is task:
-                await self._call(*self._queue.take())
-        finally:
-            if self._task is task:
-                self._task = None
-
-    async def _call(self, callback: Callable[[Any], Any], value: object) -> None:
-        try:
-            await (value if inspect.iscoroutine(value) else callback(value))
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            self.report(callback, error)  # of something that the callback awaited
-        except Exception as error:  # noqa: BLE001  # as of a synchronous one
-            self.report(callback, error)
-
-    def report(self, callback: Callable[[Any], object], error: BaseException) -> None:
-        """Report the first exception of a callback: one that always fails would flood the log."""
-        self.failures += 1
-        if callback in self._reported:
-            return
-        if len(self._reported) < MAX_REPORTED:
-            self._reported.append(callback)
-        name = getattr(callback, "__qualname__", type(callback).__qualname__)
-        text = f"the callback {name} raised; further exceptions of it are only counted"
-        context = {"message": text, "exception": error}
-        asyncio.get_running_loop().call_exception_handler(context)
-
-
-def _class_of(key: CallbackKey) -> CallbackKey:
-    """Return the class that a classic name stands for; any other key as it is."""
-    return CLASSIC_NAMES.get(key, key) if isinstance(key, str) else key
+        self.want_sent_audio = not SENT_AUDIO.isdisjoint(self._entries)

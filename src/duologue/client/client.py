@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
-import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, overload
 
 from duologue.client.callbacks import RealtimeEventHandler
+from duologue.client.client_events import client_event
+from duologue.client.coercion import all_of, argument, audio_bytes, content_parts, plain
+from duologue.client.coercion import item as checked_item
 from duologue.client.deadline import Deadline
-from duologue.client.driver import ClientOptions, Driver
+from duologue.client.driver import ClientOptions, Driver, new_ids
 from duologue.client.endpoint import resolve_endpoint
 from duologue.client.handles import Pending, ResponseHandle, TimeLimit
 from duologue.client.session_keywords import (
+    ParamsArgument,
     ResponseKeywords,
+    SessionArgument,
     SessionKeywords,
     function_tool,
     response_params,
@@ -31,18 +34,23 @@ from duologue.session.commands import DEFAULT_TIMEOUT, Command, CommandState
 from duologue.session.configuration import Configuration
 from duologue.session.conversation import RealtimeConversation
 from duologue.session.error_reports import explained
+from duologue.session.playback import PlaybackCut
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ItemAppended, ItemCompleted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
+    from typing_extensions import Buffer
+
+    from duologue.client.client_events import EventArgument
     from duologue.client.credentials import Key
     from duologue.client.endpoint import DialectChoice, Endpoint
     from duologue.client.tools import ToolHandler
     from duologue.client.update_stream import UpdateStream
     from duologue.protocol import beta
+    from duologue.protocol.codec import Dialect
     from duologue.protocol.dialects import DialectAdapter
     from duologue.protocol.formats import Format
     from duologue.protocol.ga import (
@@ -50,13 +58,10 @@ if TYPE_CHECKING:
         FunctionTool,
         Item,
         RealtimeSession,
-        ResponseCreateParams,
         Session,
-        TranscriptionSession,
     )
     from duologue.session.client_session import ClientSession
     from duologue.session.formatted import FormattedItem
-    from duologue.session.playback import PlaybackCut
     from duologue.session.response_state import ResponseState
     from duologue.session.tool_calls import ToolCall
     from duologue.session.updates import Update
@@ -84,6 +89,8 @@ class Statistics:
     """Exceptions that callbacks have raised."""
     failed_events: int
     """Server events that could not be processed because of a fault of duologue's."""
+    waiting_calls: int
+    """Calls of asynchronous callbacks that have not begun, of all callbacks together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +140,7 @@ class RealtimeClient(RealtimeEventHandler):
         api_key: The key, or a function that returns one for each connection; see `Endpoint`. For
             OpenAI's hosts and `OPENAI_BASE_URL`, `None` uses `OPENAI_API_KEY`.
         model: The model that responds.
-        session: Configuration to begin with; keywords are added to it.
+        session: Configuration to begin with, of either dialect; keywords are added to it.
         headers: Added to the request.
         connect_timeout: Seconds for `connect` as a whole: the connection, the beginning of the
             session, its configuration, and closing it again if one of them fails.
@@ -164,7 +171,7 @@ class RealtimeClient(RealtimeEventHandler):
         url: str | None = None,
         api_key: Key | None = None,
         model: str | None = None,
-        session: RealtimeSession | TranscriptionSession | beta.SessionConfig | None = None,
+        session: SessionArgument | None = None,
         headers: Mapping[str, str] | None = None,
         connect_timeout: float = 10.0,
         command_timeout: float | None = DEFAULT_TIMEOUT,
@@ -227,6 +234,32 @@ class RealtimeClient(RealtimeEventHandler):
         return None if self._driver is None else self._driver.core.active.session
 
     @property
+    def session_config(self) -> RealtimeSession:
+        """The configuration that the application wants; fields that were never set are unset."""
+        return self._configuration.wanted
+
+    @property
+    def tools(self) -> Mapping[str, FunctionTool]:
+        """The tools that were added, by name."""
+        return self._configuration.added
+
+    @property
+    def input_audio_buffer(self) -> bytes:
+        """The user's audio after the last commit or clear, as far as it is kept."""
+        return b"" if self._driver is None else self._driver.core.input_audio.uncommitted
+
+    def get_turn_detection_type(self) -> str | None:
+        """Return the kind of turn detection, `server_vad` or `semantic_vad`; `None` if it is off.
+
+        Of the configuration in force; before a session, of the one that is wanted.
+        """
+        session = self.session_config if self.session is None else self.session
+        if isinstance(session, ga.UnknownSession) or not session.audio or not session.audio.input:
+            return None
+        detection = session.audio.input.turn_detection
+        return plain(detection, at="turn_detection").get("type") if detection else None
+
+    @property
     def responses(self) -> tuple[ResponseState, ...]:
         """The responses of the session, oldest first: the last thousand, whoever began them."""
         return () if self._driver is None else tuple(self._driver.core.responses)
@@ -270,6 +303,14 @@ class RealtimeClient(RealtimeEventHandler):
         await self.close()
         if not self._is_connecting:
             self._driver = None
+
+    async def reset(self) -> None:
+        """Close the session, and forget the callbacks, the tools and all changes of the session."""
+        await self.disconnect()
+        self.clear_event_handlers()
+        self._configuration.reset()
+        self._tools.handlers.clear()
+        self._dialect = self._endpoint.dialect
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -322,22 +363,27 @@ class RealtimeClient(RealtimeEventHandler):
         """Return the fill levels of the client's queues."""
         updates = None if self._driver is None else self._driver.updates
         waiting, dropped = (0, 0) if updates is None else (len(updates), updates.dropped)
-        queue = self._callbacks.queue
-        failed_events = 0 if self._driver is None else self._driver.core.failures
-        return Statistics(waiting, dropped, queue.dropped, queue.failures, failed_events)
+        queues = self._callbacks.queues
+        failures = 0 if self._driver is None else self._driver.core.failures
+        return Statistics(waiting, dropped, queues.dropped, queues.failures, failures, len(queues))
 
     # Sending.
 
-    def send(self, event: ga.AnyClientEvent | beta.AnyClientEvent) -> None:
-        """Send any event; it gets an `event_id` if it has none.
+    def send(self, event: EventArgument) -> None:
+        """Send any event, of either dialect; it gets an `event_id` if it has none.
 
-        On a beta connection it may be of either dialect.
+        Args:
+            event: A struct, or a dictionary of the same fields. A dictionary of a type that
+                duologue does not know is sent as it is.
 
         Raises:
-            LocalProtocolError: If a command with the same `event_id` awaits its answer, or the
-                event cannot be expressed in beta or encoded as JSON.
+            ConfigurationError: If a field of its session or response is wrong.
+            LocalProtocolError: If another field is, if a command with the same `event_id` awaits
+                its answer, or if the event cannot be expressed in the dialect of the connection.
         """
-        self._opened().call(lambda core, now: core.send(event, now))
+        driver = self._opened()
+        checked = client_event(event, self._dialect_name)
+        driver.call(lambda core, now: core.send(checked, now))
 
     async def drain(self) -> None:
         """Wait until the write buffer has drained; use it when sending continuously."""
@@ -347,7 +393,7 @@ class RealtimeClient(RealtimeEventHandler):
 
     def update_session(
         self,
-        session: RealtimeSession | TranscriptionSession | beta.SessionConfig | None = None,
+        session: SessionArgument | None = None,
         *,
         full: bool | None = None,
         timeout: TimeLimit = UNSET,
@@ -359,31 +405,40 @@ class RealtimeClient(RealtimeEventHandler):
         `connect`, and waiting for its result raises `Closed`.
 
         Args:
-            session: The change, in either dialect.
+            session: The change, in either dialect, as a struct or a dictionary.
             full: Whether to send the whole wanted configuration with it, or the change alone. By
                 default: the whole in beta, as the reference client does, the change alone in GA.
             timeout: Seconds, instead of `command_timeout`.
             keywords: Added to `session`.
 
         Raises:
-            ConfigurationError: If there is no change, a keyword is unknown, a transcription session
-                cannot have it, or a tool has the name of one that `add_tool` added.
+            ConfigurationError: If there is no change, a field is unknown or its value wrong, a
+                transcription session cannot have it, or a tool has the name of one that `add_tool`
+                added.
         """
-        dialect = "ga" if self._dialect == "auto" else self._dialect
-        change = session_config(session, keywords, dialect=dialect)
+        change = session_config(session, keywords, dialect=self._dialect_name)
         if change is None:
             raise ConfigurationError("update_session needs a configuration, or keywords")
         return self._update(change, full=full, timeout=timeout)
 
-    def append_input_audio(self, audio: bytes | bytearray | memoryview) -> None:
+    def append_input_audio(self, audio: Buffer) -> None:
         """Send user audio, in the session's input format; empty audio sends nothing.
 
         The server does not confirm it.
+
+        Args:
+            audio: Bytes, in chunks of any size, or an array of 16-bit samples of one channel, as
+                those of NumPy and `array`.
+
+        Raises:
+            LocalProtocolError: If it is neither; the message names the fix.
         """
-        if len(audio):
+        if type(audio) is not bytes:
+            audio = audio_bytes(audio, self.input_format)
+        if audio:
             if self._driver is None:
                 raise Closed(_NOT_OPEN)
-            self._driver.append_audio(audio if isinstance(audio, bytes) else bytes(audio))
+            self._driver.append_audio(audio)
 
     def commit_input_audio(self, *, timeout: TimeLimit = UNSET) -> Pending[str]:
         """Make the input audio a user message; the result is the id of its item."""
@@ -393,15 +448,20 @@ class RealtimeClient(RealtimeEventHandler):
         """Discard the input audio that is not committed."""
         return self._command(ga.InputAudioBufferClearEvent(), _none, timeout)
 
-    def send_user_message_content(self, content: str | Sequence[ContentPart]) -> ResponseHandle:
-        """Send a user message and request a response; without content only request it."""
-        parts: list[ContentPart] = []
-        parts += [ga.InputText(text=content)] if isinstance(content, str) else content
-        if content:
+    def send_user_message_content(
+        self, content: str | Sequence[ContentPart | Mapping[str, Any]]
+    ) -> ResponseHandle:
+        """Send a user message and request a response; without content only request it.
+
+        Raises:
+            LocalProtocolError: If a content part is wrong.
+        """
+        parts = content_parts(content)
+        if parts:
             self.create_item(ga.Message(role="user", content=parts))
         return self.create_response()
 
-    async def ask(self, content: str | Sequence[ContentPart]) -> ResponseHandle:
+    async def ask(self, content: str | Sequence[ContentPart | Mapping[str, Any]]) -> ResponseHandle:
         """Send a user message and return its answer: the response that has ended.
 
         If the model calls tools, the answer is the response after their results. Read its `text`,
@@ -417,17 +477,25 @@ class RealtimeClient(RealtimeEventHandler):
         return await self.send_user_message_content(content).answer()
 
     def create_item(
-        self, item: Item, *, previous_item_id: str | None = None, timeout: TimeLimit = UNSET
+        self,
+        item: Item | beta.Item | Mapping[str, Any],
+        *,
+        previous_item_id: str | None = None,
+        timeout: TimeLimit = UNSET,
     ) -> Pending[str]:
         """Add an item to the conversation; the result is its id.
 
         Args:
-            item: Anything but audio of the assistant: restore that as its text.
+            item: A struct of either dialect, or a dictionary. Anything but audio of the assistant:
+                restore that as its text.
             previous_item_id: Insert after this item; `root`: at the front; `None`: at the end.
             timeout: Seconds, instead of `command_timeout`.
+
+        Raises:
+            LocalProtocolError: If a field of the item is wrong.
         """
         previous = UNSET if previous_item_id is None else previous_item_id
-        event = ga.ConversationItemCreateEvent(item=item, previous_item_id=previous)
+        event = ga.ConversationItemCreateEvent(item=checked_item(item), previous_item_id=previous)
         return self._command(event, _added_id, timeout)
 
     def retrieve_item(self, item_id: str, *, timeout: TimeLimit = UNSET) -> Pending[Item]:
@@ -451,6 +519,9 @@ class RealtimeClient(RealtimeEventHandler):
         The end is clamped to what was received, as the server refuses more, if the conversation has
         the audio. Nothing is sent for an item that has ended and was heard to its end.
         """
+        argument(item_id, str, "item_id")
+        argument(audio_end_ms, int, "audio_end_ms")
+        argument(content_index, int, "content_index")
         return self._pending(
             lambda core, now: core.truncate_item(item_id, audio_end_ms, content_index, now),
             _none,
@@ -464,13 +535,13 @@ class RealtimeClient(RealtimeEventHandler):
         to truncate an item that has no audio yet. Items that the conversation does not have are
         ignored.
         """
-        cuts = list(cuts)
-        if cuts:  # an application that stops its player after the session has nothing to send
-            self._opened().call(lambda core, now: core.truncate_items(cuts, now))
+        checked = all_of(cuts, PlaybackCut, "cuts")
+        if checked:  # an application that stops its player after the session has nothing to send
+            self._opened().call(lambda core, now: core.truncate_items(checked, now))
 
     def create_response(
         self,
-        params: ResponseCreateParams | None = None,
+        params: ParamsArgument | None = None,
         *,
         timeout: TimeLimit = UNSET,
         **keywords: Unpack[ResponseKeywords],
@@ -481,15 +552,17 @@ class RealtimeClient(RealtimeEventHandler):
         response does not. Without turn detection, uncommitted input audio is committed first.
 
         Args:
-            params: What the response does differently from its session.
+            params: What the response does differently from its session, in either dialect, as a
+                struct or a dictionary.
             timeout: Seconds to begin, and to go on, instead of `command_timeout`.
             keywords: Added to `params`.
 
         Raises:
-            ConfigurationError: If a keyword is unknown.
+            ConfigurationError: If a field is unknown, or its value wrong.
             LocalProtocolError: If too many responses wait already.
         """
-        event = ga.ResponseCreateEvent(response=response_params(params, keywords))
+        response = response_params(params, keywords, dialect=self._dialect_name)
+        event = ga.ResponseCreateEvent(response=response)
         driver = self._opened()
         request = driver.request(
             lambda core, now: core.create_response(event, now), timeout=timeout
@@ -511,6 +584,10 @@ class RealtimeClient(RealtimeEventHandler):
             ItemNotFound: If there is no such item; nothing is sent then.
             LocalProtocolError: If the item is not the assistant's; nothing is sent then.
         """
+        for value, name in ((response_id, "response_id"), (item_id, "item_id")):
+            if value is not None:
+                argument(value, str, name)
+        argument(heard_samples, int, "heard_samples")
         self._opened().call(
             lambda core, now: core.cancel_response(response_id, item_id, heard_samples, now)
         )
@@ -587,7 +664,7 @@ class RealtimeClient(RealtimeEventHandler):
         Raises:
             ConfigurationError: If it was not added.
         """
-        change = self._configuration.remove(name)
+        change = self._configuration.remove(argument(name, str, "name"))
         del self._tools.handlers[name]
         return self._update(change)
 
@@ -609,6 +686,10 @@ class RealtimeClient(RealtimeEventHandler):
         return self._answer_mcp(request_id, approve=False, reason=reason)
 
     # The driver.
+
+    @property
+    def _dialect_name(self) -> Dialect:
+        return "ga" if self._dialect == "auto" else self._dialect
 
     def _opened(self) -> Driver:
         if self._driver is None:
@@ -643,7 +724,7 @@ class RealtimeClient(RealtimeEventHandler):
             self._options,
             dialect=None if self._dialect == "auto" else dialect_adapter(self._dialect),
             on_dialect=self._on_dialect,
-            new_id=_new_ids(),
+            new_id=new_ids(),
         )
 
     def _on_dialect(self, adapter: DialectAdapter[Any, Any]) -> None:
@@ -658,7 +739,8 @@ class RealtimeClient(RealtimeEventHandler):
     def _command(
         self, event: ga.KnownClientEvent, read: Callable[[Any], T], timeout: TimeLimit
     ) -> Pending[T]:
-        return self._pending(lambda core, now: core.send_command(event, now), read, timeout)
+        checked = client_event(event, self._dialect_name)
+        return self._pending(lambda core, now: core.send_command(checked, now), read, timeout)
 
     def _pending(
         self,
@@ -721,9 +803,3 @@ def _item(answer: ga.ConversationItemRetrieved) -> Item:
 
 def _none(_: object) -> None:
     return None
-
-
-def _new_ids() -> Callable[[str], str]:
-    """Return a function that makes the ids of one session: unique in the world, and in order."""
-    session, numbers = secrets.token_hex(6), itertools.count(1)
-    return lambda kind: f"{kind}_{session}_{next(numbers)}"

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from duologue.client.coercion import seconds
 from duologue.client.tools import ToolRunner
 from duologue.client.update_stream import UpdateStream
 from duologue.client.waiters import Waiters
@@ -25,7 +28,7 @@ from duologue.session.commands import DEFAULT_TIMEOUT, CommandState
 from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
 from duologue.session.error_reports import session_end
 from duologue.session.retention import KEEP_RECENT, Retention
-from duologue.session.updates import ErrorUpdate, RealtimeEvent, Update
+from duologue.session.updates import Disconnected, ErrorUpdate, RealtimeEvent, Update
 from duologue.transport.base import SupportsCut
 from duologue.transport.repeated_warning import RepeatedWarning
 
@@ -43,7 +46,9 @@ if TYPE_CHECKING:
     from duologue.session.tool_calls import ToolCall
     from duologue.transport.base import Connector, Transport
 
-__all__ = ["ClientOptions", "Driver", "EventConnection", "EventReceiver", "never_began"]
+__all__ = [
+    "ClientOptions", "Driver", "EventConnection", "EventReceiver", "never_began", "new_ids",
+]  # fmt: skip
 
 logger: Final = logging.getLogger("duologue.client")
 
@@ -102,6 +107,11 @@ class EventConnection:
         self.last_event: Event | UnknownEvent | None = None
         """The event that arrived last: an `error` explains the end of the connection."""
         self._logs: Final = logger.isEnabledFor(logging.DEBUG)  # asked once: a hot path
+
+    @property
+    def was_made(self) -> bool:
+        """Whether there is a connection, or was one."""
+        return self._transport is not None
 
     async def open(self, connector: Connector, deadline: Deadline) -> None:
         """Connect, and detect the dialect; events may arrive before this returns.
@@ -321,11 +331,12 @@ class Driver:
             Closed: As `call`.
             ConnectionLost: As `call`.
         """
+        limit = timeout if isinstance(timeout, UnsetType) else seconds(timeout, "timeout")
 
         def limited(core: ClientSession, now: float) -> RecordT:
             record = method(core, now)
-            if not isinstance(timeout, UnsetType):
-                core.limit(record, timeout, now)
+            if not isinstance(limit, UnsetType):
+                core.limit(record, limit, now)
             return record
 
         return self.call(limited)
@@ -386,7 +397,7 @@ class Driver:
             try:
                 await self.connection.close(deadline)
             finally:
-                await self._callbacks.queue.stop()
+                await self._callbacks.queues.stop()
 
     # The receiver of the connection.
 
@@ -428,6 +439,10 @@ class Driver:
             self._timer.cancel()
         self.core.end(self.ending)
         self._carry_out()
+        if self.connection.was_made:  # otherwise there was no session
+            update = Disconnected(error)
+            self._callbacks.call([update])
+            self.updates.put([update])
         self._callbacks.end(self.ending)
         self.updates.end(error)
 
@@ -482,3 +497,9 @@ class Driver:
         with contextlib.suppress(Closed, ConnectionLost):
             self._carry_out()
         self._set_timer()
+
+
+def new_ids() -> Callable[[str], str]:
+    """Return a function that makes the ids of one session: unique in the world, and in order."""
+    session, numbers = secrets.token_hex(6), itertools.count(1)
+    return lambda kind: f"{kind}_{session}_{next(numbers)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
+from duologue.errors import Closed, ServerError
 from duologue.protocol.ga import Response
 from duologue.session.commands import CommandState
 from duologue.session.response_state import RequestState, response_failed
@@ -178,6 +179,9 @@ class ResponseHandle:
         """Yield its deltas of text, transcript, audio and arguments, from its beginning.
 
         Ends when the response has ended, in whatever way; await the handle to learn in which.
+
+        Raises:
+            ConnectionLost: After the last delta that arrived, if the connection is lost.
         """
         stream = ResponseStream(self._request)
         while True:
@@ -187,6 +191,9 @@ class ResponseHandle:
             if deltas:
                 continue
             if self.is_done:
+                error = self._request.error
+                if error is not None and not isinstance(error, ServerError | Closed):
+                    raise error.with_traceback(None)
                 return
             await self._driver.waiters.wait_for_more()
 

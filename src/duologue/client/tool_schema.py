@@ -1,13 +1,12 @@
 """Python functions as tools: the JSON schema, decoding of arguments, encoding of results.
 
 The schema is derived from the types in the signature: all that msgspec supports, and pydantic
-models. Descriptions come from `Annotated` and from the docstring (Google style or `:param name:`).
+models. Descriptions come from `Annotated` and from the docstring (Google, NumPy or Sphinx style).
 """
 
 from __future__ import annotations
 
 import inspect
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, cast, get_args, get_ori
 
 import msgspec
 
+from duologue.client.coercion import is_text
 from duologue.errors import ConfigurationError
 from duologue.protocol.ga import FunctionTool
 from duologue.protocol.model import UNSET
@@ -28,17 +28,6 @@ __all__ = ["ArgumentsInvalid", "CallContext", "ToolFunction", "to_text"]
 
 _DEFS: Final = "#/$defs/{name}"
 _EMPTY: Final = inspect.Parameter.empty
-
-# Google style: the section "Args:" and its entries "name (type): description".
-_SECTION: Final = re.compile(r"^[ \t]*(Args|Arguments|Parameters):[ \t]*$", re.MULTILINE)
-_NEXT_SECTION: Final = re.compile(r"^\S[^\n]*:[ \t]*$", re.MULTILINE)
-_ENTRY: Final = re.compile(r"^(\s*)\*{0,2}(\w+)(?:\s*\([^)\n]*\))?:\s+(.+)$")
-
-# Sphinx style: ":param type name: description", up to the next field.
-_FIELD: Final = re.compile(
-    r"^\s*:param\s+(?:[^:\n]*\s)?(\w+):\s*(.+?)(?=^\s*:|\Z)", re.MULTILINE | re.DOTALL
-)
-_ANY_FIELD: Final = re.compile(r"^\s*:\w+", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +67,10 @@ class ToolFunction:
             ConfigurationError: If a parameter is positional-only, variadic (`*args`, `**kwargs`),
                 or has a type without a JSON schema.
         """
+        if not callable(function):
+            raise ConfigurationError(f"a tool must be a function, not {type(function).__name__}")
+        if not all(text is None or is_text(text) for text in (name, description)):
+            raise ConfigurationError("the name and the description of a tool are text")
         self.function: Final = function
         self._name: Final[str] = name or getattr(_unwrap(function), "__name__", "") or "tool"
         text, descriptions = _docstring(function)
@@ -226,30 +219,21 @@ def _text_of(note: object) -> str | None:
 
 def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
     """Return a docstring's text before its sections, and its descriptions of parameters."""
-    text = inspect.getdoc(_unwrap(function)) or ""
-    fields = {key: " ".join(words.split()) for key, words in _FIELD.findall(text)}
-    if fields:
-        first = _ANY_FIELD.search(text)
-        return text[: first.start() if first else None].strip(), fields
-    section = _SECTION.search(text)
-    head = text[: section.start()] if section else text
-    if following := _NEXT_SECTION.search(head):
-        head = head[: following.start()]
-    if section is None:
-        return head.strip(), {}
-    descriptions: dict[str, str] = {}
-    depth, key = None, ""
-    for line in text[section.end() :].strip("\n").splitlines():
-        entry = _ENTRY.match(line)
-        indent = len(line) - len(line.lstrip())
-        if line.strip() and indent == 0:  # the next section
-            break
-        if entry and depth in (None, indent):  # the first entry sets the depth of the others
-            depth, key = indent, entry[2]
-            descriptions[key] = entry[3].strip()
-        elif key and line.strip():
-            descriptions[key] += " " + line.strip()
-    return head.strip(), descriptions
+    text = inspect.getdoc(_unwrap(function))
+    if not text:
+        return "", {}
+    from docstring_parser import ParseError, parse  # noqa: PLC0415  # slow to import, and only tools need it
+
+    try:
+        parsed = parse(text)
+    except ParseError:  # not of any style
+        return text.strip(), {}
+    descriptions = {
+        param.arg_name.lstrip("*"): " ".join(param.description.split())
+        for param in parsed.params
+        if param.description
+    }
+    return (parsed.description or "").strip(), descriptions
 
 
 # Pydantic is never imported here: it is optional, and a caller that passes one of its models has

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TypedDict
 import msgspec
 
 from duologue.client._concurrency import cancel_all, in_thread
+from duologue.client.coercion import is_number
 from duologue.client.tool_schema import CallContext, ToolFunction, to_text
 from duologue.errors import ConfigurationError, ToolFailed
 from duologue.session.tool_calls import ToolCall, ToolPolicy
@@ -69,6 +70,9 @@ class RegisteredTool:
         Raises:
             ConfigurationError: If an option is unknown, or has an invalid value.
         """
+        if not (isinstance(handler, ToolFunction) or callable(handler)):
+            text = f"the handler of a tool must be a function, not {type(handler).__name__}"
+            raise ConfigurationError(text)
         unknown = options.keys() - ToolOptions.__annotations__.keys()
         if unknown:
             names = ", ".join(sorted(map(repr, unknown)))
@@ -76,14 +80,14 @@ class RegisteredTool:
         is_background = options.get("background", False)
         on_interrupt = options.get("on_interrupt", "finish")
         timeout = options.get("timeout", None if is_background else DEFAULT_TIMEOUT)
-        if on_interrupt not in {"finish", "cancel"}:
+        if on_interrupt not in ("finish", "cancel"):
             text = f"on_interrupt must be 'finish' or 'cancel', not {on_interrupt!r}"
             raise ConfigurationError(text)
         if is_background and on_interrupt == "cancel":
             text = "a background tool is never interrupted: leave out `on_interrupt`"
             raise ConfigurationError(text)
-        if timeout is not None and timeout <= 0:
-            text = f"timeout must be above 0 s, not {timeout}; None means no limit"
+        if timeout is not None and not (is_number(timeout) and timeout > 0):
+            text = f"timeout must be above 0 s, not {timeout!r}; None means no limit"
             raise ConfigurationError(text)
         policy = ToolPolicy(options.get("responds", True), on_interrupt, is_background)
         return cls(handler, policy, timeout)

@@ -46,7 +46,7 @@ CLIENT: Final[Mapping[str, str]] = {
     "FormattedItem": "duologue.session.formatted.FormattedItem",
     "FormattedProperty": "duologue.session.formatted.FormattedProperty",
     "FormattedTool": "duologue.session.formatted.FormattedTool",
-    "ItemSpeech": "duologue.session.formatted.FormattedProperty",
+    "ItemSpeech": "duologue.session.formatted.ItemSpeech",
     "ItemTranscript": "duologue.session.formatted.FormattedProperty",
     "RealtimeAPI": "duologue.client.api.RealtimeAPI",
     "RealtimeClient": "duologue.client.client.RealtimeClient",

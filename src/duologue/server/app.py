@@ -21,8 +21,8 @@ from duologue.server.client_secret_routes import ClientSecretRoutes
 from duologue.server.client_secrets import ClientSecrets
 from duologue.server.fault_injection import FaultRegistry
 from duologue.server.handshake import (
+    KEY_REJECTED,
     PATHS,
-    SESSION_REJECTED,
     SessionRejected,
     beta_rejected,
     read_session_request,
@@ -37,17 +37,45 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
     from starlette.websockets import WebSocket
 
     from duologue.protocol.codec import Dialect
     from duologue.server.client_secrets import BoundSession
-    from duologue.server.connection import Observer
+    from duologue.server.connection import FrameReceiver, Observer
     from duologue.server.engine.stages import Engine
     from duologue.server.fault_injection import FaultInjector
     from duologue.server.handshake import SessionRequest
-    from duologue.transport.base import Receiver
 
 __all__ = ["create_app"]
+
+
+class CloseAmbiguousRequests:
+    """Closes the connection after a request with both `Content-Length` and `Transfer-Encoding`.
+
+    A proxy and this server may disagree about where such a request ends, and a second request may
+    be smuggled in it.
+
+    Source: RFC 9112, section 6.1.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app: Final = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        names = {name for name, _ in scope.get("headers", ())}
+        if not {b"content-length", b"transfer-encoding"} <= names:
+            await self._app(scope, receive, send)
+            return
+
+        async def send_and_close(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", ()), (b"connection", b"close")]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self._app(scope, receive, send_and_close)
 
 
 _ALLOW_LOCAL_PAGES: Final = Middleware(
@@ -98,7 +126,9 @@ def create_app(
         strict=strict,
         open_observer=open_observer,
     )
-    endpoint = RealtimeEndpoint(policy, host, dialect=dialect, refuses_beta=refuses_beta)
+    endpoint = RealtimeEndpoint(
+        policy, host, dialect=dialect, refuses_beta=refuses_beta, strict=strict
+    )
     return Starlette(
         routes=[
             *[WebSocketRoute(path, partial(endpoint.handle_websocket, path)) for path in PATHS],
@@ -107,7 +137,7 @@ def create_app(
             Route("/healthz", endpoint.health),
             Route("/metrics", endpoint.metrics),
         ],
-        middleware=[_ALLOW_LOCAL_PAGES],
+        middleware=[_ALLOW_LOCAL_PAGES, Middleware(CloseAmbiguousRequests)],
         exception_handlers={HttpRejection: _answer_rejection, HTTPException: _answer_http},
     )
 
@@ -122,11 +152,13 @@ class RealtimeEndpoint:
         *,
         dialect: Dialect | None,
         refuses_beta: bool,
+        strict: bool,
     ) -> None:
         self._policy: Final = policy
         self._host: Final = host
         self._dialect: Final[Dialect | None] = dialect
         self._refuses_beta: Final = refuses_beta
+        self._strict: Final = strict
 
     async def health(self, _request: Request) -> JSONResponse:
         """Answer that the server runs, and list its faults."""
@@ -156,7 +188,11 @@ class RealtimeEndpoint:
                     "code": rejection.code,
                 },
             )
-            await socket.send_denial_response(rejection.response())
+            if self._strict and rejection.status == 401:
+                await _accept(socket, offered_subprotocols(socket))
+                await _reject_session(socket, _key_rejected(rejection))
+            else:
+                await socket.send_denial_response(rejection.response())
 
     async def _accept_or_reject(
         self, path: str, socket: WebSocket, bound: BoundSession | None, faults: FaultInjector
@@ -171,7 +207,7 @@ class RealtimeEndpoint:
         await _accept(socket, offered)
         transports: list[AsgiTransport] = []
 
-        def connect(receiver: Receiver) -> AsgiTransport:
+        def connect(receiver: FrameReceiver) -> AsgiTransport:
             transports.append(AsgiTransport(socket, receiver))
             return transports[-1]
 
@@ -193,6 +229,7 @@ class RealtimeEndpoint:
             offered,
             dialect=self._dialect,
             bound=None if bound is None else session_type_of(bound),
+            strict=self._strict,
         )
         if request.dialect == "beta" and self._refuses_beta:
             raise beta_rejected()
@@ -228,11 +265,15 @@ async def _accept(socket: WebSocket, offered: list[str]) -> None:
     await socket.accept(subprotocol="realtime" if "realtime" in offered else None)
 
 
+def _key_rejected(rejection: HttpRejection) -> SessionRejected:
+    return SessionRejected("invalid_api_key", rejection.message, close_code=KEY_REJECTED)
+
+
 async def _reject_session(socket: WebSocket, rejected: SessionRejected) -> None:
-    """Reject a client as OpenAI does: an `error` event, then close code 4000."""
+    """Reject a client as OpenAI does: an `error` event, then a close code."""
     error = ga.RealtimeError(
         type="invalid_request_error", code=rejected.code, message=rejected.message
     )
     event = ga.RealtimeErrorEvent(event_id=new_id("event"), error=error)
     await socket.send_text(codec.encode(event).decode())
-    await socket.close(SESSION_REJECTED, rejected.close_reason)
+    await socket.close(rejected.close_code, rejected.close_reason)

@@ -17,7 +17,7 @@ from duologue.transport.delivery import Delivery, connection_cut
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
-    from duologue.transport.base import Receiver
+    from duologue.server.connection import FrameReceiver
 
 __all__ = ["BREAK_EXTENSION", "AsgiTransport"]
 
@@ -30,13 +30,21 @@ FLUSH_SECONDS: float = 10.0
 CLOSE_SECONDS: float = 1.0
 """Time that sending the close frame may take."""
 
+TURN_SECONDS: Final = 0.0005
+"""Work on the frames of one client, after which it rests for as long: the others have their turn.
+
+The ASGI server hands over all frames of a read at once. Receiving one that has arrived does not
+suspend the task, so without this the frames of one client would be processed in one go.
+"""
+
 
 class AsgiTransport:
     """Implements `ServerTransport` for a WebSocket that the application has accepted."""
 
-    def __init__(self, socket: WebSocket, receiver: Receiver) -> None:
+    def __init__(self, socket: WebSocket, receiver: FrameReceiver) -> None:
         self._socket: Final = socket
         self._loop: Final = asyncio.get_running_loop()
+        self._receiver: Final = receiver
         self._delivery: Final = Delivery(receiver)
         self._queue: Final[SendQueue[str]] = SendQueue()
         self._may_read: Final = asyncio.Event()
@@ -93,7 +101,11 @@ class AsgiTransport:
             self._closing.cancel()
 
     async def _read(self) -> None:
+        worked = ended = 0.0
         while True:
+            if worked > TURN_SECONDS:
+                await asyncio.sleep(worked)
+                worked = 0.0
             if not self._may_read.is_set():
                 await self._may_read.wait()
             message = await self._socket.receive()
@@ -103,8 +115,15 @@ class AsgiTransport:
                 return
             if self._closing is None:
                 text: str | None = message.get("text")
-                frame: bytes | None = message.get("bytes") if text is None else text.encode()
-                self._delivery.deliver(frame or b"")
+                started = self._loop.time()
+                if started - ended > TURN_SECONDS:
+                    worked = 0.0  # nothing had arrived: the others have had their turn
+                if text is None:
+                    self._receiver.on_binary_frame(len(message.get("bytes") or b""))
+                else:
+                    self._delivery.deliver(text.encode())
+                ended = self._loop.time()
+                worked += ended - started
 
     async def _write(self) -> None:
         try:

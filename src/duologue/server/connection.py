@@ -16,15 +16,18 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
+import msgspec
+
 from duologue.errors import Closed, ConnectionLost, DecodeError
 from duologue.protocol import ga
 from duologue.protocol.dialects import InvalidClientEvent
 from duologue.protocol.ga import translation
 from duologue.protocol.model import UNSET
+from duologue.server.frame_limits import MAX_TEXT_BYTES, event_id_of, oversize
 from duologue.server.limits import RateLimiter
 from duologue.server.session.validation import InvalidRequest
 from duologue.session.contract import SessionCore
-from duologue.transport.base import Transport
+from duologue.transport.base import Receiver, Transport
 
 if TYPE_CHECKING:
     from duologue.protocol.dialects import DialectAdapter
@@ -39,6 +42,7 @@ __all__ = [
     "AnySent",
     "Connection",
     "EffectRunner",
+    "FrameReceiver",
     "Observer",
     "ServerCore",
     "ServerTransport",
@@ -61,10 +65,14 @@ A check costs a task, so not every frame has one. A client can therefore leave t
 than its transport buffers.
 """
 
-_TOO_FAST: Final = InvalidRequest(
+_TOO_LARGE: Final = InvalidRequest(
     "rate_limit_exceeded",
-    "You send faster than this server accepts: wait, or send less. The event was ignored.",
+    "The event has more bytes than this server accepts in ten seconds. It was ignored.",
     type="rate_limit_error",
+)
+
+_BINARY: Final = InvalidRequest(
+    "invalid_event", "Invalid event: expected JSON in a text frame, but got a binary frame."
 )
 
 AnyReceived = ga.AnyClientEvent | translation.AnyTranslationClientEvent
@@ -97,6 +105,13 @@ class ServerTransport(Transport, Protocol):
 
     def resume_reading(self) -> None:
         """Deliver frames again."""
+
+
+class FrameReceiver(Receiver, Protocol):
+    """A receiver that distinguishes binary frames."""
+
+    def on_binary_frame(self, size_bytes: int) -> None:
+        """Process a frame that is not text, and therefore not an event."""
 
 
 class ServerCore(
@@ -149,6 +164,8 @@ class Connection(Generic[Received, Result, Sent, Effect]):
         self._idle_seconds = limits.idle_seconds or math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._unchecked_bytes = 0
+        self._reads_again_at = now
+        self._has_paused = False
 
     async def run(self, transport: ServerTransport, runner: EffectRunner[Effect]) -> int:
         """Serve until either side closes, and return the close code."""
@@ -181,6 +198,16 @@ class Connection(Generic[Received, Result, Sent, Effect]):
             self._pause_if_behind()
         except Exception as error:  # noqa: BLE001  # raised again by `run`
             self._fail(error)
+
+    def on_binary_frame(self, size_bytes: int) -> None:
+        """Refuse a frame that is not text."""
+        if self._over.done():
+            return
+        self._active_at = now = self._loop.time()
+        self._reads_again_at = now + self._rate.count(size_bytes, now)
+        self._refuse(_BINARY, UNSET)
+        self.flush()
+        self._pause_if_behind()
 
     def on_close(self, error: ConnectionLost | None) -> None:
         """Process the end of the connection."""
@@ -291,9 +318,12 @@ class Connection(Generic[Received, Result, Sent, Effect]):
 
     def _receive(self, frame: bytes) -> None:
         self._active_at = now = self._loop.time()
-        if not self._rate.admits(len(frame), now):
-            for event in self._decode(frame):
-                self._refuse(_TOO_FAST, event.event_id)
+        # The frame is counted before it is decoded: an invalid one costs as much as another.
+        pause = self._rate.count(len(frame), now)
+        if pause:
+            self._reads_again_at = now + pause
+        if len(frame) > self._rate.max_frame_bytes:
+            self._refuse(_TOO_LARGE, UNSET)
         elif not self._faults.is_active:
             self.receive_frame(frame)
         else:
@@ -306,10 +336,14 @@ class Connection(Generic[Received, Result, Sent, Effect]):
         self._core.receive(event, self._loop.time())
 
     def _decode(self, frame: bytes) -> Sequence[Received]:
+        if len(frame) > MAX_TEXT_BYTES and (problem := oversize(frame)):
+            self._refuse(InvalidRequest("invalid_event", problem), event_id_of(frame))
+            return ()
         try:
             return self._dialect.decode_client(frame)
         except DecodeError as error:
-            self._refuse(InvalidRequest("invalid_event", f"Invalid event: {error}."), UNSET)
+            code = "invalid_event" if _is_json(frame) else "invalid_json"
+            self._refuse(InvalidRequest(code, f"Invalid event: {error}."), UNSET)
         except InvalidClientEvent as invalid:
             refusal = InvalidRequest(invalid.code, invalid.message, invalid.param)
             self._refuse(refusal, invalid.event_id)
@@ -321,14 +355,20 @@ class Connection(Generic[Received, Result, Sent, Effect]):
     # Backpressure.
 
     def _pause_if_behind(self) -> None:
-        """Read nothing more from a client that may not read the answers."""
+        """Read nothing more from a client that sends too fast, or may not read the answers."""
+        is_too_fast = self._reads_again_at > self._loop.time()
         is_held_back = self._faults.is_active and not self._faults.has_room
-        if (is_held_back or self._unchecked_bytes > CHECK_BYTES) and "reading" not in self._jobs:
+        is_unread = self._unchecked_bytes > CHECK_BYTES
+        if (is_too_fast or is_held_back or is_unread) and "reading" not in self._jobs:
+            if is_too_fast and not self._has_paused:
+                self._has_paused = True
+                logger.warning("a client sends faster than the limit; the server reads it slower")
             self._transport.pause_reading()
             self.start("reading", self._resume_when_read())
 
     async def _resume_when_read(self) -> None:
         await self.room()
+        await asyncio.sleep(self._reads_again_at - self._loop.time())
         self._transport.resume_reading()
 
     # Time.
@@ -377,3 +417,13 @@ class Connection(Generic[Received, Result, Sent, Effect]):
     def _forget(self, name: str, job: asyncio.Task[None]) -> None:
         if self._jobs.get(name) is job:
             del self._jobs[name]
+
+
+def _is_json(frame: bytes) -> bool:
+    try:
+        msgspec.json.decode(frame, type=msgspec.Raw)
+    except RecursionError:
+        return True  # as far as it was read
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True

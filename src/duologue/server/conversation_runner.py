@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
@@ -28,6 +27,7 @@ from duologue.server.session.engine_work import (
     TranscriptDone,
     TranscriptFailed,
 )
+from duologue.server.session_log import SessionLog
 from duologue.session.contract import SendEvent
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from duologue.server.engine.stages import Brain, BrainEvent, Stages, Synthesizer
 
 __all__ = ["ConversationRunner", "generate_response"]
-
-logger: logging.Logger = logging.getLogger("duologue.server")
 
 _PREWARMING: Final = "prewarming"  # the one job that is not named by an item or a response
 
@@ -52,6 +50,7 @@ class ConversationRunner:
             ga.AnyClientEvent, ConversationResult, ga.KnownServerEvent, ConversationEffect
         ],
     ) -> None:
+        self._log: Final = SessionLog()
         self._stages: Final = stages
         self._connection: Final = connection
 
@@ -70,7 +69,7 @@ class ConversationRunner:
                 self._connection.stop(_PREWARMING)
                 self._connection.start(_PREWARMING, self._prewarm(effect))
             case LogWarning():
-                logger.warning("%s", effect.text)
+                self._log.warning(effect.text)
 
     async def _prewarm(self, work: PrewarmBrain) -> None:
         request = BrainRequest(
@@ -82,7 +81,7 @@ class ConversationRunner:
         try:
             await self._stages.brain.warm(request)
         except Exception as error:  # noqa: BLE001  # the first response reports it, or is slower
-            logger.warning("the brain could not be warmed: %s", error)
+            self._log.warning(f"the brain could not be warmed: {error}")
 
     async def _transcribe(self, work: Transcribe) -> None:
         words: list[str] = []
@@ -95,7 +94,7 @@ class ConversationRunner:
                     words.append(delta)
                     self._connection.feed(TranscriptDelta(work.item_id, delta))
         except Exception as error:  # noqa: BLE001  # the engine's fault costs one transcript only
-            logger.warning("transcription failed: %s", error)
+            self._log.warning(f"transcription failed: {error}")
             code = error.code if isinstance(error, EngineFailed) else "transcription_failed"
             self._connection.feed(TranscriptFailed(work.item_id, str(error), code))
         else:
@@ -111,7 +110,7 @@ class ConversationRunner:
                     self._connection.feed(result)
                     await self._connection.room()
         except Exception as error:  # noqa: BLE001  # the engine's fault costs one response only
-            logger.warning("response failed: %s", error)
+            self._log.warning(f"response failed: {error}")
             code = error.code if isinstance(error, EngineFailed) else "engine_failed"
             self._connection.feed(GenerationFailed(work.response_id, str(error), code))
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from duologue.protocol import ga
 from duologue.server.auth import HttpRejection
 from duologue.server.session.config import DEFAULT_MODEL, SessionType
 from duologue.server.session.translation import DEFAULT_TRANSLATOR
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from duologue.protocol.codec import Dialect
 
 __all__ = [
+    "KEY_REJECTED",
     "PATHS",
     "SESSION_REJECTED",
     "SessionRejected",
@@ -32,15 +34,19 @@ __all__ = [
     "requested_model",
 ]
 
+_OPENAI: Final = "/v1/realtime"
 _TRANSLATIONS: Final = "/v1/realtime/translations"
 _AZURE_DATED: Final = "/openai/realtime"
 _VOICE_LIVE: Final = "/voice-live/realtime"
 
-PATHS: Final = ("/v1/realtime", _TRANSLATIONS, "/openai/v1/realtime", _AZURE_DATED, _VOICE_LIVE)
+PATHS: Final = (_OPENAI, _TRANSLATIONS, "/openai/v1/realtime", _AZURE_DATED, _VOICE_LIVE)
 """Paths at which sessions open: OpenAI's, then Azure's."""
 
 SESSION_REJECTED: Final = 4000
 """Close code of a client whose request is rejected after the upgrade."""
+
+KEY_REJECTED: Final = 3000
+"""Close code of a client without a valid key; only if the server is strict."""
 
 _DEFAULT_MODELS: Final = {
     SessionType.CONVERSATION: DEFAULT_MODEL,
@@ -50,10 +56,11 @@ _DEFAULT_MODELS: Final = {
 
 
 class SessionRejected(Exception):
-    """A client that gets an `error` event and close code 4000 instead of a session."""
+    """A client that gets an `error` event and a close code instead of a session."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, *, close_code: int = SESSION_REJECTED) -> None:
         super().__init__(message)
+        self.close_code: Final = close_code
         self.code: Final = code
         self.message: Final = message
 
@@ -81,6 +88,7 @@ def read_session_request(
     *,
     dialect: Dialect | None = None,
     bound: SessionType | None = None,
+    strict: bool = False,
 ) -> SessionRequest:
     """Return the session that a client requests.
 
@@ -91,10 +99,11 @@ def read_session_request(
         subprotocols: Those that the client offers.
         dialect: Dialect of all clients; `None`: the one that this client asks for.
         bound: Session type that the client's secret is bound to, if it sent one.
+        strict: Whether to reject a model that OpenAI does not have.
 
     Raises:
         HttpRejection: If it names a call (there are none), or its secret is for another path.
-        SessionRejected: If its parameters contradict each other.
+        SessionRejected: If its parameters contradict each other, or the model does not exist.
     """
     call_id = query.get("call_id")
     if call_id:
@@ -108,7 +117,18 @@ def read_session_request(
         session_dialect = dialect or _requested_dialect(path, query, headers, subprotocols)
         session_type = bound or _requested_type(query, session_dialect)
     model = requested_model(query.get("model") or query.get("deployment"), session_type)
+    # At Azure's paths the model is a deployment, which may have any name.
+    if strict and path == _OPENAI and session_type is SessionType.CONVERSATION:
+        _check_model(str(model))
     return SessionRequest(session_type, session_dialect, model)
+
+
+def _check_model(model: str) -> None:
+    known = [str(each) for each in ga.RealtimeModel]
+    is_snapshot = any(model.startswith(f"{each}-") for each in known)
+    if model not in known and not is_snapshot:
+        message = f"Model '{model[:100]}' does not exist or is not supported in realtime mode."
+        raise SessionRejected("invalid_model", message)
 
 
 def requested_model(named: str | None, session_type: SessionType) -> str | None:

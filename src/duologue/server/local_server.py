@@ -12,6 +12,7 @@ from duologue.errors import Closed, ConfigurationError
 from duologue.server.app import create_app
 from duologue.server.auth import require_key
 from duologue.server.engine.uris import StageChoices, open_engine
+from duologue.server.event_store import EventStore
 from duologue.server.fault_injection import FaultRegistry
 from duologue.server.limits import Limits
 from duologue.server.listening import Listener
@@ -79,6 +80,7 @@ class LocalServer:
         strict: bool = False,
         faults: Iterable[Fault] = (),
         seed: int = 0,
+        record_audio: bool = False,
     ) -> None:
         """Choose the stages of the engine (see `open_engine`), and how to serve.
 
@@ -103,6 +105,8 @@ class LocalServer:
             strict: Refuse mistakes of published clients as OpenAI does, instead of logging them.
             faults: Faults to inject; see `duologue.server.faults`.
             seed: Seed of the dice of faults with a `chance` or `jitter`.
+            record_audio: Keep 7 minutes of audio in the events of `sessions` instead of 14 seconds.
+                `SessionRecord.audio_bytes` returns the length of the audio in any case.
         """
         self.sessions: Final[deque[SessionRecord]] = deque(maxlen=MAX_SESSIONS)
         """The sessions so far, in the order in which they were opened; the last thousand."""
@@ -126,6 +130,7 @@ class LocalServer:
         self._faults: Final = FaultRegistry(faults, seed=seed)
         self._listener: Listener | None = None
         self._memory: MemoryListener | None = None
+        self._store: Final = EventStore(all_audio=record_audio)
         self._exit = AsyncExitStack()
 
     @property
@@ -247,6 +252,6 @@ class LocalServer:
         self._listener = listener
 
     def _open_record(self, faults: FaultInjector) -> Observer:
-        record = SessionRecord(faults)
+        record = SessionRecord(faults, self._store)
         self.sessions.append(record)
         return record.observe

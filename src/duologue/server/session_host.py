@@ -13,7 +13,13 @@ from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.ga.translation import TranslationSession
 from duologue.protocol.model import UNSET
 from duologue.server.auth import HttpRejection
-from duologue.server.connection import AnyReceived, Connection, EffectRunner, ServerTransport
+from duologue.server.connection import (
+    AnyReceived,
+    Connection,
+    EffectRunner,
+    FrameReceiver,
+    ServerTransport,
+)
 from duologue.server.conversation_runner import ConversationRunner
 from duologue.server.ids import new_id, unix_seconds
 from duologue.server.session.config import SessionType
@@ -22,7 +28,6 @@ from duologue.server.session.session import ServerSession
 from duologue.server.session.translation import DEFAULT_TRANSLATOR, TranslationServerSession
 from duologue.server.telemetry import INTERNAL_ERROR, Metrics, SessionTelemetry
 from duologue.server.translation_runner import TranslationRunner
-from duologue.transport.base import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -43,7 +48,7 @@ logger: logging.Logger = logging.getLogger("duologue.server")
 
 FAULT_REASON: Final = "The server had an error while processing the session."
 
-Connect = Callable[[Receiver], ServerTransport]
+Connect = Callable[[FrameReceiver], ServerTransport]
 """Returns the transport of an accepted client, which then delivers frames to the receiver."""
 
 Received = TypeVar("Received", bound=AnyReceived)
@@ -198,6 +203,9 @@ class _NullReceiver:
     """Receiver of a client whose session could not be opened."""
 
     def on_frame(self, frame: bytes) -> None:
+        """Ignore a frame."""
+
+    def on_binary_frame(self, size_bytes: int) -> None:
         """Ignore a frame."""
 
     def on_close(self, error: ConnectionLost | None) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from duologue.errors import Closed
 from duologue.protocol import ga
 from duologue.protocol.ga.translation import KnownTranslationClientEvent
 from duologue.protocol.model import UnknownEvent
 from duologue.server.connection import AnyReceived, AnySent
+from duologue.server.event_store import EventLog, EventStore, audio_bytes
 from duologue.server.faults import Close
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from duologue.server.faults.plan import Injection
 
 __all__ = ["SessionRecord"]
-
-MAX_EVENTS: Final = 20_000
-"""Events kept per session and direction; older ones are forgotten."""
 
 
 @dataclass(slots=True)
@@ -43,18 +40,22 @@ class SessionRecord:
     """The events that one session of a `LocalServer` received and sent, and its faults."""
 
     _injector: FaultInjector
-    received: deque[AnyReceived] = field(
-        default_factory=lambda: deque[AnyReceived](maxlen=MAX_EVENTS)
-    )
-    """Events from the client."""
-    sent: deque[AnySent] = field(default_factory=lambda: deque[AnySent](maxlen=MAX_EVENTS))
-    """Events to the client; `injected` lists what faults did to them on their way."""
+    _store: EventStore
+    received: EventLog[AnyReceived] = field(default_factory=EventLog[AnyReceived])
+    """The latest events from the client; only the last of them have their audio."""
+    sent: EventLog[AnySent] = field(default_factory=EventLog[AnySent])
+    """The latest events to the client; `injected` lists what faults did to them on their way."""
     _waiters: list[_Waiter] = field(default_factory=list[_Waiter])
 
     @property
     def injected(self) -> Sequence[Injection]:
         """The faults that happened so far, in order; the last ten thousand."""
         return self._injector.injections
+
+    @staticmethod
+    def audio_bytes(event: AnyReceived | AnySent) -> int:
+        """Return how many bytes of audio an event had, in the session's format."""
+        return audio_bytes(event)
 
     def fail(self, *faults: Fault) -> None:
         """Add faults to this session; those without `at` or `after` happen at once.
@@ -90,11 +91,15 @@ class SessionRecord:
         Raises:
             TimeoutError: If there is none in time; the message names the last events.
             Closed: If the session ends before.
+            LookupError: If there was one, and the server keeps it no more.
         """
         found = [each for each in (*self.received, *self.sent) if each.type == kind]
-        if len(found) >= nth:
-            return found[nth - 1]
-        waiter = _Waiter(kind, nth - len(found))
+        forgotten = self.received.forgotten[kind] + self.sent.forgotten[kind]
+        if nth <= forgotten:
+            raise LookupError(f"the {kind!r} number {nth} was forgotten: too much followed it")
+        if forgotten + len(found) >= nth:
+            return found[nth - forgotten - 1]
+        waiter = _Waiter(kind, nth - forgotten - len(found))
         self._waiters.append(waiter)
         ends = [asyncio.create_task(each.wait()) for each in (waiter.arrived, self._injector.over)]
         try:
@@ -116,9 +121,9 @@ class SessionRecord:
     def observe(self, event: AnyReceived | AnySent) -> None:
         """Record an event, and wake the tests that wait for it."""
         if isinstance(event, UnknownEvent | ga.KnownClientEvent | KnownTranslationClientEvent):
-            self.received.append(event)
+            self._store.add(self.received, event)
         else:
-            self.sent.append(event)
+            self._store.add(self.sent, event)
         for waiter in self._waiters:
             if waiter.kind == event.type:
                 waiter.left -= 1

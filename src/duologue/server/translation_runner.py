@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 from duologue.errors import EngineFailed
@@ -19,6 +18,7 @@ from duologue.server.session.engine_work import (
     TranslationResult,
     TranslationTextChunk,
 )
+from duologue.server.session_log import SessionLog
 from duologue.session.contract import SendEvent
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from duologue.server.engine.stages import Stages
 
 __all__ = ["TranslationRunner"]
-
-logger: logging.Logger = logging.getLogger("duologue.server")
 
 VOICE: Final = "alloy"
 """A translation session does not name a voice."""
@@ -50,6 +48,7 @@ class TranslationRunner:
             TranslationEffect,
         ],
     ) -> None:
+        self._log: Final = SessionLog()
         self._stages: Final = stages
         self._connection: Final = connection
 
@@ -67,7 +66,7 @@ class TranslationRunner:
         try:
             await self._translate_stretch(work)
         except Exception as error:  # noqa: BLE001  # the engine's fault costs one stretch only
-            logger.warning("translation failed: %s", error)
+            self._log.warning(f"translation failed: {error}")
             code = error.code if isinstance(error, EngineFailed) else "translation_failed"
             self._connection.feed(TranslationFailed(str(error), code))
         else:

@@ -8,6 +8,8 @@ from duologue.protocol.formats import format_named
 from duologue.protocol.ga import (
     FunctionCall,
     FunctionCallOutput,
+    InputAudio,
+    InputText,
     Message,
     OutputAudio,
     OutputText,
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
     from duologue.protocol.formats import Format
     from duologue.protocol.ga import AudioFormat, ContentPart, Item, Part
 
-__all__ = ["content_part", "first_status", "format_of", "id_of", "last_status", "type_of"]
+__all__ = [
+    "content_part", "first_status", "format_of", "id_of", "is_text", "last_status", "type_of",
+    "words_of",
+]  # fmt: skip
 
 _FINAL: Final = frozenset({"completed", "incomplete"})
 
@@ -85,3 +90,19 @@ def content_part(part: Part) -> ContentPart:
             return OutputAudio(transcript=part.transcript or "")
         case kind:
             return UnknownPart(raw={"type": kind} if isinstance(kind, str) else {})
+
+
+def is_text(part: ContentPart) -> bool:
+    """Return whether a content part is text; otherwise it is audio, an image or unknown."""
+    return isinstance(part, InputText | OutputText)
+
+
+def words_of(part: ContentPart) -> str | None:
+    """Return the text or transcript of a part; `None` if it has neither."""
+    match part:
+        case InputText(text=str(words)) | OutputText(text=str(words)):
+            return words
+        case InputAudio(transcript=str(words)) | OutputAudio(transcript=str(words)):
+            return words
+        case _:
+            return None

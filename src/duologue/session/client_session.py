@@ -220,6 +220,7 @@ class ClientSession:
         self.conversation: Final[ConversationMirror] = ConversationMirror(
             self._updates,
             clip_of=self.input_audio.take_clip,
+            speech_of=self.input_audio.speech_of,
             is_of_conversation=self.responses.is_of_conversation,
             retention=retention,
         )

@@ -7,6 +7,7 @@ full update does not repeat it.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from duologue.errors import ConfigurationError
@@ -22,10 +23,16 @@ from duologue.protocol.model import UNSET, UnsetType, replace
 from duologue.session._item_fields import format_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from duologue.protocol.formats import Format
     from duologue.protocol.ga import Session, Tool
 
 __all__ = ["ActiveConfiguration", "Configuration"]
+
+
+_TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""Source: Realtime API reference, session object, `tools`; the service refuses other names."""
 
 
 class Configuration:
@@ -40,6 +47,7 @@ class Configuration:
     def __init__(
         self, start: RealtimeSession | None, *, is_full: bool = False, transcribes: bool = False
     ) -> None:
+        self._start: Final = (start, is_full)
         self.is_full: bool = is_full
         self._transcribes: Final = transcribes
         self._settled: RealtimeSession = start or RealtimeSession()
@@ -58,6 +66,18 @@ class Configuration:
             ConfigurationError: If a transcription session cannot have it.
         """
         return self._typed(self.wanted)
+
+    def reset(self) -> None:
+        """Want what was wanted at first again, without the tools that were added."""
+        start, self.is_full = self._start
+        self._settled = start or RealtimeSession()
+        self._changes.clear()
+        self._added.clear()
+
+    @property
+    def added(self) -> Mapping[str, FunctionTool]:
+        """The tools that were added, by name."""
+        return dict(self._added)
 
     def set_defaults(self, defaults: RealtimeSession) -> None:
         """Use these values where nothing else was set, and send full updates from now on."""
@@ -98,10 +118,13 @@ class Configuration:
         """Add a tool; return the change to send.
 
         Raises:
-            ConfigurationError: If it has no name, or that of another tool.
+            ConfigurationError: If it has no name, an invalid one, or that of another tool.
         """
         if not isinstance(tool.name, str) or not tool.name:
             raise ConfigurationError("a tool needs a name: the model calls it by that")
+        if _TOOL_NAME.fullmatch(tool.name) is None:
+            text = f"{tool.name!r} cannot be the name of a tool: choose another with `name=`"
+            raise ConfigurationError(f"{text}, of at most 64 letters, digits, `_` and `-`")
         if tool.name in self._added or tool.name in self._manual_names():
             raise ConfigurationError(f"there is a tool {tool.name!r} already: remove it first")
         self._added[tool.name] = tool

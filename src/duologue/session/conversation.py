@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         ResponseOutputItemDoneEvent,
         ResponseTextDoneEvent,
     )
-    from duologue.session.formatted import FormattedItem
+    from duologue.session.formatted import FormattedItem, ItemSpeech
 
 __all__ = ["ConversationMirror", "RealtimeConversation"]
 
@@ -114,6 +114,7 @@ class ConversationMirror(RealtimeConversation):
         updates: Where updates are appended, in order.
         clip_of: Returns the audio of a user's message, once.
         is_of_conversation: Returns whether the items of a response, by its id, belong here.
+        speech_of: Returns when the user spoke a message; called before `clip_of`.
         retention: How much is kept.
     """
 
@@ -123,12 +124,14 @@ class ConversationMirror(RealtimeConversation):
         *,
         clip_of: Callable[[str], bytes | None],
         is_of_conversation: Callable[[str], bool],
+        speech_of: Callable[[str], ItemSpeech | None] = lambda _item_id: None,
         retention: Retention = KEEP_RECENT,
     ) -> None:
         super().__init__()
         self.updates: list[Update] = updates
         """Where updates are appended, in order; the core replaces it when it has taken them."""
         self._clip_of: Final = clip_of
+        self._speech_of: Final = speech_of
         self._is_of_conversation: Final = is_of_conversation
         self._retention: Final = retention
         limit = retention.audio_bytes(PCM16.bytes_per_ms)
@@ -200,6 +203,7 @@ class ConversationMirror(RealtimeConversation):
         if state is None:
             state = self._new(item_id, event)
         self._insert(state, ROOT if at_front else event.previous_item_id)
+        state.speech = self._speech_of(item_id)
         clip = self._clip_of(item_id)
         if clip is not None:
             state.attach_audio(clip)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+import msgspec
 from msgspec import Struct
+from pybase64 import b64encode
 
+from duologue.protocol.codec import encode_model
 from duologue.protocol.ga import FunctionCall, FunctionCallOutput, Item, Message
-from duologue.session._item_fields import type_of
-from duologue.session.journal import ARGUMENTS, TEXT, TRANSCRIPT, Journal
+from duologue.session._item_fields import first_status, id_of, is_text, type_of, words_of
+from duologue.session.journal import ARGUMENTS, TEXT, TRANSCRIPT, Journal, PartState
 
 if TYPE_CHECKING:
     from duologue.protocol.ga import ContentPart
+    from duologue.protocol.model import Json
 
-__all__ = ["FormattedItem", "FormattedProperty", "FormattedTool"]
+__all__ = ["FormattedItem", "FormattedProperty", "FormattedTool", "ItemSpeech"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,16 @@ class FormattedTool:
     arguments: str
     """The arguments so far; valid JSON only once the item is complete."""
     type: str = "function"
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSpeech:
+    """The time of a user's speech, in milliseconds of the session's input audio."""
+
+    audio_start_ms: int | None
+    """Start, with the padding that turn detection adds; `None` if the server did not send it."""
+    audio_end_ms: int | None
+    """End; `None` if the server had not sent it when it added the item."""
 
 
 # A snapshot is the journal and a length in it: nothing is joined or copied until it is read.
@@ -43,6 +57,45 @@ class FormattedItem(Struct, frozen=True, eq=False, gc=False):
     """`in_progress`, `completed` or `incomplete`; `None` for items without a status."""
     _journal: Journal
     _length: int
+    speech: ItemSpeech | None = None
+    """When the user spoke it; `None` for other items, and without turn detection."""
+
+    @classmethod
+    def of(cls, item: Item, *, audio: bytes = b"", speech: ItemSpeech | None = None) -> Self:
+        """Return an item that is not of a conversation: one that was stored, or is made for a test.
+
+        Args:
+            item: The item.
+            audio: Its audio, in the format of its session.
+            speech: When the user spoke it.
+        """
+        parts = item.content if isinstance(item, Message) else []
+        texts = [words_of(part) or "" for part in parts if is_text(part)]
+        transcripts = [words_of(part) or "" for part in parts if not is_text(part)]
+        journal = Journal(
+            text="".join(texts),
+            transcript="".join(transcripts),
+            arguments=item.arguments if isinstance(item, FunctionCall) else "",
+            audio=audio,
+        )
+        for index, part in enumerate(parts):
+            journal.parts[index] = PartState(part, words_of(part), 0)
+        return cls(id_of(item) or "", item, first_status(item), journal, 0, speech)
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the item as plain JSON, with its audio as base64: the reference client's form."""
+        formatted = self.formatted
+        fields: dict[str, Json] = {
+            "id": self.id,
+            "type": self.type,
+            "role": self.role,
+            "status": self.status,
+            "content": [msgspec.json.decode(encode_model(part)) for part in self.content],
+            "formatted": formatted.to_dict(),
+        }
+        if self.speech is not None:
+            fields["speech"] = msgspec.to_builtins(self.speech)
+        return fields
 
     @property
     def type(self) -> str | None:
@@ -115,6 +168,16 @@ class FormattedProperty(Struct, frozen=True, eq=False, gc=False):
     def output(self) -> str | None:
         """The output of a `function_call_output` item, else `None`."""
         return self._wire.output if isinstance(self._wire, FunctionCallOutput) else None
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return the content as plain JSON, with the audio as base64."""
+        return {
+            "text": self.text,
+            "transcript": self.transcript,
+            "audio": b64encode(self.audio).decode(),
+            "tool": msgspec.to_builtins(self.tool),
+            "output": self.output,
+        }
 
     def __repr__(self) -> str:
         return (

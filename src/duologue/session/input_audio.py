@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from duologue.protocol.formats import PCM16, Format
+from duologue.session.formatted import ItemSpeech
 from duologue.session.retention import KEEP_RECENT, Retention, remember
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ class _Turn:
     start: int
     end: int | None = None
     """`None` while the user speaks."""
+    start_ms: int | None = None
+    end_ms: int | None = None
+    """The same on the session's clock, if turn detection has measured it."""
 
 
 class SentAudio:
@@ -94,6 +98,11 @@ class SentAudio:
             self.place()
         return self._sent_bytes
 
+    @property
+    def uncommitted(self) -> bytes:
+        """The audio after the last commit or clear, as far as it is kept."""
+        return self._read(self._uncommitted_since, self.sent_bytes)
+
     def append(self, audio: bytes) -> None:
         """Record audio that is being sent."""
         self.unplaced.append(audio)
@@ -124,6 +133,13 @@ class SentAudio:
         """Forget a commit that the server refused."""
         self._commits = [commit for commit in self._commits if commit[0] != event_id]
 
+    def speech_of(self, item_id: str) -> ItemSpeech | None:
+        """Return when the user spoke a message that has not been added yet."""
+        turn = self._turns.get(item_id)
+        if turn is None or (turn.start_ms is None and turn.end_ms is None):
+            return None
+        return ItemSpeech(turn.start_ms, turn.end_ms)
+
     def take_clip(self, item_id: str) -> bytes | None:
         """Remove and return the audio of a user message; `None` if it was not recorded."""
         turn = self._turns.pop(item_id, None)
@@ -133,7 +149,9 @@ class SentAudio:
 
     def on_speech_started(self, event: InputAudioBufferSpeechStartedEvent) -> None:
         """Begin the clip of a turn."""
-        remember(self._turns, event.item_id, _Turn(self._offset(event.audio_start_ms)), MAX_TURNS)
+        start_ms = event.audio_start_ms
+        turn = _Turn(self._offset(start_ms), start_ms=start_ms)
+        remember(self._turns, event.item_id, turn, MAX_TURNS)
 
     def on_speech_stopped(self, event: InputAudioBufferSpeechStoppedEvent) -> None:
         """End the clip of a turn."""
@@ -141,7 +159,7 @@ class SentAudio:
         turn = self._turns.get(event.item_id)
         if turn is None:  # there was no `speech_started`: an empty clip
             turn = remember(self._turns, event.item_id, _Turn(end), MAX_TURNS)
-        turn.end = end
+        turn.end, turn.end_ms = end, event.audio_end_ms
 
     def on_committed(self, event: InputAudioBufferCommittedEvent) -> None:
         """Assign audio to the message of a commit, of the client or of turn detection."""

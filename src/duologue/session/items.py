@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Final
 from duologue.protocol.ga import (
     FunctionCall,
     InputAudio,
-    InputText,
     Message,
     OutputAudio,
     OutputText,
 )
-from duologue.session._item_fields import first_status, last_status
-from duologue.session.formatted import FormattedItem
+from duologue.session._item_fields import first_status, is_text, last_status, words_of
+from duologue.session.formatted import FormattedItem, ItemSpeech
 from duologue.session.journal import ARGUMENTS, AUDIO, TEXT, TRANSCRIPT, Entry, Journal, PartState
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ class ItemState:
         "is_mirrored",
         "journal",
         "response_id",
+        "speech",
         "status",
         "wire",
     )
@@ -51,6 +51,8 @@ class ItemState:
         """`in_progress`, `completed`, `incomplete`, or another status of the server."""
         self.response_id: str | None = None
         """Id of the response that generates it, once known."""
+        self.speech: ItemSpeech | None = None
+        """When the user spoke it, if turn detection has measured that."""
         self.is_mirrored: bool = False
         """Whether it is in the conversation."""
         self.has_ended: bool = False
@@ -75,12 +77,12 @@ class ItemState:
             journal.add_part(index, _EMPTY_TEXT if kind == TEXT else _EMPTY_SPEECH, "")
         entries = journal.entries
         entries.append(Entry(kind, index, chunk))
-        return FormattedItem(self.id, self.wire, self.status, journal, len(entries))
+        return FormattedItem(self.id, self.wire, self.status, journal, len(entries), self.speech)
 
     def add_part(self, index: int, part: ContentPart) -> None:
         """Begin a content part, unless its deltas have arrived first."""
         if index not in self.journal.parts:
-            self.journal.add_part(index, part, _words(part))
+            self.journal.add_part(index, part, words_of(part))
 
     def new_user_words(self, transcript: str) -> str:
         """Return what a whole transcript adds to the words so far.
@@ -158,7 +160,8 @@ class ItemState:
     def snapshot(self) -> FormattedItem:
         """Return an immutable snapshot of the item as it is now."""
         journal = self.journal
-        return FormattedItem(self.id, self.wire, self.status, journal, len(journal.entries))
+        length = len(journal.entries)
+        return FormattedItem(self.id, self.wire, self.status, journal, length, self.speech)
 
     def _joined(self, kind: int) -> str:
         return self.journal.words(kind, len(self.journal.entries))
@@ -176,7 +179,7 @@ class ItemState:
         if not isinstance(wire, Message):
             return False
         journal = self.journal
-        parts = {index: (base, _words(base)) for index, base in enumerate(wire.content)}
+        parts = {index: (base, words_of(base)) for index, base in enumerate(wire.content)}
         changed = {
             index: part
             for index, part in parts.items()
@@ -195,21 +198,6 @@ class ItemState:
     def _format(self) -> None:
         """Set the text and transcript of `formatted` from the parts."""
         content = self.journal.content(len(self.journal.entries))
-        text = "".join(_words(part) or "" for part in content if _is_text(part))
-        transcript = "".join(_words(part) or "" for part in content if not _is_text(part))
+        text = "".join(words_of(part) or "" for part in content if is_text(part))
+        transcript = "".join(words_of(part) or "" for part in content if not is_text(part))
         self._fold(text=text, transcript=transcript or self._joined(TRANSCRIPT))
-
-
-def _is_text(part: ContentPart) -> bool:
-    return isinstance(part, InputText | OutputText)
-
-
-def _words(part: ContentPart) -> str | None:
-    """Return the text or transcript of a part; `None` if it has neither."""
-    match part:
-        case InputText(text=str(words)) | OutputText(text=str(words)):
-            return words
-        case InputAudio(transcript=str(words)) | OutputAudio(transcript=str(words)):
-            return words
-        case _:
-            return None

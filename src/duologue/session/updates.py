@@ -10,7 +10,13 @@ from typing import Literal
 
 from msgspec import Struct
 
-from duologue.errors import RemoteProtocolError, ResponseFailed, ServerError, ToolFailed
+from duologue.errors import (
+    DuologueError,
+    RemoteProtocolError,
+    ResponseFailed,
+    ServerError,
+    ToolFailed,
+)
 from duologue.protocol.model import Event, UnknownEvent
 from duologue.session.formatted import FormattedItem
 from duologue.session.journal import Journal, Sound
@@ -18,6 +24,7 @@ from duologue.session.journal import Journal, Sound
 __all__ = [
     "ConversationUpdated",
     "Delta",
+    "Disconnected",
     "ErrorUpdate",
     "Interrupted",
     "ItemAppended",
@@ -95,6 +102,15 @@ class ErrorUpdate(Struct, frozen=True):  # with gc: raising the error makes a re
     """The event that could not be processed, if it is one."""
 
 
+class Disconnected(Struct, frozen=True):  # collected: as `ErrorUpdate`
+    """The session has ended: nothing can be sent, and no update but raw events follows."""
+
+    error: DuologueError | None
+    """Why the connection was lost; `None` if the application closed the session."""
+    will_retry: bool = False
+    """Whether the client connects again by itself: it does not yet."""
+
+
 class RealtimeEvent(Struct, frozen=True, gc=False):
     """An event as it was on the wire; it follows the updates that it caused."""
 
@@ -108,6 +124,12 @@ class RealtimeEvent(Struct, frozen=True, gc=False):
 
 
 Update = (
-    ConversationUpdated | ItemAppended | ItemCompleted | Interrupted | ErrorUpdate | RealtimeEvent
+    ConversationUpdated
+    | ItemAppended
+    | ItemCompleted
+    | Interrupted
+    | ErrorUpdate
+    | Disconnected
+    | RealtimeEvent
 )
 """Everything that `async for` over a client can yield."""

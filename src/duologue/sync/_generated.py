@@ -15,23 +15,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any, Unpack
 
+    from typing_extensions import Buffer
+
+    from duologue.client.callback_keys import CallbackKey
     from duologue.client.client import Statistics
+    from duologue.client.client_events import EventArgument
     from duologue.client.credentials import Key
     from duologue.client.endpoint import DialectChoice, Endpoint
     from duologue.client.handles import TimeLimit
-    from duologue.client.session_keywords import ResponseKeywords, SessionKeywords
-    from duologue.client.tools import ToolHandler, ToolOptions
-    from duologue.protocol import beta, ga
-    from duologue.protocol.formats import Format
-    from duologue.protocol.ga import (
-        ContentPart,
-        FunctionTool,
-        Item,
-        RealtimeSession,
-        ResponseCreateParams,
-        Session,
-        TranscriptionSession,
+    from duologue.client.session_keywords import (
+        ParamsArgument,
+        ResponseKeywords,
+        SessionArgument,
+        SessionKeywords,
     )
+    from duologue.client.tools import ToolHandler, ToolOptions
+    from duologue.protocol import beta
+    from duologue.protocol.formats import Format
+    from duologue.protocol.ga import ContentPart, FunctionTool, Item, RealtimeSession, Session
     from duologue.session.formatted import FormattedItem
     from duologue.session.playback import PlaybackCut
     from duologue.session.response_state import ResponseState
@@ -54,7 +55,7 @@ class ClientMethods(Generic[C]):
         url: str | None = None,
         api_key: Key | None = None,
         model: str | None = None,
-        session: RealtimeSession | TranscriptionSession | beta.SessionConfig | None = None,
+        session: SessionArgument | None = None,
         headers: Mapping[str, str] | None = None,
         connect_timeout: float = 10.0,
         command_timeout: float | None = DEFAULT_TIMEOUT,
@@ -92,6 +93,28 @@ class ClientMethods(Generic[C]):
         return self._thread.call(lambda: self._client.session)
 
     @property
+    def session_config(self) -> RealtimeSession:
+        """The configuration that the application wants; fields that were never set are unset."""
+        return self._thread.call(lambda: self._client.session_config)
+
+    @property
+    def tools(self) -> Mapping[str, FunctionTool]:
+        """The tools that were added, by name."""
+        return self._thread.call(lambda: self._client.tools)
+
+    @property
+    def input_audio_buffer(self) -> bytes:
+        """The user's audio after the last commit or clear, as far as it is kept."""
+        return self._thread.call(lambda: self._client.input_audio_buffer)
+
+    def get_turn_detection_type(self) -> str | None:
+        """Return the kind of turn detection, `server_vad` or `semantic_vad`; `None` if it is off.
+
+        Of the configuration in force; before a session, of the one that is wanted.
+        """
+        return self._thread.call(self._client.get_turn_detection_type)
+
+    @property
     def responses(self) -> tuple[ResponseState, ...]:
         """The responses of the session, oldest first: the last thousand, whoever began them."""
         return self._thread.call(lambda: self._client.responses)
@@ -117,14 +140,17 @@ class ClientMethods(Generic[C]):
         """Return the fill levels of the client's queues."""
         return self._thread.call(self._client.statistics)
 
-    def send(self, event: ga.AnyClientEvent | beta.AnyClientEvent) -> None:
-        """Send any event; it gets an `event_id` if it has none.
+    def send(self, event: EventArgument) -> None:
+        """Send any event, of either dialect; it gets an `event_id` if it has none.
 
-        On a beta connection it may be of either dialect.
+        Args:
+            event: A struct, or a dictionary of the same fields. A dictionary of a type that
+                duologue does not know is sent as it is.
 
         Raises:
-            LocalProtocolError: If a command with the same `event_id` awaits its answer, or the
-                event cannot be expressed in beta or encoded as JSON.
+            ConfigurationError: If a field of its session or response is wrong.
+            LocalProtocolError: If another field is, if a command with the same `event_id` awaits
+                its answer, or if the event cannot be expressed in the dialect of the connection.
         """
         self._thread.call(lambda: self._client.send(event))
 
@@ -134,7 +160,7 @@ class ClientMethods(Generic[C]):
 
     def update_session(
         self,
-        session: RealtimeSession | TranscriptionSession | beta.SessionConfig | None = None,
+        session: SessionArgument | None = None,
         *,
         full: bool | None = None,
         timeout: TimeLimit = UNSET,
@@ -146,15 +172,16 @@ class ClientMethods(Generic[C]):
         `connect`, and waiting for its result raises `Closed`.
 
         Args:
-            session: The change, in either dialect.
+            session: The change, in either dialect, as a struct or a dictionary.
             full: Whether to send the whole wanted configuration with it, or the change alone. By
                 default: the whole in beta, as the reference client does, the change alone in GA.
             timeout: Seconds, instead of `command_timeout`.
             keywords: Added to `session`.
 
         Raises:
-            ConfigurationError: If there is no change, a keyword is unknown, a transcription session
-                cannot have it, or a tool has the name of one that `add_tool` added.
+            ConfigurationError: If there is no change, a field is unknown or its value wrong, a
+                transcription session cannot have it, or a tool has the name of one that `add_tool`
+                added.
         """
         return Pending(
             self._thread,
@@ -163,10 +190,17 @@ class ClientMethods(Generic[C]):
             ),
         )
 
-    def append_input_audio(self, audio: bytes | bytearray | memoryview) -> None:
+    def append_input_audio(self, audio: Buffer) -> None:
         """Send user audio, in the session's input format; empty audio sends nothing.
 
         The server does not confirm it.
+
+        Args:
+            audio: Bytes, in chunks of any size, or an array of 16-bit samples of one channel, as
+                those of NumPy and `array`.
+
+        Raises:
+            LocalProtocolError: If it is neither; the message names the fix.
         """
         self._thread.call(lambda: self._client.append_input_audio(audio))
 
@@ -183,13 +217,19 @@ class ClientMethods(Generic[C]):
             self._thread, self._thread.call(lambda: self._client.clear_input_audio(timeout=timeout))
         )
 
-    def send_user_message_content(self, content: str | Sequence[ContentPart]) -> ResponseHandle:
-        """Send a user message and request a response; without content only request it."""
+    def send_user_message_content(
+        self, content: str | Sequence[ContentPart | Mapping[str, Any]]
+    ) -> ResponseHandle:
+        """Send a user message and request a response; without content only request it.
+
+        Raises:
+            LocalProtocolError: If a content part is wrong.
+        """
         return ResponseHandle(
             self._thread, self._thread.call(lambda: self._client.send_user_message_content(content))
         )
 
-    def ask(self, content: str | Sequence[ContentPart]) -> ResponseHandle:
+    def ask(self, content: str | Sequence[ContentPart | Mapping[str, Any]]) -> ResponseHandle:
         """Send a user message and return its answer: the response that has ended.
 
         If the model calls tools, the answer is the response after their results. Read its `text`,
@@ -205,14 +245,22 @@ class ClientMethods(Generic[C]):
         return ResponseHandle(self._thread, self._thread.run(self._client.ask(content)))
 
     def create_item(
-        self, item: Item, *, previous_item_id: str | None = None, timeout: TimeLimit = UNSET
+        self,
+        item: Item | beta.Item | Mapping[str, Any],
+        *,
+        previous_item_id: str | None = None,
+        timeout: TimeLimit = UNSET,
     ) -> Pending[str]:
         """Add an item to the conversation; the result is its id.
 
         Args:
-            item: Anything but audio of the assistant: restore that as its text.
+            item: A struct of either dialect, or a dictionary. Anything but audio of the assistant:
+                restore that as its text.
             previous_item_id: Insert after this item; `root`: at the front; `None`: at the end.
             timeout: Seconds, instead of `command_timeout`.
+
+        Raises:
+            LocalProtocolError: If a field of the item is wrong.
         """
         return Pending(
             self._thread,
@@ -265,7 +313,7 @@ class ClientMethods(Generic[C]):
 
     def create_response(
         self,
-        params: ResponseCreateParams | None = None,
+        params: ParamsArgument | None = None,
         *,
         timeout: TimeLimit = UNSET,
         **keywords: Unpack[ResponseKeywords],
@@ -276,12 +324,13 @@ class ClientMethods(Generic[C]):
         response does not. Without turn detection, uncommitted input audio is committed first.
 
         Args:
-            params: What the response does differently from its session.
+            params: What the response does differently from its session, in either dialect, as a
+                struct or a dictionary.
             timeout: Seconds to begin, and to go on, instead of `command_timeout`.
             keywords: Added to `params`.
 
         Raises:
-            ConfigurationError: If a keyword is unknown.
+            ConfigurationError: If a field is unknown, or its value wrong.
             LocalProtocolError: If too many responses wait already.
         """
         return ResponseHandle(
@@ -362,3 +411,15 @@ class ClientMethods(Generic[C]):
             self._thread,
             self._thread.call(lambda: self._client.reject_mcp_call(request_id, reason=reason)),
         )
+
+    def clear_event_handlers(self) -> None:
+        """Remove all callbacks."""
+        self._thread.call(self._client.clear_event_handlers)
+
+    def dispatch(self, key: CallbackKey, value: object) -> None:
+        """Call the callbacks of a key with a value, as if it had arrived.
+
+        Raises:
+            LocalProtocolError: If this is not called on a running event loop.
+        """
+        self._thread.call(lambda: self._client.dispatch(key, value))

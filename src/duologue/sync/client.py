@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
     from types import TracebackType
 
-    from duologue.client.callbacks import Callback, CallbackKey
+    from duologue.client.callback_keys import CallbackKey
+    from duologue.client.callbacks import Callback
     from duologue.client.tools import ToolOptions
     from duologue.session.formatted import FormattedItem
     from duologue.session.tool_calls import ToolCall
@@ -107,6 +108,10 @@ class RealtimeClient(ClientMethods[_WrappedClient]):
         """Close the session and empty the conversation, as the reference client does."""
         self._end(self._client.disconnect())
 
+    def reset(self) -> None:
+        """Close the session, and forget the callbacks, the tools and all changes of the session."""
+        self._end(self._client.reset())
+
     def __enter__(self) -> Self:
         self.connect()
         return self
@@ -173,6 +178,11 @@ class RealtimeClient(ClientMethods[_WrappedClient]):
         """Remove `callback`, or all callbacks of a key; harmless if there is none."""
         threaded = None if callback is None else ThreadCallback(self._thread, callback)
         self._thread.call(lambda: self._client.off(key, threaded))
+
+    def off_next(self, key: CallbackKey, callback: Callable[[Any], object] | None = None) -> None:
+        """Remove a callback of `on_next`, or all of a key; harmless if there is none."""
+        threaded = None if callback is None else ThreadCallback(self._thread, callback)
+        self._thread.call(lambda: self._client.off_next(key, threaded))
 
     @overload
     def wait_for_next(self, key: type[T], *, timeout: float | None = None) -> T: ...

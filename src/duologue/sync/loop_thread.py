@@ -10,7 +10,7 @@ import inspect
 import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from duologue.client._concurrency import cancel_all
+from duologue.client._concurrency import cancel_all, contained
 from duologue.errors import Closed, ConfigurationError, LocalProtocolError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class LoopThread:
         """Call a function on the thread of the callbacks, from the loop."""
         variables = contextvars.copy_context()
         await asyncio.get_running_loop().run_in_executor(
-            self._callbacks, lambda: variables.run(callback, value)
+            self._callbacks, lambda: contained(lambda: variables.run(callback, value))
         )
 
     def _start(self) -> None:
@@ -138,6 +138,9 @@ class ThreadCallback:
     """Callback that runs on the thread of the callbacks."""
 
     def __init__(self, thread: LoopThread, callback: Callable[[Any], object]) -> None:
+        if not callable(callback):
+            text = f"a callback must be a function, not {type(callback).__name__}"
+            raise ConfigurationError(text)
         if inspect.iscoroutinefunction(callback):
             text = "callbacks of the blocking client are plain functions: leave out `async`"
             raise ConfigurationError(text)

@@ -10,7 +10,7 @@ stored in a cache; nothing that comes with them is imported, run or installed.
 
 from __future__ import annotations
 
-from duologue.weights._cache import cache_dir, default_brain, find, require
+from duologue.weights._cache import cache_dir, default_brain, find, require, verify
 from duologue.weights._fetch import Progress, fetch
 from duologue.weights.manifest import (
     BRAINS,
@@ -36,4 +36,5 @@ __all__ = [
     "fetch",
     "find",
     "require",
+    "verify",
 ]

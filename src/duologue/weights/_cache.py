@@ -117,6 +117,22 @@ def fault_of(model: ModelWeights, file: File) -> str | None:
     return None
 
 
+def verify(name: str) -> list[str]:
+    """Hash the files of a model again, and return what is wrong with them.
+
+    `require` hashes a file only if its size or its date has changed, because a model takes seconds.
+    A disk that fails changes neither.
+
+    Raises:
+        ConfigurationError: If no model has this name.
+    """
+    model = model_named(name)
+    folder = folder_of(model)
+    with contextlib.suppress(OSError):
+        (folder / "verified").unlink()
+    return [fault for file in model.files if (fault := fault_of(model, file))]
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:

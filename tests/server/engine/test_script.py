@@ -167,6 +167,14 @@ def test_a_fault_is_told_by_file_place_and_fix(toml: str, told: str, tmp_path: P
         load_script(path)
 
 
+@pytest.mark.parametrize("wait", ["inf", "nan", "3601.0", "-1"])
+def test_a_wait_without_an_end_is_refused(wait: str, tmp_path: Path) -> None:
+    path = tmp_path / "script.toml"
+    path.write_text(f"[[rules]]\nsteps = [{{wait = {wait}}}]\n")
+    with pytest.raises(ConfigurationError, match=r"script\.toml"):
+        load_script(path)
+
+
 def test_a_script_that_is_not_there_is_one_clear_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"cannot read the script .*no such file"):
         load_script(tmp_path / "none.toml")

@@ -72,7 +72,8 @@ def test_it_is_told_as_what_it_is(harness: Harness) -> None:
 def test_the_model_of_the_connection_is_the_one_that_transcribes() -> None:
     harness = Harness(session_type=SessionType.TRANSCRIPTION, model="my-deployment")
     heard = shown(harness, "session.created")["audio"]["input"]
-    assert heard["transcription"] == {"model": "my-deployment"}
+    transcription = heard["transcription"]
+    assert transcription == {"model": "my-deployment", "language": None, "prompt": None}
 
 
 def test_an_update_changes_the_input_and_is_told_whole(harness: Harness) -> None:
@@ -80,7 +81,11 @@ def test_an_update_changes_the_input_and_is_told_whole(harness: Harness) -> None
     assert configure(harness, include=include, **WORDS) == ["session.updated"]
     session = shown(harness, "session.updated")
     assert session["include"] == include
-    assert session["audio"]["input"]["transcription"] == {"model": "whisper-1"}
+    assert session["audio"]["input"]["transcription"] == {
+        "model": "whisper-1",
+        "language": None,
+        "prompt": None,
+    }
     assert session["audio"]["input"]["turn_detection"]["type"] == "server_vad"
 
 

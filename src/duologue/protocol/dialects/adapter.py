@@ -9,6 +9,7 @@ import msgspec
 from duologue.errors import DecodeError, LocalProtocolError
 from duologue.protocol import codec
 from duologue.protocol.ga import InputAudioBufferAppendEvent
+from duologue.protocol.model import UNSET, Model, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,11 +24,13 @@ __all__ = [
     "ServerDecoder",
     "check_encodable",
     "decode_error",
+    "without_nulls",
 ]
 
 ServerDecoder: TypeAlias = "Callable[[bytes], Event | UnknownEvent]"
 """Decodes the frames of one dialect and surface."""
 
+EventT = TypeVar("EventT", bound="Event | UnknownEvent")
 ClientEvent_co = TypeVar("ClientEvent_co", bound="Event | UnknownEvent", covariant=True)
 ServerEvent_contra = TypeVar("ServerEvent_contra", bound="Event", contravariant=True)
 
@@ -133,6 +136,26 @@ def check_encodable(events: Iterable[Event | UnknownEvent]) -> None:
         except (TypeError, ValueError, RecursionError) as error:
             text = f"{event.type} cannot be written as JSON: {error}"
             raise LocalProtocolError(text) from error
+
+
+def without_nulls(event: EventT) -> EventT:
+    """Return a client event with the nulls left out for which its configuration has no place.
+
+    SDKs write null for "not set", and the service reads it so, in the fields of `session` and of
+    `response`. A null that has a meaning, such as that of `tracing`, is a value of the field.
+    """
+    for name in ("session", "response"):
+        config = getattr(event, name, None)
+        if isinstance(config, Model) and isinstance(config.extra, dict):
+            fields = config.__struct_encode_fields__
+            extra = {
+                key: value
+                for key, value in config.extra.items()
+                if value is not None or key not in fields
+            }
+            if len(extra) < len(config.extra):
+                return replace(event, **{name: replace(config, extra=extra or UNSET)})
+    return event
 
 
 class _EventId(msgspec.Struct):

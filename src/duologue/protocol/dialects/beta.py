@@ -10,11 +10,12 @@ from duologue.protocol.dialects.adapter import (
     InvalidClientEvent,
     check_encodable,
     decode_error,
+    without_nulls,
 )
 from duologue.protocol.ga.session import merge_session
 from duologue.protocol.model import UNSET, UnknownEvent, replace
 from duologue.protocol.translate import Translation, to_beta, to_ga
-from duologue.protocol.validate import validate
+from duologue.protocol.validate import first_problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,15 +96,16 @@ class BetaAdapter:
         Validating before translating makes `param` name the client's own fields.
         """
         try:
-            event = codec.decode(frame, dialect="beta", direction="client")
+            event = without_nulls(codec.decode(frame, dialect="beta", direction="client"))
         except DecodeError as error:
             raise decode_error(error, frame) from error
         # An append without unknown fields passes: its audio is checked when it is decoded.
-        if not isinstance(event, beta.InputAudioBufferAppendEvent) or event.extra is not UNSET:
-            for problem in validate(event, "beta"):
-                raise InvalidClientEvent(
-                    problem.code, problem.message, problem.path, event_id=event.event_id
-                )
+        is_append = isinstance(event, beta.InputAudioBufferAppendEvent) and event.extra is UNSET
+        problem = None if is_append else first_problem(event, "beta")
+        if problem is not None:
+            raise InvalidClientEvent(
+                problem.code, problem.message, problem.path, event_id=event.event_id
+            )
         if isinstance(event, beta.SessionUpdateEvent) and event.session.temperature is not UNSET:
             self._temperature = event.session.temperature
         return to_ga(event).events
@@ -112,7 +114,8 @@ class BetaAdapter:
         """Return the beta frames of a GA server event."""
         if isinstance(event, ga.RealtimeErrorEvent):
             event = _with_beta_param(event)
-        return [codec.encode(self._with_temperature(each)) for each in to_beta(event).events]
+        events = to_beta(_in_beta_form(event)).events
+        return [codec.encode(self._with_temperature(each)) for each in events]
 
     def _with_temperature(self, event: Event | UnknownEvent) -> Event | UnknownEvent:
         if isinstance(event, beta.SessionCreatedEvent | beta.SessionUpdatedEvent):
@@ -165,6 +168,23 @@ def _add_temperature(config: ConfigT, temperature: float | UnsetType) -> ConfigT
     extra = config.extra if isinstance(config.extra, dict) else {}
     return replace(config, extra=extra | {"temperature": temperature})
 
+
+def _in_beta_form(event: ga.KnownServerEvent) -> ga.KnownServerEvent:
+    """Return a server event with the fields that only beta has, and without those that it lacks."""
+    if getattr(event, "obfuscation", UNSET) is not UNSET:
+        return replace(event, obfuscation=UNSET)
+    if isinstance(item := getattr(event, "item", None), _ITEMS):
+        return replace(event, item=replace(item, object="realtime.item"))
+    if isinstance(event, ga.ResponseDoneEvent) and event.response.output:
+        output = [
+            replace(item, object="realtime.item") if isinstance(item, _ITEMS) else item
+            for item in event.response.output
+        ]
+        return replace(event, response=replace(event.response, output=output))
+    return event
+
+
+_ITEMS: Final = (ga.Message, ga.FunctionCall, ga.FunctionCallOutput)
 
 _BETA_PARAMS: Final = {
     "session.audio.input.turn_detection": "session.turn_detection",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from duologue.errors import DecodeError
 from duologue.protocol import codec, repair
-from duologue.protocol.dialects.adapter import check_encodable, decode_error
+from duologue.protocol.dialects.adapter import check_encodable, decode_error, without_nulls
 from duologue.protocol.ga import RealtimeSession
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class GaAdapter(Generic[ClientEventT, ServerEventT]):
             event = codec.decode(frame, dialect="ga", direction="client", surface=self.surface)
         except DecodeError as error:
             raise decode_error(error, frame) from error
-        return (cast("ClientEventT", event),)
+        return (cast("ClientEventT", without_nulls(event)),)
 
     def encode_server(self, event: ServerEventT) -> Sequence[bytes]:
         """Return the frame of a server event."""

@@ -8,6 +8,6 @@ is the problem's path.
 
 from __future__ import annotations
 
-from duologue.protocol.validate.validator import Problem, read_body, validate
+from duologue.protocol.validate.validator import Problem, first_problem, read_body, validate
 
-__all__ = ["Problem", "read_body", "validate"]
+__all__ = ["Problem", "first_problem", "read_body", "validate"]

@@ -33,12 +33,14 @@ from duologue.protocol.validate.rules import (
     one_of,
 )
 
-__all__ = ["CLIENT_FIELDS", "LIMITS", "REQUIRED_OF_CLIENTS"]
+__all__ = ["CLIENT_FIELDS", "LIMITS", "MAX_ENTRIES", "REQUIRED_OF_CLIENTS"]
 
 MAX_EVENT_ID: Final = 512
 MAX_AUDIO_BYTES: Final = 15 << 20
 MAX_METADATA: Final = (16, 64, 512)
 MAX_TOKENS: Final = 4096
+MAX_ENTRIES: Final = 1000
+"""Entries of a list of a client: content parts, tools, items. The reference states no number."""
 
 
 def _tokens(value: int | str) -> Iterator[Violation]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 __all__ = [
     "Constraint",
@@ -17,6 +17,7 @@ __all__ = [
     "each",
     "exactly",
     "matching",
+    "no_longer_than",
     "not_empty",
     "one_of",
 ]
@@ -62,11 +63,23 @@ def at_least(low: int) -> Constraint:
 
 
 def exactly(only: float) -> Constraint:
-    """Require the number `only`."""
+    """Require the number `only`; the codes and messages are those of the service."""
 
     def check(value: float) -> Iterator[Violation]:
-        if value != only:
-            yield Violation(f"expected {only}, but got {value}.", f"use {only}")
+        if value < only:
+            yield Violation(
+                f"integer below minimum value. Expected a value >= {only}, but got {value}"
+                " instead.",
+                f"use {only}",
+                "integer_below_min_value",
+            )
+        elif value > only:
+            yield Violation(
+                f"integer above maximum value. Expected a value <= {only}, but got {value}"
+                " instead.",
+                f"use {only}",
+                "integer_above_max_value",
+            )
 
     return check
 
@@ -109,6 +122,23 @@ def at_most(size: int) -> Constraint:
                 f"shorten it to {size}",
             )
         yield from not_empty(value)
+
+    return check
+
+
+def no_longer_than(size: int) -> Constraint:
+    """Require a list, if it is one, of at most `size` entries."""
+
+    def check(value: object) -> Iterator[Violation]:
+        if isinstance(value, list):
+            count = len(cast("list[object]", value))
+            if count > size:
+                yield Violation(
+                    f"array too long. Expected an array with maximum length {size}, but got an"
+                    f" array with length {count} instead.",
+                    f"shorten it to {size}",
+                    "array_above_max_length",
+                )
 
     return check
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Final, TypeGuard, TypeVar, get_args
 
 import msgspec
@@ -17,10 +17,15 @@ from duologue.protocol._unknown_fields import explain, keep_unknown
 from duologue.protocol.codec import Dialect, encode_model
 from duologue.protocol.ga import translation
 from duologue.protocol.model import UNSET, Event, Json, Model, Unknown, UnknownEvent
-from duologue.protocol.validate.limits import CLIENT_FIELDS, LIMITS, REQUIRED_OF_CLIENTS
-from duologue.protocol.validate.rules import Constraint, Violation
+from duologue.protocol.validate.limits import (
+    CLIENT_FIELDS,
+    LIMITS,
+    MAX_ENTRIES,
+    REQUIRED_OF_CLIENTS,
+)
+from duologue.protocol.validate.rules import Constraint, Violation, no_longer_than
 
-__all__ = ["Problem", "read_body", "validate"]
+__all__ = ["Problem", "first_problem", "read_body", "validate"]
 
 M = TypeVar("M", bound=Model)
 
@@ -32,7 +37,8 @@ class Problem:
     path: str
     """Path of the value, such as `session.audio.output.speed`: the `param` of an error."""
     code: str
-    """`missing_required_parameter`, `unknown_parameter`, `invalid_value` or `invalid_type`."""
+    """`missing_required_parameter`, `unknown_parameter`, `invalid_value`, `invalid_type`,
+    `array_above_max_length`, `integer_below_min_value` or `integer_above_max_value`."""
     message: str
     """Description of the problem, worded like the service's errors."""
     fix: str
@@ -50,18 +56,33 @@ def validate(subject: Event | UnknownEvent | Model, dialect: Dialect = "ga") -> 
         subject: A decoded model, or one built by the caller, whose field types are checked as well.
         dialect: Dialect in which it will be sent.
     """
+    return list(_problems(subject, dialect))
+
+
+def first_problem(subject: Event | UnknownEvent | Model, dialect: Dialect = "ga") -> Problem | None:
+    """Return the first problem that `validate` would return, and look for no other.
+
+    A frame may have tens of thousands of them, and a server answers only one.
+    """
+    return next(_problems(subject, dialect), None)
+
+
+def _problems(subject: Event | UnknownEvent | Model, dialect: Dialect) -> Iterator[Problem]:
     if isinstance(subject, UnknownEvent):
-        return [_of_unknown_event(subject)]
+        yield _of_unknown_event(subject)
+        return
     kind = type(subject)
     if kind not in _events(dialect) if isinstance(subject, Event) else _is_foreign(kind, dialect):
         name = f"'{subject.type}' in this form" if isinstance(subject, Event) else kind.__name__
         message = f"Invalid value: {name} does not exist in {dialect}."
-        return [Problem("type", "invalid_value", message, "translate it first")]
+        yield Problem("type", "invalid_value", message, "translate it first")
+        return
     written = _as_written(subject)
     if isinstance(written, Problem):
-        return [written]
+        yield written
+        return
     is_from_client = not isinstance(subject, Event) or kind in _client_events(dialect)
-    return list(_walk(written, "", is_from_client=is_from_client))
+    yield from _walk(written, "", is_from_client=is_from_client)
 
 
 def read_body(body: bytes, kind: type[M], dialect: Dialect = "ga") -> M | list[Problem]:
@@ -224,6 +245,8 @@ def _walk(value: object, path: str, *, is_from_client: bool) -> Iterator[Problem
     elif isinstance(value, Model):
         yield from _walk_model(value, path, is_from_client=is_from_client)
     elif _is_list(value):
+        if is_from_client:
+            yield from map(partial(_of_violation, path=path), _within_limits(value))
         for index, entry in enumerate(value):
             if isinstance(entry, Model):  # arbitrary JSON is not validated
                 yield from _walk(entry, f"{path}[{index}]", is_from_client=is_from_client)
@@ -231,6 +254,9 @@ def _walk(value: object, path: str, *, is_from_client: bool) -> Iterator[Problem
         for key, entry in value.items():
             if isinstance(entry, Model):
                 yield from _walk(entry, f"{path}.{key}", is_from_client=is_from_client)
+
+
+_within_limits: Final = no_longer_than(MAX_ENTRIES)
 
 
 def _is_list(value: object) -> TypeGuard[list[object]]:
@@ -243,9 +269,9 @@ def _is_mapping(value: object) -> TypeGuard[dict[str, object]]:
 
 def _walk_model(model: Model, path: str, *, is_from_client: bool) -> Iterator[Problem]:
     constraints = _constraints(type(model))
-    for name in _fields(model):
+    for name in model.__struct_fields__:
         value: object = getattr(model, name)
-        if value is UNSET or value is None:
+        if value is UNSET or value is None or name == "extra":
             continue
         here = f"{path}.{name}" if path else name
         constraint = constraints.get(name) if is_from_client or name not in CLIENT_FIELDS else None

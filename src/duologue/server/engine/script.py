@@ -104,6 +104,10 @@ class Rule(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for step in self.doing:
             if not step.actions:
                 raise ScriptFaultError("a step does nothing; add 'say', 'call', 'wait' or 'fail'")
+            if step.wait is not UNSET and not step.wait <= MAX_WAIT_SECONDS:  # also nan
+                raise ScriptFaultError(
+                    f"'wait' is {step.wait:g} seconds; use {MAX_WAIT_SECONDS} at most"
+                )
         self._check_placeholders()
 
     @property
@@ -135,6 +139,10 @@ class Rule(Step, frozen=True, kw_only=True, forbid_unknown_fields=True):
                         names = ", ".join(f"{{{name}}}" for name in sorted(known))
                         fix = f"use {names}; for literal braces write {{{{{found[1]}}}}}"
                         raise ScriptFaultError(f"unknown {{{found[1]}}} in {text!r}; {fix}")
+
+
+MAX_WAIT_SECONDS: Final = 3600
+"""Longest wait of a step: the length of a session. A longer one never ends."""
 
 
 class Script(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -223,6 +223,7 @@ def _with_detection_defaults(change: ga.RealtimeSession) -> ga.RealtimeSession:
 
 def shown_session(session: ga.RealtimeSession, session_type: SessionType) -> ga.Session:
     """Return a configuration as the client of this type of session receives it."""
+    session = _with_transcription_defaults(session)
     if session_type is SessionType.CONVERSATION:
         return session
     return ga.TranscriptionSession(
@@ -232,6 +233,16 @@ def shown_session(session: ga.RealtimeSession, session_type: SessionType) -> ga.
         include=session.include,
         audio=ga.AudioConfig(input=_without_responses(input_of(session))),
     )
+
+
+def _with_transcription_defaults(session: ga.RealtimeSession) -> ga.RealtimeSession:
+    """Show `language` and `prompt` of the transcription as null if they are not set."""
+    transcription = input_of(session).transcription
+    if not isinstance(transcription, ga.AudioTranscription):
+        return session
+    shown = merge(ga.AudioTranscription(language=None, prompt=None), transcription)
+    audio_input = ga.AudioInput(transcription=shown)
+    return merge(session, ga.RealtimeSession(audio=ga.AudioConfig(input=audio_input)))
 
 
 def requested_change(change: ga.Session, session_type: SessionType) -> ga.RealtimeSession:

@@ -13,6 +13,9 @@ from duologue.session.contract import SendEvent
 
 __all__ = ["ConversationContext", "SessionContext"]
 
+OBFUSCATION_BLOCK: Final = 16
+"""Deltas are filled up to a multiple of this many characters."""
+
 Sent = TypeVar("Sent")
 Work = TypeVar("Work")
 
@@ -37,6 +40,11 @@ class SessionContext(Generic[Sent, Work]):
     def start(self, work: Work) -> None:
         """Have the edge start a piece of work."""
         self._effects.append(work)
+
+    def obfuscation(self, delta: str) -> str:
+        """Return random characters that hide the length of a delta from whoever sees its size."""
+        size = OBFUSCATION_BLOCK - len(delta) % OBFUSCATION_BLOCK
+        return self.new_id("x").removeprefix("x_")[:size]
 
     def error_event(self, error: ga.RealtimeError) -> ga.RealtimeErrorEvent:
         """Return an `error` event to be emitted, and count it."""

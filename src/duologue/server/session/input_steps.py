@@ -139,7 +139,6 @@ def _add_user_audio(
     )
     item = ga.Message(
         id=item_id,
-        object="realtime.item",
         status="completed",
         role="user",
         content=[ga.InputAudio(transcript=None)],

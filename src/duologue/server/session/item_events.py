@@ -145,7 +145,8 @@ def prepared(
     if isinstance(item, ga.FunctionCall) and item.call_id is UNSET:
         item = replace(item, call_id=new_id("call"))
     if not isinstance(item, ga.Message):
-        return item, b""
+        has_object = isinstance(item, ga.FunctionCall | ga.FunctionCallOutput)
+        return (replace(item, object=UNSET) if has_object else item), b""
     pcm = b""
     parts: list[ga.ContentPart] = []
     for index, part in enumerate(item.content):
@@ -155,7 +156,7 @@ def prepared(
             pcm += _read(part.audio, source, f"{here}.audio")
             part = replace(part, audio=UNSET)  # noqa: PLW2901  # the audio is kept beside the item
         parts.append(part)
-    return replace(item, content=parts, status="completed", object="realtime.item"), pcm
+    return replace(item, content=parts, status="completed", object=UNSET), pcm
 
 
 def with_audio(item: ga.Item, pcm: bytes, target: Format) -> ga.Item:

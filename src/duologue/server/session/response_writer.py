@@ -107,12 +107,24 @@ class ResponseWriter:
         place = self._place(message)
         event_id = self._context.event_id()
         if not self.config.speaks:
-            self._context.emit(ga.ResponseTextDeltaEvent(event_id=event_id, delta=delta, **place))
+            self._context.emit(
+                ga.ResponseTextDeltaEvent(
+                    event_id=event_id,
+                    delta=delta,
+                    obfuscation=self._context.obfuscation(delta),
+                    **place,
+                )
+            )
             return
         if not message.stored.is_truncated:
             message.stored.segments.append((message.stored.audio_bytes, delta))
         self._context.emit(
-            ga.ResponseAudioTranscriptDeltaEvent(event_id=event_id, delta=delta, **place)
+            ga.ResponseAudioTranscriptDeltaEvent(
+                event_id=event_id,
+                delta=delta,
+                obfuscation=self._context.obfuscation(delta),
+                **place,
+            )
         )
 
     def audio(self, pcm: bytes) -> None:
@@ -142,7 +154,6 @@ class ResponseWriter:
         call_id = self._context.new_id("call")
         item = ga.FunctionCall(
             id=self._context.new_id("item"),
-            object="realtime.item",
             status="in_progress",
             call_id=call_id,
             name=name,
@@ -160,7 +171,12 @@ class ResponseWriter:
             event_id = self._context.event_id()
             delta = arguments[start : start + size]
             self._context.emit(
-                ga.ResponseFunctionCallArgumentsDeltaEvent(event_id=event_id, delta=delta, **place)
+                ga.ResponseFunctionCallArgumentsDeltaEvent(
+                    event_id=event_id,
+                    delta=delta,
+                    obfuscation=self._context.obfuscation(delta),
+                    **place,
+                )
             )
         event_id = self._context.event_id()
         self._context.emit(
@@ -246,9 +262,7 @@ class ResponseWriter:
         if self._message is not None:
             return self._message
         item_id = self._context.new_id("item")
-        item = ga.Message(
-            id=item_id, object="realtime.item", status="in_progress", role="assistant", content=[]
-        )
+        item = ga.Message(id=item_id, status="in_progress", role="assistant", content=[])
         stored = self._open_item(item)
         stored.words = []
         self._message = _OpenMessage(stored, item_id, stored.words, encoder(self._format))

@@ -93,6 +93,7 @@ class InputTranscription:
                     item_id=item_id,
                     content_index=0,
                     delta=text,
+                    obfuscation=self._context.obfuscation(text),
                 )
             )
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from duologue.server.session.engine_work import TextTokens
 
 __all__ = [
-    "REQUESTS_PER_MINUTE",
     "TOKENS_PER_MINUTE",
     "GeneratedOutput",
     "PromptCache",
@@ -51,7 +50,6 @@ LOW_DETAIL_TOKENS: Final = 85
 IMAGE_TOKENS: Final = 765
 """An image, whatever its size: what the API bills for one of 1024 by 1024 pixels."""
 
-REQUESTS_PER_MINUTE: Final = 1000
 TOKENS_PER_MINUTE: Final = 100_000
 
 PROMPTS_REMEMBERED: Final = 4
@@ -232,19 +230,18 @@ def _texts(item: ga.Item) -> list[str]:
 
 
 class RateLimits:
-    """Requests and tokens that a session has left; they refill evenly, in a minute."""
+    """Tokens that a session has left; they refill evenly, in a minute.
+
+    Source: recorded GA traffic, which lists no requests.
+    """
 
     def __init__(self) -> None:
-        self._requests: Final = _Allowance("requests", REQUESTS_PER_MINUTE)
         self._tokens: Final = _Allowance("tokens", TOKENS_PER_MINUTE)
 
     def spend(self, usage: ga.Usage, now: float) -> list[ga.RateLimit]:
         """Subtract one response, and return what is left."""
         tokens = usage.total_tokens
-        return [
-            self._requests.spend(1, now),
-            self._tokens.spend(tokens if isinstance(tokens, int) else 0, now),
-        ]
+        return [self._tokens.spend(tokens if isinstance(tokens, int) else 0, now)]
 
 
 class _Allowance:

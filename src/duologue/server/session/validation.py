@@ -7,12 +7,12 @@ replaced them and logs a warning, unless it is strict.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from duologue.protocol import ga
 from duologue.protocol.ga import translation
-from duologue.protocol.model import UNSET, UnknownEvent, UnsetType, replace
-from duologue.protocol.validate import Problem, validate
+from duologue.protocol.model import UNSET, UnsetType, replace
+from duologue.protocol.validate import Problem, first_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,10 +73,10 @@ def checked(event: ga.AnyClientEvent) -> ga.KnownClientEvent:
     """
     if isinstance(event, ga.InputAudioBufferAppendEvent) and _has_only_audio(event):
         return event
-    problems = validate(event)
-    if problems or isinstance(event, UnknownEvent):
-        raise _of_problem(problems[0])
-    return event
+    problem = first_problem(event)
+    if problem:
+        raise _of_problem(problem)
+    return cast("ga.KnownClientEvent", event)
 
 
 def checked_translation(
@@ -91,17 +91,20 @@ def checked_translation(
         event, translation.RealtimeTranslationInputAudioBufferAppendEvent
     ) and _has_only_audio(event):
         return event
-    problems = validate(event)
-    if problems or isinstance(event, UnknownEvent):
-        raise _of_problem(problems[0])
-    return event
+    problem = first_problem(event)
+    if problem:
+        raise _of_problem(problem)
+    return cast("translation.KnownTranslationClientEvent", event)
 
 
 def audio_fault(
     event: ga.AnyClientEvent | translation.AnyTranslationClientEvent,
 ) -> InvalidRequest:
     """Return the problem of an event whose audio could not be decoded."""
-    return _of_problem(validate(event)[0])
+    problem = first_problem(event)
+    if problem is None:
+        raise AssertionError("audio that cannot be decoded is a problem")
+    return _of_problem(problem)
 
 
 def _has_only_audio(event: ga.ClientEvent) -> bool:
