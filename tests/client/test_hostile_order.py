@@ -82,7 +82,7 @@ class Application:
             self.tasks.append(asyncio.create_task(_iterated(result)))
 
     def _item_id(self) -> str:
-        ids = [item.id for item in self.client.conversation if isinstance(item.id, str)]
+        ids = [item.id for item in self.client.conversation]
         return self._random.choice([*ids, "item_x"])
 
     def _read(self) -> None:
