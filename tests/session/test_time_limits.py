@@ -292,6 +292,16 @@ def test_the_answer_of_a_tool_is_used_when_nothing_can_end_the_turn(
     assert [event.type for event in core.events_to_send()] == ["response.create"]
 
 
+def test_the_answer_of_a_tool_is_used_when_its_response_never_ends() -> None:
+    core = new_core(has_tool=lambda _: True, timeout=2.0)
+    feed(core, response("created"), output_item("done", call()))
+    core.answer_call("c", "{}", None, 1.0)
+    core.events_to_send()
+    core.handle_deadline(3.0)  # the call came in this time, so the response has gone on
+    core.handle_deadline(5.0)
+    assert "response.create" in [event.type for event in core.events_to_send()]
+
+
 # Words and whole parts.
 
 

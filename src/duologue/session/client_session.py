@@ -332,7 +332,9 @@ class ClientSession:
         if self.commands.deadline is not None and now >= self.commands.deadline:
             self.commands.expire(now)
         if self.responses.deadline is not None and now >= self.responses.deadline:
-            self.responses.expire(now)
+            for response_id in self.responses.expire(now):
+                self.tools.on_response_lost(response_id)
+            self.responses.send_next(now)
 
     def end(self, error: SessionEnd | None) -> None:
         """End the session: no open command or response will be answered."""

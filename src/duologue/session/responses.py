@@ -213,8 +213,13 @@ class Responses:
         active = (r.event_id for r in guessed if r.response is self.active and r.is_scheduled)
         return next(active, None)
 
-    def expire(self, now: float) -> None:
-        """Give up the requests and responses on which the server has not gone on in time."""
+    def expire(self, now: float) -> list[str]:
+        """Give up the requests and responses on which the server has not gone on in time.
+
+        Returns:
+            The ids of the responses. The next request in line is not sent yet: see `send_next`.
+        """
+        lost: list[str] = []
         for request in list(self._open.values()):
             if request.deadline is not None and request.deadline <= now:
                 self._give_up(request, no_answer("response.create"))
@@ -224,6 +229,7 @@ class Responses:
             if state.size > state.seen_size:
                 self._watch(state, now)
                 continue
+            lost.append(state.id)
             del self._running[state.id]
             if self.active is state:
                 self.active = None
@@ -231,7 +237,7 @@ class Responses:
             for request in [r for r in self._open.values() if r.response is state]:
                 self._give_up(request, TimeoutError(text))
         self._reschedule()
-        self.send_next(now)
+        return lost
 
     def lose(self, error: SessionEnd) -> None:
         """End all open requests: the connection has ended."""

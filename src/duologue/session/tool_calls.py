@@ -262,6 +262,14 @@ class ToolCalls:
         self._close(response_id, round_)
         self._respond_if_due()
 
+    def on_response_lost(self, response_id: str) -> None:
+        """Go on without the end of a response, which the server does not send."""
+        round_ = self._rounds.get(response_id)
+        if round_ is not None:
+            round_.ended_as = "incomplete"
+            self._close(response_id, round_)
+            self._respond_if_due()
+
     def _interrupt(self, call_id: str) -> None:
         """Cancel a running call, if that is its tool's policy."""
         call = self._calls.get(call_id)
