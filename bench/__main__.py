@@ -16,6 +16,7 @@ NAMES = (
     "client_path",
     "duplex",
     "idle",
+    "bystander",
     "latency",
     "soak",
 )

@@ -67,6 +67,12 @@ def test_the_reaction_tables_of_the_architecture_are_those_of_the_code() -> None
         assert [row.cause for row in rows if not row.steps] == []
 
 
+def test_every_test_on_the_page_about_reliability_exists() -> None:
+    named = set(re.findall(r"`(tests/\S+\.py)`", PAGES["reliability.md"]))
+    assert len(named) > 20
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
 def test_the_tables_of_names_are_as_generated() -> None:
     text = PAGES["coming-from.md"]
     assert GENERATE["page"](text) == text, "run `python docs/generate.py`"
