@@ -13,6 +13,7 @@ from duologue import (
     ConversationUpdated,
     DecodeError,
     ErrorUpdate,
+    Interrupted,
     ItemAppended,
     LocalProtocolError,
     RealtimeClient,
@@ -492,6 +493,31 @@ async def test_updates_beyond_the_backlog_are_dropped_and_counted() -> None:
         statistics = client.statistics()
         assert statistics.waiting_updates == BACKLOG + 1
         assert statistics.dropped_updates == 12
+
+
+async def test_all_updates_wait_for_a_late_iteration() -> None:
+    server = MemoryServer()
+    async with client_of(server) as client:
+        for number in range(BACKLOG * 2):
+            server.send("input_audio_buffer.speech_started", item_id="u", audio_start_ms=number)
+        for _ in range(BACKLOG * 2):
+            await client.wait_for_next("conversation.interrupted")
+        await client.close()
+        starts = [each.audio_start_ms async for each in client if isinstance(each, Interrupted)]
+        assert starts == list(range(BACKLOG * 2))
+
+
+async def test_with_callbacks_only_recent_updates_wait_for_a_late_iteration() -> None:
+    server = MemoryServer()
+    async with client_of(server) as client:
+        client.on("conversation.interrupted", lambda _: None)
+        for number in range(BACKLOG * 2):
+            server.send("input_audio_buffer.speech_started", item_id="u", audio_start_ms=number)
+        for _ in range(BACKLOG * 2):
+            await client.wait_for_next("conversation.interrupted")
+        await client.close()
+        starts = [each.audio_start_ms async for each in client if isinstance(each, Interrupted)]
+        assert starts == list(range(BACKLOG * 2))[-BACKLOG + 1 :]  # and `Disconnected`
 
 
 async def test_all_waiters_fail_at_once_when_the_connection_is_lost() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from duologue.client._concurrency import cancel_all
-from duologue.client.update_stream import CAPACITY, TwoLaneQueue
+from duologue.client.update_stream import TwoLaneQueue
 from duologue.session.updates import RealtimeEvent
 
 __all__ = ["AsyncCallback", "AsyncCallbackQueues"]
@@ -100,7 +100,7 @@ class _Queue:
     __slots__ = ("calls", "task")
 
     def __init__(self) -> None:
-        self.calls: Final[TwoLaneQueue[tuple[AsyncCallback, object]]] = TwoLaneQueue(CAPACITY)
+        self.calls: Final[TwoLaneQueue[tuple[AsyncCallback, object]]] = TwoLaneQueue()
         self.task: asyncio.Task[None] | None = None
 
 

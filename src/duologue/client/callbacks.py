@@ -149,6 +149,8 @@ class CallbackRegistry:
             "server": {},
         }
         """The registered keys of an event, by its source and class: filled when one comes."""
+        self.has_any: bool = False
+        """Whether the application has registered a callback."""
         self.want_sent_audio: bool = False
         """Whether a callback may want the events of `append_input_audio`."""
         self._futures: Final[set[asyncio.Future[object]]] = set()
@@ -328,3 +330,4 @@ class CallbackRegistry:
         for keys in self._keys_of.values():
             keys.clear()
         self.want_sent_audio = not SENT_AUDIO.isdisjoint(self._entries)
+        self.has_any = any(not entry.is_ours for each in self._entries.values() for entry in each)

@@ -110,11 +110,11 @@ class RealtimeClient(RealtimeEventHandler):
 
     `async with` connects, waits for `session.created`, sends the session keywords if there are any
     and waits until they are in force. Iterating yields every `Update` since the connection, ends
-    when the session is closed, and raises `ConnectionLost` when the connection is lost. Before the
-    first iteration the last 32 updates wait, afterwards up to 8192, and as many raw events beside
-    them; then the oldest are dropped, and counted in `statistics()`. The events of sent audio are
-    among them only after the first iteration. One task may iterate at a time; an iteration that was
-    left can be resumed.
+    when the session is closed, and raises `ConnectionLost` when the connection is lost. Up to
+    8192 updates wait for it, and as many raw events beside them; then the oldest are dropped, and
+    counted in `statistics()`. Before the first iteration only the last 32 raw events wait, without
+    those of sent audio, and if there are callbacks, only the last 32 updates. One task may iterate
+    at a time; an iteration that was left can be resumed.
 
     Commands are sent at once, and in order. The handle that a method returns may be awaited for the
     server's answer; an error that nothing awaits arrives as an `ErrorUpdate`. A command that the

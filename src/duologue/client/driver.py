@@ -412,6 +412,8 @@ class Driver:
             meanings = self.core.dialect.server_event_to_ga(event)
             self._callbacks.call([RealtimeEvent("server", event, self._now(), meanings)])
             return
+        if self.updates.keeps_backlog and self._callbacks.has_any:
+            self.updates.keep_recent()
         self.core.receive(event, self._now())
         try:
             self._carry_out()

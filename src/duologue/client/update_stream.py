@@ -17,9 +17,10 @@ __all__ = ["BACKLOG", "CAPACITY", "TwoLaneQueue", "UpdateStream"]
 T = TypeVar("T")
 
 BACKLOG: Final = 32
-"""Entries of each lane that wait for an iteration that has not begun: the opening of a session.
+"""Raw events that wait for an iteration that has not begun; with callbacks, also other updates.
 
-No more, because an application without an iteration pays for each entry in processor caches.
+No more, because they hold the audio of a session, and an application without an iteration pays for
+each entry in processor caches.
 """
 
 CAPACITY: Final = 8192
@@ -35,10 +36,10 @@ class TwoLaneQueue(Generic[T]):
 
     __slots__ = ("_lanes", "_put", "_taken", "waiter")
 
-    def __init__(self, capacity: int = BACKLOG) -> None:
+    def __init__(self, capacity: int = CAPACITY, repeats_capacity: int = CAPACITY) -> None:
         self._lanes: tuple[deque[tuple[int, T]], deque[tuple[int, T]]] = (
             deque(maxlen=capacity),
-            deque(maxlen=capacity),
+            deque(maxlen=repeats_capacity),
         )
         self._put = self._taken = 0
         self.waiter: asyncio.Future[None] | None = None
@@ -52,10 +53,10 @@ class TwoLaneQueue(Generic[T]):
         """Entries that were dropped."""
         return self._put - self._taken - len(self)
 
-    def widen(self, capacity: int) -> None:
-        """Hold more entries from now on."""
+    def resize(self, capacity: int) -> None:
+        """Hold this many entries in each lane from now on, the latest ones."""
         first, second = self._lanes
-        if capacity > (first.maxlen or 0):
+        if first.maxlen != capacity or second.maxlen != capacity:
             self._lanes = deque(first, capacity), deque(second, capacity)
 
     def put(self, entries: Iterable[T], repeats: type | None = RealtimeEvent) -> None:
@@ -87,18 +88,20 @@ class TwoLaneQueue(Generic[T]):
 class UpdateStream(Generic[T]):
     """An asynchronous iterator for one task at a time.
 
-    It buffers from the beginning, so that an iteration that begins later misses nothing recent, and
-    one that was left can be resumed. See `TwoLaneQueue` for what happens if it is too slow.
+    It buffers from the beginning, so that an iteration that begins later misses nothing, and one
+    that was left can be resumed. See `TwoLaneQueue` for what happens if it is too slow.
     """
 
-    __slots__ = ("__weakref__", "_ending", "_is_over", "_queue", "is_read", "put")
+    __slots__ = ("__weakref__", "_ending", "_is_over", "_queue", "is_read", "keeps_backlog", "put")
 
     def __init__(self) -> None:
-        self._queue: Final[TwoLaneQueue[T]] = TwoLaneQueue()
+        self._queue: Final[TwoLaneQueue[T]] = TwoLaneQueue(CAPACITY, BACKLOG)
         self.put: Final = self._queue.put
         """Adds entries."""
         self.is_read: bool = False
         """Whether an iteration has begun."""
+        self.keeps_backlog: bool = True
+        """Whether all updates wait for an iteration that has not begun; see `keep_recent`."""
         self._ending: Exception | None = None
         self._is_over = False
 
@@ -115,9 +118,14 @@ class UpdateStream(Generic[T]):
         self._is_over, self._ending = True, ending
         self._queue.put(())
 
+    def keep_recent(self) -> None:
+        """Keep only the latest entries: callbacks get them all, so an iteration is unlikely."""
+        self.keeps_backlog = False
+        self._queue.resize(BACKLOG)
+
     def __aiter__(self) -> UpdateStream[T]:
-        self._queue.widen(CAPACITY)
-        self.is_read = True
+        self._queue.resize(CAPACITY)
+        self.is_read, self.keeps_backlog = True, False
         return self
 
     async def __anext__(self) -> T:
