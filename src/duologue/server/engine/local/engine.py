@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,18 +104,26 @@ def _first_to_fix(failures: list[BaseException]) -> BaseException:
 
 # The imports are inside the loaders: each package takes up to 250 ms to import, and is an extra.
 
+_IMPORTING: Final = threading.Lock()
+"""One loader imports at a time: Python 3.11 may fail if two threads parse source, as pytest does.
+
+Its assertion rewriting parses every module of a package that has a plugin, as ours has.
+"""
+
 
 def _load_vad(_name: str | None) -> _Loaded:
-    from duologue.server.engine.local.vad import EarshotVad  # noqa: PLC0415  # may be missing
+    with _IMPORTING:
+        from duologue.server.engine.local.vad import EarshotVad  # noqa: PLC0415  # may be missing
 
     EarshotVad().score(bytes(VAD_FRAME_BYTES))
     return _Loaded(EarshotVad, "earshot")
 
 
 def _load_transcriber(name: str | None) -> _Loaded:
-    from duologue.server.engine.local.transcriber import (  # noqa: PLC0415  # may be missing
-        WhisperTranscriber,
-    )
+    with _IMPORTING:
+        from duologue.server.engine.local.transcriber import (  # noqa: PLC0415  # may be missing
+            WhisperTranscriber,
+        )
 
     name = name or weights.DEFAULT_TRANSCRIBER
     transcriber = WhisperTranscriber(weights.require(name), threads=_threads())
@@ -123,7 +132,8 @@ def _load_transcriber(name: str | None) -> _Loaded:
 
 
 def _load_brain(name: str | None) -> _Loaded:
-    from duologue.server.engine.local.brain import LlamaBrain  # noqa: PLC0415  # may be missing
+    with _IMPORTING:
+        from duologue.server.engine.local.brain import LlamaBrain  # noqa: PLC0415  # may be missing
 
     file = _brain_file(name)
     brain = LlamaBrain(file, threads=_threads(), slots=SLOTS)
@@ -131,9 +141,10 @@ def _load_brain(name: str | None) -> _Loaded:
 
 
 def _load_synthesizer(_name: str | None) -> _Loaded:
-    from duologue.server.engine.local.synthesizer import (  # noqa: PLC0415  # may be missing
-        HibariSynthesizer,
-    )
+    with _IMPORTING:
+        from duologue.server.engine.local.synthesizer import (  # noqa: PLC0415  # may be missing
+            HibariSynthesizer,
+        )
 
     synthesizer = HibariSynthesizer()
     synthesizer.warm()
