@@ -54,6 +54,7 @@ __all__ = [
     "encode",
     "encode_model",
     "event_union",
+    "reader",
 ]
 
 Dialect = Literal["ga", "beta"]
@@ -264,6 +265,10 @@ def decoder_for(
         return event
 
     return decode_frame
+
+
+reader: Final = decoder_for
+"""The former name of `decoder_for`."""
 
 
 @cache
