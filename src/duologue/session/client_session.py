@@ -315,14 +315,15 @@ class ClientSession:
 
     def next_deadline(self) -> float | None:
         """Return when `handle_deadline` is due; `None` if nothing waits for time to pass."""
-        tools, commands, responses = (
-            self.tools.deadline,
-            self.commands.deadline,
-            self.responses.deadline,
-        )
-        if tools is commands is responses is None:
-            return None
-        return min(time for time in (tools, commands, responses) if time is not None)
+        # Called for each event: `min` over the three would cost more than a delta's own work.
+        deadline = self.tools.deadline
+        other = self.commands.deadline
+        if other is not None and (deadline is None or other < deadline):
+            deadline = other
+        other = self.responses.deadline
+        if other is not None and (deadline is None or other < deadline):
+            deadline = other
+        return deadline
 
     def handle_deadline(self, now: float) -> None:
         """Do what is due; before the deadline, do nothing."""
