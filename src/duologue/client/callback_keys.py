@@ -37,6 +37,9 @@ CLASSIC_NAMES: Final[dict[str, type]] = {
 }
 """The application events of the reference client."""
 
+_OWN_NAMES: Final[dict[str, type]] = {"disconnected": Disconnected}
+"""Names of updates beside those of the reference client."""
+
 _SYNONYMS: Final = {"all": "*", "server.all": "server.*", "client.all": "client.*"}
 """Names that the Dart client has for all events."""
 
@@ -88,8 +91,9 @@ def resolve(key: object) -> CallbackKey:
         text = f"a callback's key must be a name or a class, not {type(key).__name__}"
         raise ConfigurationError(text)
     name = str(key)
-    if name in CLASSIC_NAMES:
-        return CLASSIC_NAMES[name]
+    update = CLASSIC_NAMES.get(name) or _OWN_NAMES.get(name)
+    if update is not None:
+        return update
     name = _SYNONYMS.get(name, name)
     source, _, rest = name.partition(".")
     is_explicit = source in {"server", "client"} and bool(rest)
@@ -110,7 +114,7 @@ def _is_event(kind: type) -> bool:
 def _unknown(name: str) -> str:
     text = f"there is no event {name!r}"
     classes = {kind.__name__: kind for kind in get_args(Update)}
-    names = [*CLASSIC_NAMES, *_types("ga"), *_other_types(), *classes]
+    names = [*CLASSIC_NAMES, *_OWN_NAMES, *_types("ga"), *_other_types(), *classes]
     match = nearest(name, names, likeness=0.75)
     if match in classes:
         return f"{text}: did you mean the class {match}?"
