@@ -93,7 +93,7 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     # with the turn over, the next response may be due.
     ga.InputAudioBufferCommittedEvent: (
         lambda s, e, _: s.input_audio.on_committed(e),
-        lambda s, e, now: s.answer_command(e, now),
+        lambda s, e, now: s.on_committed(e, now),
         lambda s, _, now: s.tools.on_turn_ended(now, is_answered=s.active.answers_turns),
     ),
     # Nothing is left of the user's turn, so no response to it has to be waited for.
@@ -597,10 +597,11 @@ class ClientSession:
         if not self.active.detects_turns:  # nothing would end a turn that is open
             self.tools.end_turn()
 
-    def answer_command(self, event: Event, now: float) -> None:
-        """Settle the command that an event answers."""
-        if self.commands.pending:
-            self.commands.answer(event, now, may_defer=self.responses.active is not None)
+    def answer_command(self, event: Event, now: float) -> Command | None:
+        """Settle the command that an event answers, and return it."""
+        if not self.commands.pending:
+            return None
+        return self.commands.answer(event, now, may_defer=self.responses.active is not None)
 
     def on_item_added(
         self, event: ga.ConversationItemAdded | ga.ConversationItemCreatedEvent, now: float
@@ -611,6 +612,12 @@ class ClientSession:
         self.conversation.on_item_added(event, at_front=at_front)
         if isinstance(event.item, ga.FunctionCallOutput):
             self.tools.on_output_added(event.item)
+
+    def on_committed(self, event: ga.InputAudioBufferCommittedEvent, now: float) -> None:
+        """Settle our commit; the server's own ends a turn that it may answer by itself."""
+        command = self.answer_command(event, now)
+        if command is None and self.active.answers_turns:
+            self.responses.on_turn_committed()
 
     def on_response_created(self, event: ga.ResponseCreatedEvent, now: float) -> None:
         """Begin a response; cancel it at once if its request was cancelled meanwhile."""

@@ -8,7 +8,8 @@ while our request is under way, the server refuses ours with the code
 The protocol does not say which request a `response.created` answers. We take the oldest open
 request that fits: same metadata, and out-of-band exactly if the response belongs to no
 conversation. That guess can be wrong in the race above; the refusal that follows names the
-`event_id` of our request, and `refuse` corrects it.
+`event_id` of our request, and `refuse` corrects it. Until the refusal can no longer come, such a
+request does not end with its response.
 """
 
 from __future__ import annotations
@@ -52,6 +53,9 @@ MAX_QUEUED: Final = 64
 BUSY: Final = "conversation_already_has_active_response"
 """Code or type of the server's refusal in the race described above."""
 
+RACE_SECONDS: Final = 1.0
+"""Time for a refusal to arrive, after the end of the response that its request was matched to."""
+
 _BY_STATUS: Final[Mapping[object, RequestInput]] = {
     "cancelled": RequestInput.CANCELLED,
     "incomplete": RequestInput.INCOMPLETE,
@@ -85,6 +89,7 @@ class Responses:
         self._known: Final[dict[str, ResponseState]] = {}
         self._running: Final[dict[str, ResponseState]] = {}
         self._open: Final[dict[str, ResponseRequest]] = {}
+        self._owes_turn = False  # whether turn detection is about to begin a response
         self._queue: list[ResponseRequest] = []  # short, and an empty deque takes 760 bytes
 
     def __iter__(self) -> Iterator[ResponseState]:
@@ -179,11 +184,12 @@ class Responses:
         if request is None:
             return False
         # If it was matched to a response, that match was wrong: the response was turn detection's.
+        was_matched = request.response is not None
         if request.response is not None:
             request.response.request = None
-            request.response = None
-        is_busy = BUSY in {error.code, error.type}
-        if is_busy and request.is_scheduled and self._is_busy(request):
+            request.response = request.ending = None
+        is_busy = BUSY in {error.code, error.type} and (was_matched or self._is_busy(request))
+        if is_busy and request.is_scheduled:
             request.advance(RequestInput.BUSY)
             # In the order of their creation.
             self._queue = [r for r in self._open.values() if r.state is RequestState.QUEUED]
@@ -209,9 +215,11 @@ class Responses:
         unanswered = self.unanswered()
         if unanswered:
             return unanswered[0].event_id
-        guessed = [r for r in self._open.values() if r.response is not None and not r.metadata]
-        active = (r.event_id for r in guessed if r.response is self.active and r.is_scheduled)
-        return next(active, None)
+        for request in self._open.values():
+            is_latest = request.response is not None and request.response is self.active
+            if request.is_scheduled and not request.metadata and (is_latest or request.ending):
+                return request.event_id
+        return None
 
     def expire(self, now: float) -> list[str]:
         """Give up the requests and responses on which the server has not gone on in time.
@@ -258,6 +266,10 @@ class Responses:
         request.is_unwanted = False
         return request
 
+    def on_turn_committed(self) -> None:
+        """Expect turn detection to begin a response: the next one may be its own, not ours."""
+        self._owes_turn = True
+
     def on_item_added(self, event: ResponseOutputItemAddedEvent, item: ItemState) -> None:
         """Record an item that a response has begun."""
         response = self._known.get(event.response_id)
@@ -278,13 +290,16 @@ class Responses:
         state.response = event.response
         state.is_done = True
         self._running.pop(state.id, None)
-        self._reschedule()
         if self.active is state:
             self.active = None
         cause = _BY_STATUS.get(event.response.status, RequestInput.COMPLETED)
         answered = [r for r in self._open.values() if r.response is state]
         for request in answered:
-            self._advance(request, cause)
+            if not request.is_guess:
+                self._advance(request, cause)
+            elif request.ending is None:
+                request.ending, request.deadline = cause, now + RACE_SECONDS
+        self._reschedule()
         return bool(answered)
 
     def send_next(self, now: float) -> None:
@@ -320,7 +335,9 @@ class Responses:
             self.active = state
         if request is not None:
             request.response, request.deadline = state, None
+            request.is_guess = self._owes_turn and not (request.metadata or is_out_of_band)
             self._advance(request, RequestInput.CREATED)
+        self._owes_turn = False
         self._watch(state, now)
         self._reschedule()
         return state
@@ -344,6 +361,9 @@ class Responses:
     def _give_up(self, request: ResponseRequest, error: CommandError) -> None:
         if request in self._queue:
             self._queue.remove(request)
+        if request.ending is not None:  # no refusal has come: its response was its own
+            self._advance(request, request.ending)
+            return
         request.error = error
         self._advance(request, RequestInput.LOST)
 
