@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         ItemSpeech,
     )
     from duologue.session.playback import PlaybackCut, PlaybackLedger
+    from duologue.session.reconnect import ReconnectPolicy
     from duologue.session.retention import Retention
     from duologue.session.updates import (
         ConversationUpdated,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
         ItemAppended,
         ItemCompleted,
         RealtimeEvent,
+        Reconnected,
         Update,
     )
 
@@ -92,6 +94,8 @@ __all__ = [
     "RealtimeEvent",
     "RealtimeEventHandler",
     "RealtimeRest",
+    "ReconnectPolicy",
+    "Reconnected",
     "RemoteProtocolError",
     "RequestRefused",
     "ResponseFailed",
@@ -122,6 +126,7 @@ _MODULES: Final = {
         "ItemSpeech",
     ),
     "duologue.session.playback": ("PlaybackCut", "PlaybackLedger"),
+    "duologue.session.reconnect": ("ReconnectPolicy",),
     "duologue.session.retention": ("Retention",),
     "duologue.session.updates": (
         "ConversationUpdated",
@@ -132,6 +137,7 @@ _MODULES: Final = {
         "ItemAppended",
         "ItemCompleted",
         "RealtimeEvent",
+        "Reconnected",
         "Update",
     ),
 }

@@ -35,6 +35,7 @@ from duologue.session.configuration import Configuration
 from duologue.session.conversation import RealtimeConversation
 from duologue.session.error_reports import explained
 from duologue.session.playback import PlaybackCut
+from duologue.session.reconnect import NEVER, ReconnectPolicy
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ItemAppended, ItemCompleted
 
@@ -152,6 +153,8 @@ class RealtimeClient(RealtimeEventHandler):
             the first connection. On a beta connection `RealtimeEvent.event` is a beta event,
             callbacks may use the names and classes of either dialect, and the session begins with
             the reference client's defaults.
+        reconnect: Whether to connect again when the connection is lost, and to continue the
+            conversation in a new session; a `ReconnectPolicy` says how. Not for calls (`call_id`).
         retention: How much of the conversation is kept: by default the audio of the last 10 minutes
             of each side, and the words of 50,000 items.
         validate: Refuse at once, with a `LocalProtocolError` that names the fix, what the service
@@ -177,6 +180,7 @@ class RealtimeClient(RealtimeEventHandler):
         command_timeout: float | None = DEFAULT_TIMEOUT,
         connector: Connector | None = None,
         dialect: DialectChoice | None = None,
+        reconnect: ReconnectPolicy | bool = True,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
         **keywords: Unpack[SessionKeywords],
@@ -211,6 +215,7 @@ class RealtimeClient(RealtimeEventHandler):
             self._tools,
             retention=retention,
             validates=validate,
+            reconnect=_reconnect_policy(reconnect),
             command_timeout=command_timeout,
         )
         self._driver: Driver | None = None
@@ -282,7 +287,8 @@ class RealtimeClient(RealtimeEventHandler):
                 provider took longer.
             ServerError: If the server refused the configuration.
         """
-        if self._is_connecting or self.is_connected:
+        is_away = self._driver is not None and self._driver.is_reconnecting
+        if self._is_connecting or self.is_connected or is_away:
             raise LocalProtocolError("a session is open already, or being opened")
         self._is_connecting = True
         try:
@@ -710,6 +716,8 @@ class RealtimeClient(RealtimeEventHandler):
                 failure = "the server sent no session.created"
                 await deadline.limit(self.wait_for_session_created(), failure)
             await driver.configure(deadline)
+            if not self._endpoint.is_sideband:
+                driver.keep_alive((self._endpoint.connector,), connect_timeout=self._timeout)
         except TimeoutError as error:
             reason = explained(error, driver.connection.last_event)
             await driver.give_up(reason, deadline)
@@ -783,6 +791,12 @@ class RealtimeClient(RealtimeEventHandler):
             reason=UNSET if reason is None else reason,
         )
         return self.create_item(response)
+
+
+def _reconnect_policy(choice: ReconnectPolicy | bool) -> ReconnectPolicy:  # noqa: FBT001  # as given
+    if isinstance(choice, bool):
+        return ReconnectPolicy() if choice else NEVER
+    return argument(choice, ReconnectPolicy, "reconnect")
 
 
 def _session(answer: ga.SessionUpdatedEvent) -> Session:

@@ -15,7 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from duologue.client._concurrency import cancel_all
 from duologue.client.coercion import seconds
+from duologue.client.reconnector import NewSession, Reconnector
 from duologue.client.tools import ToolRunner
 from duologue.client.update_stream import UpdateStream
 from duologue.client.waiters import Waiters
@@ -27,6 +29,7 @@ from duologue.session.client_session import ClientSession
 from duologue.session.commands import DEFAULT_TIMEOUT, CommandState
 from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
 from duologue.session.error_reports import session_end
+from duologue.session.reconnect import NEVER, ReconnectPolicy, Retry, next_attempt
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import Disconnected, ErrorUpdate, RealtimeEvent, Update
 from duologue.transport.base import SupportsCut
@@ -94,7 +97,8 @@ class EventConnection:
         dialect: DialectAdapter[Any, Any] | None,
         surface: Surface = "realtime",
     ) -> None:
-        self._receiver: Final = receiver
+        self.receiver: EventReceiver = receiver
+        """Receives the events; another may take over."""
         self._surface: Final[Surface] = surface
         self._decode = self._detect if dialect is None else dialect.decode_server
         self.is_open: bool = False
@@ -140,12 +144,12 @@ class EventConnection:
         except DecodeError as error:
             text = "< a frame of %d bytes is no event: %s; repetitions are counted"
             self._undecodable.warn(text, len(frame), error.reason)
-            self._receiver.on_undecodable(error)
+            self.receiver.on_undecodable(error)
             return
         if self._logs:
             logger.debug("< %s, %d bytes", event.type, len(frame))
         self.last_event = event
-        self._receiver.on_event(event)
+        self.receiver.on_event(event)
 
     def on_close(self, error: ConnectionLost | None) -> None:
         """Process the end of the transport."""
@@ -154,7 +158,7 @@ class EventConnection:
             self._has_begun.set()
         self._undecodable.finish()
         logger.debug("< closed: %s", error or "by us")
-        self._receiver.on_end(None if error is None else session_end(error, self.last_event))
+        self.receiver.on_end(None if error is None else session_end(error, self.last_event))
 
     def send(self, event: Event | UnknownEvent) -> None:
         """Send an event; see `send_frame`."""
@@ -211,7 +215,7 @@ class EventConnection:
             name = "ga"
         dialect = dialect_adapter(name, self._surface)
         self._decode = dialect.decode_server
-        self._receiver.on_dialect(dialect)
+        self.receiver.on_dialect(dialect)
         if self._has_begun is not None:
             self._has_begun.set()
         return self._decode(frame)
@@ -226,6 +230,7 @@ class ClientOptions:
     retention: Retention = KEEP_RECENT
     validates: bool = False
     command_timeout: float | None = DEFAULT_TIMEOUT
+    reconnect: ReconnectPolicy = NEVER
 
 
 class Driver:
@@ -255,12 +260,15 @@ class Driver:
             validates=options.validates,
             retention=options.retention,
             timeout=options.command_timeout,
+            reconnect=options.reconnect,
             has_tool=options.tools.handlers.__contains__,
             tool_policy=options.tools.policy,
         )
         self.waiters: Final = Waiters()
         self.updates: Final[UpdateStream[Update]] = UpdateStream()
-        self.connection: Final = EventConnection(self, dialect)
+        self.connection: EventConnection = EventConnection(self, dialect)
+        self._reconnector: Reconnector | None = None
+        self._reconnecting: asyncio.Task[None] | None = None
         self.ending: SessionEnd | None = None
         """How the session ended."""
         self._callbacks: Final = callbacks
@@ -276,6 +284,11 @@ class Driver:
         """Whether events can be sent."""
         return self.connection.is_open and self.ending is None
 
+    @property
+    def is_reconnecting(self) -> bool:
+        """Whether the connection was lost, and another is being made."""
+        return self.core.resumption.is_away and self.ending is None
+
     async def open(self, connector: Connector, deadline: Deadline) -> None:
         """Connect; the session may have begun when this returns.
 
@@ -287,6 +300,19 @@ class Driver:
         self._tools.open()
         await self.connection.open(connector, deadline)
         self.check_open()
+
+    def keep_alive(self, connectors: tuple[Connector, ...], *, connect_timeout: float) -> None:
+        """Connect again from now on when the connection is lost, as far as the policy allows."""
+        if self.core.resumption.policy.budget:
+            self._reconnector = Reconnector(
+                self.core,
+                lambda receiver: EventConnection(receiver, self._new_adapter()),
+                connectors,
+                connect_timeout=connect_timeout,
+            )
+
+    def _new_adapter(self) -> DialectAdapter[Any, Any]:
+        return dialect_adapter(self.core.dialect.dialect, self.core.dialect.surface)
 
     async def configure(self, deadline: Deadline) -> None:
         """Send the configuration that the application wants, if any, until it is in force.
@@ -392,6 +418,8 @@ class Driver:
 
     async def _close(self, deadline: Deadline | None) -> None:
         try:
+            if self._reconnecting is not None:
+                await cancel_all({self._reconnecting})
             await self._tools.stop()
         finally:  # if that was cancelled, the connection is not left open
             try:
@@ -430,8 +458,43 @@ class Driver:
             self._callbacks.call([update])
 
     def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
-        """End everything that waits, at once."""
-        self._end(error or Closed("the session was closed"), error)
+        """Connect again if the policy allows it; otherwise end everything that waits, at once."""
+        if error is None or not self._is_resumable(error):
+            self._end(error or Closed("the session was closed"), error)
+            return
+        logger.warning("the connection was lost, connecting again: %s", error)
+        self.core.suspend(error, self._now())
+        self._carry_out()
+        self._set_timer()
+        self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect(error))
+
+    def _is_resumable(self, error: Exception) -> bool:
+        if self.ending is not None or self._reconnector is None:
+            return False
+        return isinstance(next_attempt(error), Retry)
+
+    async def _reconnect(self, lost: ConnectionLost | SessionRefused) -> None:
+        """Continue on another connection, or end the session."""
+        if self._reconnector is None:
+            raise AssertionError("nothing connects again")
+        try:
+            new = await self._reconnector.reconnect(lost)
+        except (ConnectionLost, SessionRefused) as error:
+            self._end(error, error)
+            return
+        self._continue(new, self._reconnector.attempts)
+
+    def _continue(self, new: NewSession, attempts: int) -> None:
+        """Use another session from now on."""
+        self.connection = new.connection
+        new.connection.receiver = self
+        self.core.resume(new.restoration, attempts=attempts, now=self._now())
+        self._carry_out()
+        self._set_timer()
+        for event in new.later:
+            self.on_event(event)
+        if not new.connection.is_open and self.ending is None:  # it has ended meanwhile
+            self.on_end(ConnectionLost("the connection was lost again"))
 
     def _end(self, ending: SessionEnd, error: ConnectionLost | SessionRefused | None) -> None:
         if self.ending is not None:
@@ -468,7 +531,7 @@ class Driver:
                             self.updates.put(effect.updates)
                             self._callbacks.call(effect.updates)
                         case SendFrame():
-                            self.connection.send_frame(effect.frame, effect.type)
+                            self._send_frame(effect)
                         case Settled():
                             self.waiters.wake(effect.record)
                         case RunTool():
@@ -479,6 +542,15 @@ class Driver:
             self._is_carrying_out = False
         if self.waiters.reading:
             self.waiters.wake_readers()
+
+    def _send_frame(self, effect: SendFrame) -> None:
+        try:
+            self.connection.send_frame(effect.frame, effect.type)
+        except (
+            ConnectionLost
+        ) as error:  # `on_end` follows: the core sends it on the next connection
+            if not self._is_resumable(error):
+                raise
 
     def _answer_call(self, call: ToolCall, output: str, error: ToolFailed | None) -> None:
         if self.ending is None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from duologue.protocol.ga import ContentPart, FunctionTool, Item, RealtimeSession, Session
     from duologue.session.formatted import FormattedItem
     from duologue.session.playback import PlaybackCut
+    from duologue.session.reconnect import ReconnectPolicy
     from duologue.session.response_state import ResponseState
     from duologue.session.retention import Retention
     from duologue.transport.base import Connector
@@ -61,6 +62,7 @@ class ClientMethods(Generic[C]):
         command_timeout: float | None = DEFAULT_TIMEOUT,
         connector: Connector | None = None,
         dialect: DialectChoice | None = None,
+        reconnect: ReconnectPolicy | bool = True,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
         **keywords: Unpack[SessionKeywords],
@@ -77,6 +79,7 @@ class ClientMethods(Generic[C]):
             command_timeout=command_timeout,
             connector=connector,
             dialect=dialect,
+            reconnect=reconnect,
             retention=retention,
             validate=validate,
             **keywords,

@@ -41,6 +41,7 @@ __all__ = [
 MAX_BODY_CHARS: Final = 1000
 """Kept length of an error response: the API's error objects are shorter, HTML pages are not."""
 
+_RETRY_AFTER: Final = re.compile(rb"^retry-after:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _STATUS_LINE: Final = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})\b")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNSAFE_VALUE: Final = re.compile(r"[^\t\x20-\x7e]")  # RFC 9110 section 5.5
@@ -167,18 +168,32 @@ def upgrade_failed(
     # Not error.response: picows has none for HTTP/1.0, nor for codes unknown to Python (520).
     line = _STATUS_LINE.match(error.raw_header or b"")
     if line and line[1] != b"101":
-        return handshake_refused(int(line[1]), _body(error), secrets)
+        found = _RETRY_AFTER.search(error.raw_header or b"")
+        after = found[1].decode("latin-1") if found else None
+        return handshake_refused(int(line[1]), _body(error), secrets, retry_after=after)
     lost = ConnectionLost(f"{shown} did not answer as a WebSocket server")
     lost.__cause__ = RemoteProtocolError(str(error))
     return lost
 
 
-def handshake_refused(status: int, body: bytes, secrets: frozenset[str]) -> HandshakeRefused:
-    """Return the error for an HTTP status and a body, which may echo the request."""
+def handshake_refused(
+    status: int, body: bytes, secrets: frozenset[str], *, retry_after: str | None = None
+) -> HandshakeRefused:
+    """Return the error for an HTTP status and a body, which may echo the request.
+
+    Args:
+        status: The status.
+        body: The beginning of the body.
+        secrets: Words to remove from it.
+        retry_after: The header `Retry-After`. Only its form in seconds is used, not a date, which
+            would need the server's clock.
+    """
     text = body.decode("utf-8", "replace")
     for secret in secrets:
         text = text.replace(secret, "[removed]")
-    return HandshakeRefused(status, text[:MAX_BODY_CHARS].strip())
+    is_seconds = retry_after is not None and re.fullmatch(r"\s*\d{1,6}\s*", retry_after, re.ASCII)
+    after = float(retry_after) if retry_after and is_seconds else None
+    return HandshakeRefused(status, text[:MAX_BODY_CHARS].strip(), retry_after=after)
 
 
 def _body(error: WSHandshakeError) -> bytes:

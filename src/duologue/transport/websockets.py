@@ -158,7 +158,9 @@ def _failure(
     match error:
         case InvalidStatus():
             body = bytes(error.response.body or b"")
-            return handshake_refused(error.response.status_code, body, secrets)
+            after = error.response.headers.get("Retry-After")
+            status = error.response.status_code
+            return handshake_refused(status, body, secrets, retry_after=after)
         case InvalidProxy():
             fix = "write http://host:port, or socks5h://"
             return ConfigurationError(f"the proxy {shown_proxy(proxy or '')} cannot be used: {fix}")
