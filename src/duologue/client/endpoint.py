@@ -368,11 +368,13 @@ class ResolvedEndpoint:
     kind: SessionKind = "conversation"
     is_sideband: bool = False
     """Whether the server sends no `session.created`."""
+    fallbacks: tuple[Connector, ...] = ()
+    """Connectors of other servers, in the order in which they are tried."""
 
 
 def resolve_endpoint(
     connector: Connector | None,
-    endpoint: Endpoint | None,
+    endpoint: Endpoint | Sequence[Endpoint] | None,
     *,
     connect_timeout: float,
     **arguments: Unpack[EndpointArguments],
@@ -385,12 +387,26 @@ def resolve_endpoint(
     if connector is not None:
         limited = _limited(connector, connect_timeout)
         return ResolvedEndpoint(limited, arguments["dialect"] or "ga")
-    resolved = endpoint_from(endpoint, **arguments)
+    if endpoint is None or isinstance(endpoint, Endpoint):
+        servers = [endpoint_from(endpoint, **arguments)]
+    else:
+        servers = [endpoint_from(each, **arguments) for each in endpoint]
+    if not servers:
+        raise ConfigurationError("the list of endpoints is empty")
+    first, *others = servers
+    if any((each.dialect, each.kind) != (first.dialect, first.kind) for each in others):
+        raise ConfigurationError("all endpoints of a client must have the same dialect and kind")
+    connectors = [_connector(each, connect_timeout) for each in servers]
+    return ResolvedEndpoint(
+        connectors[0], first.dialect, first.kind, first.is_sideband, tuple(connectors[1:])
+    )
 
+
+def _connector(endpoint: Endpoint, connect_timeout: float) -> Connector:
     async def connect(receiver: Receiver) -> Transport:
-        return await resolved.open(receiver, connect_timeout=connect_timeout)
+        return await endpoint.open(receiver, connect_timeout=connect_timeout)
 
-    return ResolvedEndpoint(connect, resolved.dialect, resolved.kind, resolved.is_sideband)
+    return connect
 
 
 def _limited(connector: Connector, connect_timeout: float) -> Connector:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
+import math
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from duologue.client.deadline import Deadline
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from duologue.client.driver import EventConnection, EventReceiver
     from duologue.errors import DecodeError
     from duologue.protocol.dialects import DialectAdapter
+    from duologue.protocol.ga import Session
     from duologue.protocol.model import Event, UnknownEvent
     from duologue.session.client_session import ClientSession
     from duologue.session.formatted import FormattedItem
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from duologue.session.restore import Restoration
     from duologue.transport.base import Connector
 
-__all__ = ["NewSession", "Reconnector"]
+__all__ = ["NewSession", "Reconnector", "session_seconds"]
 
 logger: Final = logging.getLogger("duologue.client")
 
@@ -40,24 +43,21 @@ IMMEDIATE: Final = 3
 MakeConnection = Callable[["EventReceiver"], "EventConnection"]
 
 
-@dataclass(frozen=True, slots=True)
 class NewSession:
-    """A session on another connection, which has the conversation."""
+    """A session on another connection, which gets the conversation; receives its events until then.
 
-    connection: EventConnection
-    restoration: Restoration
-    later: tuple[Event | UnknownEvent, ...]
-    """Events that arrived after the conversation was restored."""
+    Args:
+        restoration: The exchange that gives it the conversation.
+        make_connection: Returns the connection, for its receiver.
+    """
 
-
-class _Standby:
-    """Receives the events of a connection until the client uses it."""
-
-    def __init__(self, restoration: Restoration) -> None:
+    def __init__(self, restoration: Restoration, make_connection: MakeConnection) -> None:
         self.restoration: Final = restoration
-        self.connection: EventConnection | None = None
+        self.connection: Final = make_connection(self)
         self.later: Final[list[Event | UnknownEvent]] = []
-        self.ended: BaseException | None = None
+        """Events that arrived after the conversation was restored."""
+        self.ended: ConnectionLost | SessionRefused | None = None
+        """How the connection has ended."""
         self._changed: Final = asyncio.Event()
 
     async def wait(self) -> None:
@@ -91,7 +91,7 @@ class _Standby:
 
     def send(self) -> None:
         """Send what the exchange has to send."""
-        if self.connection is not None and self.ended is None:
+        if self.ended is None:
             for frame, kind in self.restoration.take_frames():
                 self.connection.send_frame(frame, kind)
 
@@ -124,12 +124,14 @@ class Reconnector:
     ) -> None:
         self._core: Final = core
         self._make_connection: Final = make_connection
-        self._connectors: Final = connectors
+        self._connectors = connectors
         self._connect_timeout: Final = connect_timeout
         self._policy: Final[ReconnectPolicy] = core.resumption.policy
         self._since: float | None = None
         self._resumed_at = 0.0
         self._short_lived = 0  # sessions in a row that ended at once
+        self._index = 0  # of the server that is tried, or used
+        self._summary: tuple[int, RestoredItem] | None = None  # and how many items it stands for
         self.attempts: int = 0
         """Attempts since the loss."""
 
@@ -167,45 +169,101 @@ class Reconnector:
                 return new
 
     async def _attempt(self, seconds: float) -> NewSession:
-        connector = self._connectors[(self.attempts - 1) % len(self._connectors)]
-        return await self.open(connector, Deadline(round(seconds, 2)))
+        self._index = (self.attempts - 1) % len(self._connectors)
+        return await self._open(self._connectors[self._index], Deadline(round(seconds, 2)))
 
-    async def open(self, connector: Connector, deadline: Deadline) -> NewSession:
-        """Open another session, and restore the conversation in it.
+    def prefer(self, connector: Connector) -> None:
+        """Use another server from the next connection on, instead of the first."""
+        self._connectors = (connector, *self._connectors[1:])
+
+    @property
+    def is_with_first(self) -> bool:
+        """Whether the session is with the first of the servers."""
+        return self._index == 0
+
+    async def replace(
+        self,
+        *,
+        until: float,
+        wait_for_more: Callable[[], Awaitable[None]],
+    ) -> NewSession:
+        """Open another session beside the one that works, to take over at once when this returns.
+
+        Args:
+            until: Loop time until which a moment is awaited in which nothing is under way.
+            wait_for_more: Waits until anything has happened in the session.
 
         Raises:
             TimeoutError: If it does not begin in time.
             Exception: As the connector.
         """
-        history = self._core.resumption.history()
-        items = list(history.items)
-        left_out = tuple(state.snapshot() for state in history.left_out)
-        if left_out and self._policy.summarize is not None:
-            items.insert(0, await self._summary(left_out, deadline))
-        restoration = self._core.restoration(items)
-        standby = _Standby(restoration)
-        connection = standby.connection = self._make_connection(standby)
+        self.attempts = 1
+        new = await self._open(self._connectors[0], Deadline(self._connect_timeout))
         try:
-            await connection.open(connector, deadline)
-            standby.send()
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(until):
+                        while not self._core.resumption.is_at_boundary:
+                            await wait_for_more()
+                deadline = Deadline(self._connect_timeout)
+                if not new.restoration.update(await self._items(deadline)):
+                    break
+                new.send()
+                await deadline.limit(new.wait(), "the session was not ready")
+        except BaseException:
+            await new.connection.close(Deadline(0.1))
+            raise
+        self._index = 0
+        return new
+
+    async def _open(self, connector: Connector, deadline: Deadline) -> NewSession:
+        """Open another session, and restore the conversation in it."""
+        restoration = self._core.restoration(await self._items(deadline))
+        new = NewSession(restoration, self._make_connection)
+        try:
+            await new.connection.open(connector, deadline)
+            new.send()
             try:
-                await deadline.limit(standby.wait(), "the server did not begin the session")
+                await deadline.limit(new.wait(), "the server did not begin the session")
             except TimeoutError:
                 if not restoration.is_configured:
                     raise  # otherwise the server does not answer for some items
-            return NewSession(connection, restoration, tuple(standby.later))
         except BaseException:
-            await connection.close(Deadline(0.1))
+            await new.connection.close(Deadline(0.1))
             raise
+        return new
 
-    async def _summary(self, items: tuple[FormattedItem, ...], deadline: Deadline) -> RestoredItem:
-        """Return a message that stands for items; raises what the application's function raises."""
+    async def _items(self, deadline: Deadline) -> tuple[RestoredItem, ...]:
+        """Return the items for a session, the summary of older ones first."""
+        history = self._core.resumption.history()
+        if not history.left_out or self._policy.summarize is None:
+            return history.items
+        left_out = tuple(state.snapshot() for state in history.left_out)
+        if self._summary is None or self._summary[0] != len(left_out):
+            self._summary = (len(left_out), await self._summarize(left_out, deadline))
+        return (self._summary[1], *history.items)
+
+    async def _summarize(
+        self, items: tuple[FormattedItem, ...], deadline: Deadline
+    ) -> RestoredItem:
+        """Return a message that stands for items."""
         text = self._policy.summarize(items) if self._policy.summarize else ""
         if inspect.isawaitable(text):
             text = await deadline.limit(text, "the summary was not made")
         content: list[ga.ContentPart] = [ga.InputText(text=str(text))]
         item_id = self._core.new_id("item")
         return RestoredItem(item_id, ga.Message(id=item_id, role="system", content=content))
+
+
+def session_seconds(session: Session | None, policy: ReconnectPolicy) -> float:
+    """Return how long a session that begins now may last; infinite if that is unknown."""
+    if policy.session_seconds is not None:
+        return policy.session_seconds
+    expires_at = getattr(session, "expires_at", None)
+    if not isinstance(expires_at, int) or not expires_at:
+        return math.inf
+    seconds = expires_at - time.time()  # noqa: TID251  # the server's own clock, in Unix time
+    return seconds if seconds > 0 else math.inf  # one of the clocks is wrong
 
 
 def _given_up(

@@ -357,12 +357,13 @@ class ClientSession:
                 self.tools.on_response_lost(response_id)
             self.responses.send_next(now)
 
-    def suspend(self, error: SessionEnd, now: float) -> None:
-        """Keep everything for another connection: this one is lost."""
+    def suspend(self, error: SessionEnd | None, now: float) -> None:
+        """Keep everything for another connection: this one is lost, or to be replaced."""
         self._now = now
         self._sendings.clear()
         self.resumption.suspend(error, now)
-        self._updates.append(Disconnected(error, will_retry=True))
+        if error is not None:
+            self._updates.append(Disconnected(error, will_retry=True))
 
     def restoration(self, history: Iterable[RestoredItem]) -> Restoration:
         """Return the exchange that gives a new session the configuration and these items."""

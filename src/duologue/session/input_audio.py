@@ -31,12 +31,6 @@ MAX_UNPLACED: Final = 32
 MAX_UNPLACED_BYTES: Final = 16 * 1024
 """Size of a chunk from which on it does not wait: a recording may come in pieces of 15 MB."""
 
-UNDETECTED_MS: Final = 5000
-"""Milliseconds before a loss in which speech may have begun that the server could not report.
-
-A connection that is dead without a sign is noticed after so long.
-"""
-
 MAX_TURNS: Final = 64
 """Limit of the turns that have no message yet; usually there is one."""
 
@@ -202,21 +196,21 @@ class SentAudio:
         """Return whether the server announced that audio becomes a message of this id."""
         return item_id in self._turns
 
-    def begin_session(self, lost_at: int) -> Resent:
+    def begin_session(self, heard_to: int) -> Resent:
         """Begin the clock of a new session, at the first byte that it gets.
 
         It gets what the last session had not made a message: the commits that were not answered,
-        and the turn under way. Where turn detection has found no speech, that is the audio shortly
-        before the loss, in which speech may have begun, and all that came after.
+        and the turn under way. Where turn detection has found no speech, that is the audio in
+        which speech may have begun.
 
         Args:
-            lost_at: `sent_bytes` when the connection was lost.
+            heard_to: Bytes of the audio in which the last server has found all speech.
         """
         bytes_per_ms = self.format.bytes_per_ms
         turns = [turn for _, turn in self._commits] + list(self._turns.values())
         start = min((turn.start for turn in turns), default=self._uncommitted_since)
         if not turns and self.detects_turns:
-            start = max(start, lost_at - UNDETECTED_MS * bytes_per_ms)
+            start = max(start, heard_to)
         kept = self._starts[0] if self._starts else self.sent_bytes
         first = min(
             max(start, kept, self.sent_bytes - self._resend_ms * bytes_per_ms), self.sent_bytes

@@ -64,14 +64,22 @@ class ReconnectPolicy:
     """Returns a text that stands for the oldest items where they are too large, as a system
     message. It may be a coroutine function."""
 
+    session_seconds: float | None = None
+    """Longest life of a session; `None`: as the server says in `expires_at`."""
+    rollover_seconds: float = 120.0
+    """Seconds before that end at which the next session is prepared, to take over when nothing is
+    under way, or at the latest 10 seconds before the end. 0: the end is treated as a loss."""
+    failback_seconds: float = 300.0
+    """Seconds with a server that is not the first of `endpoint`, after which the first is tried
+    again; the session moves when nothing is under way."""
+
     def __post_init__(self) -> None:
-        for name in ("budget", "first_delay", "max_delay", "resend_seconds", "history_bytes"):
+        for name in self.__slots__:
             value = getattr(self, name)
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, int | float)
-                or not 0 <= value < 1e9
-            ):
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if name in {"asks_again", "summarize"} or (name == "session_seconds" and value is None):
+                continue
+            if not (is_number and 0 <= value < 1e9):
                 raise ConfigurationError(f"{name} must be a number from 0 on, not {value!r}")
         if self.summarize is not None and not callable(self.summarize):
             raise ConfigurationError("summarize must be a function that takes items")

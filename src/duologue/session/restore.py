@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pybase64 import b64encode
 
 from duologue.protocol import codec, ga
-from duologue.protocol.model import UNSET, replace
+from duologue.protocol.model import UNSET, UnsetType, replace
 from duologue.session._item_fields import id_of, words_of
+from duologue.session.commands import ROOT
 from duologue.session.error_reports import server_error
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ class Restoration:
         self._events: list[Event] = []
         self._configuration_id: str | None = None
         self._unanswered: Final[dict[str, RestoredItem]] = {}  # by event id, in order
+        self._loaded: Final[dict[str, Item]] = {}  # by their ids in the conversation
         self.session: Session | None = None
         """The configuration in force; `None` before `session.created`."""
         self.restored: Final[list[str]] = []
@@ -162,7 +164,7 @@ class Restoration:
         if configuration is not None:
             self._configuration_id = new_id("event")
             self._events.append(replace(configuration, event_id=self._configuration_id))
-        self.add(history)
+        self.update(tuple(history))
 
     @property
     def is_configured(self) -> bool:
@@ -174,12 +176,40 @@ class Restoration:
         """Whether the server has answered everything."""
         return self.is_configured and not self._unanswered
 
-    def add(self, items: Iterable[RestoredItem]) -> None:
-        """Restore more items, behind the others."""
-        for item in items:
-            event_id = self._new_id("event")
-            self._unanswered[event_id] = item
-            self._events.append(ga.ConversationItemCreateEvent(event_id=event_id, item=item.item))
+    def update(self, items: tuple[RestoredItem, ...]) -> bool:
+        """Bring the session up to date with the conversation; return whether anything differed.
+
+        Args:
+            items: All items that the session is to have, in order.
+        """
+        wanted = {each.item_id: each.item for each in items}
+        stale = [i for i, item in self._loaded.items() if wanted.get(i) != item]
+        for item_id in stale:
+            del self._loaded[item_id]
+            if item_id in self.restored:
+                self.restored.remove(item_id)
+                known_id = self.renamed.pop(item_id, item_id)
+                event_id = self._new_id("event")
+                self._events.append(
+                    ga.ConversationItemDeleteEvent(event_id=event_id, item_id=known_id)
+                )
+        added = [each for each in items if each.item_id not in self._loaded]
+        is_appended = items[len(items) - len(added) :] == tuple(added)
+        previous: str | None = None
+        for each in items:
+            if each.item_id not in self._loaded:
+                self._create(each, UNSET if is_appended else previous or ROOT)
+            previous = self.renamed.get(each.item_id, each.item_id)
+        return bool(stale or added)
+
+    def _create(self, item: RestoredItem, previous_item_id: str | UnsetType) -> None:
+        event_id = self._new_id("event")
+        self._loaded[item.item_id] = item.item
+        self._unanswered[event_id] = item
+        event = ga.ConversationItemCreateEvent(
+            event_id=event_id, item=item.item, previous_item_id=previous_item_id
+        )
+        self._events.append(event)
 
     def take_frames(self) -> list[tuple[bytes, str]]:
         """Return the frames to send now, with their types: none before `session.created`."""

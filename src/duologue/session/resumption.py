@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from duologue.errors import LocalProtocolError
+from duologue.errors import Closed, LocalProtocolError
 from duologue.protocol import codec, ga
 from duologue.session.commands import ANSWERS
 from duologue.session.responses import Interruption
@@ -40,6 +40,15 @@ KEPT_ELSEWHERE: Final = frozenset(
     {*ANSWERS, ga.InputAudioBufferAppendEvent, ga.ResponseCreateEvent}
 )
 """Events that need not be held: commands, responses and audio have records of their own."""
+
+LOST_MS: Final = 5000
+"""Milliseconds of audio before a loss in which speech may have begun that was not reported.
+
+A connection that is dead without a sign is noticed after so long.
+"""
+
+REPLACED_MS: Final = 1000
+"""The same where the connection works: turn detection reports speech sooner."""
 
 MAX_HELD: Final = 256
 """Events without an answer that are kept for the next connection."""
@@ -67,9 +76,25 @@ class Resumption:
     """
 
     __slots__ = (
-        "_absent", "_as_text", "_ask", "_away_since", "_commands", "_conversation", "_cut", "_emit",
-        "_error", "_held", "_input_audio", "_lost_at", "_new_id", "_react",
-        "_responses", "_restored", "_tools", "is_away", "policy",
+        "_absent",
+        "_as_text",
+        "_ask",
+        "_away_since",
+        "_commands",
+        "_conversation",
+        "_cut",
+        "_emit",
+        "_error",
+        "_heard_to",
+        "_held",
+        "_input_audio",
+        "_new_id",
+        "_react",
+        "_responses",
+        "_restored",
+        "_tools",
+        "is_away",
+        "policy",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913  # by keyword only: the parts of a session
@@ -100,19 +125,25 @@ class Resumption:
         self._new_id: Final = new_id
         self._held: list[Event | UnknownEvent] = []
         self._cut: Interruption = NO_INTERRUPTION
-        self._lost_at = 0
+        self._heard_to = 0  # bytes of input audio in which the server has found all speech
         self._away_since = 0.0
         self._error: SessionEnd | None = None
         self._absent: frozenset[str] = frozenset()  # items that the server does not have
         self._restored: frozenset[str] = frozenset()
         self._as_text: frozenset[str] = frozenset()  # items that it has without their audio
 
-    def suspend(self, error: SessionEnd, now: float) -> None:
-        """Keep everything for the next connection: this one is lost."""
-        if self.is_away:
-            return
+    def suspend(self, error: SessionEnd | None, now: float) -> None:
+        """Keep everything for the next connection.
+
+        Args:
+            error: Why this one was lost; `None` if it works, and is replaced.
+            now: Monotonic seconds.
+        """
         self.is_away, self._error, self._away_since = True, error, now
-        self._lost_at = self._input_audio.sent_bytes
+        undetected_ms = REPLACED_MS if error is None else LOST_MS
+        undetected = undetected_ms * self._input_audio.format.bytes_per_ms
+        self._heard_to = max(0, self._input_audio.sent_bytes - undetected)
+        error = error or Closed("the session was replaced")
         self._cut = self._responses.suspend(
             error, asks_again=self.policy.asks_again, has_calls=self._tools.is_continued
         )
@@ -123,10 +154,15 @@ class Resumption:
             self.answer_in_mirror(command.event)
         self._commands.forget_expired()
 
-    def history(self, loaded: frozenset[str] = frozenset()) -> History:
-        """Return the items for the next session, without those that it has already."""
-        states = self._conversation.states()
-        ended = [s for s in states if s.id not in loaded and s.status != "in_progress"]
+    @property
+    def is_at_boundary(self) -> bool:
+        """Whether a session may be replaced without cutting anything: nothing is under way."""
+        is_quiet = not (self._responses.is_busy or self._input_audio.has_turn)
+        return is_quiet and not self._commands.open_commands()
+
+    def history(self) -> History:
+        """Return the items for the next session."""
+        ended = [s for s in self._conversation.states() if s.status != "in_progress"]
         return choose_history(ended, self.policy.history_bytes)
 
     def is_restored(self, item_id: str) -> bool:
@@ -184,7 +220,7 @@ class Resumption:
         self._restored = restored
         self._as_text = frozenset(s.id for s in states if s.is_assistants) & restored
         has_turn = self._input_audio.has_turn
-        audio = self._input_audio.begin_session(self._lost_at)
+        audio = self._input_audio.begin_session(self._heard_to)
         for command in self._commands.open_commands():
             self._append(audio.before_commits.get(command.event_id, b""))
             self._emit(command.event)
