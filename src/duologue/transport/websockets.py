@@ -157,10 +157,10 @@ def _failure(
 ) -> DuologueError:
     match error:
         case InvalidStatus():
-            body = bytes(error.response.body or b"")
-            after = error.response.headers.get("Retry-After")
-            status = error.response.status_code
-            return handshake_refused(status, body, secrets, retry_after=after)
+            response = error.response
+            body, waits = bytes(response.body or b""), response.headers.get_all("Retry-After")
+            retry_after = waits[0] if waits else None
+            return handshake_refused(response.status_code, body, secrets, retry_after)
         case InvalidProxy():
             fix = "write http://host:port, or socks5h://"
             return ConfigurationError(f"the proxy {shown_proxy(proxy or '')} cannot be used: {fix}")
