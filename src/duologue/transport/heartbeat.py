@@ -36,15 +36,9 @@ class Heartbeat:
     """
 
     __slots__ = (
-        "_give_up",
-        "_is_silent",
-        "_loop",
-        "_ping",
-        "_seconds",
-        "_socket",
-        "_timer",
+        "_give_up", "_is_silent", "_looked_at", "_loop", "_ping", "_seconds", "_socket", "_timer",
         "has_sign",
-    )
+    )  # fmt: skip
 
     def __init__(
         self, seconds: float | None, *, ping: Callable[[], None], give_up: Callable[[float], None]
