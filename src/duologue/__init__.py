@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         ToolFailed,
     )
     from duologue.session.conversation import RealtimeConversation
+    from duologue.session.dead_air import DeadAirPolicy
     from duologue.session.formatted import (
         FormattedItem,
         FormattedProperty,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from duologue.session.retention import Retention
     from duologue.session.updates import (
         ConversationUpdated,
+        DeadAir,
         Delta,
         Disconnected,
         ErrorUpdate,
@@ -66,6 +68,8 @@ __all__ = [
     "ConfigurationError",
     "ConnectionLost",
     "ConversationUpdated",
+    "DeadAir",
+    "DeadAirPolicy",
     "DecodeError",
     "Delta",
     "DialectRefused",
@@ -119,6 +123,7 @@ _MODULES: Final = {
     "duologue.client.rest": ("RealtimeRest",),
     "duologue._local": ("local",),
     "duologue.session.conversation": ("RealtimeConversation",),
+    "duologue.session.dead_air": ("DeadAirPolicy",),
     "duologue.session.formatted": (
         "FormattedItem",
         "FormattedProperty",
@@ -130,6 +135,7 @@ _MODULES: Final = {
     "duologue.session.retention": ("Retention",),
     "duologue.session.updates": (
         "ConversationUpdated",
+        "DeadAir",
         "Delta",
         "Disconnected",
         "ErrorUpdate",

@@ -33,6 +33,7 @@ from duologue.protocol.model import UNSET
 from duologue.session.commands import DEFAULT_TIMEOUT, Command, CommandState
 from duologue.session.configuration import Configuration
 from duologue.session.conversation import RealtimeConversation
+from duologue.session.dead_air import DEFAULT_DEAD_AIR, DeadAirPolicy
 from duologue.session.error_reports import explained
 from duologue.session.playback import PlaybackCut
 from duologue.session.reconnect import NEVER, ReconnectPolicy
@@ -159,6 +160,7 @@ class RealtimeClient(RealtimeEventHandler):
             the reference client's defaults.
         reconnect: Whether to connect again when the connection is lost, and to continue the
             conversation in a new session; a `ReconnectPolicy` says how. Not for calls (`call_id`).
+        dead_air: How long the server may be silent while it owes a response; `None`: no limit.
         retention: How much of the conversation is kept: by default the audio of the last 10 minutes
             of each side, and the words of 50,000 items.
         validate: Refuse at once, with a `LocalProtocolError` that names the fix, what the service
@@ -185,6 +187,7 @@ class RealtimeClient(RealtimeEventHandler):
         connector: Connector | None = None,
         dialect: DialectChoice | None = None,
         reconnect: ReconnectPolicy | bool = True,
+        dead_air: DeadAirPolicy | None = DEFAULT_DEAD_AIR,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
         **keywords: Unpack[SessionKeywords],
@@ -220,6 +223,9 @@ class RealtimeClient(RealtimeEventHandler):
             retention=retention,
             validates=validate,
             reconnect=_reconnect_policy(reconnect),
+            dead_air=dead_air
+            if dead_air is None
+            else argument(dead_air, DeadAirPolicy, "dead_air"),
             command_timeout=command_timeout,
         )
         self._driver: Driver | None = None

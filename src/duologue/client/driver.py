@@ -14,11 +14,16 @@ import math
 import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from duologue.client._concurrency import cancel_all
 from duologue.client.coercion import seconds
-from duologue.client.reconnector import NewSession, Reconnector, session_seconds
+from duologue.client.reconnector import (
+    EventReceiver,
+    NewSession,
+    Reconnector,
+    session_seconds,
+)
 from duologue.client.tools import ToolRunner
 from duologue.client.update_stream import UpdateStream
 from duologue.client.waiters import Waiters
@@ -28,7 +33,7 @@ from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.model import UNSET, UnsetType
 from duologue.session.client_session import ClientSession
 from duologue.session.commands import DEFAULT_TIMEOUT, CommandState
-from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
+from duologue.session.effects import CancelTool, DropConnection, Notify, RunTool, SendFrame, Settled
 from duologue.session.error_reports import session_end
 from duologue.session.reconnect import NEVER, ReconnectPolicy, Retry, next_attempt
 from duologue.session.retention import KEEP_RECENT, Retention
@@ -46,6 +51,7 @@ if TYPE_CHECKING:
     from duologue.protocol.model import Event, UnknownEvent
     from duologue.session.commands import Command
     from duologue.session.configuration import Configuration
+    from duologue.session.dead_air import DeadAirPolicy
     from duologue.session.response_state import ResponseRequest
     from duologue.session.tool_calls import ToolCall
     from duologue.transport.base import Connector, Transport
@@ -73,22 +79,6 @@ def never_began(error: BaseException) -> Closed:
     return closed
 
 
-class EventReceiver(Protocol):
-    """Receives what arrives on an `EventConnection`."""
-
-    def on_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
-        """Process the dialect of the connection; called before its first event."""
-
-    def on_event(self, event: Event | UnknownEvent) -> None:
-        """Process a server event, in the dialect of the wire."""
-
-    def on_undecodable(self, error: DecodeError) -> None:
-        """Process a frame that is not an event; the connection goes on."""
-
-    def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
-        """Process the end of the connection; `None` if our side closed it."""
-
-
 class EventConnection:
     """One connection that carries events. It logs their types and sizes, never their content.
 
@@ -110,6 +100,9 @@ class EventConnection:
         self._decode = self._detect if dialect is None else dialect.decode_server
         self.is_open: bool = False
         """Whether events can be sent: connected, and in a known dialect."""
+        self.is_replaceable: bool = False
+        """Whether the session outlives this connection: then a loss is not raised by `send_frame`,
+        and what was not sent is sent on the next one."""
         self._transport: Transport | None = None
         self._unsent: list[bytes] = []
         self._has_begun: Final = asyncio.Event() if dialect is None else None
@@ -186,8 +179,12 @@ class EventConnection:
             logger.debug("> %s, %d bytes", kind, len(frame))
         if self._transport is None:  # a callback of `session.created` was faster than `open`
             self._unsent.append(frame)
-        else:
+            return
+        try:
             self._transport.send(frame)
+        except ConnectionLost:
+            if not self.is_replaceable:
+                raise
 
     async def drain(self) -> None:
         """Wait until the write buffer has drained."""
@@ -209,8 +206,12 @@ class EventConnection:
         try:
             await deadline.limit(self._transport.close(), "the server did not close")
         except TimeoutError:
-            if isinstance(self._transport, SupportsCut):
-                self._transport.cut()
+            self.cut()
+
+    def cut(self) -> None:
+        """Break the connection at once, if the transport can."""
+        if isinstance(self._transport, SupportsCut):
+            self._transport.cut()
 
     def _detect(self, frame: bytes) -> Event | UnknownEvent:
         """Decode the first frame in the dialect that it shows; GA where it may be either."""
@@ -238,6 +239,7 @@ class ClientOptions:
     validates: bool = False
     command_timeout: float | None = DEFAULT_TIMEOUT
     reconnect: ReconnectPolicy = NEVER
+    dead_air: DeadAirPolicy | None = None
 
 
 class Driver:
@@ -268,13 +270,14 @@ class Driver:
             retention=options.retention,
             timeout=options.command_timeout,
             reconnect=options.reconnect,
+            dead_air=options.dead_air,
             has_tool=options.tools.handlers.__contains__,
             tool_policy=options.tools.policy,
         )
         self.waiters: Final = Waiters()
         self.updates: Final[UpdateStream[Update]] = UpdateStream()
         self.connection: EventConnection = EventConnection(self, dialect)
-        self._reconnector: Reconnector | None = None
+        self._reconnector: Reconnector[EventConnection] | None = None
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._rollover: asyncio.TimerHandle | None = None
         self._session_ends_at = math.inf
@@ -323,6 +326,7 @@ class Driver:
             connectors,
             connect_timeout=connect_timeout,
         )
+        self.connection.is_replaceable = self.core.resumption.policy.budget > 0
         self._plan_rollover()
 
     def _new_adapter(self) -> DialectAdapter[Any, Any]:
@@ -494,7 +498,7 @@ class Driver:
         task.add_done_callback(self._tasks.discard)
 
     async def _reconnect(
-        self, reconnector: Reconnector, lost: ConnectionLost | SessionRefused
+        self, reconnector: Reconnector[EventConnection], lost: ConnectionLost | SessionRefused
     ) -> None:
         """Continue on another connection, or end the session."""
         try:
@@ -522,7 +526,7 @@ class Driver:
             self._reconnector.prefer(connector)
         await self._replace(self._reconnector, self._now())
 
-    async def _replace(self, reconnector: Reconnector, until: float) -> None:
+    async def _replace(self, reconnector: Reconnector[EventConnection], until: float) -> None:
         wait_for_more = self.waiters.wait_for_more
         new = await reconnector.replace(until=until, wait_for_more=wait_for_more)
         if self.ending is not None or self.is_reconnecting:  # it was lost meanwhile
@@ -535,10 +539,13 @@ class Driver:
         self._continue(new, reconnector)
         self._start(_close_later(old))
 
-    def _continue(self, new: NewSession, reconnector: Reconnector) -> None:
+    def _continue(
+        self, new: NewSession[EventConnection], reconnector: Reconnector[EventConnection]
+    ) -> None:
         """Use another session from now on."""
         self.connection = new.connection
         new.connection.receiver = self
+        new.connection.is_replaceable = self.core.resumption.policy.budget > 0
         attempts = reconnector.attempts
         self.core.resume(new.restoration, attempts=attempts, now=self._now())
         self._carry_out()
@@ -567,7 +574,7 @@ class Driver:
         if self._reconnector is not None and self.ending is None and not self.is_reconnecting:
             self._start(self._roll_over(self._reconnector))
 
-    async def _roll_over(self, reconnector: Reconnector) -> None:
+    async def _roll_over(self, reconnector: Reconnector[EventConnection]) -> None:
         try:
             await self._replace(reconnector, self._session_ends_at - ROLLOVER_MARGIN)
         except Exception as error:  # noqa: BLE001  # the session goes on, and its end is a loss
@@ -592,7 +599,7 @@ class Driver:
 
     # The effects.
 
-    def _carry_out(self) -> None:
+    def _carry_out(self) -> None:  # noqa: C901  # a case for each effect
         """Carry out the core's effects, in order.
 
         A callback may call the client, and so add effects: they follow those that are under way.
@@ -610,26 +617,25 @@ class Driver:
                             self.updates.put(effect.updates)
                             self._callbacks.call(effect.updates)
                         case SendFrame():
-                            self._send_frame(effect)
+                            self.connection.send_frame(effect.frame, effect.type)
                         case Settled():
                             self.waiters.wake(effect.record)
                         case RunTool():
                             self._tools.start(effect.call)
                         case CancelTool():
                             self._tools.cancel(effect.call_id)
+                        case DropConnection():
+                            self._drop(effect.reason)
         finally:
             self._is_carrying_out = False
         if self.waiters.reading:
             self.waiters.wake_readers()
 
-    def _send_frame(self, effect: SendFrame) -> None:
-        try:
-            self.connection.send_frame(effect.frame, effect.type)
-        except (
-            ConnectionLost
-        ) as error:  # `on_end` follows: the core sends it on the next connection
-            if not self._is_resumable(error):
-                raise
+    def _drop(self, reason: str) -> None:
+        """Cut a connection that does not work any more."""
+        self.connection.receiver = _LateTranscripts(self)
+        self.connection.cut()
+        self.on_end(ConnectionLost(reason))
 
     def _answer_call(self, call: ToolCall, output: str, error: ToolFailed | None) -> None:
         if self.ending is None:

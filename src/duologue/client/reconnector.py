@@ -10,7 +10,7 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from duologue.client.deadline import Deadline
 from duologue.errors import ConnectionLost, HandshakeRefused, SessionRefused
@@ -19,7 +19,6 @@ from duologue.session.reconnect import GiveUp, next_attempt
 from duologue.session.restore import RestoredItem
 
 if TYPE_CHECKING:
-    from duologue.client.driver import EventConnection, EventReceiver
     from duologue.errors import DecodeError
     from duologue.protocol.dialects import DialectAdapter
     from duologue.protocol.ga import Session
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from duologue.session.restore import Restoration
     from duologue.transport.base import Connector
 
-__all__ = ["NewSession", "Reconnector", "session_seconds"]
+__all__ = ["EventReceiver", "NewSession", "Reconnector", "session_seconds"]
 
 logger: Final = logging.getLogger("duologue.client")
 
@@ -40,10 +39,45 @@ STABLE_SECONDS: Final = 1.0
 IMMEDIATE: Final = 3
 """Sessions in a row that may end sooner before there is a delay."""
 
-MakeConnection = Callable[["EventReceiver"], "EventConnection"]
+
+class EventReceiver(Protocol):
+    """Receives what arrives on an `EventConnection`."""
+
+    def on_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
+        """Process the dialect of the connection; called before its first event."""
+
+    def on_event(self, event: Event | UnknownEvent) -> None:
+        """Process a server event, in the dialect of the wire."""
+
+    def on_undecodable(self, error: DecodeError) -> None:
+        """Process a frame that is not an event; the connection goes on."""
+
+    def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
+        """Process the end of the connection; `None` if our side closed it."""
 
 
-class NewSession:
+class NextConnection(Protocol):
+    """A connection that carries events: `EventConnection`."""
+
+    receiver: EventReceiver
+    is_open: bool
+    is_replaceable: bool
+
+    async def open(self, connector: Connector, deadline: Deadline) -> None:
+        """Connect."""
+
+    def send_frame(self, frame: bytes, kind: str) -> None:
+        """Send an event that is encoded."""
+
+    async def close(self, deadline: Deadline | None = None) -> None:
+        """Close the connection, and wait until it is gone."""
+
+
+ConnectionT = TypeVar("ConnectionT", bound=NextConnection)
+MakeConnection: TypeAlias = Callable[[EventReceiver], ConnectionT]
+
+
+class NewSession(Generic[ConnectionT]):
     """A session on another connection, which gets the conversation; receives its events until then.
 
     Args:
@@ -51,9 +85,11 @@ class NewSession:
         make_connection: Returns the connection, for its receiver.
     """
 
-    def __init__(self, restoration: Restoration, make_connection: MakeConnection) -> None:
+    def __init__(
+        self, restoration: Restoration, make_connection: MakeConnection[ConnectionT]
+    ) -> None:
         self.restoration: Final = restoration
-        self.connection: Final = make_connection(self)
+        self.connection: Final[ConnectionT] = make_connection(self)
         self.later: Final[list[Event | UnknownEvent]] = []
         """Events that arrived after the conversation was restored."""
         self.ended: ConnectionLost | SessionRefused | None = None
@@ -104,7 +140,7 @@ class NewSession:
         self._changed.set()
 
 
-class Reconnector:
+class Reconnector(Generic[ConnectionT]):
     """Opens the connections that follow the first.
 
     Args:
@@ -117,7 +153,7 @@ class Reconnector:
     def __init__(
         self,
         core: ClientSession,
-        make_connection: MakeConnection,
+        make_connection: MakeConnection[ConnectionT],
         connectors: tuple[Connector, ...],
         *,
         connect_timeout: float,
@@ -135,7 +171,7 @@ class Reconnector:
         self.attempts: int = 0
         """Attempts since the loss."""
 
-    async def reconnect(self, lost: ConnectionLost | SessionRefused) -> NewSession:
+    async def reconnect(self, lost: ConnectionLost | SessionRefused) -> NewSession[ConnectionT]:
         """Connect again, and restore the conversation.
 
         Raises:
@@ -168,7 +204,7 @@ class Reconnector:
                 self._resumed_at = now()
                 return new
 
-    async def _attempt(self, seconds: float) -> NewSession:
+    async def _attempt(self, seconds: float) -> NewSession[ConnectionT]:
         self._index = (self.attempts - 1) % len(self._connectors)
         return await self._open(self._connectors[self._index], Deadline(round(seconds, 2)))
 
@@ -186,7 +222,7 @@ class Reconnector:
         *,
         until: float,
         wait_for_more: Callable[[], Awaitable[None]],
-    ) -> NewSession:
+    ) -> NewSession[ConnectionT]:
         """Open another session beside the one that works, to take over at once when this returns.
 
         Args:
@@ -216,7 +252,7 @@ class Reconnector:
         self._index = 0
         return new
 
-    async def _open(self, connector: Connector, deadline: Deadline) -> NewSession:
+    async def _open(self, connector: Connector, deadline: Deadline) -> NewSession[ConnectionT]:
         """Open another session, and restore the conversation in it."""
         restoration = self._core.restoration(await self._items(deadline))
         new = NewSession(restoration, self._make_connection)

@@ -18,7 +18,7 @@ that shows its event.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 from duologue.errors import (
     Closed,
@@ -35,7 +35,8 @@ from duologue.session._item_fields import id_of
 from duologue.session.commands import DEFAULT_TIMEOUT, Command, Commands, CommandState
 from duologue.session.configuration import ActiveConfiguration, Configuration
 from duologue.session.conversation import ConversationMirror
-from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
+from duologue.session.dead_air import DeadAirPolicy, DeadAirWatch, Finding, OwedTurn
+from duologue.session.effects import CancelTool, DropConnection, Notify, RunTool, SendFrame, Settled
 from duologue.session.error_reports import (
     check_valid,
     is_benign,
@@ -45,7 +46,7 @@ from duologue.session.error_reports import (
 )
 from duologue.session.input_audio import MAX_UNPLACED, MAX_UNPLACED_BYTES, SentAudio
 from duologue.session.reconnect import NEVER, ReconnectPolicy
-from duologue.session.response_state import RequestState, response_failed
+from duologue.session.response_state import RequestState, ResponseState, response_failed
 from duologue.session.responses import Responses
 from duologue.session.restore import Restoration, RestoredItem
 from duologue.session.resumption import KEPT_ELSEWHERE, Resumption
@@ -57,7 +58,7 @@ from duologue.session.truncation import (
     part_to_cut,
     truncate_event,
 )
-from duologue.session.updates import Disconnected, ErrorUpdate, RealtimeEvent
+from duologue.session.updates import DeadAir, Disconnected, ErrorUpdate, RealtimeEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -187,6 +188,7 @@ class ClientSession:
         timeout: Seconds for the server to answer a command, or to go on with a response; `None`:
             no limit.
         reconnect: What is kept for another connection if this one is lost.
+        dead_air: How long the server may be silent while it owes a response; `None`: no limit.
         has_tool: Returns whether the application has a tool of this name; `None`: it runs none.
         tool_policy: Returns how the calls of a tool are answered.
     """
@@ -201,6 +203,7 @@ class ClientSession:
         retention: Retention = KEEP_RECENT,
         timeout: float | None = DEFAULT_TIMEOUT,
         reconnect: ReconnectPolicy = NEVER,
+        dead_air: DeadAirPolicy | None = None,
         has_tool: Callable[[str], bool] | None = None,
         tool_policy: Callable[[str], ToolPolicy] = lambda _name: ToolPolicy(),
     ) -> None:
@@ -221,8 +224,13 @@ class ClientSession:
         self.active: Final[ActiveConfiguration] = ActiveConfiguration()
         resend_seconds = reconnect.resend_seconds if reconnect.budget else 0.0
         self.input_audio: Final[SentAudio] = SentAudio(retention, resend_seconds=resend_seconds)
+        silence = dead_air or DeadAirPolicy(begin_seconds=None, go_on_seconds=None)
+        self.dead_air: Final[DeadAirWatch] = DeadAirWatch(lambda: self.responses.awaited, silence)
         self.responses: Final[Responses] = Responses(
-            send=self._emit, settle=self._settle_request, timeout=timeout
+            send=self._emit,
+            settle=self._settle_request,
+            changed=lambda: self.dead_air.look(self._now),
+            timeout=timeout,
         )
         self.conversation: Final[ConversationMirror] = ConversationMirror(
             self._updates,
@@ -335,12 +343,15 @@ class ClientSession:
 
     def next_deadline(self) -> float | None:
         """Return when `handle_deadline` is due; `None` if nothing waits for time to pass."""
-        # Called for each event: `min` over the three would cost more than a delta's own work.
+        # Called for each event: `min` over the four would cost more than a delta's own work.
         deadline = self.tools.deadline
         other = self.commands.deadline
         if other is not None and (deadline is None or other < deadline):
             deadline = other
         other = self.responses.deadline
+        if other is not None and (deadline is None or other < deadline):
+            deadline = other
+        other = self.dead_air.deadline
         if other is not None and (deadline is None or other < deadline):
             deadline = other
         return deadline
@@ -356,6 +367,10 @@ class ClientSession:
             for response_id in self.responses.expire(now):
                 self.tools.on_response_lost(response_id)
             self.responses.send_next(now)
+        if self.dead_air.deadline is not None and now >= self.dead_air.deadline:
+            finding = self.dead_air.expire(now)
+            if finding is not None:
+                self._on_dead_air(finding, now)
 
     def suspend(self, error: SessionEnd | None, now: float) -> None:
         """Keep everything for another connection: this one is lost, or to be replaced."""
@@ -716,6 +731,25 @@ class ClientSession:
         is_settled = self.responses.refuse(cause, error, now) or self.commands.fail(cause, error)
         if not is_settled and not is_benign(error):
             self._updates.append(ErrorUpdate(error))
+
+    def _on_dead_air(self, finding: Finding, now: float) -> None:
+        """Request once more what is overdue; if that did not help, give the connection up."""
+        remedy: Literal["asked_again", "reconnecting", "none"] = "none"
+        awaited = finding.awaited
+        if isinstance(awaited, ResponseState) and not finding.is_repeated:
+            remedy = "asked_again"
+            if not self.responses.ask_again(awaited):
+                self._request_response(ga.ResponseCreateEvent(), now)
+            event_id = self.new_id("event")
+            self._emit(ga.ResponseCancelEvent(event_id=event_id, response_id=awaited.id))
+        elif isinstance(awaited, OwedTurn) and not finding.is_repeated:
+            remedy = "asked_again"
+            self._request_response(ga.ResponseCreateEvent(), now)
+        elif self.resumption.policy.budget:
+            remedy = "reconnecting"
+            text = f"the server was silent for {finding.seconds:g} s while it owed a response"
+            self._actions.append(DropConnection(text))
+        self._updates.append(DeadAir(kind=finding.kind, seconds=finding.seconds, remedy=remedy))
 
     def on_unknown_event(self, event: UnknownEvent) -> None:
         """Report a known event that does not fit its type; any other is only shown."""

@@ -21,6 +21,7 @@ from duologue.errors import LocalProtocolError
 from duologue.protocol.model import UnsetType
 from duologue.session._item_fields import id_of
 from duologue.session.commands import DEFAULT_TIMEOUT, no_answer
+from duologue.session.dead_air import OwedTurn
 from duologue.session.response_state import (
     RequestInput,
     RequestState,
@@ -87,6 +88,7 @@ class Responses:
     Args:
         send: Called with each `response.create` when it is to be sent.
         settle: Called with each request that has ended.
+        changed: Called when `awaited` may be another one.
         timeout: Seconds for the server to begin a response, and to go on with it.
     """
 
@@ -95,6 +97,7 @@ class Responses:
         *,
         send: Callable[[ResponseCreateEvent], None],
         settle: Callable[[ResponseRequest], None],
+        changed: Callable[[], None] = lambda: None,
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> None:
         self.active: ResponseState | None = None
@@ -103,6 +106,7 @@ class Responses:
         """When `expire` is due."""
         self._send_event: Final = send
         self._settle: Final = settle
+        self._changed: Final = changed
         self._timeout: Final = timeout
         self._known: Final[dict[str, ResponseState]] = {}
         self._running: Final[dict[str, ResponseState]] = {}
@@ -274,6 +278,25 @@ class Responses:
         self._reschedule()
         return lost
 
+    @property
+    def awaited(self) -> ResponseState | ResponseRequest | OwedTurn | None:
+        """The response of the conversation that the server owes, begun or not."""
+        if self._is_suspended:
+            return None
+        requested = (r for r in self.unanswered() if not r.is_out_of_band)
+        owed = OwedTurn.OWED if self._owes_turn else None
+        return self.active or next(requested, None) or owed
+
+    def ask_again(self, state: ResponseState) -> bool:
+        """Request a response again when it has ended; return whether a request of ours did."""
+        answered = [r for r in self._open.values() if r.response is state]
+        for request in answered:
+            request.advance(RequestInput.BUSY)
+            request.response = request.deadline = None
+        state.request = None
+        self._queue = [r for r in self._open.values() if r.state is RequestState.QUEUED]
+        return bool(answered)
+
     def suspend(
         self, error: SessionEnd, *, asks_again: bool, has_calls: Callable[[str], bool]
     ) -> Interruption:
@@ -358,6 +381,7 @@ class Responses:
     def on_turn_committed(self) -> None:
         """Expect turn detection to begin a response: the next one may be its own, not ours."""
         self._owes_turn = True
+        self._changed()
 
     def on_item_added(self, event: ResponseOutputItemAddedEvent, item: ItemState) -> None:
         """Record an item that a response has begun."""
@@ -468,6 +492,7 @@ class Responses:
         times = [r.deadline for r in self._open.values()]
         times += [state.deadline for state in self._running.values()]
         self.deadline = min((time for time in times if time is not None), default=None)
+        self._changed()
 
 
 def _later(now: float, timeout: float | None) -> float | None:

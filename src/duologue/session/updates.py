@@ -23,6 +23,7 @@ from duologue.session.journal import Journal, Sound
 
 __all__ = [
     "ConversationUpdated",
+    "DeadAir",
     "Delta",
     "Disconnected",
     "ErrorUpdate",
@@ -137,6 +138,16 @@ class Reconnected(Struct, frozen=True, kw_only=True):  # collected: as `ErrorUpd
     """Input audio of a turn that was not kept, and so is lost."""
 
 
+class DeadAir(Struct, frozen=True, kw_only=True, gc=False):
+    """The server owes a response and is silent; see `DeadAirPolicy`."""
+
+    kind: Literal["response_not_begun", "response_stalled", "turn_not_answered"]
+    seconds: float
+    """Seconds of silence."""
+    remedy: Literal["asked_again", "reconnecting", "none"]
+    """The client's reaction. `none`: the client does not connect again."""
+
+
 class RealtimeEvent(Struct, frozen=True, gc=False):
     """An event as it was on the wire; it follows the updates that it caused."""
 
@@ -157,6 +168,7 @@ Update = (
     | ErrorUpdate
     | Disconnected
     | Reconnected
+    | DeadAir
     | RealtimeEvent
 )
 """Everything that `async for` over a client can yield."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from duologue.client import client
 from duologue.protocol.model import UNSET
 from duologue.session.commands import DEFAULT_TIMEOUT
+from duologue.session.dead_air import DEFAULT_DEAD_AIR
 from duologue.session.retention import KEEP_RECENT
 from duologue.sync.handles import Pending, ResponseHandle
 from duologue.sync.loop_thread import LoopThread
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from duologue.protocol import beta
     from duologue.protocol.formats import Format
     from duologue.protocol.ga import ContentPart, FunctionTool, Item, RealtimeSession, Session
+    from duologue.session.dead_air import DeadAirPolicy
     from duologue.session.formatted import FormattedItem
     from duologue.session.playback import PlaybackCut
     from duologue.session.reconnect import ReconnectPolicy
@@ -63,6 +65,7 @@ class ClientMethods(Generic[C]):
         connector: Connector | None = None,
         dialect: DialectChoice | None = None,
         reconnect: ReconnectPolicy | bool = True,
+        dead_air: DeadAirPolicy | None = DEFAULT_DEAD_AIR,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
         **keywords: Unpack[SessionKeywords],
@@ -80,6 +83,7 @@ class ClientMethods(Generic[C]):
             connector=connector,
             dialect=dialect,
             reconnect=reconnect,
+            dead_air=dead_air,
             retention=retention,
             validate=validate,
             **keywords,
