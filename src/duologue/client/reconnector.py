@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
-import math
 import random
-import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
@@ -21,7 +19,6 @@ from duologue.session.restore import RestoredItem
 if TYPE_CHECKING:
     from duologue.errors import DecodeError
     from duologue.protocol.dialects import DialectAdapter
-    from duologue.protocol.ga import Session
     from duologue.protocol.model import Event, UnknownEvent
     from duologue.session.client_session import ClientSession
     from duologue.session.formatted import FormattedItem
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
     from duologue.session.restore import Restoration
     from duologue.transport.base import Connector
 
-__all__ = ["EventReceiver", "NewSession", "Reconnector", "session_seconds"]
+__all__ = ["EventReceiver", "NewSession", "Reconnector"]
 
 logger: Final = logging.getLogger("duologue.client")
 
@@ -208,10 +205,6 @@ class Reconnector(Generic[ConnectionT]):
         self._index = (self.attempts - 1) % len(self._connectors)
         return await self._open(self._connectors[self._index], Deadline(round(seconds, 2)))
 
-    def prefer(self, connector: Connector) -> None:
-        """Use another server from the next connection on, instead of the first."""
-        self._connectors = (connector, *self._connectors[1:])
-
     @property
     def is_with_first(self) -> bool:
         """Whether the session is with the first of the servers."""
@@ -219,6 +212,7 @@ class Reconnector(Generic[ConnectionT]):
 
     async def replace(
         self,
+        connector: Connector | None = None,
         *,
         until: float,
         wait_for_more: Callable[[], Awaitable[None]],
@@ -226,6 +220,7 @@ class Reconnector(Generic[ConnectionT]):
         """Open another session beside the one that works, to take over at once when this returns.
 
         Args:
+            connector: Opens it, and is the first of the servers from then on; `None`: the first.
             until: Loop time until which a moment is awaited in which nothing is under way.
             wait_for_more: Waits until anything has happened in the session.
 
@@ -234,7 +229,8 @@ class Reconnector(Generic[ConnectionT]):
             Exception: As the connector.
         """
         self.attempts = 1
-        new = await self._open(self._connectors[0], Deadline(self._connect_timeout))
+        first = connector or self._connectors[0]
+        new = await self._open(first, Deadline(self._connect_timeout))
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
@@ -249,7 +245,7 @@ class Reconnector(Generic[ConnectionT]):
         except BaseException:
             await new.connection.close(Deadline(0.1))
             raise
-        self._index = 0
+        self._index, self._connectors = 0, (first, *self._connectors[1:])
         return new
 
     async def _open(self, connector: Connector, deadline: Deadline) -> NewSession[ConnectionT]:
@@ -289,17 +285,6 @@ class Reconnector(Generic[ConnectionT]):
         content: list[ga.ContentPart] = [ga.InputText(text=str(text))]
         item_id = self._core.new_id("item")
         return RestoredItem(item_id, ga.Message(id=item_id, role="system", content=content))
-
-
-def session_seconds(session: Session | None, policy: ReconnectPolicy) -> float:
-    """Return how long a session that begins now may last; infinite if that is unknown."""
-    if policy.session_seconds is not None:
-        return policy.session_seconds
-    expires_at = getattr(session, "expires_at", None)
-    if not isinstance(expires_at, int) or not expires_at:
-        return math.inf
-    seconds = expires_at - time.time()  # noqa: TID251  # the server's own clock, in Unix time
-    return seconds if seconds > 0 else math.inf  # one of the clocks is wrong
 
 
 def _given_up(
