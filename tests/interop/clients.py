@@ -115,6 +115,18 @@ _REALTIME_API_NOTES: Final = """\
 - The server's errors reach the application only as `realtime.event`.
 """
 
+_LIVEKIT_NOTES: Final = """\
+- `RealtimeModel.session()` needs no room: push audio, update the chat context, ask for replies.
+- It leaves barge-in to the application: `session.truncate(...)`, with what was played.
+- When its connection is lost, or after `max_session_duration` (20 minutes), it connects again and
+  replays the settings and the items as text.
+"""
+
+_LIVEKIT_AZURE_NOTES: Final = """\
+- With `api_version` it speaks beta, at the path of Azure's dated versions; without one, GA.
+- It installs Azure's defaults: `whisper-1`, and `server_vad`.
+"""
+
 CLIENTS: Final = (
     Client(
         name="openai-3.52-ga",
@@ -162,6 +174,38 @@ CLIENTS: Final = (
             ' "ws://127.0.0.1:8080/v1/realtime?model=gpt-realtime", "api_key": …})`'
         ),
         notes=_OPENAI_AGENTS_NOTES,
+    ),
+    Client(
+        name="livekit-agents-1.8-ga",
+        package="livekit-agents",
+        version="1.8.9",
+        language="Python",
+        dialect="GA",
+        command=_python("livekit", "livekit_agents.py", "ga"),
+        raw=frozenset({"retrieve", "out of band", "bad event"}),
+        impossible=_NO_BROWSER | _CONVERSES_ONLY,
+        pointing=(
+            'with the extra `openai`: `RealtimeModel(base_url="http://127.0.0.1:8080/v1",'
+            " api_key=…)` of `livekit.plugins.openai.realtime`"
+        ),
+        notes=_LIVEKIT_NOTES,
+    ),
+    Client(
+        name="livekit-agents-1.8-beta",
+        package="livekit-agents",
+        version="1.8.9",
+        language="Python",
+        dialect="beta",
+        command=_python("livekit", "livekit_agents.py", "beta"),
+        raw=frozenset({"retrieve", "out of band", "bad event"}),
+        impossible=_NO_BROWSER
+        | _CONVERSES_ONLY
+        | {"push to talk": "it leaves out the null that switches turn detection off"},
+        pointing=(
+            '`RealtimeModel.with_azure(azure_endpoint="http://127.0.0.1:8080",'
+            ' azure_deployment="gpt-realtime", api_version="2025-04-01-preview", api_key=…)`'
+        ),
+        notes=_LIVEKIT_AZURE_NOTES,
     ),
     Client(
         name="npm-openai-7.55-ga",
