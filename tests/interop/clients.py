@@ -127,6 +127,16 @@ _LIVEKIT_AZURE_NOTES: Final = """\
 - It installs Azure's defaults: `whisper-1`, and `server_vad`.
 """
 
+_VOICE_LIVE_NOTES: Final = """\
+- Azure's voices, semantic turn detection, noise suppression, phrase lists and avatars are accepted
+  and come back in `session.updated`. Here a turn ends by its silence; the engine gets the voice's
+  name; what it has no place for has no effect.
+- Refused are rates of PCM other than 24 kHz, `pre_generated_assistant_message`, and Voice Live's
+  own client events (`session.avatar.connect`, `input_audio.turn.start`, `input_text.delta`).
+- `None` as an argument leaves a setting as it is: `session["turn_detection"] = None` switches turn
+  detection off.
+"""
+
 CLIENTS: Final = (
     Client(
         name="openai-3.52-ga",
@@ -206,6 +216,20 @@ CLIENTS: Final = (
             ' azure_deployment="gpt-realtime", api_version="2025-04-01-preview", api_key=…)`'
         ),
         notes=_LIVEKIT_AZURE_NOTES,
+    ),
+    Client(
+        name="azure-ai-voicelive-1.3",
+        package="azure-ai-voicelive",
+        version="1.3.1",
+        language="Python",
+        dialect="beta, as Voice Live has it",
+        command=_python("voicelive", "voice_live.py"),
+        impossible=_NO_BROWSER | _CONVERSES_ONLY,
+        pointing=(
+            'with the extra `aiohttp`: `connect(endpoint="http://127.0.0.1:8080",'
+            ' credential=AzureKeyCredential(…), model="gpt-realtime")`'
+        ),
+        notes=_VOICE_LIVE_NOTES,
     ),
     Client(
         name="npm-openai-7.55-ga",
