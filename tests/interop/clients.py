@@ -137,6 +137,26 @@ _VOICE_LIVE_NOTES: Final = """\
   detection off.
 """
 
+_HIDES_THE_WIRE: Final = {
+    "session update": "its settings are sent once, when it connects",
+    "delete": "its session has no method for it",
+    "retrieve": "its session has no method for it",
+    "out of band": "its session has no method for it",
+    "bad event": "it sends no events of the application's",
+}
+
+_PYDANTIC_AI_NOTES: Final = """\
+- Its events are its own, and it shows none of the wire: the checks are on these.
+- `interrupt(played_bytes=...)` truncates what `session.stream_audio()` gave, and cancels only if
+  turn detection has not.
+"""
+
+_PYDANTIC_AI_AZURE_NOTES: Final = """\
+- It makes `wss:` of any address, and trusts the certificates of `SSL_CERT_FILE`.
+- The model decides the path: with `gpt-realtime` and without `azure_voice_live`, GA at
+  `/openai/v1/realtime`.
+"""
+
 CLIENTS: Final = (
     Client(
         name="openai-3.52-ga",
@@ -230,6 +250,36 @@ CLIENTS: Final = (
             ' credential=AzureKeyCredential(…), model="gpt-realtime")`'
         ),
         notes=_VOICE_LIVE_NOTES,
+    ),
+    Client(
+        name="pydantic-ai-2.68",
+        package="pydantic-ai-slim",
+        version="2.68.0",
+        language="Python",
+        dialect="GA",
+        command=_python("pydantic-ai", "pydantic_ai_realtime.py", "openai"),
+        impossible=_NO_BROWSER | _CONVERSES_ONLY | _HIDES_THE_WIRE,
+        pointing=(
+            'with the extras `openai` and `realtime`: `OpenAIRealtimeModel("gpt-realtime",'
+            ' provider=OpenAIProvider(base_url="http://127.0.0.1:8080/v1", api_key=…))`'
+        ),
+        notes=_PYDANTIC_AI_NOTES,
+    ),
+    Client(
+        name="pydantic-ai-2.68-voice-live",
+        package="pydantic-ai-slim",
+        version="2.68.0",
+        language="Python",
+        dialect="beta, as Voice Live has it",
+        command=_python("pydantic-ai", "pydantic_ai_realtime.py", "voice-live"),
+        needs_tls=True,
+        impossible=_NO_BROWSER | _CONVERSES_ONLY | _HIDES_THE_WIRE,
+        pointing=(
+            '`duologue serve --tls self-signed`, then `AzureRealtimeModel("gpt-4.1",'
+            ' provider=AzureProvider(azure_endpoint="https://127.0.0.1:8080", api_key=…,'
+            " api_version=…))` with the setting `azure_voice_live`"
+        ),
+        notes=_PYDANTIC_AI_AZURE_NOTES,
     ),
     Client(
         name="npm-openai-7.55-ga",
