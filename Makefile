@@ -16,7 +16,7 @@ VENV_CREATE := $(call venv,$(VENV))
 INSTALL := $(call install,$(VENV))
 
 INTEROP := tests/interop
-PEERS := .interop/openai-1.99/.done .interop/openai-agents/.done .interop/speech-to-speech/.done \
+PEERS := $(patsubst $(INTEROP)/requirements-%.txt,.interop/%/.done,$(wildcard $(INTEROP)/requirements-*.txt)) \
   $(INTEROP)/node_modules/.done
 
 .PHONY: help setup demo test test-models interop compatibility check format docs bench clean
