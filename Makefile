@@ -52,7 +52,7 @@ demo: $(VENV)/.local ## hold a spoken conversation on this machine
 # A worker per core. The tests start many processes, which should not compile their modules anew.
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev ## all tests that need no fetched models
-	@$(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist worksteal
+	@$(BIN)/python -m pytest -q -n logical --maxprocesses 8 --dist worksteal
 
 test-models: $(VENV)/.local $(VENV)/.dev ## the tests of the local voice stack
 	@$(BIN)/duologue models fetch
