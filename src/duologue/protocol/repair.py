@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
@@ -248,7 +249,11 @@ def _converted(body: Any, struct: Any) -> Event:  # noqa: ANN401  # decoded JSON
 
 def _raw_audio(body: Any, struct: type) -> Any:  # noqa: ANN401  # JSON of an event
     """Return an event's JSON with its audio encoded again: a `Raw` field holds JSON text."""
-    names = [f.name for f in msgspec.structs.fields(struct) if f.type is msgspec.Raw]
-    return body | {
-        name: msgspec.Raw(msgspec.json.encode(body[name])) for name in names if name in body
-    }
+    names = [name for name in _raw_fields(struct) if name in body]
+    return body | {name: msgspec.Raw(msgspec.json.encode(body[name])) for name in names}
+
+
+@cache
+def _raw_fields(struct: type) -> tuple[str, ...]:
+    """Return the names of the fields of an event that hold JSON text."""
+    return tuple(f.name for f in msgspec.structs.fields(struct) if f.type is msgspec.Raw)
