@@ -103,6 +103,7 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     # Nothing is left of the user's turn, so no response to it has to be waited for.
     ga.InputAudioBufferClearedEvent: (
         lambda s, e, now: s.answer_command(e, now),
+        lambda s, _, __: s.input_audio.on_cleared(),
         lambda s, _, __: s.tools.end_turn(),
     ),
     # The command, then the conversation: only the command knows that the item goes to the front.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from duologue.protocol.model import Event, UnknownEvent
     from duologue.session.commands import Commands
     from duologue.session.conversation import ConversationMirror
-    from duologue.session.input_audio import SentAudio
+    from duologue.session.input_audio import Resent, SentAudio
     from duologue.session.reconnect import ReconnectPolicy
     from duologue.session.responses import Responses
     from duologue.session.restore import Restoration
@@ -83,6 +83,7 @@ class Resumption:
         "_commands",
         "_conversation",
         "_cut",
+        "_cut_items",
         "_emit",
         "_error",
         "_heard_to",
@@ -125,6 +126,7 @@ class Resumption:
         self._new_id: Final = new_id
         self._held: list[Event | UnknownEvent] = []
         self._cut: Interruption = NO_INTERRUPTION
+        self._cut_items: tuple[str, ...] = ()  # of the conversation; responses may have others
         self._heard_to = 0  # bytes of input audio in which the server has found all speech
         self._away_since = 0.0
         self._error: SessionEnd | None = None
@@ -147,12 +149,14 @@ class Resumption:
         self._cut = self._responses.suspend(
             error, asks_again=self.policy.asks_again, has_calls=self._tools.is_continued
         )
+        ids = (state.id for state in self._conversation.states())
+        self._cut_items = tuple(i for i in ids if i in self._cut.items)
         self._conversation.cut_off(self._cut.items)
         for response_id in self._cut.called:
             self._tools.on_response_lost(response_id)
         for command in self._commands.open_commands():
             self.answer_in_mirror(command.event)
-        self._commands.forget_expired()
+        self._commands.suspend(now)
 
     @property
     def is_at_boundary(self) -> bool:
@@ -220,10 +224,8 @@ class Resumption:
         self._restored = restored
         self._as_text = frozenset(s.id for s in states if s.is_assistants) & restored
         has_turn = self._input_audio.has_turn
-        audio = self._input_audio.begin_session(self._heard_to)
-        for command in self._commands.open_commands():
-            self._append(audio.before_commits.get(command.event_id, b""))
-            self._emit(command.event)
+        audio = self._input_audio.begin_session(self._heard_to, lambda: self._new_id("event"))
+        self._send_commands(audio, now)
         asked_again = len(self._cut.requests)
         self._responses.resume(now)
         # A turn that is sent again is found and answered again.
@@ -234,7 +236,6 @@ class Resumption:
         held, self._held = self._held, []
         for event in held:
             self._emit(event)
-        cut_items = tuple(sorted(self._cut.items))
         error, self._error, self._cut = self._error, None, NO_INTERRUPTION
         resent = sum(map(len, audio.before_commits.values())) + len(audio.rest)
         return Reconnected(
@@ -242,12 +243,26 @@ class Resumption:
             attempts=attempts,
             seconds=now - self._away_since,
             restored_items=len(restored & ids),
-            missing_items=tuple(s.id for s in states if s.id not in restored) + cut_items,
+            missing_items=tuple(s.id for s in states if s.id not in restored) + self._cut_items,
             renamed_items=dict(restoration.renamed),
             asked_again=asked_again,
             resent_audio_ms=resent / self._input_audio.format.bytes_per_ms,
             lost_audio_ms=audio.lost_ms,
         )
+
+    def _send_commands(self, audio: Resent, now: float) -> None:
+        """Send the commands that were not answered, each commit with its audio before it."""
+        self._commands.resume(now)
+        waiting = self._commands.open_commands()
+        for event_id in audio.recommitted:
+            commit = ga.InputAudioBufferCommitEvent(event_id=event_id)
+            self._commands.send(event_id, commit, now)
+            self._append(audio.before_commits[event_id])
+            self._emit(commit)
+        for command in waiting:
+            self._commands.move_to_end(command)
+            self._append(audio.before_commits.get(command.event_id, b""))
+            self._emit(command.event)
 
     def _append(self, audio: bytes) -> None:
         for start in range(0, len(audio), CHUNK_BYTES):
