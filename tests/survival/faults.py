@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FAULTS", "Fault"]
 
+KEEPALIVE: Final = 0.4
+
 RESTORING: Final = "conversation.item.added"
 """Event at which a connection fails that is being restored: the second of them."""
 
@@ -28,6 +30,8 @@ class Fault:
     act: Act | None = None
     """What the server does; otherwise it happens to the network."""
     hit: Callable[[Stage], None] = lambda _stage: None
+    keepalive: float = 20.0
+    """The client's: a fault that only pings find needs a short one, lest the test be long."""
     refusal: RefuseHandshake | None = None
     """How the server answers the first attempt to connect again."""
     hit_next: Callable[[Stage], None] | None = None
@@ -95,8 +99,8 @@ FAULTS: Final = {
         Fault("cap 1001", Expire()),
         Fault("close 1011", CLOSE),
         Fault("close 1012", Close(1012)),
-        Fault("stall", hit=lambda stage: stage.proxy.stall()),
-        Fault("half-open", hit=lambda stage: stage.proxy.half_open()),
+        Fault("stall", hit=lambda stage: stage.proxy.stall(), keepalive=KEEPALIVE),
+        Fault("half-open", hit=lambda stage: stage.proxy.half_open(), keepalive=KEEPALIVE),
         Fault(
             "cut frame",
             hit=_cut,

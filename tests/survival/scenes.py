@@ -270,7 +270,7 @@ async def run_cell(fault_name: str, scene_name: str, dialect: DialectChoice) -> 
             }
         },
     }
-    async with Stage(dialect, session) as stage:
+    async with Stage(dialect, session, fault.keepalive) as stage:
         await _begin(stage)
         stage.hold_after = scene.hold_after
         handles: list[Any] = []

@@ -39,9 +39,6 @@ SILENCE: Final = bytes(48 * 600)
 WORDS: Final = ("Hello", "can", "you", "hear", "me")
 REPLY: Final = "One two three. Four five six. "
 
-KEEPALIVE: Final = 0.25
-"""Seconds of silence after which the client pings, and as many more until it gives up."""
-
 WAIT: Final = 10.0
 """Limit of every wait, in seconds: far more than any of them takes."""
 
@@ -132,6 +129,8 @@ class Stage:
 
     dialect: DialectChoice
     session: dict[str, Any]
+    keepalive: float = 20.0
+    """Seconds of silence after which the client pings, and as many more until it gives up."""
     hit: Callable[[Stage], None] = lambda _stage: None
     """What the fault does to the network."""
     hold_after: int | None = None
@@ -221,7 +220,7 @@ class Stage:
             endpoint.url,
             Tap(receiver, self, self.connections),
             headers=headers,
-            keepalive=KEEPALIVE,
+            keepalive=self.keepalive,
         )
 
     def _on_update(self, update: Disconnected | Reconnected | ErrorUpdate) -> None:

@@ -307,11 +307,11 @@ class ClientSession:
         if isinstance(checked, UnknownEvent):
             self._emit(checked)
             return None
-        event_id, known = self._identified(self.conversation.with_server_ids(checked))
+        event_id, known = self._identified(checked)
         self._record(event_id, known)
         command = self.commands.send(event_id, known, now)
         if command is None or not self.resumption.answer_in_mirror(known):
-            self._emit(known)
+            self._emit(self.resumption.for_server(known))
         return command
 
     def send_command(self, event: Event, now: float) -> Command:
@@ -655,6 +655,7 @@ class ClientSession:
         """Settle the command that an event answers, and return it."""
         if not self.commands.pending:
             return None
+        event = self.conversation.with_own_ids(event)
         return self.commands.answer(event, now, may_defer=self.responses.active is not None)
 
     def on_item_added(
@@ -669,7 +670,7 @@ class ClientSession:
 
     def on_item_done(self, event: ga.ConversationItemDone) -> None:
         """Complete an item, unless it is one that the session began with."""
-        if not self.resumption.is_restored(id_of(event.item) or ""):
+        if not self.resumption.is_restored(self.conversation.own_id(id_of(event.item) or "")):
             self.conversation.on_item_done(event)
 
     def on_committed(self, event: ga.InputAudioBufferCommittedEvent, now: float) -> None:

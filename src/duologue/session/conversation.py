@@ -162,14 +162,20 @@ class ConversationMirror(RealtimeConversation):
         """Return the states of all items, in order."""
         return [self._items[item_id] for item_id in self._order]
 
+    def own_id(self, item_id: str) -> str:
+        """Return the id in the conversation of an item that the server may know by another."""
+        state = self._items.get(item_id) if self._aliases else None
+        return item_id if state is None else state.id
+
     def with_server_ids(self, event: EventT) -> EventT:
         """Return an event of ours with the ids by which the server knows its items."""
+        return _with_ids(event, self._aliases) if self._aliases else event
+
+    def with_own_ids(self, event: EventT) -> EventT:
+        """Return an event of the server's with the ids of the conversation."""
         if not self._aliases:
             return event
-        names = ("item_id", "previous_item_id")
-        ids = {name: getattr(event, name, None) for name in names}
-        known = {name: self._aliases[i] for name, i in ids.items() if i in self._aliases}
-        return replace(event, **known) if known else event
+        return _with_ids(event, {alias: item_id for item_id, alias in self._aliases.items()})
 
     def rename(self, aliases: Mapping[str, str]) -> None:
         """Begin a session whose server knows some items by other ids."""
@@ -477,6 +483,18 @@ class ConversationMirror(RealtimeConversation):
         self.updates.append(ConversationUpdated(item))
         if is_new:
             self.updates.append(ItemCompleted(item))
+
+
+def _with_ids(event: EventT, ids: Mapping[str, str]) -> EventT:
+    """Return an event with other ids of its items."""
+    changes: dict[str, Any] = {}
+    for name in ("item_id", "previous_item_id"):
+        if getattr(event, name, None) in ids:
+            changes[name] = ids[getattr(event, name)]
+    item = getattr(event, "item", None)
+    if getattr(item, "id", None) in ids:
+        changes["item"] = replace(item, id=ids[item.id])
+    return replace(event, **changes) if changes else event
 
 
 _DELTA_OF: Final[Mapping[int, Callable[[str | None], Delta]]] = {

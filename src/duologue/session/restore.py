@@ -92,6 +92,8 @@ def restored_item(state: ItemState) -> Item | None:
             if not content:
                 return None
             return ga.Message(id=item_id, role=message.role, content=content)
+        case ga.FunctionCall() if state.response_id is not None and not state.is_completed:
+            return None  # it was cut, and so did not run
         case ga.FunctionCall(name=name, call_id=call_id):
             tool = state.snapshot().formatted.tool
             arguments = "" if tool is None else tool.arguments

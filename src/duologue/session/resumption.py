@@ -12,10 +12,11 @@ the mirror alone.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from duologue.errors import Closed, LocalProtocolError
-from duologue.protocol import codec, ga
+from duologue.protocol import codec, ga, model
+from duologue.protocol.model import UNSET, Event, UnsetType
 from duologue.session.commands import ANSWERS
 from duologue.session.responses import Interruption
 from duologue.session.restore import History, choose_history
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from duologue.errors import SessionEnd
-    from duologue.protocol.model import Event, UnknownEvent
+    from duologue.protocol.model import UnknownEvent
     from duologue.session.commands import Commands
     from duologue.session.conversation import ConversationMirror
     from duologue.session.input_audio import Resent, SentAudio
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from duologue.session.tool_calls import ToolCalls
 
 __all__ = ["KEPT_ELSEWHERE", "Resumption"]
+
+EventT = TypeVar("EventT", bound=Event)
 
 KEPT_ELSEWHERE: Final = frozenset(
     {*ANSWERS, ga.InputAudioBufferAppendEvent, ga.ResponseCreateEvent}
@@ -166,7 +169,9 @@ class Resumption:
 
     def history(self) -> History:
         """Return the items for the next session."""
-        ended = [s for s in self._conversation.states() if s.status != "in_progress"]
+        states = self._conversation.states()
+        # Some servers do not complete the items that an application creates.
+        ended = [s for s in states if s.status != "in_progress" or s.response_id is None]
         return choose_history(ended, self.policy.history_bytes)
 
     def is_restored(self, item_id: str) -> bool:
@@ -199,16 +204,25 @@ class Resumption:
                 return False
         return True
 
+    def for_server(self, event: EventT) -> EventT:
+        """Return an event of ours as this session's server understands it: with its ids of items.
+
+        An item is added at the end if the server does not have the one that it is to follow.
+        """
+        if isinstance(event, ga.ConversationItemCreateEvent):
+            previous = event.previous_item_id
+            if previous in self._absent:
+                event = model.replace(event, previous_item_id=UNSET)
+        return self._conversation.with_server_ids(event)
+
     def hold(self, event: Event | UnknownEvent) -> None:
         """Keep an event without an answer until there is a connection.
 
         Raises:
             LocalProtocolError: If too many are kept already.
         """
-        if isinstance(event, ga.ResponseCancelEvent):  # the response that was cut is not wanted
-            cut, self._cut = self._cut, replace(self._cut, owes_turn=False, requests=())
-            for request in cut.requests:
-                self._responses.cancel(request)
+        if isinstance(event, ga.ResponseCancelEvent):
+            self._cancel(event.response_id)
         elif len(self._held) >= MAX_HELD:
             raise LocalProtocolError(f"{MAX_HELD} events wait for the connection already")
         else:
@@ -226,7 +240,7 @@ class Resumption:
         has_turn = self._input_audio.has_turn
         audio = self._input_audio.begin_session(self._heard_to, lambda: self._new_id("event"))
         self._send_commands(audio, now)
-        asked_again = len(self._cut.requests)
+        asked_again = sum(request.is_open for request in self._cut.requests.values())
         self._responses.resume(now)
         # A turn that is sent again is found and answered again.
         if self._cut.owes_turn and not has_turn and not self._responses.is_busy:
@@ -250,6 +264,14 @@ class Resumption:
             lost_audio_ms=audio.lost_ms,
         )
 
+    def _cancel(self, response_id: str | UnsetType) -> None:
+        """Do not request a response again that was cut: this one, or that of the conversation."""
+        for cut_id, request in self._cut.requests.items():
+            if cut_id == response_id or (response_id is UNSET and not request.is_out_of_band):
+                self._responses.cancel(request)
+        if response_id not in self._cut.requests:
+            self._cut = replace(self._cut, owes_turn=False)
+
     def _send_commands(self, audio: Resent, now: float) -> None:
         """Send the commands that were not answered, each commit with its audio before it."""
         self._commands.resume(now)
@@ -262,7 +284,7 @@ class Resumption:
         for command in waiting:
             self._commands.move_to_end(command)
             self._append(audio.before_commits.get(command.event_id, b""))
-            self._emit(command.event)
+            self._emit(self.for_server(command.event))
 
     def _append(self, audio: bytes) -> None:
         for start in range(0, len(audio), CHUNK_BYTES):
