@@ -108,16 +108,26 @@ def test_speech_of_which_nothing_is_kept_cannot_be_restored() -> None:
 
 
 def test_a_message_with_audio_of_the_application_is_restored_with_it() -> None:
-    speech = state(spoken())
-    audio = b64encode(b"\x05\x06").decode()
-    speech.source = ga.Message(
-        id="item_u",
-        role="user",
-        content=[ga.InputText(text="Listen:"), ga.InputAudio(audio=audio)],
+    core = new_core()
+    audio = b64encode(bytes(range(100))).decode()
+    parts = [ga.InputText(text="Listen:"), ga.InputAudio(audio=audio)]
+    core.send(
+        ga.ConversationItemCreateEvent(item=ga.Message(id="item_u", role="user", content=parts)), 1.0
     )
-    assert as_json(restored_item(speech))["content"] == [
+    copy = [{"type": "input_text", "text": "Listen:"}, {"type": "input_audio", "transcript": None}]
+    feed(core, added(message("item_u") | {"content": copy}))
+    assert core.conversation.item("item_u").formatted.audio == bytes(range(100))
+    assert as_json(restored_item(core.conversation.states()[0]))["content"] == [
         {"type": "input_text", "text": "Listen:"},
         {"type": "input_audio", "audio": audio},
+    ]
+
+
+def test_an_image_that_the_server_does_not_repeat_is_left_out() -> None:
+    item = message("item_u", text="Look:")
+    item["content"].append({"type": "input_image"})
+    assert as_json(restored_item(state(item)))["content"] == [
+        {"type": "input_text", "text": "Look:"}
     ]
 
 

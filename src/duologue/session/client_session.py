@@ -663,8 +663,12 @@ class ClientSession:
     ) -> None:
         """Insert an item, at the front if our command said so."""
         command = self._created_by(event, now) if self.commands.pending else None
-        at_front = command is not None and command.inserts_at_front
-        self.conversation.on_item_added(event, at_front=at_front)
+        created = None if command is None else command.event
+        self.conversation.on_item_added(
+            event,
+            created=created.item if isinstance(created, ga.ConversationItemCreateEvent) else None,
+            at_front=command is not None and command.inserts_at_front,
+        )
         if isinstance(event.item, ga.FunctionCallOutput):
             self.tools.on_output_added(event.item)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from duologue.errors import ItemNotFound
 from duologue.protocol.formats import PCM16, Format
 from duologue.protocol.ga import (
+    Message,
     OutputAudio,
     OutputText,
     ResponseAudioDeltaEvent,
@@ -23,7 +24,7 @@ from duologue.protocol.ga import (
     ResponseTextDeltaEvent,
 )
 from duologue.protocol.model import Event, replace
-from duologue.session._item_fields import content_part, id_of
+from duologue.session._item_fields import audio_of, content_part, id_of
 from duologue.session.commands import ROOT
 from duologue.session.items import ItemState
 from duologue.session.journal import ARGUMENTS, AUDIO, TEXT, TRANSCRIPT
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         ConversationItemDone,
         ConversationItemTruncatedEvent,
         InputAudioBufferSpeechStartedEvent,
+        Item,
         ResponseAudioTranscriptDoneEvent,
         ResponseContentPartAddedEvent,
         ResponseContentPartDoneEvent,
@@ -233,12 +235,14 @@ class ConversationMirror(RealtimeConversation):
         self,
         event: ConversationItemAdded | ConversationItemCreatedEvent,
         *,
+        created: Item | None = None,
         at_front: bool = False,
     ) -> None:
         """Insert an item.
 
         Args:
             event: The server's announcement.
+            created: The item as we created it, if we did: the server's copy lacks its audio.
             at_front: Whether we inserted it at the front: the server's null does not say so.
         """
         item_id = event.item.id
@@ -254,6 +258,8 @@ class ConversationMirror(RealtimeConversation):
         self._insert(state, ROOT if at_front else event.previous_item_id)
         state.speech = self._speech_of(item_id)
         clip = self._clip_of(item_id)
+        if clip is None and isinstance(created, Message):
+            clip = audio_of(created)
         if clip is not None:
             state.attach_audio(clip)
         for index, words, is_final in self._early.pop(item_id, ()):
