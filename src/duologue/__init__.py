@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from duologue.client.handles import Pending, ResponseHandle
     from duologue.client.rest import RealtimeRest
     from duologue.errors import (
+        BudgetExceeded,
         Closed,
         ConfigurationError,
         ConnectionLost,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         ItemSpeech,
     )
     from duologue.session.playback import PlaybackCut, PlaybackLedger
+    from duologue.session.prices import Prices, PriceTable
     from duologue.session.retention import Retention
     from duologue.session.updates import (
         ConversationUpdated,
@@ -58,8 +60,11 @@ if TYPE_CHECKING:
         RealtimeEvent,
         Update,
     )
+    from duologue.session.usage import Budget, UsageReport
 
 __all__ = [
+    "Budget",
+    "BudgetExceeded",
     "Closed",
     "ConfigurationError",
     "ConnectionLost",
@@ -86,6 +91,8 @@ __all__ = [
     "Pending",
     "PlaybackCut",
     "PlaybackLedger",
+    "PriceTable",
+    "Prices",
     "RealtimeAPI",
     "RealtimeClient",
     "RealtimeConversation",
@@ -102,6 +109,7 @@ __all__ = [
     "ToolContext",
     "ToolFailed",
     "Update",
+    "UsageReport",
     "__version__",
     "local",
 ]
@@ -122,6 +130,7 @@ _MODULES: Final = {
         "ItemSpeech",
     ),
     "duologue.session.playback": ("PlaybackCut", "PlaybackLedger"),
+    "duologue.session.prices": ("PriceTable", "Prices"),
     "duologue.session.retention": ("Retention",),
     "duologue.session.updates": (
         "ConversationUpdated",
@@ -134,6 +143,7 @@ _MODULES: Final = {
         "RealtimeEvent",
         "Update",
     ),
+    "duologue.session.usage": ("Budget", "UsageReport"),
 }
 _HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
 

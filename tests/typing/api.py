@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from typing import assert_never, assert_type
 
 from duologue import (
+    Budget,
+    BudgetExceeded,
     ConversationUpdated,
     Delta,
     Disconnected,
@@ -23,6 +25,7 @@ from duologue import (
     ItemAppended,
     ItemCompleted,
     PlaybackLedger,
+    Prices,
     RealtimeAPI,
     RealtimeClient,
     RealtimeEvent,
@@ -35,6 +38,7 @@ from duologue import (
     ToolContext,
     ToolFailed,
     Update,
+    UsageReport,
     local,
     sync,
 )
@@ -43,6 +47,7 @@ from duologue.protocol.model import UnsetType
 from duologue.server import LocalServer
 from duologue.server.engine.stages import BrainRequest
 from duologue.server.faults import Close
+from duologue.session.prices import PRICES
 
 
 def name_types(item: ga.Message, part: ga.ContentPart, refused: SessionRefused) -> None:
@@ -230,7 +235,12 @@ async def watch(client: RealtimeClient) -> None:
             case ErrorUpdate(error=error):
                 assert_type(
                     error,
-                    ServerError | ResponseFailed | RemoteProtocolError | TimeoutError | ToolFailed,
+                    ServerError
+                    | ResponseFailed
+                    | RemoteProtocolError
+                    | BudgetExceeded
+                    | ToolFailed
+                    | TimeoutError,
                 )
             case Disconnected(will_retry=will_retry):
                 assert_type(will_retry, bool)
@@ -322,6 +332,20 @@ def offer(client: RealtimeClient) -> None:
     client.add_tool({"name": "hang_up"}, lambda arguments: arguments.get("reason"))
     client.add_tool("hang_up", print)  # wrong: a definition
     client.remove_tool(add)  # wrong: its name
+
+
+# The usage is counted, priced and limited.
+
+
+def count(client: RealtimeClient, blocking: sync.RealtimeClient) -> None:
+    assert_type(client.usage, UsageReport)
+    assert_type(blocking.usage.cost, float | None)
+    assert_type(client.usage.responses.cached.audio, int)
+    RealtimeClient(budget=Budget(cost=0.5), prices=PRICES.updated({"m": Prices(text_in=1)}))
+    sync.RealtimeClient(budget=Budget(tokens=1000))
+    RealtimeClient(budget=0.5)  # wrong: dollars or tokens
+    Budget(cost="0.5")  # wrong: a number
+    client.usage.cost + 1.0  # wrong: it may be unknown
 
 
 # The client without `await` has the same names.

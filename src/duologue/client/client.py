@@ -35,8 +35,10 @@ from duologue.session.configuration import Configuration
 from duologue.session.conversation import RealtimeConversation
 from duologue.session.error_reports import explained
 from duologue.session.playback import PlaybackCut
+from duologue.session.prices import PRICES, PriceTable
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ItemAppended, ItemCompleted
+from duologue.session.usage import Budget, UsageMeter, UsageReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -156,6 +158,10 @@ class RealtimeClient(RealtimeEventHandler):
             of each side, and the words of 50,000 items.
         validate: Refuse at once, with a `LocalProtocolError` that names the fix, what the service
             would answer with an error: see `duologue.protocol.validate`.
+        budget: Limit of the cost or the tokens, over all connections. When it is used up, methods
+            that request a response raise `BudgetExceeded`. Responses that turn detection begins
+            go on, and are reported once.
+        prices: The prices by which `usage` and `budget` compute the cost.
         keywords: See `SessionKeywords`.
 
     Raises:
@@ -179,6 +185,8 @@ class RealtimeClient(RealtimeEventHandler):
         dialect: DialectChoice | None = None,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
+        budget: Budget | None = None,
+        prices: PriceTable = PRICES,
         **keywords: Unpack[SessionKeywords],
     ) -> None:
         super().__init__()
@@ -212,6 +220,7 @@ class RealtimeClient(RealtimeEventHandler):
             retention=retention,
             validates=validate,
             command_timeout=command_timeout,
+            usage=UsageMeter(prices, budget),
         )
         self._driver: Driver | None = None
         self._is_connecting = False
@@ -263,6 +272,11 @@ class RealtimeClient(RealtimeEventHandler):
     def responses(self) -> tuple[ResponseState, ...]:
         """The responses of the session, oldest first: the last thousand, whoever began them."""
         return () if self._driver is None else tuple(self._driver.core.responses)
+
+    @property
+    def usage(self) -> UsageReport:
+        """The tokens by modality and their cost, so far and over all connections."""
+        return self._options.usage.report()
 
     @property
     def input_format(self) -> Format:
@@ -455,8 +469,10 @@ class RealtimeClient(RealtimeEventHandler):
 
         Raises:
             LocalProtocolError: If a content part is wrong.
+            BudgetExceeded: If the budget is used up; the message is not sent then.
         """
         parts = content_parts(content)
+        self._opened().call(lambda core, _now: core.check_budget())
         if parts:
             self.create_item(ga.Message(role="user", content=parts))
         return self.create_response()
@@ -470,6 +486,7 @@ class RealtimeClient(RealtimeEventHandler):
         Raises:
             ResponseFailed: If a response failed.
             ServerError: If the server refused to begin one.
+            BudgetExceeded: If the budget is used up.
             TimeoutError: If the server did not begin one, or go on with it, in time.
             ConnectionLost: If the connection ended first.
             Closed: If the session was closed first, or is not open.
@@ -560,6 +577,7 @@ class RealtimeClient(RealtimeEventHandler):
         Raises:
             ConfigurationError: If a field is unknown, or its value wrong.
             LocalProtocolError: If too many responses wait already.
+            BudgetExceeded: If the budget is used up.
         """
         response = response_params(params, keywords, dialect=self._dialect_name)
         event = ga.ResponseCreateEvent(response=response)

@@ -12,7 +12,7 @@ import itertools
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from duologue.client.coercion import seconds
@@ -29,6 +29,7 @@ from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Set
 from duologue.session.error_reports import session_end
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import Disconnected, ErrorUpdate, RealtimeEvent, Update
+from duologue.session.usage import UsageMeter
 from duologue.transport.base import SupportsCut
 from duologue.transport.repeated_warning import RepeatedWarning
 
@@ -226,6 +227,7 @@ class ClientOptions:
     retention: Retention = KEEP_RECENT
     validates: bool = False
     command_timeout: float | None = DEFAULT_TIMEOUT
+    usage: UsageMeter = field(default_factory=UsageMeter)
 
 
 class Driver:
@@ -257,6 +259,7 @@ class Driver:
             timeout=options.command_timeout,
             has_tool=options.tools.handlers.__contains__,
             tool_policy=options.tools.policy,
+            usage=options.usage,
         )
         self.waiters: Final = Waiters()
         self.updates: Final[UpdateStream[Update]] = UpdateStream()

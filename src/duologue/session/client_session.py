@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from duologue.errors import (
+    BudgetExceeded,
     Closed,
     DecodeError,
     LocalProtocolError,
@@ -54,6 +55,7 @@ from duologue.session.truncation import (
     truncate_event,
 )
 from duologue.session.updates import ErrorUpdate, RealtimeEvent
+from duologue.session.usage import UsageMeter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -129,6 +131,7 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     ),
     # The whole transcript replaces the words so far.
     ga.ConversationItemInputAudioTranscriptionCompletedEvent: (
+        lambda s, e, _: s.usage.on_transcription(s.active.transcription_model, e.usage),
         lambda s, e, _: s.conversation.on_user_words(
             e.item_id, e.content_index, e.transcript, is_final=True
         ),
@@ -167,7 +170,13 @@ An event without a row reaches the application alone. Deltas are in `Conversatio
 """
 
 
-_REPORTED: Final = (ServerError, RemoteProtocolError, ResponseFailed, TimeoutError)
+_REPORTED: Final = (
+    ServerError,
+    RemoteProtocolError,
+    ResponseFailed,
+    BudgetExceeded,
+    TimeoutError,
+)
 """Errors that are reported where nothing awaits them; the end of the connection is not one."""
 
 
@@ -184,9 +193,10 @@ class ClientSession:
             no limit.
         has_tool: Returns whether the application has a tool of this name; `None`: it runs none.
         tool_policy: Returns how the calls of a tool are answered.
+        usage: Counts the usage and holds the budget; it outlives each session.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # by keyword only, and nearly all with a default
         self,
         *,
         new_id: Callable[[str], str],
@@ -197,6 +207,7 @@ class ClientSession:
         timeout: float | None = DEFAULT_TIMEOUT,
         has_tool: Callable[[str], bool] | None = None,
         tool_policy: Callable[[str], ToolPolicy] = lambda _name: ToolPolicy(),
+        usage: UsageMeter | None = None,
     ) -> None:
         self.new_id: Final = new_id
         self._updates: list[Update] = []
@@ -213,9 +224,13 @@ class ClientSession:
         self._now = 0.0  # of the step under way: the time of the events that it sends
         self._tool_response: ResponseRequest | None = None
         self.active: Final[ActiveConfiguration] = ActiveConfiguration()
+        self.usage: Final[UsageMeter] = usage or UsageMeter()
         self.input_audio: Final[SentAudio] = SentAudio(retention)
         self.responses: Final[Responses] = Responses(
-            send=self._emit, settle=self._settle_request, timeout=timeout
+            send=self._emit,
+            settle=self._settle_request,
+            timeout=timeout,
+            exceeded=lambda: self.usage.exceeded(self.active.model),
         )
         self.conversation: Final[ConversationMirror] = ConversationMirror(
             self._updates,
@@ -282,6 +297,7 @@ class ClientSession:
             LocalProtocolError: If the session is over, an open command has the same `event_id`, the
                 dialect cannot express the event, or validation finds that the service would refuse
                 it.
+            BudgetExceeded: If it is a `response.create`, and the budget is used up.
         """
         checked = self._checked(event, now)
         if isinstance(checked, UnknownEvent):
@@ -384,11 +400,23 @@ class ClientSession:
 
         Raises:
             LocalProtocolError: As `send`, and if too many requests wait for their turn.
+            BudgetExceeded: If the budget is used up.
         """
         self._check_open(now)
+        self.check_budget()
         if not self.active.detects_turns and self.input_audio.uncommitted_bytes:
             self.send(ga.InputAudioBufferCommitEvent(), now)
         return self._request_response(event, now)
+
+    def check_budget(self) -> None:
+        """Check that the budget allows a further response.
+
+        Raises:
+            BudgetExceeded: If it is used up.
+        """
+        error = self.usage.exceeded(self.active.model)
+        if error is not None:
+            raise error
 
     def limit(self, record: Command | ResponseRequest, timeout: float | None, now: float) -> None:
         """Set the time limit of a command or a response, from now on; `None`: no limit."""
@@ -582,6 +610,7 @@ class ClientSession:
             case ga.InputAudioBufferClearEvent():
                 self.input_audio.clear()
             case ga.ResponseCreateEvent():
+                self.check_budget()
                 self.responses.record(event_id, event, self._now)
             case ga.SessionUpdateEvent():
                 self._apply(event.session)
@@ -619,6 +648,7 @@ class ClientSession:
             self._send_cancel(unwanted)
         if not self.responses.is_out_of_band(event.response.id or ""):
             self.tools.on_response_created()
+        self._report_overrun(event)
 
     def on_output_item_added(self, event: ga.ResponseOutputItemAddedEvent) -> None:
         """Begin an item of a response."""
@@ -637,6 +667,9 @@ class ClientSession:
     def on_response_done(self, event: ga.ResponseDoneEvent, now: float) -> None:
         """End a response, and run the calls that were not announced before."""
         response = event.response
+        known = self.responses.get(response.id or "")
+        if known is None or not known.is_done:  # a server may repeat itself
+            self.usage.on_response(self.active.model, response)
         was_requested = self.responses.on_done(event, now)
         if response.status == "failed" and not was_requested:
             self._updates.append(ErrorUpdate(response_failed(response)))
@@ -655,6 +688,14 @@ class ClientSession:
     def on_unknown_event(self, event: UnknownEvent) -> None:
         """Report a known event that does not fit its type; any other is only shown."""
         error = malformed_event(event)
+        if error is not None:
+            self._updates.append(ErrorUpdate(error))
+
+    def _report_overrun(self, event: ga.ResponseCreatedEvent) -> None:
+        """Report once that the server itself begins responses although the budget is used up."""
+        begun = self.responses.get(event.response.id or "")
+        is_asked = begun is not None and begun.is_asked
+        error = None if is_asked else self.usage.first_exceeded(self.active.model)
         if error is not None:
             self._updates.append(ErrorUpdate(error))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from duologue.client import client
 from duologue.protocol.model import UNSET
 from duologue.session.commands import DEFAULT_TIMEOUT
+from duologue.session.prices import PRICES
 from duologue.session.retention import KEEP_RECENT
 from duologue.sync.handles import Pending, ResponseHandle
 from duologue.sync.loop_thread import LoopThread
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
     from duologue.protocol.ga import ContentPart, FunctionTool, Item, RealtimeSession, Session
     from duologue.session.formatted import FormattedItem
     from duologue.session.playback import PlaybackCut
+    from duologue.session.prices import PriceTable
     from duologue.session.response_state import ResponseState
     from duologue.session.retention import Retention
+    from duologue.session.usage import Budget, UsageReport
     from duologue.transport.base import Connector
 
 __all__ = ["ClientMethods"]
@@ -63,6 +66,8 @@ class ClientMethods(Generic[C]):
         dialect: DialectChoice | None = None,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
+        budget: Budget | None = None,
+        prices: PriceTable = PRICES,
         **keywords: Unpack[SessionKeywords],
     ) -> None:
         self._thread: Final = LoopThread()
@@ -79,6 +84,8 @@ class ClientMethods(Generic[C]):
             dialect=dialect,
             retention=retention,
             validate=validate,
+            budget=budget,
+            prices=prices,
             **keywords,
         )
 
@@ -118,6 +125,11 @@ class ClientMethods(Generic[C]):
     def responses(self) -> tuple[ResponseState, ...]:
         """The responses of the session, oldest first: the last thousand, whoever began them."""
         return self._thread.call(lambda: self._client.responses)
+
+    @property
+    def usage(self) -> UsageReport:
+        """The tokens by modality and their cost, so far and over all connections."""
+        return self._thread.call(lambda: self._client.usage)
 
     @property
     def input_format(self) -> Format:
@@ -224,6 +236,7 @@ class ClientMethods(Generic[C]):
 
         Raises:
             LocalProtocolError: If a content part is wrong.
+            BudgetExceeded: If the budget is used up; the message is not sent then.
         """
         return ResponseHandle(
             self._thread, self._thread.call(lambda: self._client.send_user_message_content(content))
@@ -238,6 +251,7 @@ class ClientMethods(Generic[C]):
         Raises:
             ResponseFailed: If a response failed.
             ServerError: If the server refused to begin one.
+            BudgetExceeded: If the budget is used up.
             TimeoutError: If the server did not begin one, or go on with it, in time.
             ConnectionLost: If the connection ended first.
             Closed: If the session was closed first, or is not open.
@@ -332,6 +346,7 @@ class ClientMethods(Generic[C]):
         Raises:
             ConfigurationError: If a field is unknown, or its value wrong.
             LocalProtocolError: If too many responses wait already.
+            BudgetExceeded: If the budget is used up.
         """
         return ResponseHandle(
             self._thread,
