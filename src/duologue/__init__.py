@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         FormattedTool,
         ItemSpeech,
     )
+    from duologue.session.latency import LatencyReport, TurnLatency
     from duologue.session.playback import PlaybackCut, PlaybackLedger
     from duologue.session.prices import Prices, PriceTable
     from duologue.session.retention import Retention
@@ -85,6 +86,7 @@ __all__ = [
     "ItemCompleted",
     "ItemNotFound",
     "ItemSpeech",
+    "LatencyReport",
     "LocalProtocolError",
     "MissingExtra",
     "ModelUnavailable",
@@ -108,6 +110,7 @@ __all__ = [
     "SessionRefused",
     "ToolContext",
     "ToolFailed",
+    "TurnLatency",
     "Update",
     "UsageReport",
     "__version__",
@@ -129,6 +132,7 @@ _MODULES: Final = {
         "FormattedTool",
         "ItemSpeech",
     ),
+    "duologue.session.latency": ("LatencyReport", "TurnLatency"),
     "duologue.session.playback": ("PlaybackCut", "PlaybackLedger"),
     "duologue.session.prices": ("PriceTable", "Prices"),
     "duologue.session.retention": ("Retention",),

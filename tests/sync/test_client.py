@@ -92,6 +92,7 @@ def test_the_usage_is_read_and_a_used_up_budget_refuses() -> None:
         assert client.ask("Hello there").text == "You said: Hello there"
         assert client.usage.total.total_tokens > 1
         assert client.usage.cost == client.usage.cost_of("gpt-realtime")
+        assert client.latency.turns[0].to_done is not None
         with pytest.raises(duologue.BudgetExceeded) as caught:
             client.ask("Hello again")
         assert (caught.value.spent, caught.value.limit) == (client.usage.total.total_tokens, 1)

@@ -182,3 +182,8 @@ def test_unused_it_imports_nothing_and_can_be_left_out(
 def test_the_examples_of_the_page_pass(run: Callable[..., pytest.RunResult], name: str) -> None:
     [example] = blocks("server/testing.md", f'python title="{name}"')
     run(example, "--strict-markers").assert_outcomes(passed=2)
+
+
+def test_the_example_of_latency_passes(run: Callable[..., pytest.RunResult]) -> None:
+    [example] = blocks("client/usage.md", 'python title="test_latency.py"')
+    run(example, "--strict-markers").assert_outcomes(passed=2)

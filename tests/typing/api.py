@@ -24,6 +24,7 @@ from duologue import (
     Interrupted,
     ItemAppended,
     ItemCompleted,
+    LatencyReport,
     PlaybackLedger,
     Prices,
     RealtimeAPI,
@@ -37,6 +38,7 @@ from duologue import (
     SessionRefused,
     ToolContext,
     ToolFailed,
+    TurnLatency,
     Update,
     UsageReport,
     local,
@@ -346,6 +348,14 @@ def count(client: RealtimeClient, blocking: sync.RealtimeClient) -> None:
     RealtimeClient(budget=0.5)  # wrong: dollars or tokens
     Budget(cost="0.5")  # wrong: a number
     client.usage.cost + 1.0  # wrong: it may be unknown
+
+
+def time(client: RealtimeClient, blocking: sync.RealtimeClient) -> None:
+    assert_type(client.latency, LatencyReport)
+    assert_type(client.latency.turns[-1].to_first_audio, float | None)
+    assert_type(blocking.latency.percentile(95, "to_first_audio"), float | None)
+    assert_type(blocking.latency.turns, tuple[TurnLatency, ...])
+    client.latency.percentile(95, "to_first_word")  # wrong: no such stage
 
 
 # The client without `await` has the same names.

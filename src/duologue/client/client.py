@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     )
     from duologue.session.client_session import ClientSession
     from duologue.session.formatted import FormattedItem
+    from duologue.session.latency import LatencyReport
     from duologue.session.response_state import ResponseState
     from duologue.session.tool_calls import ToolCall
     from duologue.session.updates import Update
@@ -277,6 +278,11 @@ class RealtimeClient(RealtimeEventHandler):
     def usage(self) -> UsageReport:
         """The tokens by modality and their cost, so far and over all connections."""
         return self._options.usage.report()
+
+    @property
+    def latency(self) -> LatencyReport:
+        """The times of the last turns, over all connections: when each got its answer."""
+        return self._options.latency.report()
 
     @property
     def input_format(self) -> Format:

@@ -27,6 +27,7 @@ from duologue.session.client_session import ClientSession
 from duologue.session.commands import DEFAULT_TIMEOUT, CommandState
 from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
 from duologue.session.error_reports import session_end
+from duologue.session.latency import LatencyTracker
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import Disconnected, ErrorUpdate, RealtimeEvent, Update
 from duologue.session.usage import UsageMeter
@@ -228,6 +229,7 @@ class ClientOptions:
     validates: bool = False
     command_timeout: float | None = DEFAULT_TIMEOUT
     usage: UsageMeter = field(default_factory=UsageMeter)
+    latency: LatencyTracker = field(default_factory=LatencyTracker)
 
 
 class Driver:
@@ -260,6 +262,7 @@ class Driver:
             has_tool=options.tools.handlers.__contains__,
             tool_policy=options.tools.policy,
             usage=options.usage,
+            latency=options.latency,
         )
         self.waiters: Final = Waiters()
         self.updates: Final[UpdateStream[Update]] = UpdateStream()

@@ -7,7 +7,8 @@ everything: which response answers which request, where an item is cut, which er
 Its parts hold the state: the conversation, the responses, the commands that await answers, the
 input audio, the calls of tools, the configuration. `REACTIONS` lists which of them an event
 reaches, in which order. Deltas, which are most of a session, take a shorter way inside `receive`:
-they only add to an item, and nothing else follows from them.
+they only add to an item, and nothing else follows from them. The first ones of a response take the
+way of all events, because the latency counts up to them: it closes the shorter way until then.
 
 `effects` lists what follows, always in this order: updates for the application, each event after
 the updates that it caused; then commands and responses that have ended, so that a task that awaits
@@ -44,6 +45,7 @@ from duologue.session.error_reports import (
     server_error,
 )
 from duologue.session.input_audio import MAX_UNPLACED, MAX_UNPLACED_BYTES, SentAudio
+from duologue.session.latency import LatencyTracker
 from duologue.session.response_state import RequestState, response_failed
 from duologue.session.responses import Responses
 from duologue.session.retention import KEEP_RECENT, Retention
@@ -72,6 +74,13 @@ __all__ = ["REACTIONS", "ClientSession"]
 
 ClientEventT = TypeVar("ClientEventT", bound="ga.KnownClientEvent")
 
+OutputDelta: TypeAlias = (
+    ga.ResponseTextDeltaEvent
+    | ga.ResponseAudioTranscriptDeltaEvent
+    | ga.ResponseAudioDeltaEvent
+    | ga.ResponseFunctionCallArgumentsDeltaEvent
+)
+
 Reaction: TypeAlias = "Callable[[ClientSession, Any, float], object]"
 
 REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
@@ -90,10 +99,14 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
         lambda s, _, now: s.tools.on_speech_started(now),
     ),
     # The clip ends here; its message follows with the commit.
-    ga.InputAudioBufferSpeechStoppedEvent: (lambda s, e, _: s.input_audio.on_speech_stopped(e),),
+    ga.InputAudioBufferSpeechStoppedEvent: (
+        lambda s, e, _: s.input_audio.on_speech_stopped(e),
+        lambda s, _, now: s.latency.on_speech_stopped(now),
+    ),
     # The clip is assigned to its message here, and taken when the message is added. Tools last:
     # with the turn over, the next response may be due.
     ga.InputAudioBufferCommittedEvent: (
+        lambda s, _, now: s.latency.on_committed(now),
         lambda s, e, _: s.input_audio.on_committed(e),
         lambda s, e, now: s.answer_command(e, now),
         lambda s, _, now: s.tools.on_turn_ended(now, is_answered=s.active.answers_turns),
@@ -138,6 +151,15 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     ),
     # Which request it answers decides whether it is out-of-band: then tools do not count it.
     ga.ResponseCreatedEvent: (lambda s, e, now: s.on_response_created(e, now),),
+    # The first of each kind alone; further ones take the fast way, in `receive`.
+    ga.ResponseTextDeltaEvent: (lambda s, e, now: s.on_first_delta(e, now),),
+    ga.ResponseAudioTranscriptDeltaEvent: (lambda s, e, now: s.on_first_delta(e, now),),
+    ga.ResponseAudioDeltaEvent: (lambda s, e, now: s.on_first_delta(e, now),),
+    ga.ResponseFunctionCallArgumentsDeltaEvent: (lambda s, e, now: s.on_first_delta(e, now),),
+    # The audio that travels another way has no deltas.
+    ga.OutputAudioBufferStarted: (
+        lambda s, e, now: s.latency.on_playback_started(e.response_id, now),
+    ),
     # The mirror first: the response shows the state that the item has there.
     ga.ResponseOutputItemAddedEvent: (lambda s, e, _: s.on_output_item_added(e),),
     # An item that the server never announced enters the conversation with its first content.
@@ -166,7 +188,8 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
 }
 """The parts that an event reaches, in order, as functions of session, event and time.
 
-An event without a row reaches the application alone. Deltas are in `ConversationMirror.growth`.
+An event without a row reaches the application alone. What deltas add to an item is in
+`ConversationMirror.growth`.
 """
 
 
@@ -194,6 +217,7 @@ class ClientSession:
         has_tool: Returns whether the application has a tool of this name; `None`: it runs none.
         tool_policy: Returns how the calls of a tool are answered.
         usage: Counts the usage and holds the budget; it outlives each session.
+        latency: Notes the times of turns; it outlives each session.
     """
 
     def __init__(  # noqa: PLR0913  # by keyword only, and nearly all with a default
@@ -208,6 +232,7 @@ class ClientSession:
         has_tool: Callable[[str], bool] | None = None,
         tool_policy: Callable[[str], ToolPolicy] = lambda _name: ToolPolicy(),
         usage: UsageMeter | None = None,
+        latency: LatencyTracker | None = None,
     ) -> None:
         self.new_id: Final = new_id
         self._updates: list[Update] = []
@@ -225,6 +250,7 @@ class ClientSession:
         self._tool_response: ResponseRequest | None = None
         self.active: Final[ActiveConfiguration] = ActiveConfiguration()
         self.usage: Final[UsageMeter] = usage or UsageMeter()
+        self.latency: Final[LatencyTracker] = latency or LatencyTracker()
         self.input_audio: Final[SentAudio] = SentAudio(retention)
         self.responses: Final[Responses] = Responses(
             send=self._emit,
@@ -248,7 +274,8 @@ class ClientSession:
             send_item=self._send_item,
             respond=self._respond_to_tools,
         )
-        self._growth: Final = self.conversation.growth
+        self._fast: Final = dict(self.conversation.growth)
+        """The deltas that take the fast way: all, but for the first ones of a response."""
 
     def set_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
         """Use another dialect on the wire; possible until the first event."""
@@ -265,7 +292,7 @@ class ClientSession:
         """
         meanings: tuple[Any, ...] = ()
         try:
-            grow = self._growth.get(event.__class__)
+            grow = self._fast.get(event.__class__)
             if grow is not None:  # the fast way, of nearly all events: nothing follows from a delta
                 grow(event)
             else:
@@ -283,7 +310,7 @@ class ClientSession:
     def _react(self, event: Any, now: float) -> None:  # noqa: ANN401  # a server event of GA
         for react in REACTIONS.get(event.__class__, ()):
             react(self, event, now)
-        grow = self._growth.get(event.__class__)
+        grow = self.conversation.growth.get(event.__class__)
         if grow is not None:
             grow(event)
 
@@ -358,6 +385,7 @@ class ClientSession:
         error = error or Closed("the session was closed")
         self._is_over = True
         self._sendings.clear()
+        self.latency.on_end()
         self.commands.lose(error)
         self.responses.lose(error)
 
@@ -607,6 +635,7 @@ class ClientSession:
                     raise LocalProtocolError("the audio of the append is not base64") from error
             case ga.InputAudioBufferCommitEvent():
                 self.input_audio.commit(event_id)
+                self.latency.on_commit_sent(self._now)
             case ga.InputAudioBufferClearEvent():
                 self.input_audio.clear()
             case ga.ResponseCreateEvent():
@@ -649,6 +678,17 @@ class ClientSession:
         if not self.responses.is_out_of_band(event.response.id or ""):
             self.tools.on_response_created()
         self._report_overrun(event)
+        self._time_response(event, now)
+
+    def on_first_delta(self, event: OutputDelta, now: float) -> None:
+        """Note when a response began to arrive; then open the fast way, if nothing awaits more."""
+        kind = event.__class__
+        if kind in self._fast:  # on a beta connection all deltas come here
+            return
+        is_audio = kind is ga.ResponseAudioDeltaEvent
+        self.latency.on_delta(event.response_id, now, is_audio=is_audio)
+        if not self.latency.awaits(is_audio=is_audio):
+            self._fast[kind] = self.conversation.growth[kind]
 
     def on_output_item_added(self, event: ga.ResponseOutputItemAddedEvent) -> None:
         """Begin an item of a response."""
@@ -670,6 +710,7 @@ class ClientSession:
         known = self.responses.get(response.id or "")
         if known is None or not known.is_done:  # a server may repeat itself
             self.usage.on_response(self.active.model, response)
+        self.latency.on_done(response.id or "", response.status or None, now)
         was_requested = self.responses.on_done(event, now)
         if response.status == "failed" and not was_requested:
             self._updates.append(ErrorUpdate(response_failed(response)))
@@ -690,6 +731,21 @@ class ClientSession:
         error = malformed_event(event)
         if error is not None:
             self._updates.append(ErrorUpdate(error))
+
+    def _time_response(self, event: ga.ResponseCreatedEvent, now: float) -> None:
+        """Begin to time a response, up to its first deltas."""
+        begun = self.responses.get(event.response.id or "")
+        if begun is None:
+            return
+        request = begun.request
+        self.latency.on_created(
+            begun.id,
+            now,
+            requested=None if request is None else request.sent_at,
+            is_follow_up=request is not None and request is self._tool_response,
+            is_out_of_band=begun.is_out_of_band,
+        )
+        self._fast.clear()
 
     def _report_overrun(self, event: ga.ResponseCreatedEvent) -> None:
         """Report once that the server itself begins responses although the budget is used up."""

@@ -146,7 +146,7 @@ class ResponseRequest:
 
     __slots__ = (
         "deadline", "error", "event", "event_id", "follow_up", "is_scheduled", "is_unwanted",
-        "response", "state", "timeout", "waiters",
+        "response", "sent_at", "state", "timeout", "waiters",
     )  # fmt: skip
 
     def __init__(
@@ -168,6 +168,8 @@ class ResponseRequest:
         """The server's response, once it has begun."""
         self.error: CommandError | None = None
         """Why it was refused or lost."""
+        self.sent_at: float | None = None
+        """When it was last sent."""
         self.deadline: float | None = None
         """When it is given up if the server has not begun its response."""
         self.timeout: float | None = timeout

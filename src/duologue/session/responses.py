@@ -135,6 +135,7 @@ class Responses:
         """Record a `response.create` that is sent out of turn."""
         request = ResponseRequest(event_id, event, timeout=self._timeout)
         request.advance(RequestInput.SENT)
+        request.sent_at = now
         request.deadline = _later(now, request.timeout)
         self._open[event_id] = request
         self._reschedule()
@@ -308,6 +309,7 @@ class Responses:
             self._advance(request, RequestInput.REFUSED)
             return
         request.advance(RequestInput.SENT)
+        request.sent_at = now
         request.deadline = _later(now, request.timeout)
         self._reschedule()
         self._send_event(request.event)

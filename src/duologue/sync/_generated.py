@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from duologue.protocol.formats import Format
     from duologue.protocol.ga import ContentPart, FunctionTool, Item, RealtimeSession, Session
     from duologue.session.formatted import FormattedItem
+    from duologue.session.latency import LatencyReport
     from duologue.session.playback import PlaybackCut
     from duologue.session.prices import PriceTable
     from duologue.session.response_state import ResponseState
@@ -130,6 +131,11 @@ class ClientMethods(Generic[C]):
     def usage(self) -> UsageReport:
         """The tokens by modality and their cost, so far and over all connections."""
         return self._thread.call(lambda: self._client.usage)
+
+    @property
+    def latency(self) -> LatencyReport:
+        """The times of the last turns, over all connections: when each got its answer."""
+        return self._thread.call(lambda: self._client.latency)
 
     @property
     def input_format(self) -> Format:
