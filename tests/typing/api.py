@@ -345,6 +345,8 @@ def count(client: RealtimeClient, blocking: sync.RealtimeClient) -> None:
     assert_type(client.usage.responses.cached.audio, int)
     RealtimeClient(budget=Budget(cost=0.5), prices=PRICES.updated({"m": Prices(text_in=1)}))
     sync.RealtimeClient(budget=Budget(tokens=1000))
+    RealtimeClient(tracer=True)
+    RealtimeClient(tracer="my.application")  # wrong: a tracer
     RealtimeClient(budget=0.5)  # wrong: dollars or tokens
     Budget(cost="0.5")  # wrong: a number
     client.usage.cost + 1.0  # wrong: it may be unknown

@@ -34,6 +34,7 @@ from duologue.session.commands import DEFAULT_TIMEOUT, Command, CommandState
 from duologue.session.configuration import Configuration
 from duologue.session.conversation import RealtimeConversation
 from duologue.session.error_reports import explained
+from duologue.session.latency import LatencyReport, LatencyTracker
 from duologue.session.playback import PlaybackCut
 from duologue.session.prices import PRICES, PriceTable
 from duologue.session.retention import KEEP_RECENT, Retention
@@ -44,12 +45,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
+    from opentelemetry.trace import Tracer
     from typing_extensions import Buffer
 
     from duologue.client.client_events import EventArgument
     from duologue.client.credentials import Key
     from duologue.client.endpoint import DialectChoice, Endpoint
     from duologue.client.tools import ToolHandler
+    from duologue.client.tracing import SpanRecorder
     from duologue.client.update_stream import UpdateStream
     from duologue.protocol import beta
     from duologue.protocol.codec import Dialect
@@ -64,7 +67,6 @@ if TYPE_CHECKING:
     )
     from duologue.session.client_session import ClientSession
     from duologue.session.formatted import FormattedItem
-    from duologue.session.latency import LatencyReport
     from duologue.session.response_state import ResponseState
     from duologue.session.tool_calls import ToolCall
     from duologue.session.updates import Update
@@ -163,10 +165,13 @@ class RealtimeClient(RealtimeEventHandler):
             that request a response raise `BudgetExceeded`. Responses that turn detection begins
             go on, and are reported once.
         prices: The prices by which `usage` and `budget` compute the cost.
+        tracer: Makes OpenTelemetry spans of turns, responses and tools, without content; `True`: a
+            tracer of the global provider. It needs `duologue[otel]`.
         keywords: See `SessionKeywords`.
 
     Raises:
         ConfigurationError: If the URL or a keyword is wrong, or OpenAI's key is missing.
+        MissingExtra: If `tracer` is given, and OpenTelemetry is not installed.
     """
 
     _context_class: type[CallContext] = ToolContext
@@ -188,6 +193,7 @@ class RealtimeClient(RealtimeEventHandler):
         validate: bool = False,
         budget: Budget | None = None,
         prices: PriceTable = PRICES,
+        tracer: Tracer | bool = False,
         **keywords: Unpack[SessionKeywords],
     ) -> None:
         super().__init__()
@@ -214,7 +220,9 @@ class RealtimeClient(RealtimeEventHandler):
             start, is_full=has_defaults, transcribes=self._transcribes
         )
         self._configuration.wanted_session()  # refuse now what such a session cannot have
-        self._tools: Final = ToolRegistry(self._context)
+        latency = LatencyTracker()
+        self._spans: Final = self._span_recorder(tracer, latency) if tracer is not False else None
+        self._tools: Final = self._tool_registry()
         self._options: Final = ClientOptions(
             self._configuration,
             self._tools,
@@ -222,6 +230,7 @@ class RealtimeClient(RealtimeEventHandler):
             validates=validate,
             command_timeout=command_timeout,
             usage=UsageMeter(prices, budget),
+            latency=latency,
         )
         self._driver: Driver | None = None
         self._is_connecting = False
@@ -305,6 +314,8 @@ class RealtimeClient(RealtimeEventHandler):
         if self._is_connecting or self.is_connected:
             raise LocalProtocolError("a session is open already, or being opened")
         self._is_connecting = True
+        if self._spans is not None:
+            self._spans.open()
         try:
             await self._connect()
         finally:
@@ -756,6 +767,21 @@ class RealtimeClient(RealtimeEventHandler):
         self._dialect = adapter.dialect
         if adapter.dialect == "beta" and not self._transcribes:
             self._configuration.set_defaults(adapter.initial_session(None))
+
+    def _span_recorder(self, tracer: Tracer | bool, latency: LatencyTracker) -> SpanRecorder:  # noqa: FBT001  # either
+        from duologue.client.tracing import SpanRecorder  # noqa: PLC0415  # an extra
+
+        return SpanRecorder(tracer, self._callbacks, latency, self._active_model)
+
+    def _tool_registry(self) -> ToolRegistry:
+        if self._spans is None:
+            return ToolRegistry(self._context)
+        from duologue.client.tracing import TracedTools  # noqa: PLC0415  # an extra
+
+        return TracedTools(self._context, self._spans)
+
+    def _active_model(self) -> str:
+        return "" if self._driver is None else self._driver.core.active.model
 
     def _context(self, call: ToolCall) -> CallContext:
         return ToolContext(client=self, call_id=call.call_id, item=call.item)

@@ -164,6 +164,10 @@ class LatencyTracker:
         turn = None if number is None else self._turns.get(number)
         return None if number is None or turn is None else (number, turn)
 
+    def turn(self, number: int) -> TurnLatency | None:
+        """Return the times of a turn by its number."""
+        return self._turns.get(number)
+
     def on_speech_stopped(self, now: float) -> None:
         """Note the end of the user's speech."""
         self._input = TurnLatency(speech_stopped=now)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any, Unpack
 
+    from opentelemetry.trace import Tracer
     from typing_extensions import Buffer
 
     from duologue.client.callback_keys import CallbackKey
@@ -69,6 +70,7 @@ class ClientMethods(Generic[C]):
         validate: bool = False,
         budget: Budget | None = None,
         prices: PriceTable = PRICES,
+        tracer: Tracer | bool = False,
         **keywords: Unpack[SessionKeywords],
     ) -> None:
         self._thread: Final = LoopThread()
@@ -87,6 +89,7 @@ class ClientMethods(Generic[C]):
             validate=validate,
             budget=budget,
             prices=prices,
+            tracer=tracer,
             **keywords,
         )
 
