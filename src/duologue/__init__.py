@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from duologue.session.latency import LatencyReport, TurnLatency
     from duologue.session.playback import PlaybackCut, PlaybackLedger
     from duologue.session.prices import Prices, PriceTable
+    from duologue.session.reconnect import ReconnectPolicy
     from duologue.session.retention import Retention
     from duologue.session.updates import (
         ConversationUpdated,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
         ItemAppended,
         ItemCompleted,
         RealtimeEvent,
+        Reconnected,
         Update,
     )
     from duologue.session.usage import Budget, UsageReport
@@ -101,6 +103,8 @@ __all__ = [
     "RealtimeEvent",
     "RealtimeEventHandler",
     "RealtimeRest",
+    "ReconnectPolicy",
+    "Reconnected",
     "RemoteProtocolError",
     "RequestRefused",
     "ResponseFailed",
@@ -135,6 +139,7 @@ _MODULES: Final = {
     "duologue.session.latency": ("LatencyReport", "TurnLatency"),
     "duologue.session.playback": ("PlaybackCut", "PlaybackLedger"),
     "duologue.session.prices": ("PriceTable", "Prices"),
+    "duologue.session.reconnect": ("ReconnectPolicy",),
     "duologue.session.retention": ("Retention",),
     "duologue.session.updates": (
         "ConversationUpdated",
@@ -145,6 +150,7 @@ _MODULES: Final = {
         "ItemAppended",
         "ItemCompleted",
         "RealtimeEvent",
+        "Reconnected",
         "Update",
     ),
     "duologue.session.usage": ("Budget", "UsageReport"),

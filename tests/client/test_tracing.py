@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,8 +13,10 @@ from opentelemetry.trace import SpanKind, StatusCode
 from tests.client.client_doubles import MemoryServer, client_of
 
 from duologue import RealtimeClient
+from duologue.client.tracing import MAX_OPEN
 from duologue.server import LocalServer
 from duologue.server.engine.stages import BrainRequest, Call
+from duologue.server.faults import Close
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -197,6 +200,46 @@ async def test_a_lost_connection_ends_the_spans(spans: Spans) -> None:
     answer, turn = spans.ended
     assert (answer.name, turn.name) == ("chat gpt-realtime", "turn")
     assert attributes_of(answer)["error.type"] == "disconnected"
+
+
+async def test_a_response_that_was_cut_ends_and_is_requested_again(spans: Spans) -> None:
+    async with (
+        LocalServer() as server,
+        RealtimeClient(url=server.url, tracer=spans.tracer) as client,
+    ):
+        server.sessions[0].fail(Close(1011, at="response.output_item.added"))
+        await client.ask("Hello")
+        assert client.usage.responses.count == 1
+        assert [turn.to_done is None for turn in client.latency.turns] == [True, False]
+    cut, again = spans.named("chat")
+    assert attributes_of(cut)["error.type"] == "disconnected"
+    assert attributes_of(again)["gen_ai.response.finish_reasons"] == ("completed",)
+    assert len(spans.named("turn")) == 2
+
+
+async def test_a_session_that_is_replaced_ends_its_responses(spans: Spans) -> None:
+    async def slowly(_request: BrainRequest) -> str:
+        await asyncio.Event().wait()
+        return "never"
+
+    async with (
+        LocalServer(slowly) as server,
+        RealtimeClient(url=server.url, tracer=spans.tracer) as client,
+    ):
+        client.send_user_message_content("Hello")
+        await client.wait_for_next("response.created", timeout=5)
+        await client.restart()
+    assert attributes_of(spans.named("chat")[0])["error.type"] == "disconnected"
+
+
+async def test_responses_that_never_end_are_bounded(spans: Spans) -> None:
+    server = MemoryServer()
+    async with client_of(server, tracer=spans.tracer) as client:
+        for number in range(MAX_OPEN + 3):
+            server.begin(f"resp_{number}")
+        server.finish(f"resp_{MAX_OPEN + 2}")
+        await client.wait_for_next("response.done", timeout=5)
+        assert len(spans.named("chat")) == 4
 
 
 async def test_calls_that_no_response_follows_end_with_the_next_turn(spans: Spans) -> None:

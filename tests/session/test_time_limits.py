@@ -26,6 +26,7 @@ from duologue.session.commands import (
     CommandState,
 )
 from duologue.session.response_state import RequestState
+from duologue.session.responses import RACE_SECONDS
 from duologue.session.tool_calls import SPEECH_TIMEOUT
 from duologue.session.updates import ConversationUpdated, ErrorUpdate
 
@@ -242,6 +243,59 @@ def test_a_request_that_lost_the_race_against_turn_detection_is_repeated(times: 
     feed(core, response("created", "resp_1"), response("done", "resp_1", status="completed"))
     assert request.state is RequestState.COMPLETED
     assert request.response is core.responses.get("resp_1")
+
+
+def commit_turn(core: Probe) -> None:
+    """Commit a turn of the user, which turn detection is to answer."""
+    detection = {"type": "server_vad", "create_response": True}
+    audio = {"input": {"turn_detection": detection}}
+    feed(core, server("session.created", session={"type": "realtime", "audio": audio}))
+    feed(core, server("input_audio_buffer.committed", item_id="item_u"))
+
+
+@pytest.mark.parametrize("has_id", [True, False], ids=["event_id", "no event_id"])
+@pytest.mark.parametrize("status", ["cancelled", "completed"])
+@pytest.mark.parametrize("is_next_active", [True, False], ids=["next turn", "nothing active"])
+def test_a_refusal_that_comes_after_the_end_of_the_other_response_is_not_too_late(
+    status: str, *, has_id: bool, is_next_active: bool
+) -> None:
+    """Two turns in one burst: the second cancels the response to the first."""
+    core = new_core()
+    commit_turn(core)
+    request = core.create_response(ga.ResponseCreateEvent(), 1.0)
+    feed(core, response("created", "resp_vad"), response("done", "resp_vad", status=status))
+    assert request.is_open
+    if is_next_active:
+        feed(core, response("created", "resp_next"))
+    refusal = {"type": "conversation_already_has_active_response", "message": "busy"}
+    feed(core, server("error", error=refusal | ({"event_id": request.event_id} if has_id else {})))
+    if is_next_active:
+        assert request.state is RequestState.QUEUED
+        feed(core, response("done", "resp_next", status="completed"))
+    assert request.state is RequestState.REQUESTED
+    feed(core, response("created", "resp_1"), response("done", "resp_1", status="completed"))
+    assert request.state is RequestState.COMPLETED
+    assert request.response is core.responses.get("resp_1")
+
+
+def test_a_request_whose_refusal_does_not_come_ends_as_its_response_did() -> None:
+    core = new_core()
+    commit_turn(core)
+    request = core.create_response(ga.ResponseCreateEvent(), 1.0)
+    feed(core, response("created"), response("done", status="cancelled"))
+    assert core.next_deadline() == 1.0 + RACE_SECONDS
+    core.handle_deadline(1.0 + RACE_SECONDS)
+    assert request.state is RequestState.CANCELLED
+    assert core.settled_requests() == [request]
+
+
+def test_a_request_ends_with_its_response_when_no_turn_is_owed_one() -> None:
+    core = new_core()
+    commit_turn(core)
+    feed(core, response("created", "resp_vad"), response("done", "resp_vad", status="completed"))
+    request = core.create_response(ga.ResponseCreateEvent(), 1.0)
+    feed(core, response("created"), response("done", status="cancelled"))
+    assert request.state is RequestState.CANCELLED
 
 
 # Speech that never ends.

@@ -14,6 +14,7 @@ from duologue.protocol.formats import PCM16
 from duologue.protocol.model import UNSET
 from duologue.server.session.engine_work import TextTokens
 from duologue.session.response_state import ResponseRequest
+from duologue.session.responses import RACE_SECONDS
 from duologue.session.updates import ConversationUpdated
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ def test_all_requests_and_commands_end(steps: list[tuple[str, int]]) -> None:
         for response_id in list(play.ends.responding):
             play.ends.engine.finish(response_id, TextTokens(1, 1))
         play.ends.deliver()
+        play.ends.client.handle_deadline(1.0 + RACE_SECONDS)
     assert [request.state.name for request in play.requests if request.is_open] == []
     assert len(play.ends.client.commands) == 0
 

@@ -12,7 +12,7 @@ from duologue.client.coercion import all_of, argument, audio_bytes, content_part
 from duologue.client.coercion import item as checked_item
 from duologue.client.deadline import Deadline
 from duologue.client.driver import ClientOptions, Driver, new_ids
-from duologue.client.endpoint import resolve_endpoint
+from duologue.client.endpoint import EndpointArguments, resolve_endpoint
 from duologue.client.handles import Pending, ResponseHandle, TimeLimit
 from duologue.client.session_keywords import (
     ParamsArgument,
@@ -37,6 +37,7 @@ from duologue.session.error_reports import explained
 from duologue.session.latency import LatencyReport, LatencyTracker
 from duologue.session.playback import PlaybackCut
 from duologue.session.prices import PRICES, PriceTable
+from duologue.session.reconnect import NEVER, ReconnectPolicy
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ItemAppended, ItemCompleted
 from duologue.session.usage import Budget, UsageMeter, UsageReport
@@ -76,6 +77,10 @@ __all__ = ["RealtimeClient", "Statistics", "ToolContext"]
 
 F = TypeVar("F", bound="Callable[..., object]")
 T = TypeVar("T")
+
+_NO_ARGUMENTS: Final[EndpointArguments] = {
+    "url": None, "api_key": None, "model": None, "dialect": None, "headers": None,
+}  # fmt: skip
 
 _NOT_OPEN: Final = "the session is not open: use `async with`, or await `connect()`"
 
@@ -140,7 +145,7 @@ class RealtimeClient(RealtimeEventHandler):
 
     Args:
         endpoint: The server; `OPENAI_BASE_URL` or OpenAI by default. The next four, and `dialect`,
-            describe it without one.
+            describe it without one. The others of a list are used when the first is lost.
         url: Address of the server; `?model=` is added unless it names a model, intent or call.
         api_key: The key, or a function that returns one for each connection; see `Endpoint`. For
             OpenAI's hosts and `OPENAI_BASE_URL`, `None` uses `OPENAI_API_KEY`.
@@ -157,6 +162,8 @@ class RealtimeClient(RealtimeEventHandler):
             the first connection. On a beta connection `RealtimeEvent.event` is a beta event,
             callbacks may use the names and classes of either dialect, and the session begins with
             the reference client's defaults.
+        reconnect: Whether to connect again when the connection is lost, and to continue the
+            conversation in a new session; a `ReconnectPolicy` says how. Not for calls (`call_id`).
         retention: How much of the conversation is kept: by default the audio of the last 10 minutes
             of each side, and the words of 50,000 items.
         validate: Refuse at once, with a `LocalProtocolError` that names the fix, what the service
@@ -179,7 +186,7 @@ class RealtimeClient(RealtimeEventHandler):
     def __init__(  # noqa: PLR0913  # by keyword only, and each with a default
         self,
         *,
-        endpoint: Endpoint | None = None,
+        endpoint: Endpoint | Sequence[Endpoint] | None = None,
         url: str | None = None,
         api_key: Key | None = None,
         model: str | None = None,
@@ -189,6 +196,7 @@ class RealtimeClient(RealtimeEventHandler):
         command_timeout: float | None = DEFAULT_TIMEOUT,
         connector: Connector | None = None,
         dialect: DialectChoice | None = None,
+        reconnect: ReconnectPolicy | bool = True,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
         budget: Budget | None = None,
@@ -228,6 +236,7 @@ class RealtimeClient(RealtimeEventHandler):
             self._tools,
             retention=retention,
             validates=validate,
+            reconnect=_reconnect_policy(reconnect),
             command_timeout=command_timeout,
             usage=UsageMeter(prices, budget),
             latency=latency,
@@ -241,6 +250,11 @@ class RealtimeClient(RealtimeEventHandler):
     def is_connected(self) -> bool:
         """Whether events can be sent."""
         return self._driver is not None and self._driver.is_connected
+
+    @property
+    def is_reconnecting(self) -> bool:
+        """Whether the connection was lost, and another is being made: see `ReconnectPolicy`."""
+        return self._driver is not None and self._driver.is_reconnecting
 
     @property
     def conversation(self) -> RealtimeConversation:
@@ -311,7 +325,7 @@ class RealtimeClient(RealtimeEventHandler):
                 provider took longer.
             ServerError: If the server refused the configuration.
         """
-        if self._is_connecting or self.is_connected:
+        if self._is_connecting or self.is_connected or self.is_reconnecting:
             raise LocalProtocolError("a session is open already, or being opened")
         self._is_connecting = True
         if self._spans is not None:
@@ -328,6 +342,46 @@ class RealtimeClient(RealtimeEventHandler):
         """
         if self._driver is not None:
             await self._driver.close()
+
+    async def restart(
+        self,
+        session: SessionArgument | None = None,
+        *,
+        endpoint: Endpoint | None = None,
+        **keywords: Unpack[SessionKeywords],
+    ) -> None:
+        """Continue the conversation in a new session at once.
+
+        Use it when a session hangs, and for what a session cannot change: its model, or its voice.
+        The old session goes on until the new one has the conversation. A response that is in
+        progress is cut, and requested again.
+
+        Args:
+            session: A change of the configuration, as for `update_session`.
+            endpoint: The server from now on; `None`: the same.
+            keywords: Added to `session`.
+
+        Raises:
+            ConfigurationError: If the configuration is wrong.
+            Closed: If the session was closed, or is not open.
+            HandshakeRefused: If the server refused the connection. The old session goes on, as it
+                does after the errors below.
+            SessionRefused: If the server refused the key or the model.
+            ServerError: If the server refused the configuration.
+            ConnectionLost: If the server could not be reached.
+            TimeoutError: If the new session did not begin within `connect_timeout`.
+        """
+        driver = self._opened()
+        connector = None
+        if endpoint is not None:
+            connector = resolve_endpoint(
+                None, endpoint, connect_timeout=self._timeout, **_NO_ARGUMENTS
+            ).connector
+        change = session_config(session, keywords, dialect=self._dialect_name)
+        if change is not None:
+            self._configuration.update(change)
+            self._configuration.keep(change)
+        await driver.restart(connector)
 
     async def disconnect(self) -> None:
         """Close the session, and empty the conversation as the reference client does."""
@@ -745,6 +799,9 @@ class RealtimeClient(RealtimeEventHandler):
                 failure = "the server sent no session.created"
                 await deadline.limit(self.wait_for_session_created(), failure)
             await driver.configure(deadline)
+            if not self._endpoint.is_sideband:
+                connectors = (self._endpoint.connector, *self._endpoint.fallbacks)
+                driver.keep_alive(connectors, connect_timeout=self._timeout)
         except TimeoutError as error:
             reason = explained(error, driver.connection.last_event)
             await driver.give_up(reason, deadline)
@@ -833,6 +890,12 @@ class RealtimeClient(RealtimeEventHandler):
             reason=UNSET if reason is None else reason,
         )
         return self.create_item(response)
+
+
+def _reconnect_policy(choice: ReconnectPolicy | bool) -> ReconnectPolicy:  # noqa: FBT001  # as given
+    if isinstance(choice, bool):
+        return ReconnectPolicy() if choice else NEVER
+    return argument(choice, ReconnectPolicy, "reconnect")
 
 
 def _session(answer: ga.SessionUpdatedEvent) -> Session:

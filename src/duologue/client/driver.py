@@ -10,12 +10,15 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from duologue.client._concurrency import cancel_all
 from duologue.client.coercion import seconds
+from duologue.client.reconnector import NewSession, Reconnector, session_seconds
 from duologue.client.tools import ToolRunner
 from duologue.client.update_stream import UpdateStream
 from duologue.client.waiters import Waiters
@@ -28,6 +31,7 @@ from duologue.session.commands import DEFAULT_TIMEOUT, CommandState
 from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
 from duologue.session.error_reports import session_end
 from duologue.session.latency import LatencyTracker
+from duologue.session.reconnect import NEVER, ReconnectPolicy, Retry, next_attempt
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import Disconnected, ErrorUpdate, RealtimeEvent, Update
 from duologue.session.usage import UsageMeter
@@ -53,6 +57,12 @@ __all__ = [
 ]  # fmt: skip
 
 logger: Final = logging.getLogger("duologue.client")
+
+ROLLOVER_MARGIN: Final = 10.0
+"""Seconds before the end of a session at which the next one takes over in any case."""
+
+TRANSCRIPT_SECONDS: Final = 5.0
+"""Seconds that a session which was replaced stays open, for the transcripts of its last turns."""
 
 T = TypeVar("T")
 RecordT = TypeVar("RecordT", bound="Command | ResponseRequest")
@@ -96,7 +106,8 @@ class EventConnection:
         dialect: DialectAdapter[Any, Any] | None,
         surface: Surface = "realtime",
     ) -> None:
-        self._receiver: Final = receiver
+        self.receiver: EventReceiver = receiver
+        """Receives the events; another may take over."""
         self._surface: Final[Surface] = surface
         self._decode = self._detect if dialect is None else dialect.decode_server
         self.is_open: bool = False
@@ -142,12 +153,12 @@ class EventConnection:
         except DecodeError as error:
             text = "< a frame of %d bytes is no event: %s; repetitions are counted"
             self._undecodable.warn(text, len(frame), error.reason)
-            self._receiver.on_undecodable(error)
+            self.receiver.on_undecodable(error)
             return
         if self._logs:
             logger.debug("< %s, %d bytes", event.type, len(frame))
         self.last_event = event
-        self._receiver.on_event(event)
+        self.receiver.on_event(event)
 
     def on_close(self, error: ConnectionLost | None) -> None:
         """Process the end of the transport."""
@@ -156,7 +167,7 @@ class EventConnection:
             self._has_begun.set()
         self._undecodable.finish()
         logger.debug("< closed: %s", error or "by us")
-        self._receiver.on_end(None if error is None else session_end(error, self.last_event))
+        self.receiver.on_end(None if error is None else session_end(error, self.last_event))
 
     def send(self, event: Event | UnknownEvent) -> None:
         """Send an event; see `send_frame`."""
@@ -213,7 +224,7 @@ class EventConnection:
             name = "ga"
         dialect = dialect_adapter(name, self._surface)
         self._decode = dialect.decode_server
-        self._receiver.on_dialect(dialect)
+        self.receiver.on_dialect(dialect)
         if self._has_begun is not None:
             self._has_begun.set()
         return self._decode(frame)
@@ -230,6 +241,7 @@ class ClientOptions:
     command_timeout: float | None = DEFAULT_TIMEOUT
     usage: UsageMeter = field(default_factory=UsageMeter)
     latency: LatencyTracker = field(default_factory=LatencyTracker)
+    reconnect: ReconnectPolicy = NEVER
 
 
 class Driver:
@@ -259,6 +271,7 @@ class Driver:
             validates=options.validates,
             retention=options.retention,
             timeout=options.command_timeout,
+            reconnect=options.reconnect,
             has_tool=options.tools.handlers.__contains__,
             tool_policy=options.tools.policy,
             usage=options.usage,
@@ -266,7 +279,11 @@ class Driver:
         )
         self.waiters: Final = Waiters()
         self.updates: Final[UpdateStream[Update]] = UpdateStream()
-        self.connection: Final = EventConnection(self, dialect)
+        self.connection: EventConnection = EventConnection(self, dialect)
+        self._reconnector: Reconnector | None = None
+        self._tasks: Final[set[asyncio.Task[None]]] = set()
+        self._rollover: asyncio.TimerHandle | None = None
+        self._session_ends_at = math.inf
         self.ending: SessionEnd | None = None
         """How the session ended."""
         self._callbacks: Final = callbacks
@@ -282,6 +299,11 @@ class Driver:
         """Whether events can be sent."""
         return self.connection.is_open and self.ending is None
 
+    @property
+    def is_reconnecting(self) -> bool:
+        """Whether the connection was lost, and another is being made."""
+        return self.core.resumption.is_away and self.ending is None
+
     async def open(self, connector: Connector, deadline: Deadline) -> None:
         """Connect; the session may have begun when this returns.
 
@@ -293,6 +315,24 @@ class Driver:
         self._tools.open()
         await self.connection.open(connector, deadline)
         self.check_open()
+
+    def keep_alive(self, connectors: tuple[Connector, ...], *, connect_timeout: float) -> None:
+        """Go on in other sessions from now on, as far as the policy allows.
+
+        Args:
+            connectors: The servers, in the order of preference; the first is in use.
+            connect_timeout: Seconds for each connection.
+        """
+        self._reconnector = Reconnector(
+            self.core,
+            lambda receiver: EventConnection(receiver, self._new_adapter()),
+            connectors,
+            connect_timeout=connect_timeout,
+        )
+        self._plan_rollover()
+
+    def _new_adapter(self) -> DialectAdapter[Any, Any]:
+        return dialect_adapter(self.core.dialect.dialect, self.core.dialect.surface)
 
     async def configure(self, deadline: Deadline) -> None:
         """Send the configuration that the application wants, if any, until it is in force.
@@ -398,6 +438,7 @@ class Driver:
 
     async def _close(self, deadline: Deadline | None) -> None:
         try:
+            await cancel_all(self._tasks)
             await self._tools.stop()
         finally:  # if that was cancelled, the connection is not left open
             try:
@@ -436,15 +477,116 @@ class Driver:
             self._callbacks.call([update])
 
     def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
-        """End everything that waits, at once."""
-        self._end(error or Closed("the session was closed"), error)
+        """Connect again if the policy allows it; otherwise end everything that waits, at once."""
+        if error is None or not self._is_resumable(error):
+            self._end(error or Closed("the session was closed"), error)
+            return
+        logger.warning("the connection was lost, connecting again: %s", error)
+        self.core.suspend(error, self._now())
+        self._carry_out()
+        self._set_timer()
+        if self._reconnector is not None:
+            self._start(self._reconnect(self._reconnector, error))
+
+    def _is_resumable(self, error: Exception) -> bool:
+        if self.ending is not None or self._reconnector is None:
+            return False
+        has_budget = self.core.resumption.policy.budget > 0
+        return has_budget and isinstance(next_attempt(error), Retry)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _reconnect(
+        self, reconnector: Reconnector, lost: ConnectionLost | SessionRefused
+    ) -> None:
+        """Continue on another connection, or end the session."""
+        try:
+            new = await reconnector.reconnect(lost)
+        except (ConnectionLost, SessionRefused) as error:
+            self._end(error, error)
+        else:
+            self._continue(new, reconnector)
+
+    async def restart(self, connector: Connector | None = None) -> None:
+        """Continue in a new session at once; what is under way is cut, and requested again.
+
+        Args:
+            connector: Opens its connection; `None`: as the first.
+
+        Raises:
+            Closed: If the session was closed, or is not open.
+            ConnectionLost: If the connection was lost, or the new one cannot be made.
+            Exception: As the connector, if the new session cannot be opened; the old one goes on.
+        """
+        self.check_open()
+        if self._reconnector is None:
+            raise Closed("the session is not open: use `async with`, or await `connect()`")
+        if connector is not None:
+            self._reconnector.prefer(connector)
+        await self._replace(self._reconnector, self._now())
+
+    async def _replace(self, reconnector: Reconnector, until: float) -> None:
+        wait_for_more = self.waiters.wait_for_more
+        new = await reconnector.replace(until=until, wait_for_more=wait_for_more)
+        if self.ending is not None or self.is_reconnecting:  # it was lost meanwhile
+            await new.connection.close()
+            self.check_not_ended()
+            return
+        old = self.connection
+        old.receiver = _LateTranscripts(self)
+        self.core.suspend(None, self._now())
+        self._continue(new, reconnector)
+        self._start(_close_later(old))
+
+    def _continue(self, new: NewSession, reconnector: Reconnector) -> None:
+        """Use another session from now on."""
+        self.connection = new.connection
+        new.connection.receiver = self
+        attempts = reconnector.attempts
+        self.core.resume(new.restoration, attempts=attempts, now=self._now())
+        self._carry_out()
+        self._set_timer()
+        self._plan_rollover()
+        for event in new.later:
+            self.on_event(event)
+        if new.ended is not None:
+            self.on_end(new.ended)
+
+    def _plan_rollover(self) -> None:
+        """Set the timer that begins the next session before this one ends."""
+        if self._rollover is not None:
+            self._rollover.cancel()
+            self._rollover = None
+        policy, now = self.core.resumption.policy, self._now()
+        self._session_ends_at = now + session_seconds(self.core.active.session, policy)
+        at = self._session_ends_at - policy.rollover_seconds
+        if self._reconnector is not None and not self._reconnector.is_with_first:
+            at = min(at, now + policy.failback_seconds)
+        if policy.budget and policy.rollover_seconds and at < math.inf:
+            loop = asyncio.get_running_loop()
+            self._rollover = loop.call_at(max(at, now + 1.0), self._begin_rollover)
+
+    def _begin_rollover(self) -> None:
+        if self._reconnector is not None and self.ending is None and not self.is_reconnecting:
+            self._start(self._roll_over(self._reconnector))
+
+    async def _roll_over(self, reconnector: Reconnector) -> None:
+        try:
+            await self._replace(reconnector, self._session_ends_at - ROLLOVER_MARGIN)
+        except Exception as error:  # noqa: BLE001  # the session goes on, and its end is a loss
+            logger.warning("the next session could not be prepared: %s", error)
+            self._plan_rollover()
 
     def _end(self, ending: SessionEnd, error: ConnectionLost | SessionRefused | None) -> None:
         if self.ending is not None:
             return
         self.ending = ending
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._rollover):
+            if timer is not None:
+                timer.cancel()
         self.core.end(self.ending)
         self._carry_out()
         if self.connection.was_made:  # otherwise there was no session
@@ -474,7 +616,7 @@ class Driver:
                             self.updates.put(effect.updates)
                             self._callbacks.call(effect.updates)
                         case SendFrame():
-                            self.connection.send_frame(effect.frame, effect.type)
+                            self._send_frame(effect)
                         case Settled():
                             self.waiters.wake(effect.record)
                         case RunTool():
@@ -485,6 +627,15 @@ class Driver:
             self._is_carrying_out = False
         if self.waiters.reading:
             self.waiters.wake_readers()
+
+    def _send_frame(self, effect: SendFrame) -> None:
+        try:
+            self.connection.send_frame(effect.frame, effect.type)
+        except (
+            ConnectionLost
+        ) as error:  # `on_end` follows: the core sends it on the next connection
+            if not self._is_resumable(error):
+                raise
 
     def _answer_call(self, call: ToolCall, output: str, error: ToolFailed | None) -> None:
         if self.ending is None:
@@ -505,6 +656,35 @@ class Driver:
         with contextlib.suppress(Closed, ConnectionLost):
             self._carry_out()
         self._set_timer()
+
+
+class _LateTranscripts:
+    """Receives the events of a session that was replaced: only its transcripts matter still."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver: Final = driver
+
+    def on_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
+        """Do nothing: the dialect is known."""
+
+    def on_event(self, event: Event | UnknownEvent) -> None:
+        """Pass on a transcript of the user's speech."""
+        if event.type.startswith("conversation.item.input_audio_transcription."):
+            self._driver.on_event(event)
+
+    def on_undecodable(self, error: DecodeError) -> None:
+        """Do nothing: the connection has logged it."""
+
+    def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
+        """Do nothing: the session is not used any more."""
+
+
+async def _close_later(connection: EventConnection) -> None:
+    """Close a connection after its last transcripts."""
+    try:
+        await asyncio.sleep(TRANSCRIPT_SECONDS)
+    finally:
+        await connection.close()
 
 
 def new_ids() -> Callable[[str], str]:

@@ -20,7 +20,7 @@ from duologue.errors import MissingExtra, ToolFailed
 from duologue.protocol import ga
 from duologue.session.latency import Stage
 from duologue.session.retention import remember
-from duologue.session.updates import Disconnected
+from duologue.session.updates import Disconnected, Reconnected
 from duologue.session.usage import response_usage
 
 try:
@@ -45,6 +45,9 @@ __all__ = ["SpanRecorder", "TracedTools"]
 
 MAX_TURNS: Final = 64
 """Turns whose spans are remembered, as the parents of responses and tools to come."""
+
+MAX_OPEN: Final = 64
+"""Responses in progress; usually there is one."""
 
 MAX_RESPONSES: Final = 256
 """Responses whose turns are remembered."""
@@ -98,6 +101,7 @@ class SpanRecorder:
         callbacks.observe(ga.ResponseCreatedEvent, self._on_created)
         callbacks.observe(ga.ResponseDoneEvent, self._on_done)
         callbacks.observe(Disconnected, self._on_disconnected)
+        callbacks.observe(Reconnected, self._on_reconnected)
 
     def open(self) -> None:
         """Begin a session: its turns are children of the span that is current now."""
@@ -128,6 +132,8 @@ class SpanRecorder:
             attributes=_request_attributes(event.response, model),
             start_time=self._at(began),
         )
+        if len(self._open) >= MAX_OPEN:  # the server never ends its responses
+            self._open.pop(next(iter(self._open))).span.end()
         self._open[response_id] = _Response(turn, span)
 
     def _on_done(self, event: ga.ResponseDoneEvent) -> None:
@@ -144,15 +150,23 @@ class SpanRecorder:
         if not any(isinstance(item, ga.FunctionCall) for item in response.output or []):
             self._end_turn(found.turn)
 
-    def _on_disconnected(self, _update: Disconnected) -> None:
+    def _on_disconnected(self, update: Disconnected) -> None:
+        self._end_responses()
+        if not update.will_retry:
+            for turn in self._turns.values():
+                self._end_turn(turn)
+            self._turns.clear()
+
+    def _on_reconnected(self, _update: Reconnected) -> None:
+        self._end_responses()  # of a session that worked, and was replaced
+
+    def _end_responses(self) -> None:
+        """End the responses that were cut: the next session begins others."""
         for response in self._open.values():
             response.span.set_attribute("error.type", "disconnected")
             response.span.set_status(StatusCode.ERROR)
             response.span.end()
         self._open.clear()
-        for turn in self._turns.values():
-            self._end_turn(turn)
-        self._turns.clear()
 
     def _begin_turn(self, number: int, start: float) -> _Turn:
         is_awaited = {response.turn.number for response in self._open.values()}

@@ -33,6 +33,7 @@ from duologue.errors import (
 from duologue.protocol import codec, ga
 from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.model import UNSET, UnknownEvent, UnsetType, replace
+from duologue.session._item_fields import id_of
 from duologue.session.commands import DEFAULT_TIMEOUT, Command, Commands, CommandState
 from duologue.session.configuration import ActiveConfiguration, Configuration
 from duologue.session.conversation import ConversationMirror
@@ -46,8 +47,11 @@ from duologue.session.error_reports import (
 )
 from duologue.session.input_audio import MAX_UNPLACED, MAX_UNPLACED_BYTES, SentAudio
 from duologue.session.latency import LatencyTracker
+from duologue.session.reconnect import NEVER, ReconnectPolicy
 from duologue.session.response_state import RequestState, response_failed
 from duologue.session.responses import Responses
+from duologue.session.restore import Restoration, RestoredItem
+from duologue.session.resumption import KEPT_ELSEWHERE, Resumption
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.tool_calls import ToolCalls, ToolPolicy, next_response
 from duologue.session.truncation import (
@@ -56,7 +60,7 @@ from duologue.session.truncation import (
     part_to_cut,
     truncate_event,
 )
-from duologue.session.updates import ErrorUpdate, RealtimeEvent
+from duologue.session.updates import Disconnected, ErrorUpdate, RealtimeEvent
 from duologue.session.usage import UsageMeter
 
 if TYPE_CHECKING:
@@ -108,7 +112,7 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     ga.InputAudioBufferCommittedEvent: (
         lambda s, _, now: s.latency.on_committed(now),
         lambda s, e, _: s.input_audio.on_committed(e),
-        lambda s, e, now: s.answer_command(e, now),
+        lambda s, e, now: s.on_committed(e, now),
         lambda s, _, now: s.tools.on_turn_ended(now, is_answered=s.active.answers_turns),
     ),
     # Nothing is left of the user's turn, so no response to it has to be waited for.
@@ -122,7 +126,7 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     # The same event in beta's form, which some GA servers still send.
     ga.ConversationItemCreatedEvent: (lambda s, e, now: s.on_item_added(e, now),),
     # Only the conversation: a call runs by its response's events.
-    ga.ConversationItemDone: (lambda s, e, _: s.conversation.on_item_done(e),),
+    ga.ConversationItemDone: (lambda s, e, _: s.on_item_done(e),),
     # The copy goes to the command that requested it; the conversation keeps its own.
     ga.ConversationItemRetrieved: (lambda s, e, now: s.answer_command(e, now),),
     # The command, then the conversation: an item is cut or deleted when the server has done so,
@@ -214,13 +218,14 @@ class ClientSession:
         retention: How much of the conversation is kept.
         timeout: Seconds for the server to answer a command, or to go on with a response; `None`:
             no limit.
+        reconnect: What is kept for another connection if this one is lost.
         has_tool: Returns whether the application has a tool of this name; `None`: it runs none.
         tool_policy: Returns how the calls of a tool are answered.
         usage: Counts the usage and holds the budget; it outlives each session.
         latency: Notes the times of turns; it outlives each session.
     """
 
-    def __init__(  # noqa: PLR0913  # by keyword only, and nearly all with a default
+    def __init__(  # noqa: PLR0913  # by keyword only, and each with a default but the first
         self,
         *,
         new_id: Callable[[str], str],
@@ -229,6 +234,7 @@ class ClientSession:
         validates: bool = False,
         retention: Retention = KEEP_RECENT,
         timeout: float | None = DEFAULT_TIMEOUT,
+        reconnect: ReconnectPolicy = NEVER,
         has_tool: Callable[[str], bool] | None = None,
         tool_policy: Callable[[str], ToolPolicy] = lambda _name: ToolPolicy(),
         usage: UsageMeter | None = None,
@@ -251,7 +257,8 @@ class ClientSession:
         self.active: Final[ActiveConfiguration] = ActiveConfiguration()
         self.usage: Final[UsageMeter] = usage or UsageMeter()
         self.latency: Final[LatencyTracker] = latency or LatencyTracker()
-        self.input_audio: Final[SentAudio] = SentAudio(retention)
+        resend_seconds = reconnect.resend_seconds if reconnect.budget else 0.0
+        self.input_audio: Final[SentAudio] = SentAudio(retention, resend_seconds=resend_seconds)
         self.responses: Final[Responses] = Responses(
             send=self._emit,
             settle=self._settle_request,
@@ -273,6 +280,18 @@ class ClientSession:
             cancel=lambda call_id: self._actions.append(CancelTool(call_id)),
             send_item=self._send_item,
             respond=self._respond_to_tools,
+        )
+        self.resumption: Final[Resumption] = Resumption(
+            conversation=self.conversation,
+            responses=self.responses,
+            commands=self.commands,
+            tools=self.tools,
+            input_audio=self.input_audio,
+            emit=self._emit,
+            ask=lambda: self._request_response(ga.ResponseCreateEvent(), self._now),
+            react=lambda event: self._react(event, self._now),
+            new_id=new_id,
+            policy=reconnect,
         )
         self._fast: Final = dict(self.conversation.growth)
         """The deltas that take the fast way: all, but for the first ones of a response."""
@@ -330,10 +349,11 @@ class ClientSession:
         if isinstance(checked, UnknownEvent):
             self._emit(checked)
             return None
-        event_id, known = self._identified(checked)
+        event_id, known = self._identified(self.conversation.with_server_ids(checked))
         self._record(event_id, known)
         command = self.commands.send(event_id, known, now)
-        self._emit(known)
+        if command is None or not self.resumption.answer_in_mirror(known):
+            self._emit(known)
         return command
 
     def send_command(self, event: Event, now: float) -> Command:
@@ -380,6 +400,28 @@ class ClientSession:
                 self.tools.on_response_lost(response_id)
             self.responses.send_next(now)
 
+    def suspend(self, error: SessionEnd | None, now: float) -> None:
+        """Keep everything for another connection: this one is lost, or to be replaced."""
+        self._now = now
+        self._sendings.clear()
+        self.resumption.suspend(error, now)
+        self.latency.on_suspended()
+        if error is not None:
+            self._updates.append(Disconnected(error, will_retry=True))
+
+    def restoration(self, history: Iterable[RestoredItem]) -> Restoration:
+        """Return the exchange that gives a new session the configuration and these items."""
+        return Restoration(
+            self._configuration_event(), history, dialect=self.dialect, new_id=self.new_id
+        )
+
+    def resume(self, restoration: Restoration, *, attempts: int, now: float) -> None:
+        """Continue in the session of another connection."""
+        self._now = now
+        if restoration.session is not None:
+            self.on_session(restoration.session)
+        self._updates.append(self.resumption.resume(restoration, attempts=attempts, now=now))
+
     def end(self, error: SessionEnd | None) -> None:
         """End the session: no open command or response will be answered."""
         error = error or Closed("the session was closed")
@@ -409,6 +451,8 @@ class ClientSession:
         unplaced.append(audio)
         if len(unplaced) > MAX_UNPLACED or len(audio) > MAX_UNPLACED_BYTES:
             self.input_audio.place()
+        if self.resumption.is_away:
+            return
         event_id = self.new_id("event")
         if self._translates:
             self._now = now
@@ -537,13 +581,16 @@ class ClientSession:
 
     def configure(self, now: float) -> Command | None:
         """Send the whole configuration that the application wants, if it wants any."""
-        wanted = self._configuration.wanted
-        if wanted == ga.RealtimeSession():
+        event = self._configuration_event()
+        return None if event is None else self.send_command(event, now)
+
+    def _configuration_event(self) -> ga.SessionUpdateEvent | None:
+        session = self._configuration.confirmed_session()
+        if session in (ga.RealtimeSession(), ga.TranscriptionSession()):
             return None
         if self._configuration.is_full and isinstance(self.active.session, ga.TranscriptionSession):
             return None  # beta's defaults are for conversations
-        session = self._configuration.wanted_session()
-        return self.send_command(ga.SessionUpdateEvent(session=session), now)
+        return ga.SessionUpdateEvent(session=session)
 
     def answer_call(self, call_id: str, output: str, error: ToolFailed | None, now: float) -> None:
         """Answer a call once; after the last answer, request the next response.
@@ -587,7 +634,14 @@ class ClientSession:
         return event_id, event
 
     def _emit(self, event: Event | UnknownEvent) -> None:
-        """Send an event, and show it to the application as it is on the wire."""
+        """Send an event, and show it to the application as it is on the wire.
+
+        Without a connection nothing is sent: `Resumption` has a record of what must be, later.
+        """
+        if self.resumption.is_away:
+            if type(event) not in KEPT_ELSEWHERE:
+                self.resumption.hold(event)
+            return
         wire_events = self.dialect.client_event_to_wire(event) if self._translates else (event,)
         for wire in wire_events:
             meanings = () if wire is event else (event,)
@@ -655,10 +709,11 @@ class ClientSession:
         if not self.active.detects_turns:  # nothing would end a turn that is open
             self.tools.end_turn()
 
-    def answer_command(self, event: Event, now: float) -> None:
-        """Settle the command that an event answers."""
-        if self.commands.pending:
-            self.commands.answer(event, now, may_defer=self.responses.active is not None)
+    def answer_command(self, event: Event, now: float) -> Command | None:
+        """Settle the command that an event answers, and return it."""
+        if not self.commands.pending:
+            return None
+        return self.commands.answer(event, now, may_defer=self.responses.active is not None)
 
     def on_item_added(
         self, event: ga.ConversationItemAdded | ga.ConversationItemCreatedEvent, now: float
@@ -669,6 +724,17 @@ class ClientSession:
         self.conversation.on_item_added(event, at_front=at_front)
         if isinstance(event.item, ga.FunctionCallOutput):
             self.tools.on_output_added(event.item)
+
+    def on_item_done(self, event: ga.ConversationItemDone) -> None:
+        """Complete an item, unless it is one that the session began with."""
+        if not self.resumption.is_restored(id_of(event.item) or ""):
+            self.conversation.on_item_done(event)
+
+    def on_committed(self, event: ga.InputAudioBufferCommittedEvent, now: float) -> None:
+        """Settle our commit; the server's own ends a turn that it may answer by itself."""
+        command = self.answer_command(event, now)
+        if command is None and self.active.answers_turns:
+            self.responses.on_turn_committed()
 
     def on_response_created(self, event: ga.ResponseCreatedEvent, now: float) -> None:
         """Begin a response; cancel it at once if its request was cancelled meanwhile."""
@@ -758,6 +824,7 @@ class ClientSession:
     def _apply(self, session: ga.Session) -> None:
         """Follow a configuration, which we send or the server confirms."""
         input_format, output_format = self.active.apply(session)
+        self.input_audio.detects_turns = self.active.detects_turns
         if input_format is not None:
             self.input_audio.set_format(input_format)
         if output_format is not None:

@@ -242,6 +242,10 @@ class LatencyTracker:
             self._put(replace(response, done=now, status=status))
             del self._open[response_id]
 
+    def on_suspended(self) -> None:
+        """Process the loss of a connection: its responses do not go on, but the turn may."""
+        self._open.clear()
+
     def on_end(self) -> None:
         """Process the end of a session: nothing of it goes on in the next."""
         self._open.clear()

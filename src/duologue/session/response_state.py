@@ -145,8 +145,8 @@ class ResponseRequest:
     """One `response.create`, from its creation to the end of its response."""
 
     __slots__ = (
-        "deadline", "error", "event", "event_id", "follow_up", "is_scheduled", "is_unwanted",
-        "response", "sent_at", "state", "timeout", "waiters",
+        "deadline", "ending", "error", "event", "event_id", "follow_up", "is_guess", "is_scheduled",
+        "is_unwanted", "response", "sent_at", "state", "timeout", "times_cut", "waiters",
     )  # fmt: skip
 
     def __init__(
@@ -166,6 +166,10 @@ class ResponseRequest:
         self.state: RequestState = RequestState.QUEUED
         self.response: ResponseState | None = None
         """The server's response, once it has begun."""
+        self.is_guess: bool = False
+        """Whether its response may be turn detection's: a refusal of the request may follow."""
+        self.ending: RequestInput | None = None
+        """How its response has ended, while such a refusal may still come."""
         self.error: CommandError | None = None
         """Why it was refused or lost."""
         self.sent_at: float | None = None
@@ -174,6 +178,8 @@ class ResponseRequest:
         """When it is given up if the server has not begun its response."""
         self.timeout: float | None = timeout
         """Seconds for the server to begin its response, and to go on with it."""
+        self.times_cut: int = 0
+        """How often its response was cut by the loss of a connection."""
         self.follow_up: ResponseRequest | None = None
         """The request that continues its response after the calls of tools were answered."""
         self.waiters: int = 0

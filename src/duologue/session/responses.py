@@ -8,11 +8,13 @@ while our request is under way, the server refuses ours with the code
 The protocol does not say which request a `response.created` answers. We take the oldest open
 request that fits: same metadata, and out-of-band exactly if the response belongs to no
 conversation. That guess can be wrong in the race above; the refusal that follows names the
-`event_id` of our request, and `refuse` corrects it.
+`event_id` of our request, and `refuse` corrects it. Until the refusal can no longer come, such a
+request does not end with its response.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from duologue.errors import LocalProtocolError
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from duologue.session.commands import CommandError
     from duologue.session.items import ItemState
 
-__all__ = ["Responses"]
+__all__ = ["Interruption", "Responses"]
 
 MAX_RESPONSES: Final = 1000
 """Responses that are remembered: hours of conversation."""
@@ -52,11 +54,31 @@ MAX_QUEUED: Final = 64
 BUSY: Final = "conversation_already_has_active_response"
 """Code or type of the server's refusal in the race described above."""
 
+MAX_CUTS: Final = 3
+"""Losses after which a response is not requested again: each request costs money."""
+
+RACE_SECONDS: Final = 1.0
+"""Time for a refusal to arrive, after the end of the response that its request was matched to."""
+
 _BY_STATUS: Final[Mapping[object, RequestInput]] = {
     "cancelled": RequestInput.CANCELLED,
     "incomplete": RequestInput.INCOMPLETE,
     "failed": RequestInput.FAILED,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """The responses that were cut by the loss of a connection."""
+
+    items: frozenset[str] = frozenset()
+    """Items of those that are requested again: the new session does not get them."""
+    called: tuple[str, ...] = ()
+    """Ids of those that have called tools."""
+    requests: tuple[ResponseRequest, ...] = ()
+    """Our requests that are sent again because their responses were cut."""
+    owes_turn: bool = False
+    """Whether turn detection owes the user a response, which it did not begin or finish."""
 
 
 class Responses:
@@ -88,6 +110,9 @@ class Responses:
         self._known: Final[dict[str, ResponseState]] = {}
         self._running: Final[dict[str, ResponseState]] = {}
         self._open: Final[dict[str, ResponseRequest]] = {}
+        self._owes_turn = False  # whether turn detection is about to begin a response
+        self._turn_losses = 0  # connections lost in a row with a turn that has no response yet
+        self._is_suspended = False  # whether there is no connection to send on
         self._queue: list[ResponseRequest] = []  # short, and an empty deque takes 760 bytes
 
     def __iter__(self) -> Iterator[ResponseState]:
@@ -97,6 +122,11 @@ class Responses:
     def waiting(self) -> int:
         """Number of requests that wait their turn."""
         return len(self._queue)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a response of the conversation is in progress, requested or waiting."""
+        return self._is_busy() or bool(self._queue)
 
     @property
     def is_full(self) -> bool:
@@ -148,6 +178,7 @@ class Responses:
         """
         request = ResponseRequest(event_id, event, timeout=self._timeout, is_scheduled=True)
         waits = not request.is_out_of_band and (self.active is not None or bool(self._queue))
+        waits = waits or self._is_suspended
         if waits and self.is_full:
             raise LocalProtocolError(
                 f"{MAX_QUEUED} responses wait for their turn already: await some of them first"
@@ -171,7 +202,8 @@ class Responses:
     def cancel(self, request: ResponseRequest) -> bool:
         """Cancel a request; return whether a `response.cancel` must be sent."""
         if request.state is RequestState.QUEUED:
-            self._queue.remove(request)
+            if request in self._queue:
+                self._queue.remove(request)
             self._advance(request, RequestInput.CANCELLED)
         elif request.state is RequestState.REQUESTED:
             request.is_unwanted = True  # its response has no id yet
@@ -183,11 +215,12 @@ class Responses:
         if request is None:
             return False
         # If it was matched to a response, that match was wrong: the response was turn detection's.
+        was_matched = request.response is not None
         if request.response is not None:
             request.response.request = None
-            request.response = None
-        is_busy = BUSY in {error.code, error.type}
-        if is_busy and request.is_scheduled and self._is_busy(request):
+            request.response = request.ending = None
+        is_busy = BUSY in {error.code, error.type} and (was_matched or self._is_busy(request))
+        if is_busy and request.is_scheduled:
             request.advance(RequestInput.BUSY)
             # In the order of their creation.
             self._queue = [r for r in self._open.values() if r.state is RequestState.QUEUED]
@@ -213,9 +246,11 @@ class Responses:
         unanswered = self.unanswered()
         if unanswered:
             return unanswered[0].event_id
-        guessed = [r for r in self._open.values() if r.response is not None and not r.metadata]
-        active = (r.event_id for r in guessed if r.response is self.active and r.is_scheduled)
-        return next(active, None)
+        for request in self._open.values():
+            is_latest = request.response is not None and request.response is self.active
+            if request.is_scheduled and not request.metadata and (is_latest or request.ending):
+                return request.event_id
+        return None
 
     def expire(self, now: float) -> list[str]:
         """Give up the requests and responses on which the server has not gone on in time.
@@ -243,6 +278,68 @@ class Responses:
         self._reschedule()
         return lost
 
+    def suspend(
+        self, error: SessionEnd, *, asks_again: bool, has_calls: Callable[[str], bool]
+    ) -> Interruption:
+        """Keep the requests for the next connection: this one is lost.
+
+        Those that the server has not begun wait for it. One whose response was cut waits, too, to
+        be requested again, unless tools were called: then their answers continue it.
+
+        Args:
+            error: The loss.
+            asks_again: Whether responses that were cut are requested again, or fail with the loss.
+            has_calls: Returns whether a response, by its id, has called tools.
+        """
+        running = list(self._running.values())
+        is_owed = self._owes_turn or any(
+            not (s.is_asked or s.is_out_of_band or has_calls(s.id)) for s in running
+        )
+        self._turn_losses = self._turn_losses + 1 if is_owed else 0
+        is_owed = is_owed and asks_again and self._turn_losses <= MAX_CUTS
+        self.active, self._is_suspended, self._owes_turn = None, True, False
+        self._running.clear()
+        cut = [s for s in running if asks_again and not has_calls(s.id)]
+        again = [r for r in self._open.values() if r.response in cut and not r.is_unwanted]
+        for request in list(self._open.values()):
+            self._suspend(request, error, cut, has_calls)
+        waiting = (r for r in self._open.values() if r.state is RequestState.QUEUED)
+        self._queue = [r for r in waiting if not r.is_out_of_band]
+        self._reschedule()
+        items = frozenset(item for state in cut for item in state.output)
+        called = tuple(s.id for s in running if has_calls(s.id))
+        requests = tuple(request for request in again if request.is_open)
+        return Interruption(items, called, requests, is_owed)
+
+    def _suspend(
+        self,
+        request: ResponseRequest,
+        error: SessionEnd,
+        cut: list[ResponseState],
+        has_calls: Callable[[str], bool],
+    ) -> None:
+        response = request.response
+        if request.ending is not None:
+            self._advance(request, request.ending)
+        elif request.is_unwanted:
+            self._advance(request, RequestInput.CANCELLED)
+        elif response is None or (response in cut and request.times_cut < MAX_CUTS):
+            request.advance(RequestInput.BUSY)
+            request.times_cut += response is not None
+            request.response = request.deadline = None
+        elif has_calls(response.id):
+            self._advance(request, RequestInput.INCOMPLETE)
+        else:
+            self._give_up(request, error)
+
+    def resume(self, now: float) -> None:
+        """Send the requests that waited for a connection, each in its turn."""
+        self._is_suspended = False
+        for request in list(self._open.values()):
+            if request.state is RequestState.QUEUED and request.is_out_of_band:
+                self._send(request, now)
+        self.send_next(now)
+
     def lose(self, error: SessionEnd) -> None:
         """End all open requests: the connection has ended."""
         self.active = None
@@ -261,6 +358,10 @@ class Responses:
             return None
         request.is_unwanted = False
         return request
+
+    def on_turn_committed(self) -> None:
+        """Expect turn detection to begin a response: the next one may be its own, not ours."""
+        self._owes_turn = True
 
     def on_item_added(self, event: ResponseOutputItemAddedEvent, item: ItemState) -> None:
         """Record an item that a response has begun."""
@@ -282,13 +383,16 @@ class Responses:
         state.response = event.response
         state.is_done = True
         self._running.pop(state.id, None)
-        self._reschedule()
         if self.active is state:
             self.active = None
         cause = _BY_STATUS.get(event.response.status, RequestInput.COMPLETED)
         answered = [r for r in self._open.values() if r.response is state]
         for request in answered:
-            self._advance(request, cause)
+            if not request.is_guess:
+                self._advance(request, cause)
+            elif request.ending is None:
+                request.ending, request.deadline = cause, now + RACE_SECONDS
+        self._reschedule()
         return bool(answered)
 
     def send_next(self, now: float) -> None:
@@ -299,8 +403,10 @@ class Responses:
     def _is_busy(self, besides: ResponseRequest | None = None) -> bool:
         """Return whether a response of the conversation is in progress, or requested."""
         requested = (r for r in self._open.values() if r.state is RequestState.REQUESTED)
-        return self.active is not None or any(
-            r is not besides and not r.is_out_of_band for r in requested
+        return (
+            self._is_suspended
+            or self.active is not None
+            or any(r is not besides and not r.is_out_of_band for r in requested)
         )
 
     def _send(self, request: ResponseRequest, now: float) -> None:
@@ -329,7 +435,9 @@ class Responses:
             self.active = state
         if request is not None:
             request.response, request.deadline = state, None
+            request.is_guess = self._owes_turn and not (request.metadata or is_out_of_band)
             self._advance(request, RequestInput.CREATED)
+        self._owes_turn = False
         self._watch(state, now)
         self._reschedule()
         return state
@@ -353,6 +461,9 @@ class Responses:
     def _give_up(self, request: ResponseRequest, error: CommandError) -> None:
         if request in self._queue:
             self._queue.remove(request)
+        if request.ending is not None:  # no refusal has come: its response was its own
+            self._advance(request, request.ending)
+            return
         request.error = error
         self._advance(request, RequestInput.LOST)
 
