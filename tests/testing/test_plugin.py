@@ -228,3 +228,8 @@ def test_the_examples_of_the_pages_pass(
 ) -> None:
     [example] = blocks(f"server/{page}", f'python title="{name}"')
     run(example, "--strict-markers").assert_outcomes(passed=count)
+
+
+def test_the_example_of_latency_passes(run: Callable[..., pytest.RunResult]) -> None:
+    [example] = blocks("client/usage.md", 'python title="test_latency.py"')
+    run(example, "--strict-markers").assert_outcomes(passed=2)

@@ -35,21 +35,26 @@ from duologue.session.configuration import Configuration
 from duologue.session.conversation import RealtimeConversation
 from duologue.session.dead_air import DEFAULT_DEAD_AIR, DeadAirPolicy
 from duologue.session.error_reports import explained
+from duologue.session.latency import LatencyReport, LatencyTracker
 from duologue.session.playback import PlaybackCut
+from duologue.session.prices import PRICES, PriceTable
 from duologue.session.reconnect import NEVER, ReconnectPolicy
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ItemAppended, ItemCompleted
+from duologue.session.usage import Budget, UsageMeter, UsageReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
+    from opentelemetry.trace import Tracer
     from typing_extensions import Buffer
 
     from duologue.client.client_events import EventArgument
     from duologue.client.credentials import Key
     from duologue.client.endpoint import DialectChoice, Endpoint
     from duologue.client.tools import ToolHandler
+    from duologue.client.tracing import SpanRecorder
     from duologue.client.update_stream import UpdateStream
     from duologue.protocol import beta
     from duologue.protocol.codec import Dialect
@@ -165,10 +170,17 @@ class RealtimeClient(RealtimeEventHandler):
             of each side, and the words of 50,000 items.
         validate: Refuse at once, with a `LocalProtocolError` that names the fix, what the service
             would answer with an error: see `duologue.protocol.validate`.
+        budget: Limit of the cost or the tokens, over all connections. When it is used up, methods
+            that request a response raise `BudgetExceeded`. Responses that turn detection begins
+            go on, and are reported once.
+        prices: The prices by which `usage` and `budget` compute the cost.
+        tracer: Makes OpenTelemetry spans of turns, responses and tools, without content; `True`: a
+            tracer of the global provider. It needs `duologue[otel]`.
         keywords: See `SessionKeywords`.
 
     Raises:
         ConfigurationError: If the URL or a keyword is wrong, or OpenAI's key is missing.
+        MissingExtra: If `tracer` is given, and OpenTelemetry is not installed.
     """
 
     _context_class: type[CallContext] = ToolContext
@@ -190,6 +202,9 @@ class RealtimeClient(RealtimeEventHandler):
         dead_air: DeadAirPolicy | None = DEFAULT_DEAD_AIR,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
+        budget: Budget | None = None,
+        prices: PriceTable = PRICES,
+        tracer: Tracer | bool = False,
         **keywords: Unpack[SessionKeywords],
     ) -> None:
         super().__init__()
@@ -216,7 +231,9 @@ class RealtimeClient(RealtimeEventHandler):
             start, is_full=has_defaults, transcribes=self._transcribes
         )
         self._configuration.wanted_session()  # refuse now what such a session cannot have
-        self._tools: Final = ToolRegistry(self._context)
+        latency = LatencyTracker()
+        self._spans: Final = self._span_recorder(tracer, latency) if tracer is not False else None
+        self._tools: Final = self._tool_registry()
         self._options: Final = ClientOptions(
             self._configuration,
             self._tools,
@@ -227,6 +244,8 @@ class RealtimeClient(RealtimeEventHandler):
             if dead_air is None
             else argument(dead_air, DeadAirPolicy, "dead_air"),
             command_timeout=command_timeout,
+            usage=UsageMeter(prices, budget),
+            latency=latency,
         )
         self._driver: Driver | None = None
         self._is_connecting = False
@@ -285,6 +304,16 @@ class RealtimeClient(RealtimeEventHandler):
         return () if self._driver is None else tuple(self._driver.core.responses)
 
     @property
+    def usage(self) -> UsageReport:
+        """The tokens by modality and their cost, so far and over all connections."""
+        return self._options.usage.report()
+
+    @property
+    def latency(self) -> LatencyReport:
+        """The times of the last turns, over all connections: when each got its answer."""
+        return self._options.latency.report()
+
+    @property
     def input_format(self) -> Format:
         """Format of the audio that `append_input_audio` expects."""
         return PCM16 if self._driver is None else self._driver.core.input_audio.format
@@ -305,6 +334,8 @@ class RealtimeClient(RealtimeEventHandler):
         if self._is_connecting or self.is_connected or self.is_reconnecting:
             raise LocalProtocolError("a session is open already, or being opened")
         self._is_connecting = True
+        if self._spans is not None:
+            self._spans.open()
         try:
             await self._connect()
         finally:
@@ -516,8 +547,10 @@ class RealtimeClient(RealtimeEventHandler):
 
         Raises:
             LocalProtocolError: If a content part is wrong.
+            BudgetExceeded: If the budget is used up; the message is not sent then.
         """
         parts = content_parts(content)
+        self._opened().call(lambda core, _now: core.check_budget())
         if parts:
             self.create_item(ga.Message(role="user", content=parts))
         return self.create_response()
@@ -531,6 +564,7 @@ class RealtimeClient(RealtimeEventHandler):
         Raises:
             ResponseFailed: If a response failed.
             ServerError: If the server refused to begin one.
+            BudgetExceeded: If the budget is used up.
             TimeoutError: If the server did not begin one, or go on with it, in time.
             ConnectionLost: If the connection ended first.
             Closed: If the session was closed first, or is not open.
@@ -621,6 +655,7 @@ class RealtimeClient(RealtimeEventHandler):
         Raises:
             ConfigurationError: If a field is unknown, or its value wrong.
             LocalProtocolError: If too many responses wait already.
+            BudgetExceeded: If the budget is used up.
         """
         response = response_params(params, keywords, dialect=self._dialect_name)
         event = ga.ResponseCreateEvent(response=response)
@@ -796,6 +831,21 @@ class RealtimeClient(RealtimeEventHandler):
         self._dialect = adapter.dialect
         if adapter.dialect == "beta" and not self._transcribes:
             self._configuration.set_defaults(adapter.initial_session(None))
+
+    def _span_recorder(self, tracer: Tracer | bool, latency: LatencyTracker) -> SpanRecorder:  # noqa: FBT001  # either
+        from duologue.client.tracing import SpanRecorder  # noqa: PLC0415  # an extra
+
+        return SpanRecorder(tracer, self._callbacks, latency, self._active_model)
+
+    def _tool_registry(self) -> ToolRegistry:
+        if self._spans is None:
+            return ToolRegistry(self._context)
+        from duologue.client.tracing import TracedTools  # noqa: PLC0415  # an extra
+
+        return TracedTools(self._context, self._spans)
+
+    def _active_model(self) -> str:
+        return "" if self._driver is None else self._driver.core.active.model
 
     def _context(self, call: ToolCall) -> CallContext:
         return ToolContext(client=self, call_id=call.call_id, item=call.item)

@@ -12,7 +12,7 @@ import itertools
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from duologue.client.coercion import seconds
@@ -29,9 +29,11 @@ from duologue.session.client_session import ClientSession
 from duologue.session.commands import DEFAULT_TIMEOUT, CommandState
 from duologue.session.effects import CancelTool, DropConnection, Notify, RunTool, SendFrame, Settled
 from duologue.session.error_reports import session_end
+from duologue.session.latency import LatencyTracker
 from duologue.session.reconnect import NEVER, ReconnectPolicy
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import Disconnected, ErrorUpdate, RealtimeEvent, Update
+from duologue.session.usage import UsageMeter
 from duologue.transport.base import SupportsCut
 from duologue.transport.repeated_warning import RepeatedWarning
 
@@ -226,6 +228,8 @@ class ClientOptions:
     retention: Retention = KEEP_RECENT
     validates: bool = False
     command_timeout: float | None = DEFAULT_TIMEOUT
+    usage: UsageMeter = field(default_factory=UsageMeter)
+    latency: LatencyTracker = field(default_factory=LatencyTracker)
     reconnect: ReconnectPolicy = NEVER
     dead_air: DeadAirPolicy | None = None
 
@@ -261,6 +265,8 @@ class Driver:
             dead_air=options.dead_air,
             has_tool=options.tools.handlers.__contains__,
             tool_policy=options.tools.policy,
+            usage=options.usage,
+            latency=options.latency,
         )
         self.waiters: Final = Waiters()
         self.updates: Final[UpdateStream[Update]] = UpdateStream()
@@ -402,7 +408,7 @@ class Driver:
             try:
                 await self.connection.drain()
             except (Closed, ConnectionLost) as error:  # of the connection, not of the session
-                if not (self.is_reconnecting or self._is_resumable(error)):
+                if not (self.is_reconnecting or self._is_followed(error)):
                     raise
                 await self.waiters.wait_for_more()
             else:
@@ -481,11 +487,15 @@ class Driver:
 
     def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
         """Connect again if the policy allows it; otherwise end everything that waits, at once."""
-        if error is None or self.succession is None or not self.succession.follows(error):
+        if error is None or self.succession is None or not self._is_followed(error):
             self._end(error or Closed("the session was closed"), error)
         elif self.ending is None:
             self.suspend(error)
             self.succession.reconnect(error)
+
+    def _is_followed(self, error: Exception) -> bool:
+        """Return whether another session follows one that ended with this error."""
+        return self.succession is not None and self.succession.follows(error)
 
     async def restart(self, connector: Connector | None = None) -> None:
         """Continue in a new session at once; see `Succession.restart`.

@@ -213,7 +213,7 @@ class Reconnector(Generic[ConnectionT]):
             raise
         return new
 
-    async def _update(self, new: NewSession, deadline: Deadline) -> bool:
+    async def _update(self, new: NewSession[ConnectionT], deadline: Deadline) -> bool:
         """Bring a session up to date with the conversation; return whether it was not."""
         if not new.restoration.update(await self._items(deadline)):
             return False

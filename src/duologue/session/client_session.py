@@ -7,7 +7,8 @@ everything: which response answers which request, where an item is cut, which er
 Its parts hold the state: the conversation, the responses, the commands that await answers, the
 input audio, the calls of tools, the configuration. `REACTIONS` lists which of them an event
 reaches, in which order. Deltas, which are most of a session, take a shorter way inside `receive`:
-they only add to an item, and nothing else follows from them.
+they only add to an item, and nothing else follows from them. The first ones of a response take the
+way of all events, because the latency counts up to them: it closes the shorter way until then.
 
 `effects` lists what follows, always in this order: updates for the application, each event after
 the updates that it caused; then commands and responses that have ended, so that a task that awaits
@@ -21,6 +22,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 from duologue.errors import (
+    BudgetExceeded,
     Closed,
     DecodeError,
     LocalProtocolError,
@@ -45,6 +47,7 @@ from duologue.session.error_reports import (
     server_error,
 )
 from duologue.session.input_audio import MAX_UNPLACED, MAX_UNPLACED_BYTES, SentAudio
+from duologue.session.latency import LatencyTracker
 from duologue.session.reconnect import NEVER, ReconnectPolicy
 from duologue.session.response_state import RequestState, ResponseState, response_failed
 from duologue.session.responses import Responses
@@ -59,6 +62,7 @@ from duologue.session.truncation import (
     truncate_event,
 )
 from duologue.session.updates import DeadAir, Disconnected, ErrorUpdate, RealtimeEvent
+from duologue.session.usage import UsageMeter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,6 +78,13 @@ if TYPE_CHECKING:
 __all__ = ["REACTIONS", "ClientSession"]
 
 ClientEventT = TypeVar("ClientEventT", bound="ga.KnownClientEvent")
+
+OutputDelta: TypeAlias = (
+    ga.ResponseTextDeltaEvent
+    | ga.ResponseAudioTranscriptDeltaEvent
+    | ga.ResponseAudioDeltaEvent
+    | ga.ResponseFunctionCallArgumentsDeltaEvent
+)
 
 Reaction: TypeAlias = "Callable[[ClientSession, Any, float], object]"
 
@@ -93,10 +104,14 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
         lambda s, _, now: s.tools.on_speech_started(now),
     ),
     # The clip ends here; its message follows with the commit.
-    ga.InputAudioBufferSpeechStoppedEvent: (lambda s, e, _: s.input_audio.on_speech_stopped(e),),
+    ga.InputAudioBufferSpeechStoppedEvent: (
+        lambda s, e, _: s.input_audio.on_speech_stopped(e),
+        lambda s, _, now: s.latency.on_speech_stopped(now),
+    ),
     # The clip is assigned to its message here, and taken when the message is added. Tools last:
     # with the turn over, the next response may be due.
     ga.InputAudioBufferCommittedEvent: (
+        lambda s, _, now: s.latency.on_committed(now),
         lambda s, e, _: s.input_audio.on_committed(e),
         lambda s, e, now: s.on_committed(e, now),
         lambda s, _, now: s.tools.on_turn_ended(now, is_answered=s.active.answers_turns),
@@ -135,12 +150,22 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     ),
     # The whole transcript replaces the words so far.
     ga.ConversationItemInputAudioTranscriptionCompletedEvent: (
+        lambda s, e, _: s.usage.on_transcription(s.active.transcription_model, e.usage),
         lambda s, e, _: s.conversation.on_user_words(
             e.item_id, e.content_index, e.transcript, is_final=True
         ),
     ),
     # Which request it answers decides whether it is out-of-band: then tools do not count it.
     ga.ResponseCreatedEvent: (lambda s, e, now: s.on_response_created(e, now),),
+    # The first of each kind alone; further ones take the fast way, in `receive`.
+    ga.ResponseTextDeltaEvent: (lambda s, e, now: s.on_first_delta(e, now),),
+    ga.ResponseAudioTranscriptDeltaEvent: (lambda s, e, now: s.on_first_delta(e, now),),
+    ga.ResponseAudioDeltaEvent: (lambda s, e, now: s.on_first_delta(e, now),),
+    ga.ResponseFunctionCallArgumentsDeltaEvent: (lambda s, e, now: s.on_first_delta(e, now),),
+    # The audio that travels another way has no deltas.
+    ga.OutputAudioBufferStarted: (
+        lambda s, e, now: s.latency.on_playback_started(e.response_id, now),
+    ),
     # The mirror first: the response shows the state that the item has there.
     ga.ResponseOutputItemAddedEvent: (lambda s, e, _: s.on_output_item_added(e),),
     # An item that the server never announced enters the conversation with its first content.
@@ -169,11 +194,18 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
 }
 """The parts that an event reaches, in order, as functions of session, event and time.
 
-An event without a row reaches the application alone. Deltas are in `ConversationMirror.growth`.
+An event without a row reaches the application alone. What deltas add to an item is in
+`ConversationMirror.growth`.
 """
 
 
-_REPORTED: Final = (ServerError, RemoteProtocolError, ResponseFailed, TimeoutError)
+_REPORTED: Final = (
+    ServerError,
+    RemoteProtocolError,
+    ResponseFailed,
+    BudgetExceeded,
+    TimeoutError,
+)
 """Errors that are reported where nothing awaits them; the end of the connection is not one."""
 
 
@@ -192,6 +224,8 @@ class ClientSession:
         dead_air: How long the server may be silent while it owes a response; `None`: no limit.
         has_tool: Returns whether the application has a tool of this name; `None`: it runs none.
         tool_policy: Returns how the calls of a tool are answered.
+        usage: Counts the usage and holds the budget; it outlives each session.
+        latency: Notes the times of turns; it outlives each session.
     """
 
     def __init__(  # noqa: PLR0913  # by keyword only, and each with a default but the first
@@ -207,6 +241,8 @@ class ClientSession:
         dead_air: DeadAirPolicy | None = None,
         has_tool: Callable[[str], bool] | None = None,
         tool_policy: Callable[[str], ToolPolicy] = lambda _name: ToolPolicy(),
+        usage: UsageMeter | None = None,
+        latency: LatencyTracker | None = None,
     ) -> None:
         self.new_id: Final = new_id
         self._updates: list[Update] = []
@@ -223,6 +259,8 @@ class ClientSession:
         self._now = 0.0  # of the step under way: the time of the events that it sends
         self._tool_response: ResponseRequest | None = None
         self.active: Final[ActiveConfiguration] = ActiveConfiguration()
+        self.usage: Final[UsageMeter] = usage or UsageMeter()
+        self.latency: Final[LatencyTracker] = latency or LatencyTracker()
         resend_seconds = reconnect.resend_seconds if reconnect.budget else 0.0
         self.input_audio: Final[SentAudio] = SentAudio(retention, resend_seconds=resend_seconds)
         silence = dead_air or DeadAirPolicy(begin_seconds=None, go_on_seconds=None)
@@ -232,6 +270,7 @@ class ClientSession:
             settle=self._settle_request,
             changed=lambda: self.dead_air.look(self._now),
             timeout=timeout,
+            exceeded=lambda: self.usage.exceeded(self.active.model),
         )
         self.conversation: Final[ConversationMirror] = ConversationMirror(
             self._updates,
@@ -261,7 +300,8 @@ class ClientSession:
             new_id=new_id,
             policy=reconnect,
         )
-        self._growth: Final = self.conversation.growth
+        self._fast: Final = dict(self.conversation.growth)
+        """The deltas that take the fast way: all, but for the first ones of a response."""
 
     def set_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
         """Use another dialect on the wire; possible until the first event."""
@@ -278,7 +318,7 @@ class ClientSession:
         """
         meanings: tuple[Any, ...] = ()
         try:
-            grow = self._growth.get(event.__class__)
+            grow = self._fast.get(event.__class__)
             if grow is not None:  # the fast way, of nearly all events: nothing follows from a delta
                 grow(event)
             else:
@@ -296,7 +336,7 @@ class ClientSession:
     def _react(self, event: Any, now: float) -> None:  # noqa: ANN401  # a server event of GA
         for react in REACTIONS.get(event.__class__, ()):
             react(self, event, now)
-        grow = self._growth.get(event.__class__)
+        grow = self.conversation.growth.get(event.__class__)
         if grow is not None:
             grow(event)
 
@@ -310,6 +350,7 @@ class ClientSession:
             LocalProtocolError: If the session is over, an open command has the same `event_id`, the
                 dialect cannot express the event, or validation finds that the service would refuse
                 it.
+            BudgetExceeded: If it is a `response.create`, and the budget is used up.
         """
         checked = self._checked(event, now)
         if isinstance(checked, UnknownEvent):
@@ -378,6 +419,7 @@ class ClientSession:
         self._now = now
         self._sendings.clear()
         self.resumption.suspend(error, now)
+        self.latency.on_suspended()
         if error is not None:
             self._updates.append(Disconnected(error, will_retry=True))
 
@@ -399,6 +441,7 @@ class ClientSession:
         error = error or Closed("the session was closed")
         self._is_over = True
         self._sendings.clear()
+        self.latency.on_end()
         self.commands.lose(error)
         self.responses.lose(error)
 
@@ -443,11 +486,23 @@ class ClientSession:
 
         Raises:
             LocalProtocolError: As `send`, and if too many requests wait for their turn.
+            BudgetExceeded: If the budget is used up.
         """
         self._check_open(now)
+        self.check_budget()
         if not self.active.detects_turns and self.input_audio.uncommitted_bytes:
             self.send(ga.InputAudioBufferCommitEvent(), now)
         return self._request_response(event, now)
+
+    def check_budget(self) -> None:
+        """Check that the budget allows a further response.
+
+        Raises:
+            BudgetExceeded: If it is used up.
+        """
+        error = self.usage.exceeded(self.active.model)
+        if error is not None:
+            raise error
 
     def limit(self, record: Command | ResponseRequest, timeout: float | None, now: float) -> None:
         """Set the time limit of a command or a response, from now on; `None`: no limit."""
@@ -648,9 +703,11 @@ class ClientSession:
                     raise LocalProtocolError("the audio of the append is not base64") from error
             case ga.InputAudioBufferCommitEvent():
                 self.input_audio.commit(event_id)
+                self.latency.on_commit_sent(self._now)
             case ga.InputAudioBufferClearEvent():
                 self.input_audio.clear()
             case ga.ResponseCreateEvent():
+                self.check_budget()
                 self.responses.record(event_id, event, self._now)
             case ga.SessionUpdateEvent():
                 self._apply(event.session)
@@ -705,6 +762,18 @@ class ClientSession:
             self._send_cancel(unwanted)
         if not self.responses.is_out_of_band(event.response.id or ""):
             self.tools.on_response_created()
+        self._report_overrun(event)
+        self._time_response(event, now)
+
+    def on_first_delta(self, event: OutputDelta, now: float) -> None:
+        """Note when a response began to arrive; then open the fast way, if nothing awaits more."""
+        kind = event.__class__
+        if kind in self._fast:  # on a beta connection all deltas come here
+            return
+        is_audio = kind is ga.ResponseAudioDeltaEvent
+        self.latency.on_delta(event.response_id, now, is_audio=is_audio)
+        if not self.latency.awaits(is_audio=is_audio):
+            self._fast[kind] = self.conversation.growth[kind]
 
     def on_output_item_added(self, event: ga.ResponseOutputItemAddedEvent) -> None:
         """Begin an item of a response."""
@@ -723,6 +792,10 @@ class ClientSession:
     def on_response_done(self, event: ga.ResponseDoneEvent, now: float) -> None:
         """End a response, and run the calls that were not announced before."""
         response = event.response
+        known = self.responses.get(response.id or "")
+        if known is None or not known.is_done:  # a server may repeat itself
+            self.usage.on_response(self.active.model, response)
+        self.latency.on_done(response.id or "", response.status or None, now)
         was_requested = self.responses.on_done(event, now)
         if response.status == "failed" and not was_requested:
             self._updates.append(ErrorUpdate(response_failed(response)))
@@ -760,6 +833,29 @@ class ClientSession:
     def on_unknown_event(self, event: UnknownEvent) -> None:
         """Report a known event that does not fit its type; any other is only shown."""
         error = malformed_event(event)
+        if error is not None:
+            self._updates.append(ErrorUpdate(error))
+
+    def _time_response(self, event: ga.ResponseCreatedEvent, now: float) -> None:
+        """Begin to time a response, up to its first deltas."""
+        begun = self.responses.get(event.response.id or "")
+        if begun is None:
+            return
+        request = begun.request
+        self.latency.on_created(
+            begun.id,
+            now,
+            requested=None if request is None else request.sent_at,
+            is_follow_up=request is not None and request is self._tool_response,
+            is_out_of_band=begun.is_out_of_band,
+        )
+        self._fast.clear()
+
+    def _report_overrun(self, event: ga.ResponseCreatedEvent) -> None:
+        """Report once that the server itself begins responses although the budget is used up."""
+        begun = self.responses.get(event.response.id or "")
+        is_asked = begun is not None and begun.is_asked
+        error = None if is_asked else self.usage.first_exceeded(self.active.model)
         if error is not None:
             self._updates.append(ErrorUpdate(error))
 

@@ -197,6 +197,11 @@ class ActiveConfiguration:
         """Whether the server detects the end of a turn; otherwise the client commits."""
         self.answers_turns: bool = True
         """Whether the server begins a response at the end of a turn by itself."""
+        # Kept apart: some servers confirm an update with the fields that it changed alone.
+        self.model: str = ""
+        """The model that responds; empty if the server has not sent it."""
+        self.transcription_model: str = ""
+        """The model that transcribes the user's audio; empty if there is none, or it is unknown."""
 
     def declares(self, name: str) -> bool:
         """Return whether the session has a function of this name."""
@@ -210,9 +215,14 @@ class ActiveConfiguration:
         Returns:
             The formats of input and output audio, where it has them.
         """
+        if isinstance(session, RealtimeSession) and session.model:
+            self.model = str(session.model)
         if not isinstance(session, RealtimeSession | TranscriptionSession) or not session.audio:
             return None, None
         audio_in, audio_out = session.audio.input, session.audio.output
+        if audio_in and not isinstance(audio_in.transcription, UnsetType):
+            transcription = audio_in.transcription
+            self.transcription_model = str(transcription.model or "") if transcription else ""
         if audio_in and not isinstance(audio_in.turn_detection, UnsetType):
             detection = audio_in.turn_detection
             self.detects_turns = detection is not None

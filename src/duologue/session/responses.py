@@ -34,7 +34,7 @@ from duologue.session.retention import remember
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from duologue.errors import ServerError, SessionEnd
+    from duologue.errors import BudgetExceeded, ServerError, SessionEnd
     from duologue.protocol.ga import (
         Response,
         ResponseCreatedEvent,
@@ -91,6 +91,7 @@ class Responses:
         settle: Called with each request that has ended.
         changed: Called when `awaited` may be another one.
         timeout: Seconds for the server to begin a response, and to go on with it.
+        exceeded: Returns an error if the budget allows no further response.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Responses:
         settle: Callable[[ResponseRequest], None],
         changed: Callable[[], None] = lambda: None,
         timeout: float | None = DEFAULT_TIMEOUT,
+        exceeded: Callable[[], BudgetExceeded | None] = lambda: None,
     ) -> None:
         self.active: ResponseState | None = None
         """The response of the conversation that is in progress: at most one."""
@@ -108,6 +110,7 @@ class Responses:
         self._send_event: Final = send
         self._settle: Final = settle
         self._changed: Final = changed
+        self._exceeded: Final = exceeded
         self._timeout: Final = timeout
         self._known: Final[dict[str, ResponseState]] = {}
         self._running: Final[dict[str, ResponseState]] = {}
@@ -171,6 +174,7 @@ class Responses:
             self._queue += [] if request.is_out_of_band else [request]
             return
         request.advance(RequestInput.SENT)
+        request.sent_at = now
         request.deadline = _later(now, request.timeout)
         self._reschedule()
 
@@ -426,7 +430,7 @@ class Responses:
 
     def send_next(self, now: float) -> None:
         """Send the next request in line, if no response of the conversation is in progress."""
-        if self._queue and not self._is_busy():
+        while self._queue and not self._is_busy():  # repeated if the budget refuses one
             self._send(self._queue.pop(0), now)
 
     def _is_busy(self, besides: ResponseRequest | None = None) -> bool:
@@ -439,7 +443,12 @@ class Responses:
         )
 
     def _send(self, request: ResponseRequest, now: float) -> None:
+        request.error = self._exceeded()  # again: it may have waited its turn for long
+        if request.error is not None:
+            self._advance(request, RequestInput.REFUSED)
+            return
         request.advance(RequestInput.SENT)
+        request.sent_at = now
         request.deadline = _later(now, request.timeout)
         self._reschedule()
         self._send_event(request.event)
