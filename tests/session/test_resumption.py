@@ -646,6 +646,14 @@ def test_audio_without_speech_is_sent_again_as_far_as_speech_may_have_begun_in_i
     assert again(core).resent_audio_ms == 5000.0
 
 
+def test_the_first_audio_of_all_may_come_while_away() -> None:
+    core = resumable()
+    lose(core)
+    core.append_audio(pcm(1), 2.5)
+    update = resume(core)
+    assert (update.resent_audio_ms, appended(core)) == (1000.0, [pcm(1)])
+
+
 def test_a_turn_that_became_a_message_is_not_sent_again() -> None:
     core = resumable()
     core.append_audio(pcm(2), 1.0)
