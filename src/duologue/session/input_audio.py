@@ -234,6 +234,7 @@ class SentAudio:
             heard_to: Bytes of the audio in which the last server has found all speech.
             new_id: Returns an id for a commit that is sent again.
         """
+        self.place()
         turns = self._unfinished_turns()
         recommitted = [(new_id(), t) for t in turns if t.is_committed and t.is_ours]
         self._commits[:0] = recommitted

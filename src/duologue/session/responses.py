@@ -355,11 +355,13 @@ class Responses:
             self._advance(request, request.ending)
         elif request.is_unwanted:
             self._advance(request, RequestInput.CANCELLED)
-        elif response is None or (response.id in cut and request.times_cut < MAX_CUTS):
+        elif request.state is RequestState.QUEUED:
+            pass
+        elif (response is None or response.id in cut) and request.times_cut < MAX_CUTS:
             request.advance(RequestInput.BUSY)
-            request.times_cut += response is not None
+            request.times_cut += 1
             request.response = request.deadline = None
-        elif response.id in called:
+        elif response is not None and response.id in called:
             self._advance(request, RequestInput.INCOMPLETE)
         else:
             self._give_up(request, error)
