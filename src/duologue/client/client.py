@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, overload
 
 from duologue.client.callbacks import RealtimeEventHandler
@@ -35,6 +36,7 @@ from duologue.session.configuration import Configuration
 from duologue.session.conversation import RealtimeConversation
 from duologue.session.dead_air import DEFAULT_DEAD_AIR, DeadAirPolicy
 from duologue.session.error_reports import explained
+from duologue.session.history import read_saved
 from duologue.session.latency import LatencyReport, LatencyTracker
 from duologue.session.playback import PlaybackCut
 from duologue.session.prices import PRICES, PriceTable
@@ -45,6 +47,7 @@ from duologue.session.usage import Budget, UsageMeter, UsageReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from os import PathLike
     from types import TracebackType
 
     from opentelemetry.trace import Tracer
@@ -166,6 +169,8 @@ class RealtimeClient(RealtimeEventHandler):
         reconnect: Whether to connect again when the connection is lost, and to continue the
             conversation in a new session; a `ReconnectPolicy` says how. Not for calls (`call_id`).
         dead_air: How long the server may be silent while it owes a response; `None`: no limit.
+        resume: A conversation to continue, in each session of `connect`: the path of a file that
+            `RealtimeConversation.save` has written, or the JSON itself.
         retention: How much of the conversation is kept: by default the audio of the last 10 minutes
             of each side, and the words of 50,000 items.
         validate: Refuse at once, with a `LocalProtocolError` that names the fix, what the service
@@ -179,7 +184,8 @@ class RealtimeClient(RealtimeEventHandler):
         keywords: See `SessionKeywords`.
 
     Raises:
-        ConfigurationError: If the URL or a keyword is wrong, or OpenAI's key is missing.
+        ConfigurationError: If the URL or a keyword is wrong, OpenAI's key is missing, or `resume`
+            is not a saved conversation.
         MissingExtra: If `tracer` is given, and OpenTelemetry is not installed.
     """
 
@@ -200,6 +206,7 @@ class RealtimeClient(RealtimeEventHandler):
         dialect: DialectChoice | None = None,
         reconnect: ReconnectPolicy | bool = True,
         dead_air: DeadAirPolicy | None = DEFAULT_DEAD_AIR,
+        resume: str | PathLike[str] | bytes | None = None,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
         budget: Budget | None = None,
@@ -247,6 +254,7 @@ class RealtimeClient(RealtimeEventHandler):
             usage=UsageMeter(prices, budget),
             latency=latency,
         )
+        self._resumed: Final = () if resume is None else _saved_items(resume)
         self._driver: Driver | None = None
         self._is_connecting = False
 
@@ -806,6 +814,9 @@ class RealtimeClient(RealtimeEventHandler):
                 failure = "the server sent no session.created"
                 await deadline.limit(self.wait_for_session_created(), failure)
             await driver.configure(deadline)
+            commands = [self.create_item(item) for item in self._resumed]
+            for command in commands:
+                await deadline.limit(command, "the server did not restore the conversation")
             if not self._endpoint.is_sideband:
                 connectors = (self._endpoint.connector, *self._endpoint.fallbacks)
                 driver.keep_alive(connectors, connect_timeout=self._timeout)
@@ -903,6 +914,15 @@ def _reconnect_policy(choice: ReconnectPolicy | bool) -> ReconnectPolicy:  # noq
     if isinstance(choice, bool):
         return ReconnectPolicy() if choice else NEVER
     return argument(choice, ReconnectPolicy, "reconnect")
+
+
+def _saved_items(saved: str | PathLike[str] | bytes) -> tuple[Item, ...]:
+    if isinstance(saved, bytes):
+        return read_saved(saved)
+    try:
+        return read_saved(Path(saved).read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"the saved conversation cannot be read: {error}") from error
 
 
 def _session(answer: ga.SessionUpdatedEvent) -> Session:

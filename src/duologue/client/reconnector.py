@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, Type
 from duologue.client.deadline import Deadline
 from duologue.errors import ConnectionLost, HandshakeRefused, SessionRefused
 from duologue.protocol import ga
+from duologue.session.history import RestoredItem
 from duologue.session.reconnect import GiveUp, next_attempt
-from duologue.session.restore import RestoredItem
 
 if TYPE_CHECKING:
     from duologue.errors import DecodeError

@@ -51,7 +51,7 @@ from duologue.session.latency import LatencyTracker
 from duologue.session.reconnect import NEVER, ReconnectPolicy
 from duologue.session.response_state import RequestState, ResponseState, response_failed
 from duologue.session.responses import Responses
-from duologue.session.restore import Restoration, RestoredItem
+from duologue.session.restore import Restoration
 from duologue.session.resumption import KEPT_ELSEWHERE, Resumption
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.tool_calls import ToolCalls, ToolPolicy, next_response
@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from duologue.protocol.dialects import DialectAdapter
     from duologue.protocol.model import Event
     from duologue.session.effects import Effect
+    from duologue.session.history import RestoredItem
     from duologue.session.playback import PlaybackCut
     from duologue.session.response_state import ResponseRequest
     from duologue.session.updates import Update
@@ -277,6 +278,7 @@ class ClientSession:
             clip_of=self.input_audio.take_clip,
             speech_of=self.input_audio.speech_of,
             is_of_conversation=self.responses.is_of_conversation,
+            process=lambda event: self.receive(event, self._now),
             retention=retention,
         )
         self.commands: Final[Commands] = Commands(self._settle_command, timeout=timeout)

@@ -10,9 +10,10 @@ enters the conversation as soon as it has content.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from duologue.errors import ItemNotFound
+from duologue.errors import ItemNotFound, LocalProtocolError
 from duologue.protocol.formats import PCM16, Format
 from duologue.protocol.ga import (
     Message,
@@ -26,6 +27,7 @@ from duologue.protocol.ga import (
 from duologue.protocol.model import Event, replace
 from duologue.session._item_fields import audio_of, content_part, id_of
 from duologue.session.commands import ROOT
+from duologue.session.history import saved_history
 from duologue.session.items import ItemState
 from duologue.session.journal import ARGUMENTS, AUDIO, TEXT, TRANSCRIPT
 from duologue.session.retention import KEEP_RECENT, AudioRetention, Retention, remember
@@ -40,6 +42,7 @@ from duologue.session.updates import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from os import PathLike
 
     from duologue.protocol.ga import (
         ConversationItemAdded,
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
         ResponseOutputItemDoneEvent,
         ResponseTextDoneEvent,
     )
+    from duologue.protocol.model import UnknownEvent
     from duologue.session.formatted import FormattedItem, ItemSpeech
 
 __all__ = ["ConversationMirror", "RealtimeConversation"]
@@ -80,6 +84,7 @@ class RealtimeConversation:
         self._output_format: Format = PCM16
         self._items: Final[dict[str, ItemState]] = {}
         self._order: Final[list[str]] = []
+        self._queued_audio: bytes | None = None
 
     @property
     def output_format(self) -> Format:
@@ -111,6 +116,59 @@ class RealtimeConversation:
             raise ItemNotFound(item_id)
         return state.snapshot()
 
+    def to_json(self) -> bytes:
+        """Return the conversation as JSON that another client can continue: see `save`."""
+        return saved_history(self._states())
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the conversation to a file, which `RealtimeClient(resume=path)` continues.
+
+        The file has the words of all items, the calls of tools and their outputs, and the user's
+        audio where it has no transcript. A file that exists is replaced as a whole.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        target = Path(path)
+        whole = target.with_name(f".{target.name}.new")
+        whole.write_bytes(self.to_json())
+        whole.replace(target)
+
+    def clear(self) -> None:
+        """Forget all items here; the server's conversation stays as it is."""
+        for state in self._states():
+            self._drop(state)
+
+    def queue_input_audio(self, audio: bytes) -> None:
+        """Set the audio of the next user message that is added without audio that was recorded."""
+        self._queued_audio = audio
+
+    def process_event(
+        self, event: Event | UnknownEvent
+    ) -> tuple[FormattedItem | None, Delta | None]:
+        """Process a server event as if it had arrived; the client does that for those that arrive.
+
+        Args:
+            event: In the dialect of the connection.
+
+        Returns:
+            The item that it changed and what it added, if anything.
+
+        Raises:
+            LocalProtocolError: If this is not the conversation of a client.
+        """
+        raise LocalProtocolError(f"{event.type} needs the conversation of a client")
+
+    def _states(self) -> list[ItemState]:
+        return [self._items[item_id] for item_id in self._order]
+
+    def _drop(self, state: ItemState) -> None:
+        self._order.remove(state.id)
+        self._remove(state)
+
+    def _remove(self, state: ItemState) -> None:
+        del self._items[state.id]
+
 
 class ConversationMirror(RealtimeConversation):
     """The conversation with the reactions that change it; applications see its base class.
@@ -120,6 +178,7 @@ class ConversationMirror(RealtimeConversation):
         clip_of: Returns the audio of a user's message, once.
         is_of_conversation: Returns whether the items of a response, by its id, belong here.
         speech_of: Returns when the user spoke a message; called before `clip_of`.
+        process: Processes an event as if the server had sent it.
         retention: How much is kept.
     """
 
@@ -130,6 +189,7 @@ class ConversationMirror(RealtimeConversation):
         clip_of: Callable[[str], bytes | None],
         is_of_conversation: Callable[[str], bool],
         speech_of: Callable[[str], ItemSpeech | None] = lambda _item_id: None,
+        process: Callable[[Event | UnknownEvent], None] = lambda _event: None,
         retention: Retention = KEEP_RECENT,
     ) -> None:
         super().__init__()
@@ -138,6 +198,7 @@ class ConversationMirror(RealtimeConversation):
         self._clip_of: Final = clip_of
         self._speech_of: Final = speech_of
         self._is_of_conversation: Final = is_of_conversation
+        self._process: Final = process
         self._retention: Final = retention
         limit = retention.audio_bytes(PCM16.bytes_per_ms)
         self._input_audio: Final = AudioRetention(limit)
@@ -154,15 +215,24 @@ class ConversationMirror(RealtimeConversation):
         }
         """Handlers of the events that only add to an item: most of a session's events."""
 
+    def process_event(
+        self, event: Event | UnknownEvent
+    ) -> tuple[FormattedItem | None, Delta | None]:
+        """Process a server event; see the base class."""
+        count = len(self.updates)
+        self._process(event)
+        changes = [u for u in self.updates[count:] if isinstance(u, ConversationUpdated)]
+        return (changes[-1].item, changes[-1].delta) if changes else (None, None)
+
+    def states(self) -> list[ItemState]:
+        """Return the states of all items, in order."""
+        return self._states()
+
     def set_output_format(self, output_format: Format) -> None:
         """Switch to another format of the assistant's audio."""
         self._output_format = output_format
         limit = self._retention.audio_bytes(output_format.bytes_per_ms)
         self._output_audio.limit = _base64_length(limit)
-
-    def states(self) -> list[ItemState]:
-        """Return the states of all items, in order."""
-        return [self._items[item_id] for item_id in self._order]
 
     def own_id(self, item_id: str) -> str:
         """Return the id in the conversation of an item that the server may know by another."""
@@ -258,6 +328,8 @@ class ConversationMirror(RealtimeConversation):
         self._insert(state, ROOT if at_front else event.previous_item_id)
         state.speech = self._speech_of(item_id)
         clip = self._clip_of(item_id)
+        if clip is None and self._queued_audio is not None and _is_users(event.item):
+            clip, self._queued_audio = self._queued_audio, None
         if clip is None and isinstance(created, Message):
             clip = audio_of(created)
         if clip is not None:
@@ -489,6 +561,10 @@ class ConversationMirror(RealtimeConversation):
         self.updates.append(ConversationUpdated(item))
         if is_new:
             self.updates.append(ItemCompleted(item))
+
+
+def _is_users(item: Item) -> bool:
+    return isinstance(item, Message) and item.role == "user"
 
 
 def _with_ids(event: EventT, ids: Mapping[str, str]) -> EventT:

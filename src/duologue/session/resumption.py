@@ -18,8 +18,8 @@ from duologue.errors import Closed, LocalProtocolError
 from duologue.protocol import codec, ga, model
 from duologue.protocol.model import UNSET, Event, UnsetType
 from duologue.session.commands import ANSWERS
+from duologue.session.history import History, choose_history
 from duologue.session.responses import Interruption
-from duologue.session.restore import History, choose_history
 from duologue.session.updates import Reconnected
 
 if TYPE_CHECKING:

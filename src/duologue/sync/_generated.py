@@ -15,6 +15,7 @@ from duologue.sync.loop_thread import LoopThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from os import PathLike
     from typing import Any, Unpack
 
     from opentelemetry.trace import Tracer
@@ -71,6 +72,7 @@ class ClientMethods(Generic[C]):
         dialect: DialectChoice | None = None,
         reconnect: ReconnectPolicy | bool = True,
         dead_air: DeadAirPolicy | None = DEFAULT_DEAD_AIR,
+        resume: str | PathLike[str] | bytes | None = None,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
         budget: Budget | None = None,
@@ -92,6 +94,7 @@ class ClientMethods(Generic[C]):
             dialect=dialect,
             reconnect=reconnect,
             dead_air=dead_air,
+            resume=resume,
             retention=retention,
             validate=validate,
             budget=budget,
