@@ -15,6 +15,7 @@ from duologue import (
     Budget,
     BudgetExceeded,
     ConversationUpdated,
+    DeadAir,
     Delta,
     Disconnected,
     Endpoint,
@@ -31,6 +32,7 @@ from duologue import (
     RealtimeClient,
     RealtimeEvent,
     RealtimeRest,
+    Reconnected,
     RemoteProtocolError,
     ResponseFailed,
     Retention,
@@ -245,6 +247,10 @@ async def watch(client: RealtimeClient) -> None:
                     | ToolFailed
                     | TimeoutError,
                 )
+            case Reconnected(restored_items=restored_items):
+                assert_type(restored_items, int)
+            case DeadAir(seconds=seconds):
+                assert_type(seconds, float)
             case Disconnected(will_retry=will_retry):
                 assert_type(will_retry, bool)
             case RealtimeEvent(time=time):
@@ -259,7 +265,7 @@ def forget(update: Update) -> str:
             return update.item.id
         case Interrupted():
             return update.item_id
-        case ErrorUpdate() | Disconnected():
+        case ErrorUpdate() | Disconnected() | Reconnected() | DeadAir():
             return str(update.error)
         case _:
             assert_never(update)  # wrong: RealtimeEvent is forgotten

@@ -13,7 +13,7 @@ from duologue.client.coercion import all_of, argument, audio_bytes, content_part
 from duologue.client.coercion import item as checked_item
 from duologue.client.deadline import Deadline
 from duologue.client.driver import ClientOptions, Driver, new_ids
-from duologue.client.endpoint import EndpointArguments, resolve_endpoint
+from duologue.client.endpoint import Endpoint, EndpointArguments, resolve_endpoint
 from duologue.client.handles import Pending, ResponseHandle, TimeLimit
 from duologue.client.session_keywords import (
     ParamsArgument,
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
     from duologue.client.client_events import EventArgument
     from duologue.client.credentials import Key
-    from duologue.client.endpoint import DialectChoice, Endpoint
+    from duologue.client.endpoint import DialectChoice
     from duologue.client.tools import ToolHandler
     from duologue.client.tracing import SpanRecorder
     from duologue.client.update_stream import UpdateStream
@@ -388,8 +388,9 @@ class RealtimeClient(RealtimeEventHandler):
         driver = self._opened()
         connector = None
         if endpoint is not None:
+            checked = argument(endpoint, Endpoint, "endpoint")
             connector = resolve_endpoint(
-                None, endpoint, connect_timeout=self._timeout, **_NO_ARGUMENTS
+                None, checked, connect_timeout=self._timeout, **_NO_ARGUMENTS
             ).connector
         change = session_config(session, keywords, dialect=self._dialect_name)
         if change is not None:
