@@ -46,7 +46,7 @@ from duologue.session.error_reports import (
     refused_event,
     server_error,
 )
-from duologue.session.input_audio import MAX_UNPLACED, MAX_UNPLACED_BYTES, SentAudio
+from duologue.session.input_audio import MARK_SECONDS, MAX_UNPLACED, MAX_UNPLACED_BYTES, SentAudio
 from duologue.session.latency import LatencyTracker
 from duologue.session.reconnect import NEVER, ReconnectPolicy
 from duologue.session.response_state import RequestState, ResponseState, response_failed
@@ -463,10 +463,14 @@ class ClientSession:
         if self._is_over:
             self._check_open(now)
         self._audio_at = now
-        unplaced = self.input_audio.unplaced  # `SentAudio.append`, without the call
+        sent = self.input_audio
+        unplaced = sent.unplaced  # `SentAudio.append`, without the call
+        if now >= sent.next_mark:
+            sent.marks.append((now, sent.placed_bytes + sum(map(len, unplaced))))
+            sent.next_mark = now + MARK_SECONDS
         unplaced.append(audio)
         if len(unplaced) > MAX_UNPLACED or len(audio) > MAX_UNPLACED_BYTES:
-            self.input_audio.place()
+            sent.place()
         if self.resumption.is_away:
             return
         event_id = self.new_id("event")
