@@ -62,7 +62,7 @@ MAX_APART: Final = 256
 """Items kept apart from the conversation: the open responses of a session have a handful."""
 
 MAX_EARLY_ITEMS: Final = 64
-"""Items whose transcript came before them: they follow within a second, or never."""
+"""Items of which a transcript or a successor came first: they follow within a second, or never."""
 
 MAX_EARLY_PIECES: Final = 4096
 """Pieces of transcript kept for one such item: more than a server sends in a minute."""
@@ -140,6 +140,8 @@ class ConversationMirror(RealtimeConversation):
         self._apart: Final[dict[tuple[str, str], ItemState]] = {}
         self._early: Final[dict[str, list[tuple[int, str, bool]]]] = {}
         """Pieces of transcript whose item has not come yet: index, words, whether they are all."""
+        self._followers: Final[dict[str, str]] = {}
+        """Items that came before the item that they follow, by the id of that."""
         self.growth: Final[Mapping[type, Callable[[Any], None]]] = {
             ResponseTextDeltaEvent: self._on_text,
             ResponseAudioTranscriptDeltaEvent: self._on_transcript,
@@ -302,7 +304,9 @@ class ConversationMirror(RealtimeConversation):
 
     # Items of a response, which the server may never announce as the conversation's.
 
-    def on_output_item_added(self, event: ResponseOutputItemAddedEvent) -> ItemState | None:
+    def on_output_item_added(
+        self, event: ResponseOutputItemAddedEvent | ResponseOutputItemDoneEvent
+    ) -> ItemState | None:
         """Begin an item of a response, and return its state."""
         item_id = id_of(event.item)
         if item_id is None:
@@ -383,7 +387,10 @@ class ConversationMirror(RealtimeConversation):
     def _new(
         self,
         item_id: str,
-        event: ConversationItemAdded | ConversationItemCreatedEvent | ResponseOutputItemAddedEvent,
+        event: ConversationItemAdded
+        | ConversationItemCreatedEvent
+        | ResponseOutputItemAddedEvent
+        | ResponseOutputItemDoneEvent,
     ) -> ItemState:
         return ItemState(item_id, event.item, sample_bytes=self._output_format.sample_bytes)
 
@@ -406,14 +413,19 @@ class ConversationMirror(RealtimeConversation):
         self.updates.append(ItemAppended(item))
 
     def _insert(self, state: ItemState, previous_item_id: object) -> None:
-        """Insert an item after the given one; at the end if that is unknown."""
+        """Insert an item after the given one; if that is unknown, at the end for now."""
         order = self._order
+        follower = self._followers.pop(state.id, None)
         if previous_item_id == ROOT:
             order.insert(0, state.id)
         elif previous_item_id in self._items and order[-1] != previous_item_id:
             order.insert(order.index(str(previous_item_id)) + 1, state.id)
+        elif follower in self._items:
+            order.insert(order.index(str(follower)), state.id)
         else:
             order.append(state.id)
+        if isinstance(previous_item_id, str) and previous_item_id not in self._items:
+            remember(self._followers, previous_item_id, state.id, MAX_EARLY_ITEMS)
         self._items[state.id] = state
         state.is_mirrored = True
         if self._retention.items is not None and len(order) > self._retention.items:

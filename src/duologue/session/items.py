@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from duologue.protocol.ga import (
@@ -26,6 +27,8 @@ _EMPTY_SPEECH: Final = OutputAudio(transcript="")
 
 _NO_WORDS: Final = " "
 """Transcript of speech without words, as in the reference client: empty means none as yet."""
+
+_WORD: Final = re.compile(r"\w[\w'\u2019]*")
 
 
 class ItemState:
@@ -93,8 +96,7 @@ class ItemState:
         so_far = self._joined(TRANSCRIPT)
         if transcript.startswith(so_far):
             return transcript.removeprefix(so_far)
-        is_streamed = any(entry.kind == TRANSCRIPT for entry in self.journal.entries)
-        return "" if is_streamed else transcript  # the deltas said nearly the same; a new whole
+        return _continuation(so_far, transcript)
 
     def add_user_words(self, index: int, words: str, *, is_final: bool) -> None:
         """Extend the transcript of the user's audio, or with `is_final` replace it."""
@@ -201,3 +203,15 @@ class ItemState:
         text = "".join(words_of(part) or "" for part in content if is_text(part))
         transcript = "".join(words_of(part) or "" for part in content if not is_text(part))
         self._fold(text=text, transcript=transcript or self._joined(TRANSCRIPT))
+
+
+def _continuation(said: str, whole: str) -> str:
+    """Return what a transcript adds to words that it repeats with other case or punctuation.
+
+    Empty if it corrects a word: what was reported cannot be taken back.
+    """
+    before = [word.casefold() for word in _WORD.findall(said)]
+    words = list(_WORD.finditer(whole))
+    if not before or [word[0].casefold() for word in words[: len(before)]] != before:
+        return "" if before else whole
+    return whole[words[len(before) - 1].end() :].lstrip(",.;:!?…")

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         ResponseCreateEvent,
         ResponseDoneEvent,
         ResponseOutputItemAddedEvent,
+        ResponseOutputItemDoneEvent,
     )
     from duologue.session.commands import CommandError
     from duologue.session.items import ItemState
@@ -270,7 +271,9 @@ class Responses:
         """Expect turn detection to begin a response: the next one may be its own, not ours."""
         self._owes_turn = True
 
-    def on_item_added(self, event: ResponseOutputItemAddedEvent, item: ItemState) -> None:
+    def on_item_added(
+        self, event: ResponseOutputItemAddedEvent | ResponseOutputItemDoneEvent, item: ItemState
+    ) -> None:
         """Record an item that a response has begun."""
         response = self._known.get(event.response_id)
         item_id = id_of(event.item)
