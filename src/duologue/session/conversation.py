@@ -209,15 +209,15 @@ class ConversationMirror(RealtimeConversation):
         clip = self._clip_of(item_id)
         if clip is not None:
             state.attach_audio(clip)
-        for index, words, is_final in self._early.pop(item_id, ()):
-            state.add_user_words(index, words, is_final=is_final)
         item = state.snapshot()
         if clip:
             self._input_audio.add(state, len(clip))
         self.updates.append(ConversationUpdated(item))
         self.updates.append(ItemAppended(item))
+        for index, words, is_final in self._early.pop(item_id, ()):
+            self.on_user_words(item_id, index, words, is_final=is_final)
         if state.is_completed:
-            self.updates.append(ItemCompleted(item))
+            self.updates.append(ItemCompleted(state.snapshot()))
 
     def on_item_done(self, event: ConversationItemDone) -> None:
         """Complete an item."""
@@ -347,6 +347,8 @@ class ConversationMirror(RealtimeConversation):
         if state is None or self._apart:
             state = self.find(event.item_id, event.response_id)
         if state is not None:
+            if not state.is_mirrored:
+                self._adopt(event.item_id, event.response_id)
             item = state.grow(TEXT, event.content_index, event.delta)
             if state.is_mirrored:
                 self.updates.append(ConversationUpdated(item, Delta(event.delta)))
@@ -356,6 +358,8 @@ class ConversationMirror(RealtimeConversation):
         if state is None or self._apart:
             state = self.find(event.item_id, event.response_id)
         if state is not None:
+            if not state.is_mirrored:
+                self._adopt(event.item_id, event.response_id)
             item = state.grow(TRANSCRIPT, event.content_index, event.delta)
             if state.is_mirrored:
                 self.updates.append(ConversationUpdated(item, Delta(None, event.delta)))
@@ -366,6 +370,8 @@ class ConversationMirror(RealtimeConversation):
             state = self.find(event.item_id, event.response_id)
         if state is not None:
             self._output_audio.add(state, len(event.delta) - 2)  # without its quotes
+            if not state.is_mirrored:
+                self._adopt(event.item_id, event.response_id)
             item = state.grow(AUDIO, event.content_index, event.delta)
             if state.is_mirrored:
                 journal = state.journal
@@ -378,6 +384,8 @@ class ConversationMirror(RealtimeConversation):
         if state is None or self._apart:
             state = self.find(event.item_id, event.response_id)
         if state is not None:
+            if not state.is_mirrored:
+                self._adopt(event.item_id, event.response_id)
             item = state.grow(ARGUMENTS, 0, event.delta)
             if state.is_mirrored:
                 self.updates.append(ConversationUpdated(item, Delta(None, None, event.delta)))

@@ -317,3 +317,36 @@ async def test_ids_may_be_used_again(dialect: Dialect) -> None:
         assert watch.errors == []
         assert client.is_connected
         assert "Two." in second.transcript
+
+
+@both_dialects
+@pytest.mark.parametrize("is_announced", [True, False])
+async def test_content_may_come_before_the_announcement(
+    dialect: Dialect, is_announced: bool
+) -> None:
+    """Of no thread: deltas without `response.content_part.added`, and before, or without,
+    `conversation.item.added`. An application that plays and shows deltas must get all of them.
+    """
+    server = Service(dialect)
+    async with server.client() as client:
+        watch = Watch(client)
+        response = client.create_response()
+        await server.got("response.create")
+        server.begin()
+        begun = message("item_a", status="in_progress")
+        server.send("response.output_item.added", response_id="resp_1", output_index=0, item=begun)
+        place = {"response_id": "resp_1", "output_index": 0, "item_id": "item_a"}
+        server.send("response.output_audio_transcript.delta", **place, delta="Hello, ")
+        server.sound(bytes(480))
+        await server.processed(client)
+        assert watch.words == {"item_a": "Hello, "}
+        if is_announced:
+            server.send("conversation.item.added", previous_item_id=None, item=begun)
+        server.send("response.output_audio_transcript.delta", **place, delta="Ann.")
+        whole = message("item_a", "Hello, Ann.")
+        server.send("response.output_item.done", response_id="resp_1", output_index=0, item=whole)
+        server.finish(output=[whole])
+        await response
+        assert watch.words == {"item_a": "Hello, Ann."}
+        assert watch.appended == watch.completed == ["item_a"]
+        assert response.audio == bytes(480)

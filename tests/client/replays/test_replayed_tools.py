@@ -308,3 +308,26 @@ async def test_a_response_is_requested_as_soon_as_a_tool_has_answered(dialect: D
         await server.processed(client)
         assert watch.conversation()[-1] == ("item_a", "It is sunny.")
         assert watch.errors == []
+
+
+@both_dialects
+async def test_a_call_may_come_after_the_end_of_its_response(dialect: Dialect) -> None:
+    """Azure/azure-sdk-for-net#54821 (Voice Live): the call is the last thing of its response, and
+    is not run. Its streamed arguments may differ from those that count.
+    """
+    server = Service(dialect)
+    async with server.client() as client:
+        watch, cities = Watch(client), with_tool(client)
+        await called(server, client)
+        output = {"response_id": "resp_1", "output_index": 0}
+        place = output | {"item_id": "item_c", "call_id": "call_1"}
+        begun = call("item_c", "call_1", "weather", "", "in_progress")
+        server.send("response.output_item.added", **output, item=begun)
+        server.send("response.function_call_arguments.delta", **place, delta='{"city":"?"')
+        server.finish(output=[])
+        whole = '{"city":"Bonn"}'
+        server.send("response.function_call_arguments.done", **place, arguments=whole)
+        item = call("item_c", "call_1", "weather", whole)
+        server.send("response.output_item.done", **output, item=item)
+        await answered(server, client, watch)
+        assert cities == ["Bonn"]

@@ -64,9 +64,8 @@ async def test_the_words_of_the_user_come_once(
         await server.processed(client)
         assert watch.conversation() == [("item_u", SAID)]
         assert watch.appended == watch.completed == ["item_u"]
-        if not is_early:  # then the item comes with its words
-            letters = "".join(filter(str.isalpha, watch.words["item_u"]))
-            assert letters == "HellomynameisAnn"
+        letters = "".join(filter(str.isalpha, watch.words["item_u"]))
+        assert letters == "HellomynameisAnn"
         assert watch.errors == []
 
 
