@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from duologue.protocol.model import Event
     from duologue.session.effects import Effect
     from duologue.session.playback import PlaybackCut
-    from duologue.session.response_state import ResponseRequest
+    from duologue.session.response_state import ResponseRequest, ResponseState
     from duologue.session.updates import Update
 
 __all__ = ["REACTIONS", "ClientSession"]
@@ -639,8 +639,8 @@ class ClientSession:
     def on_output_item_done(self, event: ga.ResponseOutputItemDoneEvent) -> None:
         """Complete an item of a response, and run it if it is a call."""
         response = self.responses.get(event.response_id)
-        if response is not None and id_of(event.item) not in response.output:
-            self.on_output_item_added(event)  # it was not announced
+        if response is not None and _is_missing(event.item, response):
+            self.on_output_item_added(event)
         self.conversation.on_output_item_done(event)
         self._run_calls([event.item], event.response_id)
         if response is not None and response.is_done:  # the events came in another order
@@ -698,7 +698,7 @@ class ClientSession:
         state = self.responses.get(event.response.id or "")
         items = event.response.output or []
         for index, item in enumerate(items):
-            if state is not None and id_of(item) not in {None, *state.output}:
+            if state is not None and _is_missing(item, state):
                 done = ga.ResponseOutputItemDoneEvent(
                     event_id=event.event_id, response_id=state.id, output_index=index, item=item
                 )
@@ -749,3 +749,9 @@ class ClientSession:
         if isinstance(error, _REPORTED) and not is_silent:
             self._updates.append(ErrorUpdate(error))
         self._actions.append(Settled(record))
+
+
+def _is_missing(item: ga.Item, response: ResponseState) -> bool:
+    """Return whether a response has not announced an item that has content."""
+    is_empty = isinstance(item, ga.Message) and not item.content
+    return id_of(item) not in {None, *response.output} and not is_empty

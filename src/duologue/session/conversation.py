@@ -209,12 +209,17 @@ class ConversationMirror(RealtimeConversation):
         clip = self._clip_of(item_id)
         if clip is not None:
             state.attach_audio(clip)
+        # A whole transcript is part of the item from the start; words that stream follow it.
+        early = self._early.pop(item_id, [])
+        is_streamed = not all(is_final for _, _, is_final in early)
+        for index, words, is_final in () if is_streamed else early:
+            state.add_user_words(index, words, is_final=is_final)
         item = state.snapshot()
         if clip:
             self._input_audio.add(state, len(clip))
         self.updates.append(ConversationUpdated(item))
         self.updates.append(ItemAppended(item))
-        for index, words, is_final in self._early.pop(item_id, ()):
+        for index, words, is_final in early if is_streamed else ():
             self.on_user_words(item_id, index, words, is_final=is_final)
         if state.is_completed:
             self.updates.append(ItemCompleted(state.snapshot()))

@@ -96,7 +96,11 @@ class ItemState:
         so_far = self._joined(TRANSCRIPT)
         if transcript.startswith(so_far):
             return transcript.removeprefix(so_far)
-        return _continuation(so_far, transcript)
+        rest = _continuation(so_far, transcript)
+        if rest is not None:
+            return rest
+        is_streamed = any(entry.kind == TRANSCRIPT for entry in self.journal.entries)
+        return "" if is_streamed else transcript  # the deltas said nearly the same; a new whole
 
     def add_user_words(self, index: int, words: str, *, is_final: bool) -> None:
         """Extend the transcript of the user's audio, or with `is_final` replace it."""
@@ -205,13 +209,13 @@ class ItemState:
         self._fold(text=text, transcript=transcript or self._joined(TRANSCRIPT))
 
 
-def _continuation(said: str, whole: str) -> str:
+def _continuation(said: str, whole: str) -> str | None:
     """Return what a transcript adds to words that it repeats with other case or punctuation.
 
-    Empty if it corrects a word: what was reported cannot be taken back.
+    `None` if it does not repeat them.
     """
     before = [word.casefold() for word in _WORD.findall(said)]
     words = list(_WORD.finditer(whole))
     if not before or [word[0].casefold() for word in words[: len(before)]] != before:
-        return "" if before else whole
+        return None
     return whole[words[len(before) - 1].end() :].lstrip(",.;:!?…")
