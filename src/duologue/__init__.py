@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         ToolFailed,
     )
     from duologue.session.conversation import RealtimeConversation
+    from duologue.session.dead_air import DeadAirPolicy
     from duologue.session.formatted import (
         FormattedItem,
         FormattedProperty,
@@ -46,9 +47,11 @@ if TYPE_CHECKING:
         ItemSpeech,
     )
     from duologue.session.playback import PlaybackCut, PlaybackLedger
+    from duologue.session.reconnect import ReconnectPolicy
     from duologue.session.retention import Retention
     from duologue.session.updates import (
         ConversationUpdated,
+        DeadAir,
         Delta,
         Disconnected,
         ErrorUpdate,
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
         ItemAppended,
         ItemCompleted,
         RealtimeEvent,
+        Reconnected,
         Update,
     )
 
@@ -64,6 +68,8 @@ __all__ = [
     "ConfigurationError",
     "ConnectionLost",
     "ConversationUpdated",
+    "DeadAir",
+    "DeadAirPolicy",
     "DecodeError",
     "Delta",
     "DialectRefused",
@@ -92,6 +98,8 @@ __all__ = [
     "RealtimeEvent",
     "RealtimeEventHandler",
     "RealtimeRest",
+    "ReconnectPolicy",
+    "Reconnected",
     "RemoteProtocolError",
     "RequestRefused",
     "ResponseFailed",
@@ -115,6 +123,7 @@ _MODULES: Final = {
     "duologue.client.rest": ("RealtimeRest",),
     "duologue._local": ("local",),
     "duologue.session.conversation": ("RealtimeConversation",),
+    "duologue.session.dead_air": ("DeadAirPolicy",),
     "duologue.session.formatted": (
         "FormattedItem",
         "FormattedProperty",
@@ -122,9 +131,11 @@ _MODULES: Final = {
         "ItemSpeech",
     ),
     "duologue.session.playback": ("PlaybackCut", "PlaybackLedger"),
+    "duologue.session.reconnect": ("ReconnectPolicy",),
     "duologue.session.retention": ("Retention",),
     "duologue.session.updates": (
         "ConversationUpdated",
+        "DeadAir",
         "Delta",
         "Disconnected",
         "ErrorUpdate",
@@ -132,6 +143,7 @@ _MODULES: Final = {
         "ItemAppended",
         "ItemCompleted",
         "RealtimeEvent",
+        "Reconnected",
         "Update",
     ),
 }

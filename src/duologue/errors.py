@@ -224,12 +224,14 @@ class EngineFailed(DuologueError):
 class HandshakeRefused(DuologueError):
     """The server answered the WebSocket upgrade with an HTTP error."""
 
-    def __init__(self, status: int, body: str = "") -> None:
+    def __init__(self, status: int, body: str = "", *, retry_after: int | None = None) -> None:
         super().__init__(status, body)
         self.status = status
         """HTTP status."""
         self.body = body
         """Beginning of the response's body."""
+        self.retry_after = retry_after
+        """Seconds after which the server asks to try again, if it names a number."""
 
     def __str__(self) -> str:
         hints = {

@@ -161,7 +161,7 @@ async def test_a_close_by_the_server_raises_connection_lost() -> None:
 
     async with serve(handle, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        async with RealtimeClient(url=f"ws://127.0.0.1:{port}") as client:
+        async with RealtimeClient(url=f"ws://127.0.0.1:{port}", reconnect=False) as client:
             with pytest.raises(ConnectionLost, match="60 minutes"):
                 await client.create_response()
 

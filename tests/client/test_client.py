@@ -95,7 +95,7 @@ async def test_an_invalid_change_is_not_sent_to_the_next_session() -> None:
 async def test_an_unanswered_change_is_sent_to_the_next_session() -> None:
     server = MemoryServer()
     answer = server.answers.pop("session.update")
-    client = client_of(server)
+    client = client_of(server, reconnect=False)
     async with client:
         change = client.update_session(instructions="Be brief.")
         await server.got("session.update")
@@ -188,7 +188,7 @@ async def test_a_cancelled_close_leaves_no_connection() -> None:
 
 async def test_tools_of_a_lost_session_end_before_the_next_one() -> None:
     server = MemoryServer()
-    client = client_of(server)
+    client = client_of(server, reconnect=False)
     begun, cancelled = asyncio.Event(), asyncio.Event()
 
     @client.tool
@@ -212,7 +212,7 @@ async def test_tools_of_a_lost_session_end_before_the_next_one() -> None:
 
 async def test_closing_while_tools_of_a_lost_session_end_raises_closed() -> None:
     server = MemoryServer()
-    client = client_of(server)
+    client = client_of(server, reconnect=False)
     begun, cancelled, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     @client.tool
@@ -522,7 +522,7 @@ async def test_with_callbacks_only_recent_updates_wait_for_a_late_iteration() ->
 
 async def test_all_waiters_fail_at_once_when_the_connection_is_lost() -> None:
     server = MemoryServer()
-    async with client_of(server) as client:
+    async with client_of(server, reconnect=False) as client:
         await anext(aiter(client))
         waiting = [
             asyncio.ensure_future(awaitable)
@@ -593,7 +593,7 @@ async def test_sending_on_a_lost_connection_raises() -> None:
                 await asyncio.sleep(0)
 
     server = MemoryServer()
-    async with client_of(server) as client:
+    async with client_of(server, reconnect=False) as client:
         server.end.cut()
         with pytest.raises(ConnectionLost):
             await send_on(client)

@@ -430,7 +430,7 @@ async def test_all_events_have_the_names_of_the_reference() -> None:
 
 async def test_a_lost_connection_reaches_callbacks_at_once() -> None:
     server = MemoryServer()
-    async with client_of(server) as client:
+    async with client_of(server, reconnect=False) as client:
         ends: list[Disconnected] = []
         client.on("close", ends.append)
         client.on(Disconnected, ends.append)

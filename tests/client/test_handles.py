@@ -57,7 +57,7 @@ async def test_responses_run_one_after_the_other_and_each_handle_gets_its_own() 
 
 async def test_a_stream_raises_when_its_connection_is_lost() -> None:
     server = MemoryServer()
-    async with client_of(server) as client:
+    async with client_of(server, reconnect=False) as client:
         handle = client.create_response()
         reading = asyncio.ensure_future(anext(aiter(handle), None))
         await server.got("response.create")
@@ -78,7 +78,7 @@ async def test_a_stream_ends_when_the_session_is_closed() -> None:
 
 async def test_a_stream_yields_what_arrived_before_its_connection_was_lost() -> None:
     server = MemoryServer()
-    async with client_of(server) as client:
+    async with client_of(server, reconnect=False) as client:
         handle = client.create_response()
         await server.got("response.create")
         server.begin()

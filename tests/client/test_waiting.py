@@ -104,7 +104,7 @@ async def test_item_iterators_miss_nothing_and_end_with_the_session() -> None:
 
 async def test_an_item_iterator_raises_when_the_connection_is_lost() -> None:
     server = MemoryServer()
-    async with client_of(server) as client:
+    async with client_of(server, reconnect=False) as client:
         items = client.completed_items()
         complete(server, "a")
         await client.wait_for_next("conversation.item.done", timeout=5)
@@ -175,7 +175,7 @@ async def test_ask_raises_what_ends_its_answer() -> None:
 async def test_ask_ends_with_the_connection_while_a_tool_runs() -> None:
     server = MemoryServer()
     answering(server)
-    async with client_of(server) as client:
+    async with client_of(server, reconnect=False) as client:
 
         @client.tool
         async def weather() -> str:

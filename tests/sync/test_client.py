@@ -331,7 +331,10 @@ def test_errors_come_through() -> None:
 
 @pytest.mark.timeout(5)  # the server's loop is awake at once, not at its next timer
 def test_a_lost_connection_ends_what_waits() -> None:
-    with serving(LocalServer()) as server, RealtimeClient(url=server.url) as client:
+    with (
+        serving(LocalServer()) as server,
+        RealtimeClient(url=server.url, reconnect=False) as client,
+    ):
         client.on(ErrorUpdate, lambda _: None)
         updates = iter(client)
         next(updates)

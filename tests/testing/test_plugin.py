@@ -106,6 +106,38 @@ def test_markers_configure_the_server_and_the_client(run: Callable[..., pytest.R
     result.assert_outcomes(passed=2)
 
 
+THROUGH_A_PROXY = """
+    import pytest
+
+    from duologue import ConnectionLost
+
+    @pytest.fixture
+    def anyio_backend():
+        return "asyncio"
+
+    @pytest.mark.{runner}
+    @pytest.mark.chaos_proxy(seed=7)
+    async def test_a_reset(realtime_client, chaos_proxy):
+        await realtime_client.send_user_message_content("Hello")
+        chaos_proxy.reset()
+        with pytest.raises(ConnectionLost):
+            await realtime_client.send_user_message_content("Hello again")
+        assert [record.ending for record in chaos_proxy.connections] == ["reset"]
+
+    @pytest.mark.{runner}
+    async def test_the_server_is_behind_the_proxy(chaos_proxy, realtime_server):
+        assert chaos_proxy.url.partition("/v1/")[2] == realtime_server.url.partition("/v1/")[2]
+        assert chaos_proxy.url != realtime_server.url
+"""
+
+
+@pytest.mark.parametrize("runner", ["asyncio", "anyio"])
+def test_the_client_connects_through_the_proxy_that_a_test_requests(
+    run: Callable[..., pytest.RunResult], runner: str
+) -> None:
+    run(THROUGH_A_PROXY.format(runner=runner), "--strict-markers").assert_outcomes(passed=2)
+
+
 def test_a_fixture_of_ones_own_takes_the_place_of_the_server(
     run: Callable[..., pytest.RunResult],
 ) -> None:
@@ -171,14 +203,24 @@ def test_unused_it_imports_nothing_and_can_be_left_out(
 
         def test_it(pytestconfig):
             assert pytestconfig.pluginmanager.has_plugin("duologue") is EXPECTED
-            heavy = {"msgspec", "duologue.protocol", "duologue.server", "duologue.client"}
+            heavy = {"msgspec", "duologue.protocol", "duologue.server", "duologue.client",
+                     "duologue.testing.chaos"}
             assert not heavy & set(sys.modules)
         """
     run(test.replace("EXPECTED", "True")).assert_outcomes(passed=1)
     run(test.replace("EXPECTED", "False"), "-p", "no:duologue").assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize("name", ["test_weather.py", "test_faults.py"])
-def test_the_examples_of_the_page_pass(run: Callable[..., pytest.RunResult], name: str) -> None:
-    [example] = blocks("server/testing.md", f'python title="{name}"')
-    run(example, "--strict-markers").assert_outcomes(passed=2)
+@pytest.mark.parametrize(
+    ("page", "name", "count"),
+    [
+        ("testing.md", "test_weather.py", 2),
+        ("testing.md", "test_faults.py", 2),
+        ("networks.md", "test_networks.py", 3),
+    ],
+)
+def test_the_examples_of_the_pages_pass(
+    run: Callable[..., pytest.RunResult], page: str, name: str, count: int
+) -> None:
+    [example] = blocks(f"server/{page}", f'python title="{name}"')
+    run(example, "--strict-markers").assert_outcomes(passed=count)

@@ -43,6 +43,7 @@ from duologue.protocol.model import UnsetType
 from duologue.server import LocalServer
 from duologue.server.engine.stages import BrainRequest
 from duologue.server.faults import Close
+from duologue.testing import ChaosProxy
 
 
 def name_types(item: ga.Message, part: ga.ContentPart, refused: SessionRefused) -> None:
@@ -351,5 +352,10 @@ async def serve() -> None:
         assert_type(server.url, str)
         received = await server.sessions[0].wait_for("response.create", timeout=5)
         assert_type(received.type, str)
+    async with ChaosProxy(server.url, seed=7) as proxy:
+        proxy.delay(0.2, jitter=0.1, towards="client")
+        proxy.stall(towards="everyone")  # wrong: no direction
+        assert_type(proxy.url, str)
+        assert_type(proxy.connections[0].bytes_to_client, int)
     LocalServer(brain=3)  # wrong: no brain
     LocalServer(faults=Close(1011))  # wrong: a list of them

@@ -12,7 +12,7 @@ from duologue.client.coercion import all_of, argument, audio_bytes, content_part
 from duologue.client.coercion import item as checked_item
 from duologue.client.deadline import Deadline
 from duologue.client.driver import ClientOptions, Driver, new_ids
-from duologue.client.endpoint import resolve_endpoint
+from duologue.client.endpoint import EndpointArguments, resolve_endpoint
 from duologue.client.handles import Pending, ResponseHandle, TimeLimit
 from duologue.client.session_keywords import (
     ParamsArgument,
@@ -33,8 +33,10 @@ from duologue.protocol.model import UNSET
 from duologue.session.commands import DEFAULT_TIMEOUT, Command, CommandState
 from duologue.session.configuration import Configuration
 from duologue.session.conversation import RealtimeConversation
+from duologue.session.dead_air import DEFAULT_DEAD_AIR, DeadAirPolicy
 from duologue.session.error_reports import explained
 from duologue.session.playback import PlaybackCut
+from duologue.session.reconnect import NEVER, ReconnectPolicy
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ItemAppended, ItemCompleted
 
@@ -71,6 +73,10 @@ __all__ = ["RealtimeClient", "Statistics", "ToolContext"]
 
 F = TypeVar("F", bound="Callable[..., object]")
 T = TypeVar("T")
+
+_NO_ARGUMENTS: Final[EndpointArguments] = {
+    "url": None, "api_key": None, "model": None, "dialect": None, "headers": None,
+}  # fmt: skip
 
 _NOT_OPEN: Final = "the session is not open: use `async with`, or await `connect()`"
 
@@ -135,7 +141,7 @@ class RealtimeClient(RealtimeEventHandler):
 
     Args:
         endpoint: The server; `OPENAI_BASE_URL` or OpenAI by default. The next four, and `dialect`,
-            describe it without one.
+            describe it without one. The others of a list are used when the first is lost.
         url: Address of the server; `?model=` is added unless it names a model, intent or call.
         api_key: The key, or a function that returns one for each connection; see `Endpoint`. For
             OpenAI's hosts and `OPENAI_BASE_URL`, `None` uses `OPENAI_API_KEY`.
@@ -152,6 +158,9 @@ class RealtimeClient(RealtimeEventHandler):
             the first connection. On a beta connection `RealtimeEvent.event` is a beta event,
             callbacks may use the names and classes of either dialect, and the session begins with
             the reference client's defaults.
+        reconnect: Whether to connect again when the connection is lost, and to continue the
+            conversation in a new session; a `ReconnectPolicy` says how. Not for calls (`call_id`).
+        dead_air: How long the server may be silent while it owes a response; `None`: no limit.
         retention: How much of the conversation is kept: by default the audio of the last 10 minutes
             of each side, and the words of 50,000 items.
         validate: Refuse at once, with a `LocalProtocolError` that names the fix, what the service
@@ -167,7 +176,7 @@ class RealtimeClient(RealtimeEventHandler):
     def __init__(  # noqa: PLR0913  # by keyword only, and each with a default
         self,
         *,
-        endpoint: Endpoint | None = None,
+        endpoint: Endpoint | Sequence[Endpoint] | None = None,
         url: str | None = None,
         api_key: Key | None = None,
         model: str | None = None,
@@ -177,6 +186,8 @@ class RealtimeClient(RealtimeEventHandler):
         command_timeout: float | None = DEFAULT_TIMEOUT,
         connector: Connector | None = None,
         dialect: DialectChoice | None = None,
+        reconnect: ReconnectPolicy | bool = True,
+        dead_air: DeadAirPolicy | None = DEFAULT_DEAD_AIR,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
         **keywords: Unpack[SessionKeywords],
@@ -211,6 +222,10 @@ class RealtimeClient(RealtimeEventHandler):
             self._tools,
             retention=retention,
             validates=validate,
+            reconnect=_reconnect_policy(reconnect),
+            dead_air=dead_air
+            if dead_air is None
+            else argument(dead_air, DeadAirPolicy, "dead_air"),
             command_timeout=command_timeout,
         )
         self._driver: Driver | None = None
@@ -222,6 +237,11 @@ class RealtimeClient(RealtimeEventHandler):
     def is_connected(self) -> bool:
         """Whether events can be sent."""
         return self._driver is not None and self._driver.is_connected
+
+    @property
+    def is_reconnecting(self) -> bool:
+        """Whether the connection was lost, and another is being made: see `ReconnectPolicy`."""
+        return self._driver is not None and self._driver.is_reconnecting
 
     @property
     def conversation(self) -> RealtimeConversation:
@@ -282,7 +302,7 @@ class RealtimeClient(RealtimeEventHandler):
                 provider took longer.
             ServerError: If the server refused the configuration.
         """
-        if self._is_connecting or self.is_connected:
+        if self._is_connecting or self.is_connected or self.is_reconnecting:
             raise LocalProtocolError("a session is open already, or being opened")
         self._is_connecting = True
         try:
@@ -297,6 +317,46 @@ class RealtimeClient(RealtimeEventHandler):
         """
         if self._driver is not None:
             await self._driver.close()
+
+    async def restart(
+        self,
+        session: SessionArgument | None = None,
+        *,
+        endpoint: Endpoint | None = None,
+        **keywords: Unpack[SessionKeywords],
+    ) -> None:
+        """Continue the conversation in a new session at once.
+
+        Use it when a session hangs, and for what a session cannot change: its model, or its voice.
+        The old session goes on until the new one has the conversation. A response that is in
+        progress is cut, and requested again.
+
+        Args:
+            session: A change of the configuration, as for `update_session`.
+            endpoint: The server from now on; `None`: the same.
+            keywords: Added to `session`.
+
+        Raises:
+            ConfigurationError: If the configuration is wrong.
+            Closed: If the session was closed, or is not open.
+            HandshakeRefused: If the server refused the connection. The old session goes on, as it
+                does after the errors below.
+            SessionRefused: If the server refused the key or the model.
+            ServerError: If the server refused the configuration.
+            ConnectionLost: If the server could not be reached.
+            TimeoutError: If the new session did not begin within `connect_timeout`.
+        """
+        driver = self._opened()
+        connector = None
+        if endpoint is not None:
+            connector = resolve_endpoint(
+                None, endpoint, connect_timeout=self._timeout, **_NO_ARGUMENTS
+            ).connector
+        change = session_config(session, keywords, dialect=self._dialect_name)
+        if change is not None:
+            self._configuration.update(change)
+            self._configuration.keep(change)
+        await driver.restart(connector)
 
     async def disconnect(self) -> None:
         """Close the session, and empty the conversation as the reference client does."""
@@ -708,6 +768,9 @@ class RealtimeClient(RealtimeEventHandler):
                 failure = "the server sent no session.created"
                 await deadline.limit(self.wait_for_session_created(), failure)
             await driver.configure(deadline)
+            if not self._endpoint.is_sideband:
+                connectors = (self._endpoint.connector, *self._endpoint.fallbacks)
+                driver.keep_alive(connectors, connect_timeout=self._timeout)
         except TimeoutError as error:
             reason = explained(error, driver.connection.last_event)
             await driver.give_up(reason, deadline)
@@ -781,6 +844,12 @@ class RealtimeClient(RealtimeEventHandler):
             reason=UNSET if reason is None else reason,
         )
         return self.create_item(response)
+
+
+def _reconnect_policy(choice: ReconnectPolicy | bool) -> ReconnectPolicy:  # noqa: FBT001  # as given
+    if isinstance(choice, bool):
+        return ReconnectPolicy() if choice else NEVER
+    return argument(choice, ReconnectPolicy, "reconnect")
 
 
 def _session(answer: ga.SessionUpdatedEvent) -> Session:

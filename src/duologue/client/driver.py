@@ -10,12 +10,20 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from duologue.client._concurrency import cancel_all
 from duologue.client.coercion import seconds
+from duologue.client.reconnector import (
+    EventReceiver,
+    NewSession,
+    Reconnector,
+    session_seconds,
+)
 from duologue.client.tools import ToolRunner
 from duologue.client.update_stream import UpdateStream
 from duologue.client.waiters import Waiters
@@ -25,8 +33,9 @@ from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.model import UNSET, UnsetType
 from duologue.session.client_session import ClientSession
 from duologue.session.commands import DEFAULT_TIMEOUT, CommandState
-from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
+from duologue.session.effects import CancelTool, DropConnection, Notify, RunTool, SendFrame, Settled
 from duologue.session.error_reports import session_end
+from duologue.session.reconnect import NEVER, ReconnectPolicy, Retry, next_attempt
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import Disconnected, ErrorUpdate, RealtimeEvent, Update
 from duologue.transport.base import SupportsCut
@@ -42,6 +51,7 @@ if TYPE_CHECKING:
     from duologue.protocol.model import Event, UnknownEvent
     from duologue.session.commands import Command
     from duologue.session.configuration import Configuration
+    from duologue.session.dead_air import DeadAirPolicy
     from duologue.session.response_state import ResponseRequest
     from duologue.session.tool_calls import ToolCall
     from duologue.transport.base import Connector, Transport
@@ -52,6 +62,12 @@ __all__ = [
 
 logger: Final = logging.getLogger("duologue.client")
 
+ROLLOVER_MARGIN: Final = 10.0
+"""Seconds before the end of a session at which the next one takes over in any case."""
+
+TRANSCRIPT_SECONDS: Final = 5.0
+"""Seconds that a session which was replaced stays open, for the transcripts of its last turns."""
+
 T = TypeVar("T")
 RecordT = TypeVar("RecordT", bound="Command | ResponseRequest")
 
@@ -61,22 +77,6 @@ def never_began(error: BaseException) -> Closed:
     closed = Closed(f"the session did not begin: {str(error) or 'connecting was cancelled'}")
     closed.__cause__ = error
     return closed
-
-
-class EventReceiver(Protocol):
-    """Receives what arrives on an `EventConnection`."""
-
-    def on_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
-        """Process the dialect of the connection; called before its first event."""
-
-    def on_event(self, event: Event | UnknownEvent) -> None:
-        """Process a server event, in the dialect of the wire."""
-
-    def on_undecodable(self, error: DecodeError) -> None:
-        """Process a frame that is not an event; the connection goes on."""
-
-    def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
-        """Process the end of the connection; `None` if our side closed it."""
 
 
 class EventConnection:
@@ -94,11 +94,15 @@ class EventConnection:
         dialect: DialectAdapter[Any, Any] | None,
         surface: Surface = "realtime",
     ) -> None:
-        self._receiver: Final = receiver
+        self.receiver: EventReceiver = receiver
+        """Receives the events; another may take over."""
         self._surface: Final[Surface] = surface
         self._decode = self._detect if dialect is None else dialect.decode_server
         self.is_open: bool = False
         """Whether events can be sent: connected, and in a known dialect."""
+        self.is_replaceable: bool = False
+        """Whether the session outlives this connection: then a loss is not raised by `send_frame`,
+        and what was not sent is sent on the next one."""
         self._transport: Transport | None = None
         self._unsent: list[bytes] = []
         self._has_begun: Final = asyncio.Event() if dialect is None else None
@@ -140,12 +144,12 @@ class EventConnection:
         except DecodeError as error:
             text = "< a frame of %d bytes is no event: %s; repetitions are counted"
             self._undecodable.warn(text, len(frame), error.reason)
-            self._receiver.on_undecodable(error)
+            self.receiver.on_undecodable(error)
             return
         if self._logs:
             logger.debug("< %s, %d bytes", event.type, len(frame))
         self.last_event = event
-        self._receiver.on_event(event)
+        self.receiver.on_event(event)
 
     def on_close(self, error: ConnectionLost | None) -> None:
         """Process the end of the transport."""
@@ -154,7 +158,7 @@ class EventConnection:
             self._has_begun.set()
         self._undecodable.finish()
         logger.debug("< closed: %s", error or "by us")
-        self._receiver.on_end(None if error is None else session_end(error, self.last_event))
+        self.receiver.on_end(None if error is None else session_end(error, self.last_event))
 
     def send(self, event: Event | UnknownEvent) -> None:
         """Send an event; see `send_frame`."""
@@ -175,8 +179,12 @@ class EventConnection:
             logger.debug("> %s, %d bytes", kind, len(frame))
         if self._transport is None:  # a callback of `session.created` was faster than `open`
             self._unsent.append(frame)
-        else:
+            return
+        try:
             self._transport.send(frame)
+        except ConnectionLost:
+            if not self.is_replaceable:
+                raise
 
     async def drain(self) -> None:
         """Wait until the write buffer has drained."""
@@ -198,8 +206,12 @@ class EventConnection:
         try:
             await deadline.limit(self._transport.close(), "the server did not close")
         except TimeoutError:
-            if isinstance(self._transport, SupportsCut):
-                self._transport.cut()
+            self.cut()
+
+    def cut(self) -> None:
+        """Break the connection at once, if the transport can."""
+        if isinstance(self._transport, SupportsCut):
+            self._transport.cut()
 
     def _detect(self, frame: bytes) -> Event | UnknownEvent:
         """Decode the first frame in the dialect that it shows; GA where it may be either."""
@@ -211,7 +223,7 @@ class EventConnection:
             name = "ga"
         dialect = dialect_adapter(name, self._surface)
         self._decode = dialect.decode_server
-        self._receiver.on_dialect(dialect)
+        self.receiver.on_dialect(dialect)
         if self._has_begun is not None:
             self._has_begun.set()
         return self._decode(frame)
@@ -226,6 +238,8 @@ class ClientOptions:
     retention: Retention = KEEP_RECENT
     validates: bool = False
     command_timeout: float | None = DEFAULT_TIMEOUT
+    reconnect: ReconnectPolicy = NEVER
+    dead_air: DeadAirPolicy | None = None
 
 
 class Driver:
@@ -255,12 +269,18 @@ class Driver:
             validates=options.validates,
             retention=options.retention,
             timeout=options.command_timeout,
+            reconnect=options.reconnect,
+            dead_air=options.dead_air,
             has_tool=options.tools.handlers.__contains__,
             tool_policy=options.tools.policy,
         )
         self.waiters: Final = Waiters()
         self.updates: Final[UpdateStream[Update]] = UpdateStream()
-        self.connection: Final = EventConnection(self, dialect)
+        self.connection: EventConnection = EventConnection(self, dialect)
+        self._reconnector: Reconnector[EventConnection] | None = None
+        self._tasks: Final[set[asyncio.Task[None]]] = set()
+        self._rollover: asyncio.TimerHandle | None = None
+        self._session_ends_at = math.inf
         self.ending: SessionEnd | None = None
         """How the session ended."""
         self._callbacks: Final = callbacks
@@ -276,6 +296,11 @@ class Driver:
         """Whether events can be sent."""
         return self.connection.is_open and self.ending is None
 
+    @property
+    def is_reconnecting(self) -> bool:
+        """Whether the connection was lost, and another is being made."""
+        return self.core.resumption.is_away and self.ending is None
+
     async def open(self, connector: Connector, deadline: Deadline) -> None:
         """Connect; the session may have begun when this returns.
 
@@ -287,6 +312,25 @@ class Driver:
         self._tools.open()
         await self.connection.open(connector, deadline)
         self.check_open()
+
+    def keep_alive(self, connectors: tuple[Connector, ...], *, connect_timeout: float) -> None:
+        """Go on in other sessions from now on, as far as the policy allows.
+
+        Args:
+            connectors: The servers, in the order of preference; the first is in use.
+            connect_timeout: Seconds for each connection.
+        """
+        self._reconnector = Reconnector(
+            self.core,
+            lambda receiver: EventConnection(receiver, self._new_adapter()),
+            connectors,
+            connect_timeout=connect_timeout,
+        )
+        self.connection.is_replaceable = self.core.resumption.policy.budget > 0
+        self._plan_rollover()
+
+    def _new_adapter(self) -> DialectAdapter[Any, Any]:
+        return dialect_adapter(self.core.dialect.dialect, self.core.dialect.surface)
 
     async def configure(self, deadline: Deadline) -> None:
         """Send the configuration that the application wants, if any, until it is in force.
@@ -392,6 +436,7 @@ class Driver:
 
     async def _close(self, deadline: Deadline | None) -> None:
         try:
+            await cancel_all(self._tasks)
             await self._tools.stop()
         finally:  # if that was cancelled, the connection is not left open
             try:
@@ -430,15 +475,119 @@ class Driver:
             self._callbacks.call([update])
 
     def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
-        """End everything that waits, at once."""
-        self._end(error or Closed("the session was closed"), error)
+        """Connect again if the policy allows it; otherwise end everything that waits, at once."""
+        if error is None or not self._is_resumable(error):
+            self._end(error or Closed("the session was closed"), error)
+            return
+        logger.warning("the connection was lost, connecting again: %s", error)
+        self.core.suspend(error, self._now())
+        self._carry_out()
+        self._set_timer()
+        if self._reconnector is not None:
+            self._start(self._reconnect(self._reconnector, error))
+
+    def _is_resumable(self, error: Exception) -> bool:
+        if self.ending is not None or self._reconnector is None:
+            return False
+        has_budget = self.core.resumption.policy.budget > 0
+        return has_budget and isinstance(next_attempt(error), Retry)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _reconnect(
+        self, reconnector: Reconnector[EventConnection], lost: ConnectionLost | SessionRefused
+    ) -> None:
+        """Continue on another connection, or end the session."""
+        try:
+            new = await reconnector.reconnect(lost)
+        except (ConnectionLost, SessionRefused) as error:
+            self._end(error, error)
+        else:
+            self._continue(new, reconnector)
+
+    async def restart(self, connector: Connector | None = None) -> None:
+        """Continue in a new session at once; what is under way is cut, and requested again.
+
+        Args:
+            connector: Opens its connection; `None`: as the first.
+
+        Raises:
+            Closed: If the session was closed, or is not open.
+            ConnectionLost: If the connection was lost, or the new one cannot be made.
+            Exception: As the connector, if the new session cannot be opened; the old one goes on.
+        """
+        self.check_open()
+        if self._reconnector is None:
+            raise Closed("the session is not open: use `async with`, or await `connect()`")
+        if connector is not None:
+            self._reconnector.prefer(connector)
+        await self._replace(self._reconnector, self._now())
+
+    async def _replace(self, reconnector: Reconnector[EventConnection], until: float) -> None:
+        wait_for_more = self.waiters.wait_for_more
+        new = await reconnector.replace(until=until, wait_for_more=wait_for_more)
+        if self.ending is not None or self.is_reconnecting:  # it was lost meanwhile
+            await new.connection.close()
+            self.check_not_ended()
+            return
+        old = self.connection
+        old.receiver = _LateTranscripts(self)
+        self.core.suspend(None, self._now())
+        self._continue(new, reconnector)
+        self._start(_close_later(old))
+
+    def _continue(
+        self, new: NewSession[EventConnection], reconnector: Reconnector[EventConnection]
+    ) -> None:
+        """Use another session from now on."""
+        self.connection = new.connection
+        new.connection.receiver = self
+        new.connection.is_replaceable = self.core.resumption.policy.budget > 0
+        attempts = reconnector.attempts
+        self.core.resume(new.restoration, attempts=attempts, now=self._now())
+        self._carry_out()
+        self._set_timer()
+        self._plan_rollover()
+        for event in new.later:
+            self.on_event(event)
+        if new.ended is not None:
+            self.on_end(new.ended)
+
+    def _plan_rollover(self) -> None:
+        """Set the timer that begins the next session before this one ends."""
+        if self._rollover is not None:
+            self._rollover.cancel()
+            self._rollover = None
+        policy, now = self.core.resumption.policy, self._now()
+        self._session_ends_at = now + session_seconds(self.core.active.session, policy)
+        at = self._session_ends_at - policy.rollover_seconds
+        if self._reconnector is not None and not self._reconnector.is_with_first:
+            at = min(at, now + policy.failback_seconds)
+        if policy.budget and policy.rollover_seconds and at < math.inf:
+            loop = asyncio.get_running_loop()
+            self._rollover = loop.call_at(max(at, now + 1.0), self._begin_rollover)
+
+    def _begin_rollover(self) -> None:
+        if self._reconnector is not None and self.ending is None and not self.is_reconnecting:
+            self._start(self._roll_over(self._reconnector))
+
+    async def _roll_over(self, reconnector: Reconnector[EventConnection]) -> None:
+        try:
+            await self._replace(reconnector, self._session_ends_at - ROLLOVER_MARGIN)
+        except Exception as error:  # noqa: BLE001  # the session goes on, and its end is a loss
+            logger.warning("the next session could not be prepared: %s", error)
+            self._plan_rollover()
 
     def _end(self, ending: SessionEnd, error: ConnectionLost | SessionRefused | None) -> None:
         if self.ending is not None:
             return
         self.ending = ending
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._rollover):
+            if timer is not None:
+                timer.cancel()
         self.core.end(self.ending)
         self._carry_out()
         if self.connection.was_made:  # otherwise there was no session
@@ -450,7 +599,7 @@ class Driver:
 
     # The effects.
 
-    def _carry_out(self) -> None:
+    def _carry_out(self) -> None:  # noqa: C901  # a case for each effect
         """Carry out the core's effects, in order.
 
         A callback may call the client, and so add effects: they follow those that are under way.
@@ -475,10 +624,18 @@ class Driver:
                             self._tools.start(effect.call)
                         case CancelTool():
                             self._tools.cancel(effect.call_id)
+                        case DropConnection():
+                            self._drop(effect.reason)
         finally:
             self._is_carrying_out = False
         if self.waiters.reading:
             self.waiters.wake_readers()
+
+    def _drop(self, reason: str) -> None:
+        """Cut a connection that does not work any more."""
+        self.connection.receiver = _LateTranscripts(self)
+        self.connection.cut()
+        self.on_end(ConnectionLost(reason))
 
     def _answer_call(self, call: ToolCall, output: str, error: ToolFailed | None) -> None:
         if self.ending is None:
@@ -499,6 +656,35 @@ class Driver:
         with contextlib.suppress(Closed, ConnectionLost):
             self._carry_out()
         self._set_timer()
+
+
+class _LateTranscripts:
+    """Receives the events of a session that was replaced: only its transcripts matter still."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver: Final = driver
+
+    def on_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
+        """Do nothing: the dialect is known."""
+
+    def on_event(self, event: Event | UnknownEvent) -> None:
+        """Pass on a transcript of the user's speech."""
+        if event.type.startswith("conversation.item.input_audio_transcription."):
+            self._driver.on_event(event)
+
+    def on_undecodable(self, error: DecodeError) -> None:
+        """Do nothing: the connection has logged it."""
+
+    def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
+        """Do nothing: the session is not used any more."""
+
+
+async def _close_later(connection: EventConnection) -> None:
+    """Close a connection after its last transcripts."""
+    try:
+        await asyncio.sleep(TRANSCRIPT_SECONDS)
+    finally:
+        await connection.close()
 
 
 def new_ids() -> Callable[[str], str]:

@@ -184,6 +184,7 @@ class Endpoint:
     def from_env(
         cls,
         *,
+        api_key: Key | None = None,
         model: str | None = None,
         kind: SessionKind = "conversation",
         call_id: str | None = None,
@@ -198,6 +199,7 @@ class Endpoint:
         `openai` or `azure`.
 
         Args:
+            api_key: The key, instead of the environment's.
             model: The model, or the deployment in Azure. `None` uses `AZURE_OPENAI_DEPLOYMENT`
                 there.
             kind: As in `Endpoint`.
@@ -208,19 +210,28 @@ class Endpoint:
         Raises:
             ConfigurationError: If nothing or both are set, or as `Endpoint`.
         """
-        if _environment_is_azure():
+        if _environment_is_azure(has_key=api_key is not None):
             if kind == "conversation" and call_id is None:
                 model = model or os.environ.get("AZURE_OPENAI_DEPLOYMENT") or None
             return cls.azure(
                 os.environ["AZURE_OPENAI_ENDPOINT"],
                 deployment=model,
+                api_key=api_key if isinstance(api_key, str) else None,
+                token_provider=None if isinstance(api_key, str) else api_key,
                 api_version=os.environ.get("OPENAI_API_VERSION") or None,
                 kind=kind,
                 call_id=call_id,
                 dialect=dialect,
                 **options,
             )
-        return cls(model=model, kind=kind, call_id=call_id, dialect=dialect or "ga", **options)
+        return cls(
+            api_key=api_key,
+            model=model,
+            kind=kind,
+            call_id=call_id,
+            dialect=dialect or "ga",
+            **options,
+        )
 
     @property
     def surface(self) -> Surface:
@@ -368,11 +379,13 @@ class ResolvedEndpoint:
     kind: SessionKind = "conversation"
     is_sideband: bool = False
     """Whether the server sends no `session.created`."""
+    fallbacks: tuple[Connector, ...] = ()
+    """Connectors of other servers, in the order in which they are tried."""
 
 
 def resolve_endpoint(
     connector: Connector | None,
-    endpoint: Endpoint | None,
+    endpoint: Endpoint | Sequence[Endpoint] | None,
     *,
     connect_timeout: float,
     **arguments: Unpack[EndpointArguments],
@@ -385,12 +398,26 @@ def resolve_endpoint(
     if connector is not None:
         limited = _limited(connector, connect_timeout)
         return ResolvedEndpoint(limited, arguments["dialect"] or "ga")
-    resolved = endpoint_from(endpoint, **arguments)
+    if endpoint is None or isinstance(endpoint, Endpoint):
+        servers = [endpoint_from(endpoint, **arguments)]
+    else:
+        servers = [endpoint_from(each, **arguments) for each in endpoint]
+    if not servers:
+        raise ConfigurationError("the list of endpoints is empty")
+    first, *others = servers
+    if any((each.dialect, each.kind) != (first.dialect, first.kind) for each in others):
+        raise ConfigurationError("all endpoints of a client must have the same dialect and kind")
+    connectors = [_connector(each, connect_timeout) for each in servers]
+    return ResolvedEndpoint(
+        connectors[0], first.dialect, first.kind, first.is_sideband, tuple(connectors[1:])
+    )
 
+
+def _connector(endpoint: Endpoint, connect_timeout: float) -> Connector:
     async def connect(receiver: Receiver) -> Transport:
-        return await resolved.open(receiver, connect_timeout=connect_timeout)
+        return await endpoint.open(receiver, connect_timeout=connect_timeout)
 
-    return ResolvedEndpoint(connect, resolved.dialect, resolved.kind, resolved.is_sideband)
+    return connect
 
 
 def _limited(connector: Connector, connect_timeout: float) -> Connector:
@@ -415,8 +442,12 @@ def _agreed(name: str, argument: str | None, in_address: str | None) -> str | No
     return in_address if argument is None else argument
 
 
-def _environment_is_azure() -> bool:
-    """Return whether the environment describes a resource of Azure."""
+def _environment_is_azure(*, has_key: bool) -> bool:
+    """Return whether the environment describes a resource of Azure.
+
+    Args:
+        has_key: Whether the caller has a key, which alone describes OpenAI.
+    """
     has_azure = bool(os.environ.get("AZURE_OPENAI_ENDPOINT"))
     has_openai = bool(os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_KEY"))
     chosen = os.environ.get("OPENAI_API_TYPE", "").lower()
@@ -427,7 +458,7 @@ def _environment_is_azure() -> bool:
     if has_azure and has_openai:
         fix = "set OPENAI_API_TYPE to openai or azure"
         raise ConfigurationError(f"the environment describes OpenAI and Azure: {fix}")
-    if not has_azure and not has_openai:
+    if not has_azure and not has_openai and not has_key:
         names = "OPENAI_API_KEY, OPENAI_BASE_URL or AZURE_OPENAI_ENDPOINT"
         raise ConfigurationError(f"the environment describes no server: set {names}")
     return has_azure

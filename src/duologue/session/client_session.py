@@ -18,7 +18,7 @@ that shows its event.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 from duologue.errors import (
     Closed,
@@ -35,7 +35,8 @@ from duologue.session._item_fields import id_of
 from duologue.session.commands import DEFAULT_TIMEOUT, Command, Commands, CommandState
 from duologue.session.configuration import ActiveConfiguration, Configuration
 from duologue.session.conversation import ConversationMirror
-from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
+from duologue.session.dead_air import DeadAirPolicy, DeadAirWatch, Finding, OwedTurn
+from duologue.session.effects import CancelTool, DropConnection, Notify, RunTool, SendFrame, Settled
 from duologue.session.error_reports import (
     check_valid,
     is_benign,
@@ -44,8 +45,11 @@ from duologue.session.error_reports import (
     server_error,
 )
 from duologue.session.input_audio import MAX_UNPLACED, MAX_UNPLACED_BYTES, SentAudio
-from duologue.session.response_state import RequestState, response_failed
+from duologue.session.reconnect import NEVER, ReconnectPolicy
+from duologue.session.response_state import RequestState, ResponseState, response_failed
 from duologue.session.responses import Responses
+from duologue.session.restore import Restoration, RestoredItem
+from duologue.session.resumption import KEPT_ELSEWHERE, Resumption
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.tool_calls import ToolCalls, ToolPolicy, next_response
 from duologue.session.truncation import (
@@ -54,7 +58,7 @@ from duologue.session.truncation import (
     part_to_cut,
     truncate_event,
 )
-from duologue.session.updates import ErrorUpdate, RealtimeEvent
+from duologue.session.updates import DeadAir, Disconnected, ErrorUpdate, RealtimeEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,7 +68,7 @@ if TYPE_CHECKING:
     from duologue.protocol.model import Event
     from duologue.session.effects import Effect
     from duologue.session.playback import PlaybackCut
-    from duologue.session.response_state import ResponseRequest, ResponseState
+    from duologue.session.response_state import ResponseRequest
     from duologue.session.updates import Update
 
 __all__ = ["REACTIONS", "ClientSession"]
@@ -108,7 +112,7 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     # The same event in beta's form, which some GA servers still send.
     ga.ConversationItemCreatedEvent: (lambda s, e, now: s.on_item_added(e, now),),
     # Only the conversation: a call runs by its response's events.
-    ga.ConversationItemDone: (lambda s, e, _: s.conversation.on_item_done(e),),
+    ga.ConversationItemDone: (lambda s, e, _: s.on_item_done(e),),
     # The copy goes to the command that requested it; the conversation keeps its own.
     ga.ConversationItemRetrieved: (lambda s, e, now: s.answer_command(e, now),),
     # The command, then the conversation: an item is cut or deleted when the server has done so,
@@ -182,11 +186,13 @@ class ClientSession:
         retention: How much of the conversation is kept.
         timeout: Seconds for the server to answer a command, or to go on with a response; `None`:
             no limit.
+        reconnect: What is kept for another connection if this one is lost.
+        dead_air: How long the server may be silent while it owes a response; `None`: no limit.
         has_tool: Returns whether the application has a tool of this name; `None`: it runs none.
         tool_policy: Returns how the calls of a tool are answered.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # by keyword only, and each with a default but the first
         self,
         *,
         new_id: Callable[[str], str],
@@ -195,6 +201,8 @@ class ClientSession:
         validates: bool = False,
         retention: Retention = KEEP_RECENT,
         timeout: float | None = DEFAULT_TIMEOUT,
+        reconnect: ReconnectPolicy = NEVER,
+        dead_air: DeadAirPolicy | None = None,
         has_tool: Callable[[str], bool] | None = None,
         tool_policy: Callable[[str], ToolPolicy] = lambda _name: ToolPolicy(),
     ) -> None:
@@ -213,9 +221,15 @@ class ClientSession:
         self._now = 0.0  # of the step under way: the time of the events that it sends
         self._tool_response: ResponseRequest | None = None
         self.active: Final[ActiveConfiguration] = ActiveConfiguration()
-        self.input_audio: Final[SentAudio] = SentAudio(retention)
+        resend_seconds = reconnect.resend_seconds if reconnect.budget else 0.0
+        self.input_audio: Final[SentAudio] = SentAudio(retention, resend_seconds=resend_seconds)
+        silence = dead_air or DeadAirPolicy(begin_seconds=None, go_on_seconds=None)
+        self.dead_air: Final[DeadAirWatch] = DeadAirWatch(lambda: self.responses.awaited, silence)
         self.responses: Final[Responses] = Responses(
-            send=self._emit, settle=self._settle_request, timeout=timeout
+            send=self._emit,
+            settle=self._settle_request,
+            changed=lambda: self.dead_air.look(self._now),
+            timeout=timeout,
         )
         self.conversation: Final[ConversationMirror] = ConversationMirror(
             self._updates,
@@ -232,6 +246,18 @@ class ClientSession:
             cancel=lambda call_id: self._actions.append(CancelTool(call_id)),
             send_item=self._send_item,
             respond=self._respond_to_tools,
+        )
+        self.resumption: Final[Resumption] = Resumption(
+            conversation=self.conversation,
+            responses=self.responses,
+            commands=self.commands,
+            tools=self.tools,
+            input_audio=self.input_audio,
+            emit=self._emit,
+            ask=lambda: self._request_response(ga.ResponseCreateEvent(), self._now),
+            react=lambda event: self._react(event, self._now),
+            new_id=new_id,
+            policy=reconnect,
         )
         self._growth: Final = self.conversation.growth
 
@@ -287,10 +313,11 @@ class ClientSession:
         if isinstance(checked, UnknownEvent):
             self._emit(checked)
             return None
-        event_id, known = self._identified(checked)
+        event_id, known = self._identified(self.conversation.with_server_ids(checked))
         self._record(event_id, known)
         command = self.commands.send(event_id, known, now)
-        self._emit(known)
+        if command is None or not self.resumption.answer_in_mirror(known):
+            self._emit(known)
         return command
 
     def send_command(self, event: Event, now: float) -> Command:
@@ -315,12 +342,15 @@ class ClientSession:
 
     def next_deadline(self) -> float | None:
         """Return when `handle_deadline` is due; `None` if nothing waits for time to pass."""
-        # Called for each event: `min` over the three would cost more than a delta's own work.
+        # Called for each event: `min` over the four would cost more than a delta's own work.
         deadline = self.tools.deadline
         other = self.commands.deadline
         if other is not None and (deadline is None or other < deadline):
             deadline = other
         other = self.responses.deadline
+        if other is not None and (deadline is None or other < deadline):
+            deadline = other
+        other = self.dead_air.deadline
         if other is not None and (deadline is None or other < deadline):
             deadline = other
         return deadline
@@ -336,6 +366,31 @@ class ClientSession:
             for response_id in self.responses.expire(now):
                 self.tools.on_response_lost(response_id)
             self.responses.send_next(now)
+        if self.dead_air.deadline is not None and now >= self.dead_air.deadline:
+            finding = self.dead_air.expire(now)
+            if finding is not None:
+                self._on_dead_air(finding, now)
+
+    def suspend(self, error: SessionEnd | None, now: float) -> None:
+        """Keep everything for another connection: this one is lost, or to be replaced."""
+        self._now = now
+        self._sendings.clear()
+        self.resumption.suspend(error, now)
+        if error is not None:
+            self._updates.append(Disconnected(error, will_retry=True))
+
+    def restoration(self, history: Iterable[RestoredItem]) -> Restoration:
+        """Return the exchange that gives a new session the configuration and these items."""
+        return Restoration(
+            self._configuration_event(), history, dialect=self.dialect, new_id=self.new_id
+        )
+
+    def resume(self, restoration: Restoration, *, attempts: int, now: float) -> None:
+        """Continue in the session of another connection."""
+        self._now = now
+        if restoration.session is not None:
+            self.on_session(restoration.session)
+        self._updates.append(self.resumption.resume(restoration, attempts=attempts, now=now))
 
     def end(self, error: SessionEnd | None) -> None:
         """End the session: no open command or response will be answered."""
@@ -365,6 +420,8 @@ class ClientSession:
         unplaced.append(audio)
         if len(unplaced) > MAX_UNPLACED or len(audio) > MAX_UNPLACED_BYTES:
             self.input_audio.place()
+        if self.resumption.is_away:
+            return
         event_id = self.new_id("event")
         if self._translates:
             self._now = now
@@ -481,13 +538,16 @@ class ClientSession:
 
     def configure(self, now: float) -> Command | None:
         """Send the whole configuration that the application wants, if it wants any."""
-        wanted = self._configuration.wanted
-        if wanted == ga.RealtimeSession():
+        event = self._configuration_event()
+        return None if event is None else self.send_command(event, now)
+
+    def _configuration_event(self) -> ga.SessionUpdateEvent | None:
+        session = self._configuration.confirmed_session()
+        if session in (ga.RealtimeSession(), ga.TranscriptionSession()):
             return None
         if self._configuration.is_full and isinstance(self.active.session, ga.TranscriptionSession):
             return None  # beta's defaults are for conversations
-        session = self._configuration.wanted_session()
-        return self.send_command(ga.SessionUpdateEvent(session=session), now)
+        return ga.SessionUpdateEvent(session=session)
 
     def answer_call(self, call_id: str, output: str, error: ToolFailed | None, now: float) -> None:
         """Answer a call once; after the last answer, request the next response.
@@ -531,7 +591,14 @@ class ClientSession:
         return event_id, event
 
     def _emit(self, event: Event | UnknownEvent) -> None:
-        """Send an event, and show it to the application as it is on the wire."""
+        """Send an event, and show it to the application as it is on the wire.
+
+        Without a connection nothing is sent: `Resumption` has a record of what must be, later.
+        """
+        if self.resumption.is_away:
+            if type(event) not in KEPT_ELSEWHERE:
+                self.resumption.hold(event)
+            return
         wire_events = self.dialect.client_event_to_wire(event) if self._translates else (event,)
         for wire in wire_events:
             meanings = () if wire is event else (event,)
@@ -614,6 +681,11 @@ class ClientSession:
         if isinstance(event.item, ga.FunctionCallOutput):
             self.tools.on_output_added(event.item)
 
+    def on_item_done(self, event: ga.ConversationItemDone) -> None:
+        """Complete an item, unless it is one that the session began with."""
+        if not self.resumption.is_restored(id_of(event.item) or ""):
+            self.conversation.on_item_done(event)
+
     def on_committed(self, event: ga.InputAudioBufferCommittedEvent, now: float) -> None:
         """Settle our commit; the server's own ends a turn that it may answer by itself."""
         command = self.answer_command(event, now)
@@ -669,6 +741,25 @@ class ClientSession:
         if not is_settled and not is_benign(error):
             self._updates.append(ErrorUpdate(error))
 
+    def _on_dead_air(self, finding: Finding, now: float) -> None:
+        """Request once more what is overdue; if that did not help, give the connection up."""
+        remedy: Literal["asked_again", "reconnecting", "none"] = "none"
+        awaited = finding.awaited
+        if isinstance(awaited, ResponseState) and not finding.is_repeated:
+            remedy = "asked_again"
+            if not self.responses.ask_again(awaited):
+                self._request_response(ga.ResponseCreateEvent(), now)
+            event_id = self.new_id("event")
+            self._emit(ga.ResponseCancelEvent(event_id=event_id, response_id=awaited.id))
+        elif isinstance(awaited, OwedTurn) and not finding.is_repeated:
+            remedy = "asked_again"
+            self._request_response(ga.ResponseCreateEvent(), now)
+        elif self.resumption.policy.budget:
+            remedy = "reconnecting"
+            text = f"the server was silent for {finding.seconds:g} s while it owed a response"
+            self._actions.append(DropConnection(text))
+        self._updates.append(DeadAir(kind=finding.kind, seconds=finding.seconds, remedy=remedy))
+
     def on_unknown_event(self, event: UnknownEvent) -> None:
         """Report a known event that does not fit its type; any other is only shown."""
         error = malformed_event(event)
@@ -678,6 +769,7 @@ class ClientSession:
     def _apply(self, session: ga.Session) -> None:
         """Follow a configuration, which we send or the server confirms."""
         input_format, output_format = self.active.apply(session)
+        self.input_audio.detects_turns = self.active.detects_turns
         if input_format is not None:
             self.input_audio.set_format(input_format)
         if output_format is not None:

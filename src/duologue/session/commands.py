@@ -253,6 +253,12 @@ class Commands:
         for event_id in list(self.pending):
             self.fail(event_id, error)
 
+    def forget_expired(self) -> None:
+        """Forget the commands whose time was up: the connection is lost, so no answer can come."""
+        for command in list(self.pending.values()):
+            if command.state is not CommandState.PENDING:
+                del self.pending[command.event_id]
+
     def open_commands(self) -> list[Command]:
         """Return the commands that await their answers, oldest first."""
         return [c for c in self.pending.values() if c.state is CommandState.PENDING]

@@ -67,6 +67,10 @@ class Configuration:
         """
         return self._typed(self.wanted)
 
+    def confirmed_session(self) -> Session:
+        """Return the configuration without the changes that the server has not answered."""
+        return self._typed(self._with_added(self._settled))
+
     def reset(self) -> None:
         """Want what was wanted at first again, without the tools that were added."""
         start, self.is_full = self._start

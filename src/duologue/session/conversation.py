@@ -10,7 +10,7 @@ enters the conversation as soon as it has content.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from duologue.errors import ItemNotFound
 from duologue.protocol.formats import PCM16, Format
@@ -22,6 +22,7 @@ from duologue.protocol.ga import (
     ResponseFunctionCallArgumentsDeltaEvent,
     ResponseTextDeltaEvent,
 )
+from duologue.protocol.model import Event, replace
 from duologue.session._item_fields import content_part, id_of
 from duologue.session.commands import ROOT
 from duologue.session.items import ItemState
@@ -37,7 +38,7 @@ from duologue.session.updates import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from duologue.protocol.ga import (
         ConversationItemAdded,
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
     from duologue.session.formatted import FormattedItem, ItemSpeech
 
 __all__ = ["ConversationMirror", "RealtimeConversation"]
+
+EventT = TypeVar("EventT", bound=Event)
 
 MAX_APART: Final = 256
 """Items kept apart from the conversation: the open responses of a session have a handful."""
@@ -138,6 +141,7 @@ class ConversationMirror(RealtimeConversation):
         self._input_audio: Final = AudioRetention(limit)
         self._output_audio: Final = AudioRetention(_base64_length(limit))
         self._apart: Final[dict[tuple[str, str], ItemState]] = {}
+        self._aliases: dict[str, str] = {}  # ids of this session's server, where they differ
         self._early: Final[dict[str, list[tuple[int, str, bool]]]] = {}
         """Pieces of transcript whose item has not come yet: index, words, whether they are all."""
         self._followers: Final[dict[str, str]] = {}
@@ -155,6 +159,45 @@ class ConversationMirror(RealtimeConversation):
         self._output_format = output_format
         limit = self._retention.audio_bytes(output_format.bytes_per_ms)
         self._output_audio.limit = _base64_length(limit)
+
+    def states(self) -> list[ItemState]:
+        """Return the states of all items, in order."""
+        return [self._items[item_id] for item_id in self._order]
+
+    def with_server_ids(self, event: EventT) -> EventT:
+        """Return an event of ours with the ids by which the server knows its items."""
+        if not self._aliases:
+            return event
+        names = ("item_id", "previous_item_id")
+        ids = {name: getattr(event, name, None) for name in names}
+        known = {name: self._aliases[i] for name, i in ids.items() if i in self._aliases}
+        return replace(event, **known) if known else event
+
+    def rename(self, aliases: Mapping[str, str]) -> None:
+        """Begin a session whose server knows some items by other ids."""
+        for alias in self._aliases.values():
+            self._items.pop(alias, None)
+        self._aliases = {i: alias for i, alias in aliases.items() if i in self._items}
+        for item_id, alias in self._aliases.items():
+            self._items[alias] = self._items[item_id]
+
+    def cut_off(self, unwanted: Collection[str]) -> None:
+        """End the items that were in progress when the connection was lost, as incomplete.
+
+        Args:
+            unwanted: Items to remove, because their response is requested again.
+        """
+        self._apart.clear()
+        for state in self.states():
+            if state.id in unwanted:
+                self._order.remove(state.id)
+                self._remove(state)
+            elif state.status == "in_progress":
+                state.has_ended = True
+            else:
+                continue
+            state.status = "incomplete"
+            self.updates.append(ConversationUpdated(state.snapshot()))
 
     def find(self, item_id: str, response_id: str = "") -> ItemState | None:
         """Return the state of an item, including one that is kept apart for its response."""
@@ -244,7 +287,7 @@ class ConversationMirror(RealtimeConversation):
         """Remove an item."""
         state = self._items.get(event.item_id)
         if state is not None:
-            self._order.remove(event.item_id)
+            self._order.remove(state.id)
             self._remove(state)
             self.updates.append(ConversationUpdated(state.snapshot()))
 
@@ -432,9 +475,10 @@ class ConversationMirror(RealtimeConversation):
         if previous_item_id == ROOT:
             order.insert(0, state.id)
         elif previous_item_id in self._items and order[-1] != previous_item_id:
-            order.insert(order.index(str(previous_item_id)) + 1, state.id)
+            previous = self._items[str(previous_item_id)]
+            order.insert(order.index(previous.id) + 1, state.id)
         elif follower in self._items:
-            order.insert(order.index(str(follower)), state.id)
+            order.insert(order.index(self._items[str(follower)].id), state.id)
         else:
             order.append(state.id)
         if isinstance(previous_item_id, str) and previous_item_id not in self._items:
@@ -446,6 +490,9 @@ class ConversationMirror(RealtimeConversation):
 
     def _remove(self, state: ItemState) -> None:
         del self._items[state.id]
+        alias = self._aliases.pop(state.id, None)
+        if alias is not None:
+            self._items.pop(alias, None)
         state.is_mirrored = False
         self._input_audio.release(state)
         self._output_audio.release(state)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         InputAudioBufferSpeechStoppedEvent,
     )
 
-__all__ = ["SentAudio"]
+__all__ = ["Resent", "SentAudio"]
 
 MAX_UNPLACED: Final = 32
 """Limit of the chunks that wait for `SentAudio.place`, and so are kept whatever the retention."""
@@ -47,17 +47,33 @@ class _Turn:
     """The same on the session's clock, if turn detection has measured it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Resent:
+    """The audio that a new session gets again."""
+
+    before_commits: dict[str, bytes]
+    """Audio before each commit that was not answered, by its event id."""
+    rest: bytes
+    """Audio after the last of them."""
+    lost_ms: float
+    """Milliseconds of a turn that are not kept any more."""
+
+
 class SentAudio:
     """The input audio of one session.
 
     Args:
         retention: Limits the audio that is kept to cut clips from.
+        resend_seconds: Seconds of audio that are kept in any case, for a new session.
     """
 
-    def __init__(self, retention: Retention = KEEP_RECENT) -> None:
+    def __init__(self, retention: Retention = KEEP_RECENT, *, resend_seconds: float = 0.0) -> None:
         self._retention: Final = retention
+        self._resend_ms: Final = int(resend_seconds * 1000)
         self.format: Format = PCM16
         """Format of the audio that is appended from now on."""
+        self.detects_turns: bool = True
+        """Whether the server finds the turns in it; otherwise the client commits them."""
         self.unplaced: Final[list[bytes]] = []
         """Audio that was appended but has no position on the clock yet.
 
@@ -83,6 +99,11 @@ class SentAudio:
     def uncommitted_bytes(self) -> int:
         """Bytes appended since the last commit or clear."""
         return self.sent_bytes - self._uncommitted_since
+
+    @property
+    def has_turn(self) -> bool:
+        """Whether turn detection has found a turn that is not a message yet."""
+        return bool(self._turns)
 
     def set_format(self, format: Format) -> None:  # noqa: A002  # the wire's own word
         """Switch the format of the audio that is appended from now on; the clock keeps running."""
@@ -175,6 +196,38 @@ class SentAudio:
         """Return whether the server announced that audio becomes a message of this id."""
         return item_id in self._turns
 
+    def begin_session(self, heard_to: int) -> Resent:
+        """Begin the clock of a new session, at the first byte that it gets.
+
+        It gets what the last session had not made a message: the commits that were not answered,
+        and the turn under way. Where turn detection has found no speech, that is the audio in
+        which speech may have begun.
+
+        Args:
+            heard_to: Bytes of the audio in which the last server has found all speech.
+        """
+        bytes_per_ms = self.format.bytes_per_ms
+        turns = [turn for _, turn in self._commits] + list(self._turns.values())
+        start = min((turn.start for turn in turns), default=self._uncommitted_since)
+        if not turns and self.detects_turns:
+            start = max(start, heard_to)
+        kept = self._starts[0] if self._starts else self.sent_bytes
+        first = min(
+            max(start, kept, self.sent_bytes - self._resend_ms * bytes_per_ms), self.sent_bytes
+        )
+        before_commits: dict[str, bytes] = {}
+        position = first
+        for event_id, turn in self._commits:
+            end = self.sent_bytes if turn.end is None else turn.end
+            before_commits[event_id] = self._read(max(turn.start, position), end)
+            position = max(position, end)
+        self._turns.clear()
+        self._uncommitted_since = position
+        self._format_since, self._sent_ms_before = first, 0.0
+        is_speech = bool(turns) or not self.detects_turns
+        lost_ms = (first - start) / bytes_per_ms if is_speech else 0.0
+        return Resent(before_commits, self._read(position, self.sent_bytes), lost_ms)
+
     def _offset(self, ms: int) -> int:
         """Return the byte offset of a time on the session's clock."""
         if ms >= self.sent_ms:  # no server's clock is ahead of what was sent, whatever it says
@@ -198,6 +251,7 @@ class SentAudio:
         kept_bytes = self._retention.audio_bytes(self.format.bytes_per_ms)
         if kept_bytes is None:
             return
+        kept_bytes = max(kept_bytes, self._resend_ms * self.format.bytes_per_ms)
         # Only when a quarter more is kept: deleting from the front of a list moves all the rest.
         if self._starts and self._sent_bytes - self._starts[0] > kept_bytes * 5 // 4:
             old = bisect_right(self._starts, self._sent_bytes - kept_bytes) - 1

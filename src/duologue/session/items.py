@@ -38,10 +38,12 @@ class ItemState:
         "_is_streamed",
         "_is_truncated",
         "has_ended",
+        "heard_words",
         "id",
         "is_mirrored",
         "journal",
         "response_id",
+        "source",
         "speech",
         "status",
         "wire",
@@ -56,6 +58,10 @@ class ItemState:
         """Id of the response that generates it, once known."""
         self.speech: ItemSpeech | None = None
         """When the user spoke it, if turn detection has measured that."""
+        self.source: Item | None = None
+        """The item as we created it, if the server's copy lacks its audio or images."""
+        self.heard_words: str | None = None
+        """The words that were heard of it, estimated, if it was cut."""
         self.is_mirrored: bool = False
         """Whether it is in the conversation."""
         self.has_ended: bool = False
@@ -71,6 +77,11 @@ class ItemState:
     def is_completed(self) -> bool:
         """Whether the item's status is `completed`."""
         return self.status == "completed"
+
+    @property
+    def is_assistants(self) -> bool:
+        """Whether the item is a message of the assistant."""
+        return isinstance(self.wire, Message) and self.wire.role == "assistant"
 
     def grow(self, kind: int, index: int, chunk: Raw | str) -> FormattedItem:
         """Add a delta and return a snapshot; audio is not decoded."""
@@ -137,10 +148,13 @@ class ItemState:
     def truncate(self, index: int, size_bytes: int) -> None:
         """Cut the audio to `size_bytes`, and drop the transcript.
 
-        The transcript has no timing, so the words that were heard are unknown.
+        The transcript has no timing, so the words that were heard can only be estimated.
         """
         self._is_truncated = True
         audio = self.journal.audio(len(self.journal.entries))
+        if self.heard_words is None:
+            words = self._joined(TEXT) + self._joined(TRANSCRIPT)
+            self.heard_words = _first_words(words, size_bytes / len(audio) if audio else 0.0)
         self._fold(transcript="", audio=audio[:size_bytes])
         part = self.journal.parts.get(index)
         if part is not None and isinstance(part.base, InputAudio | OutputAudio):
@@ -219,3 +233,11 @@ def _continuation(said: str, whole: str) -> str | None:
     if not before or [word[0].casefold() for word in words[: len(before)]] != before:
         return None
     return whole[words[len(before) - 1].end() :].lstrip(",.;:!?…")
+
+
+def _first_words(words: str, share: float) -> str:
+    """Return the whole words of about this share of a text."""
+    cut = int(len(words) * share)
+    if cut >= len(words):
+        return words
+    return words[:cut] if words[cut].isspace() else words[: words.rfind(" ", 0, cut) + 1].rstrip()

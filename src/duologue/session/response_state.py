@@ -146,7 +146,7 @@ class ResponseRequest:
 
     __slots__ = (
         "deadline", "ending", "error", "event", "event_id", "follow_up", "is_guess", "is_scheduled",
-        "is_unwanted", "response", "state", "timeout", "waiters",
+        "is_unwanted", "response", "state", "timeout", "times_cut", "waiters",
     )  # fmt: skip
 
     def __init__(
@@ -176,6 +176,8 @@ class ResponseRequest:
         """When it is given up if the server has not begun its response."""
         self.timeout: float | None = timeout
         """Seconds for the server to begin its response, and to go on with it."""
+        self.times_cut: int = 0
+        """How often its response was cut by the loss of a connection."""
         self.follow_up: ResponseRequest | None = None
         """The request that continues its response after the calls of tools were answered."""
         self.waiters: int = 0

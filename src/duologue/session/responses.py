@@ -14,12 +14,14 @@ request does not end with its response.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from duologue.errors import LocalProtocolError
 from duologue.protocol.model import UnsetType
 from duologue.session._item_fields import id_of
 from duologue.session.commands import DEFAULT_TIMEOUT, no_answer
+from duologue.session.dead_air import OwedTurn
 from duologue.session.response_state import (
     RequestInput,
     RequestState,
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from duologue.session.commands import CommandError
     from duologue.session.items import ItemState
 
-__all__ = ["Responses"]
+__all__ = ["Interruption", "Responses"]
 
 MAX_RESPONSES: Final = 1000
 """Responses that are remembered: hours of conversation."""
@@ -53,6 +55,9 @@ MAX_QUEUED: Final = 64
 
 BUSY: Final = "conversation_already_has_active_response"
 """Code or type of the server's refusal in the race described above."""
+
+MAX_CUTS: Final = 3
+"""Losses after which a response is not requested again: each request costs money."""
 
 RACE_SECONDS: Final = 1.0
 """Time for a refusal to arrive, after the end of the response that its request was matched to."""
@@ -64,12 +69,27 @@ _BY_STATUS: Final[Mapping[object, RequestInput]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """The responses that were cut by the loss of a connection."""
+
+    items: frozenset[str] = frozenset()
+    """Items of those that are requested again: the new session does not get them."""
+    called: tuple[str, ...] = ()
+    """Ids of those that have called tools."""
+    requests: tuple[ResponseRequest, ...] = ()
+    """Our requests that are sent again because their responses were cut."""
+    owes_turn: bool = False
+    """Whether turn detection owes the user a response, which it did not begin or finish."""
+
+
 class Responses:
     """All responses of a session.
 
     Args:
         send: Called with each `response.create` when it is to be sent.
         settle: Called with each request that has ended.
+        changed: Called when `awaited` may be another one.
         timeout: Seconds for the server to begin a response, and to go on with it.
     """
 
@@ -78,6 +98,7 @@ class Responses:
         *,
         send: Callable[[ResponseCreateEvent], None],
         settle: Callable[[ResponseRequest], None],
+        changed: Callable[[], None] = lambda: None,
         timeout: float | None = DEFAULT_TIMEOUT,
     ) -> None:
         self.active: ResponseState | None = None
@@ -86,11 +107,14 @@ class Responses:
         """When `expire` is due."""
         self._send_event: Final = send
         self._settle: Final = settle
+        self._changed: Final = changed
         self._timeout: Final = timeout
         self._known: Final[dict[str, ResponseState]] = {}
         self._running: Final[dict[str, ResponseState]] = {}
         self._open: Final[dict[str, ResponseRequest]] = {}
         self._owes_turn = False  # whether turn detection is about to begin a response
+        self._turn_losses = 0  # connections lost in a row with a turn that has no response yet
+        self._is_suspended = False  # whether there is no connection to send on
         self._queue: list[ResponseRequest] = []  # short, and an empty deque takes 760 bytes
 
     def __iter__(self) -> Iterator[ResponseState]:
@@ -100,6 +124,11 @@ class Responses:
     def waiting(self) -> int:
         """Number of requests that wait their turn."""
         return len(self._queue)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a response of the conversation is in progress, requested or waiting."""
+        return self._is_busy() or bool(self._queue)
 
     @property
     def is_full(self) -> bool:
@@ -150,6 +179,7 @@ class Responses:
         """
         request = ResponseRequest(event_id, event, timeout=self._timeout, is_scheduled=True)
         waits = not request.is_out_of_band and (self.active is not None or bool(self._queue))
+        waits = waits or self._is_suspended
         if waits and self.is_full:
             raise LocalProtocolError(
                 f"{MAX_QUEUED} responses wait for their turn already: await some of them first"
@@ -173,7 +203,8 @@ class Responses:
     def cancel(self, request: ResponseRequest) -> bool:
         """Cancel a request; return whether a `response.cancel` must be sent."""
         if request.state is RequestState.QUEUED:
-            self._queue.remove(request)
+            if request in self._queue:
+                self._queue.remove(request)
             self._advance(request, RequestInput.CANCELLED)
         elif request.state is RequestState.REQUESTED:
             request.is_unwanted = True  # its response has no id yet
@@ -248,6 +279,87 @@ class Responses:
         self._reschedule()
         return lost
 
+    @property
+    def awaited(self) -> ResponseState | ResponseRequest | OwedTurn | None:
+        """The response of the conversation that the server owes, begun or not."""
+        if self._is_suspended:
+            return None
+        requested = (r for r in self.unanswered() if not r.is_out_of_band)
+        owed = OwedTurn.OWED if self._owes_turn else None
+        return self.active or next(requested, None) or owed
+
+    def ask_again(self, state: ResponseState) -> bool:
+        """Request a response again when it has ended; return whether a request of ours did."""
+        answered = [r for r in self._open.values() if r.response is state]
+        for request in answered:
+            request.advance(RequestInput.BUSY)
+            request.response = request.deadline = None
+        state.request = None
+        self._queue = [r for r in self._open.values() if r.state is RequestState.QUEUED]
+        return bool(answered)
+
+    def suspend(
+        self, error: SessionEnd, *, asks_again: bool, has_calls: Callable[[str], bool]
+    ) -> Interruption:
+        """Keep the requests for the next connection: this one is lost.
+
+        Those that the server has not begun wait for it. One whose response was cut waits, too, to
+        be requested again, unless tools were called: then their answers continue it.
+
+        Args:
+            error: The loss.
+            asks_again: Whether responses that were cut are requested again, or fail with the loss.
+            has_calls: Returns whether a response, by its id, has called tools.
+        """
+        running = list(self._running.values())
+        is_owed = self._owes_turn or any(
+            not (s.is_asked or s.is_out_of_band or has_calls(s.id)) for s in running
+        )
+        self._turn_losses = self._turn_losses + 1 if is_owed else 0
+        is_owed = is_owed and asks_again and self._turn_losses <= MAX_CUTS
+        self.active, self._is_suspended, self._owes_turn = None, True, False
+        self._running.clear()
+        cut = [s for s in running if asks_again and not has_calls(s.id)]
+        again = [r for r in self._open.values() if r.response in cut and not r.is_unwanted]
+        for request in list(self._open.values()):
+            self._suspend(request, error, cut, has_calls)
+        waiting = (r for r in self._open.values() if r.state is RequestState.QUEUED)
+        self._queue = [r for r in waiting if not r.is_out_of_band]
+        self._reschedule()
+        items = frozenset(item for state in cut for item in state.output)
+        called = tuple(s.id for s in running if has_calls(s.id))
+        requests = tuple(request for request in again if request.is_open)
+        return Interruption(items, called, requests, is_owed)
+
+    def _suspend(
+        self,
+        request: ResponseRequest,
+        error: SessionEnd,
+        cut: list[ResponseState],
+        has_calls: Callable[[str], bool],
+    ) -> None:
+        response = request.response
+        if request.ending is not None:
+            self._advance(request, request.ending)
+        elif request.is_unwanted:
+            self._advance(request, RequestInput.CANCELLED)
+        elif response is None or (response in cut and request.times_cut < MAX_CUTS):
+            request.advance(RequestInput.BUSY)
+            request.times_cut += response is not None
+            request.response = request.deadline = None
+        elif has_calls(response.id):
+            self._advance(request, RequestInput.INCOMPLETE)
+        else:
+            self._give_up(request, error)
+
+    def resume(self, now: float) -> None:
+        """Send the requests that waited for a connection, each in its turn."""
+        self._is_suspended = False
+        for request in list(self._open.values()):
+            if request.state is RequestState.QUEUED and request.is_out_of_band:
+                self._send(request, now)
+        self.send_next(now)
+
     def lose(self, error: SessionEnd) -> None:
         """End all open requests: the connection has ended."""
         self.active = None
@@ -270,6 +382,7 @@ class Responses:
     def on_turn_committed(self) -> None:
         """Expect turn detection to begin a response: the next one may be its own, not ours."""
         self._owes_turn = True
+        self._changed()
 
     def on_item_added(
         self, event: ResponseOutputItemAddedEvent | ResponseOutputItemDoneEvent, item: ItemState
@@ -313,8 +426,10 @@ class Responses:
     def _is_busy(self, besides: ResponseRequest | None = None) -> bool:
         """Return whether a response of the conversation is in progress, or requested."""
         requested = (r for r in self._open.values() if r.state is RequestState.REQUESTED)
-        return self.active is not None or any(
-            r is not besides and not r.is_out_of_band for r in requested
+        return (
+            self._is_suspended
+            or self.active is not None
+            or any(r is not besides and not r.is_out_of_band for r in requested)
         )
 
     def _send(self, request: ResponseRequest, now: float) -> None:
@@ -380,6 +495,7 @@ class Responses:
         times = [r.deadline for r in self._open.values()]
         times += [state.deadline for state in self._running.values()]
         self.deadline = min((time for time in times if time is not None), default=None)
+        self._changed()
 
 
 def _later(now: float, timeout: float | None) -> float | None:

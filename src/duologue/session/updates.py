@@ -23,6 +23,7 @@ from duologue.session.journal import Journal, Sound
 
 __all__ = [
     "ConversationUpdated",
+    "DeadAir",
     "Delta",
     "Disconnected",
     "ErrorUpdate",
@@ -30,6 +31,7 @@ __all__ = [
     "ItemAppended",
     "ItemCompleted",
     "RealtimeEvent",
+    "Reconnected",
     "Update",
 ]
 
@@ -39,7 +41,7 @@ class Delta(Struct, frozen=True, gc=False):
 
     text: str | None = None
     transcript: str | None = None
-    """More words; the whole transcript when a transcription completes."""
+    """More words, also when a transcription completes: what the deltas lacked."""
     arguments: str | None = None
     _sound: Sound | None = None
     _journal: Journal | None = None
@@ -103,12 +105,47 @@ class ErrorUpdate(Struct, frozen=True):  # with gc: raising the error makes a re
 
 
 class Disconnected(Struct, frozen=True):  # collected: as `ErrorUpdate`
-    """The session has ended: nothing can be sent, and no update but raw events follows."""
+    """The connection has ended, and with it the session, unless the client connects again."""
 
     error: DuologueError | None
     """Why the connection was lost; `None` if the application closed the session."""
     will_retry: bool = False
-    """Whether the client connects again by itself: it does not yet."""
+    """Whether the client connects again by itself: `Reconnected` follows, or a `Disconnected` that
+    is final. Until then everything may be sent: it waits for the new session."""
+
+
+class Reconnected(Struct, frozen=True, kw_only=True):  # collected: as `ErrorUpdate`
+    """A new session continues the conversation."""
+
+    error: DuologueError | None
+    """Why the last connection was lost; `None` if the client replaced it by itself."""
+    attempts: int
+    """Connections that were tried."""
+    seconds: float
+    """Time without a connection."""
+    restored_items: int
+    """Items of the conversation that the new session has."""
+    missing_items: tuple[str, ...]
+    """Ids of the items that it does not have: too old, cut, refused, or impossible to restore."""
+    renamed_items: dict[str, str]
+    """Ids by which the new server knows items, by their ids in the conversation, where they differ:
+    raw events show them. Everywhere else the old ids stay valid."""
+    asked_again: int
+    """Responses that were requested again."""
+    resent_audio_ms: float
+    """Input audio that was sent again."""
+    lost_audio_ms: float
+    """Input audio of a turn that was not kept, and so is lost."""
+
+
+class DeadAir(Struct, frozen=True, kw_only=True, gc=False):
+    """The server owes a response and is silent; see `DeadAirPolicy`."""
+
+    kind: Literal["response_not_begun", "response_stalled", "turn_not_answered"]
+    seconds: float
+    """Seconds of silence."""
+    remedy: Literal["asked_again", "reconnecting", "none"]
+    """The client's reaction. `none`: the client does not connect again."""
 
 
 class RealtimeEvent(Struct, frozen=True, gc=False):
@@ -130,6 +167,8 @@ Update = (
     | Interrupted
     | ErrorUpdate
     | Disconnected
+    | Reconnected
+    | DeadAir
     | RealtimeEvent
 )
 """Everything that `async for` over a client can yield."""

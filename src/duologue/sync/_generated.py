@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from duologue.client import client
 from duologue.protocol.model import UNSET
 from duologue.session.commands import DEFAULT_TIMEOUT
+from duologue.session.dead_air import DEFAULT_DEAD_AIR
 from duologue.session.retention import KEEP_RECENT
 from duologue.sync.handles import Pending, ResponseHandle
 from duologue.sync.loop_thread import LoopThread
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
     from duologue.protocol import beta
     from duologue.protocol.formats import Format
     from duologue.protocol.ga import ContentPart, FunctionTool, Item, RealtimeSession, Session
+    from duologue.session.dead_air import DeadAirPolicy
     from duologue.session.formatted import FormattedItem
     from duologue.session.playback import PlaybackCut
+    from duologue.session.reconnect import ReconnectPolicy
     from duologue.session.response_state import ResponseState
     from duologue.session.retention import Retention
     from duologue.transport.base import Connector
@@ -51,7 +54,7 @@ class ClientMethods(Generic[C]):
     def __init__(
         self,
         *,
-        endpoint: Endpoint | None = None,
+        endpoint: Endpoint | Sequence[Endpoint] | None = None,
         url: str | None = None,
         api_key: Key | None = None,
         model: str | None = None,
@@ -61,6 +64,8 @@ class ClientMethods(Generic[C]):
         command_timeout: float | None = DEFAULT_TIMEOUT,
         connector: Connector | None = None,
         dialect: DialectChoice | None = None,
+        reconnect: ReconnectPolicy | bool = True,
+        dead_air: DeadAirPolicy | None = DEFAULT_DEAD_AIR,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
         **keywords: Unpack[SessionKeywords],
@@ -77,6 +82,8 @@ class ClientMethods(Generic[C]):
             command_timeout=command_timeout,
             connector=connector,
             dialect=dialect,
+            reconnect=reconnect,
+            dead_air=dead_air,
             retention=retention,
             validate=validate,
             **keywords,
@@ -86,6 +93,11 @@ class ClientMethods(Generic[C]):
     def is_connected(self) -> bool:
         """Whether events can be sent."""
         return self._thread.call(lambda: self._client.is_connected)
+
+    @property
+    def is_reconnecting(self) -> bool:
+        """Whether the connection was lost, and another is being made: see `ReconnectPolicy`."""
+        return self._thread.call(lambda: self._client.is_reconnecting)
 
     @property
     def session(self) -> Session | None:
@@ -123,6 +135,36 @@ class ClientMethods(Generic[C]):
     def input_format(self) -> Format:
         """Format of the audio that `append_input_audio` expects."""
         return self._thread.call(lambda: self._client.input_format)
+
+    def restart(
+        self,
+        session: SessionArgument | None = None,
+        *,
+        endpoint: Endpoint | None = None,
+        **keywords: Unpack[SessionKeywords],
+    ) -> None:
+        """Continue the conversation in a new session at once.
+
+        Use it when a session hangs, and for what a session cannot change: its model, or its voice.
+        The old session goes on until the new one has the conversation. A response that is in
+        progress is cut, and requested again.
+
+        Args:
+            session: A change of the configuration, as for `update_session`.
+            endpoint: The server from now on; `None`: the same.
+            keywords: Added to `session`.
+
+        Raises:
+            ConfigurationError: If the configuration is wrong.
+            Closed: If the session was closed, or is not open.
+            HandshakeRefused: If the server refused the connection. The old session goes on, as it
+                does after the errors below.
+            SessionRefused: If the server refused the key or the model.
+            ServerError: If the server refused the configuration.
+            ConnectionLost: If the server could not be reached.
+            TimeoutError: If the new session did not begin within `connect_timeout`.
+        """
+        self._thread.run(self._client.restart(session, endpoint=endpoint, **keywords))
 
     def wait_for_session_created(self, *, timeout: float | None = None) -> Session:
         """Return the session's configuration, as soon as there is one; see `wait_for_next`."""

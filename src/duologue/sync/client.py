@@ -48,7 +48,8 @@ class _WrappedClient(client.RealtimeClient):
 
     def is_idle(self) -> bool:
         """Return whether no session is open, being opened or being closed."""
-        return not (self._is_connecting or self.is_connected or self._closings)
+        is_busy = self._is_connecting or self.is_connected or self.is_reconnecting
+        return not (is_busy or self._closings)
 
     async def close(self) -> None:
         """Close the session; see the asynchronous client."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from duologue.testing.chaos import ChaosProxy
     from duologue.testing.transports import check_transport
 
-__all__ = ["check_transport"]
+__all__ = ["ChaosProxy", "check_transport"]
+
+_PLACES: Final = {"ChaosProxy": "chaos", "check_transport": "transports"}
 
 
 def __getattr__(name: str) -> object:
-    if name == "check_transport":  # not loaded by the pytest plugin, which is in every test run
-        from duologue.testing.transports import check_transport  # noqa: PLC0415  # see above
-
-        return check_transport
-    raise AttributeError(f"module 'duologue.testing' has no attribute {name!r}")
+    """Import a public name when it is used: the pytest plugin, in every test run, needs none."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)

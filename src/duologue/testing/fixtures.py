@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from duologue.client.client import RealtimeClient
     from duologue.server.connection import AnyReceived, AnySent
     from duologue.server.local_server import LocalServer
+    from duologue.testing.chaos import ChaosProxy
 else:
     try:
         # In its strict mode, pytest-asyncio runs only fixtures that its own decorator marks.
@@ -43,10 +44,20 @@ async def _realtime_server_asyncio(
 
 
 @asyncio_fixture
-async def _realtime_client_asyncio(
+async def _chaos_proxy_asyncio(
     request: pytest.FixtureRequest, realtime_server: LocalServer
+) -> AsyncGenerator[ChaosProxy]:
+    async with _started_proxy(request, realtime_server) as proxy:
+        yield proxy
+
+
+@asyncio_fixture
+async def _realtime_client_asyncio(
+    request: pytest.FixtureRequest,
+    _chaos_proxy_if_any: ChaosProxy | None,
+    realtime_server: LocalServer,
 ) -> AsyncGenerator[RealtimeClient]:
-    async with _connected_client(request, realtime_server) as client:
+    async with _connected_client(request, _chaos_proxy_if_any or realtime_server) as client:
         yield client
 
 
@@ -65,11 +76,30 @@ async def _realtime_server_anyio(
 
 
 @pytest.fixture
-async def _realtime_client_anyio(
+async def _chaos_proxy_anyio(
     request: pytest.FixtureRequest, realtime_server: LocalServer
+) -> AsyncGenerator[ChaosProxy]:
+    async with _started_proxy(request, realtime_server) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def _realtime_client_anyio(
+    request: pytest.FixtureRequest,
+    _chaos_proxy_if_any: ChaosProxy | None,
+    realtime_server: LocalServer,
 ) -> AsyncGenerator[RealtimeClient]:
-    async with _connected_client(request, realtime_server) as client:
+    async with _connected_client(request, _chaos_proxy_if_any or realtime_server) as client:
         yield client
+
+
+@pytest.fixture
+def _chaos_proxy_if_any(request: pytest.FixtureRequest) -> ChaosProxy | None:
+    """Return the proxy if the test requests it."""
+    if "chaos_proxy" not in request.fixturenames:
+        return None
+    proxy: ChaosProxy = request.getfixturevalue("chaos_proxy")
+    return proxy
 
 
 @contextlib.asynccontextmanager
@@ -82,16 +112,28 @@ async def _started_server(request: pytest.FixtureRequest) -> AsyncGenerator[Loca
 
 
 @contextlib.asynccontextmanager
-async def _connected_client(
+async def _started_proxy(
     request: pytest.FixtureRequest, server: LocalServer
+) -> AsyncGenerator[ChaosProxy]:
+    from duologue.testing.chaos import ChaosProxy  # noqa: PLC0415  # not in every test run
+
+    _, keywords = _marker(request, "chaos_proxy")
+    async with ChaosProxy(server.url, **keywords) as proxy:
+        yield proxy
+
+
+@contextlib.asynccontextmanager
+async def _connected_client(
+    request: pytest.FixtureRequest, server: LocalServer | ChaosProxy
 ) -> AsyncGenerator[RealtimeClient]:
     from duologue.client.client import RealtimeClient  # noqa: PLC0415  # not in every test run
+    from duologue.testing.chaos import ChaosProxy  # noqa: PLC0415  # as above
 
     _, keywords = _marker(request, "realtime_client")
-    if server.transport == "memory":
-        client = RealtimeClient(connector=server.connector, **keywords)
-    else:
+    if isinstance(server, ChaosProxy) or server.transport == "websocket":
         client = RealtimeClient(url=server.url, **keywords)
+    else:
+        client = RealtimeClient(connector=server.connector, **keywords)
     async with client:
         yield client
 

@@ -1,4 +1,4 @@
-"""Pytest plugin: the fixtures `realtime_server` and `realtime_client`.
+"""Pytest plugin: the fixtures `realtime_server`, `realtime_client` and `chaos_proxy`.
 
 Loading the plugin does not import the client or the server; a test that requests a fixture does.
 The fixtures work with pytest-asyncio and with anyio (on asyncio), whichever runs the test.
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from duologue.client.client import RealtimeClient
     from duologue.server.local_server import LocalServer
+    from duologue.testing.chaos import ChaosProxy
 
-__all__ = ["realtime_client", "realtime_server"]
+__all__ = ["chaos_proxy", "realtime_client", "realtime_server"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,6 +32,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "realtime_client(*, instructions=..., ...): arguments of the `RealtimeClient` that the"
         " fixture connects.",
     )
+    config.addinivalue_line(
+        "markers", "chaos_proxy(*, seed=0): arguments of the `ChaosProxy` that the fixture starts."
+    )
     if any(config.pluginmanager.has_plugin(runner) for runner in ("asyncio", "anyio")):
         config.pluginmanager.import_plugin("duologue.testing.fixtures")
 
@@ -43,9 +47,19 @@ def realtime_server(request: pytest.FixtureRequest) -> LocalServer:
 
 
 @pytest.fixture
-def realtime_client(
+def chaos_proxy(
     request: pytest.FixtureRequest,
     realtime_server: LocalServer,  # noqa: ARG001  # runs first, and ends last
+) -> ChaosProxy:
+    """`ChaosProxy` in front of `realtime_server`; `realtime_client` connects through it."""
+    proxy: ChaosProxy = request.getfixturevalue(f"_chaos_proxy_{_runner(request)}")
+    return proxy
+
+
+@pytest.fixture
+def realtime_client(
+    request: pytest.FixtureRequest,
+    realtime_server: LocalServer,  # noqa: ARG001  # as above
 ) -> RealtimeClient:
     """`RealtimeClient` connected to `realtime_server`; its marker configures it."""
     client: RealtimeClient = request.getfixturevalue(f"_realtime_client_{_runner(request)}")

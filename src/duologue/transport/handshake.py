@@ -42,6 +42,7 @@ MAX_BODY_CHARS: Final = 1000
 """Kept length of an error response: the API's error objects are shorter, HTML pages are not."""
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})\b")
+_RETRY_AFTER: Final = re.compile(rb"^retry-after:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNSAFE_VALUE: Final = re.compile(r"[^\t\x20-\x7e]")  # RFC 9110 section 5.5
 _UNSAFE_URL: Final = re.compile(r"[\x00-\x20\x7f]")
@@ -167,18 +168,31 @@ def upgrade_failed(
     # Not error.response: picows has none for HTTP/1.0, nor for codes unknown to Python (520).
     line = _STATUS_LINE.match(error.raw_header or b"")
     if line and line[1] != b"101":
-        return handshake_refused(int(line[1]), _body(error), secrets)
+        wait = _RETRY_AFTER.search(error.raw_header or b"")
+        retry_after = None if wait is None else wait[1].decode("latin-1")
+        return handshake_refused(int(line[1]), _body(error), secrets, retry_after)
     lost = ConnectionLost(f"{shown} did not answer as a WebSocket server")
     lost.__cause__ = RemoteProtocolError(str(error))
     return lost
 
 
-def handshake_refused(status: int, body: bytes, secrets: frozenset[str]) -> HandshakeRefused:
-    """Return the error for an HTTP status and a body, which may echo the request."""
+def handshake_refused(
+    status: int, body: bytes, secrets: frozenset[str], retry_after: str | None
+) -> HandshakeRefused:
+    """Return the error for an HTTP status and a body, which may echo the request.
+
+    Args:
+        status: The status.
+        body: The body.
+        secrets: Words to remove from it.
+        retry_after: The header `Retry-After`; only a number of seconds counts.
+    """
     text = body.decode("utf-8", "replace")
     for secret in secrets:
         text = text.replace(secret, "[removed]")
-    return HandshakeRefused(status, text[:MAX_BODY_CHARS].strip())
+    seconds = re.fullmatch(r"[0-9]{1,9}", (retry_after or "").strip())
+    wait = None if seconds is None else int(seconds[0])
+    return HandshakeRefused(status, text[:MAX_BODY_CHARS].strip(), retry_after=wait)
 
 
 def _body(error: WSHandshakeError) -> bytes:

@@ -5,6 +5,7 @@ The threads are on GitHub, written as `owner/repository#number`.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import pytest
 from tests.client.client_doubles import SESSION
 from tests.client.replays.service import Service, Watch, both_dialects, message, refusal
 
-from duologue import ConnectionLost
+from duologue import ConnectionLost, Reconnected
 from duologue.protocol import ga
 from duologue.protocol.model import UnknownEvent
 
@@ -97,7 +98,7 @@ async def test_a_session_that_expires_fails_what_waits_and_says_why(dialect: Dia
     """
     text = "Your session hit the maximum duration of 60 minutes."
     server = Service(dialect)
-    async with server.client() as client:
+    async with server.client(reconnect=False) as client:
         watch = Watch(client)
         response = client.create_response()
         await server.got("response.create")
@@ -113,6 +114,35 @@ async def test_a_session_that_expires_fails_what_waits_and_says_why(dialect: Dia
             client.create_response()
         assert len(watch.errors) == 1
         assert not client.is_connected
+
+
+@both_dialects
+async def test_a_conversation_outlives_a_session_that_expires(dialect: Dialect) -> None:
+    """sonichi/sutando#1307, livekit/agents#1252: a new session is needed, with the old items."""
+    text = "Your session hit the maximum duration of 60 minutes."
+    server = Service(dialect)
+    async with server.client() as client:
+        watch = Watch(client)
+        server.hear("item_u")
+        server.transcribe("item_u", "Hello.")
+        server.answer("Good day.")
+        await server.processed(client)
+        server.answers["conversation.item.create"] = lambda event: server.add(
+            {"id": f"item_{event['event_id']}", **event["item"]}
+        )
+        again = asyncio.ensure_future(client.wait_for_next(Reconnected, timeout=5))
+        await asyncio.sleep(0)
+        server.error(refusal(text, "session_expired"))
+        await server.end.close(1001, text)
+        await again
+        roles = [e["item"]["role"] for e in server.received if "item" in e]
+        assert roles == ["user", "assistant"]
+        response = client.create_response()
+        await server.got("response.create")
+        server.answer("Still here.", "resp_2", "item_b")
+        await response
+        words = [words for _, words in watch.conversation()]
+        assert words == ["Hello.", "Good day.", "Still here."]
 
 
 KEY = {"event": "9", "received_at": 1_763_605_109}
