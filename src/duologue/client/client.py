@@ -429,10 +429,8 @@ class RealtimeClient(RealtimeEventHandler):
 
     async def wait_for_session_created(self, *, timeout: float | None = None) -> Session:  # noqa: ASYNC109  # as `wait_for_next`
         """Return the session's configuration, as soon as there is one; see `wait_for_next`."""
-        if self.session is None:
-            await self.wait_for_next(ga.SessionCreatedEvent, timeout=timeout)
-        if self.session is None:
-            raise AssertionError("session.created arrived without a session")
+        while self.session is None:  # some servers begin with another event: session.updated, ping
+            await self.wait_for_next("server.*", timeout=timeout)
         return self.session
 
     async def wait_for_next_item(self, *, timeout: float | None = None) -> FormattedItem:  # noqa: ASYNC109  # as `wait_for_next`

@@ -185,7 +185,6 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     # these calls, so that its response uses them.
     ga.ResponseDoneEvent: (
         lambda s, e, now: s.on_response_done(e, now),
-        lambda s, e, _: s.tools.on_response_done(e.response),
         lambda s, _, now: s.responses.send_next(now),
     ),
     # Responses before commands: a `response.create` is not a command.
@@ -716,6 +715,7 @@ class ClientSession:
                 self.check_budget()
                 self.responses.record(event_id, event, self._now)
             case ga.SessionUpdateEvent():
+                self.active.record(event.session)
                 self._apply(event.session)
             case _:
                 pass
@@ -781,7 +781,9 @@ class ClientSession:
         if not self.latency.awaits(is_audio=is_audio):
             self._fast[kind] = self.conversation.growth[kind]
 
-    def on_output_item_added(self, event: ga.ResponseOutputItemAddedEvent) -> None:
+    def on_output_item_added(
+        self, event: ga.ResponseOutputItemAddedEvent | ga.ResponseOutputItemDoneEvent
+    ) -> None:
         """Begin an item of a response."""
         state = self.conversation.on_output_item_added(event)
         if state is not None:
@@ -789,14 +791,19 @@ class ClientSession:
 
     def on_output_item_done(self, event: ga.ResponseOutputItemDoneEvent) -> None:
         """Complete an item of a response, and run it if it is a call."""
+        response = self.responses.get(event.response_id)
+        if response is not None and _is_missing(event.item, response):
+            self.on_output_item_added(event)
         self.conversation.on_output_item_done(event)
         self._run_calls([event.item], event.response_id)
-        response = self.responses.get(event.response_id)
         if response is not None and response.is_done:  # the events came in another order
             self.tools.on_response_done(response.response)
 
     def on_response_done(self, event: ga.ResponseDoneEvent, now: float) -> None:
-        """End a response, and run the calls that were not announced before."""
+        """End a response, with the items and calls that were not announced before."""
+        active = self.responses.active
+        if not event.response.id and active is not None:  # it can only mean that one
+            event = replace(event, response=replace(event.response, id=active.id))
         response = event.response
         known = self.responses.get(response.id or "")
         if known is None or not known.is_done:  # a server may repeat itself
@@ -805,8 +812,10 @@ class ClientSession:
         was_requested = self.responses.on_done(event, now)
         if response.status == "failed" and not was_requested:
             self._updates.append(ErrorUpdate(response_failed(response)))
+        self._add_missing_output(event)
         if (response.status or "completed") == "completed":
             self._run_calls(response.output or [], response.id or "")
+        self.tools.on_response_done(response)
 
     def on_error(self, event: ga.RealtimeErrorEvent, now: float) -> None:
         """Refuse the event that an error concerns; report an error that concerns none."""
@@ -884,11 +893,29 @@ class ClientSession:
         is_busy = self.responses.active is not None
         return self.commands.answer(event, now, may_guess=not is_announced, may_defer=is_busy)
 
+    def _add_missing_output(self, event: ga.ResponseDoneEvent) -> None:
+        """Add the items that a response has at its end, and that were not announced before."""
+        state = self.responses.get(event.response.id or "")
+        items = event.response.output or []
+        for index, item in enumerate(items):
+            if state is not None and _is_missing(item, state):
+                done = ga.ResponseOutputItemDoneEvent(
+                    event_id=event.event_id, response_id=state.id, output_index=index, item=item
+                )
+                self.on_output_item_added(done)
+                self.conversation.on_output_item_done(done)
+
     def _run_calls(self, items: Iterable[ga.Item], response_id: str) -> None:
         if not self.responses.is_out_of_band(response_id):
             for item in items:
                 if isinstance(item, ga.FunctionCall):
-                    self.tools.add(item, response_id)
+                    self.tools.add(self._with_arguments(item, response_id), response_id)
+
+    def _with_arguments(self, call: ga.FunctionCall, response_id: str) -> ga.FunctionCall:
+        """Return a call with the arguments that were streamed, if its end lacks them."""
+        state = None if call.arguments else self.conversation.find(call.id or "", response_id)
+        tool = None if state is None else state.snapshot().formatted.tool
+        return call if tool is None else replace(call, arguments=tool.arguments)
 
     def _is_ours(self, name: str) -> bool:
         """Return whether the calls of a tool are ours to run.
@@ -922,3 +949,9 @@ class ClientSession:
         if isinstance(error, _REPORTED) and not is_silent:
             self._updates.append(ErrorUpdate(error))
         self._actions.append(Settled(record))
+
+
+def _is_missing(item: ga.Item, response: ResponseState) -> bool:
+    """Return whether a response has not announced an item that has content."""
+    is_empty = isinstance(item, ga.Message) and not item.content
+    return id_of(item) not in {None, *response.output} and not is_empty

@@ -71,7 +71,7 @@ MAX_APART: Final = 256
 """Items kept apart from the conversation: the open responses of a session have a handful."""
 
 MAX_EARLY_ITEMS: Final = 64
-"""Items whose transcript came before them: they follow within a second, or never."""
+"""Items of which a transcript or a successor came first: they follow within a second, or never."""
 
 MAX_EARLY_PIECES: Final = 4096
 """Pieces of transcript kept for one such item: more than a server sends in a minute."""
@@ -207,6 +207,8 @@ class ConversationMirror(RealtimeConversation):
         self._aliases: dict[str, str] = {}  # ids of this session's server, where they differ
         self._early: Final[dict[str, list[tuple[int, str, bool]]]] = {}
         """Pieces of transcript whose item has not come yet: index, words, whether they are all."""
+        self._followers: Final[dict[str, str]] = {}
+        """Items that came before the item that they follow, by the id of that."""
         self.growth: Final[Mapping[type, Callable[[Any], None]]] = {
             ResponseTextDeltaEvent: self._on_text,
             ResponseAudioTranscriptDeltaEvent: self._on_transcript,
@@ -334,15 +336,20 @@ class ConversationMirror(RealtimeConversation):
             clip = audio_of(created)
         if clip is not None:
             state.attach_audio(clip)
-        for index, words, is_final in self._early.pop(item_id, ()):
+        # A whole transcript is part of the item from the start; words that stream follow it.
+        early = self._early.pop(item_id, [])
+        is_streamed = not all(is_final for _, _, is_final in early)
+        for index, words, is_final in () if is_streamed else early:
             state.add_user_words(index, words, is_final=is_final)
         item = state.snapshot()
         if clip:
             self._input_audio.add(state, len(clip))
         self.updates.append(ConversationUpdated(item))
         self.updates.append(ItemAppended(item))
+        for index, words, is_final in early if is_streamed else ():
+            self.on_user_words(item_id, index, words, is_final=is_final)
         if state.is_completed:
-            self.updates.append(ItemCompleted(item))
+            self.updates.append(ItemCompleted(state.snapshot()))
 
     def on_item_done(self, event: ConversationItemDone) -> None:
         """Complete an item."""
@@ -429,7 +436,9 @@ class ConversationMirror(RealtimeConversation):
 
     # Items of a response, which the server may never announce as the conversation's.
 
-    def on_output_item_added(self, event: ResponseOutputItemAddedEvent) -> ItemState | None:
+    def on_output_item_added(
+        self, event: ResponseOutputItemAddedEvent | ResponseOutputItemDoneEvent
+    ) -> ItemState | None:
         """Begin an item of a response, and return its state."""
         item_id = id_of(event.item)
         if item_id is None:
@@ -470,6 +479,8 @@ class ConversationMirror(RealtimeConversation):
         if state is None or self._apart:
             state = self.find(event.item_id, event.response_id)
         if state is not None:
+            if not state.is_mirrored:
+                self._adopt(event.item_id, event.response_id)
             item = state.grow(TEXT, event.content_index, event.delta)
             if state.is_mirrored:
                 self.updates.append(ConversationUpdated(item, Delta(event.delta)))
@@ -479,6 +490,8 @@ class ConversationMirror(RealtimeConversation):
         if state is None or self._apart:
             state = self.find(event.item_id, event.response_id)
         if state is not None:
+            if not state.is_mirrored:
+                self._adopt(event.item_id, event.response_id)
             item = state.grow(TRANSCRIPT, event.content_index, event.delta)
             if state.is_mirrored:
                 self.updates.append(ConversationUpdated(item, Delta(None, event.delta)))
@@ -489,6 +502,8 @@ class ConversationMirror(RealtimeConversation):
             state = self.find(event.item_id, event.response_id)
         if state is not None:
             self._output_audio.add(state, len(event.delta) - 2)  # without its quotes
+            if not state.is_mirrored:
+                self._adopt(event.item_id, event.response_id)
             item = state.grow(AUDIO, event.content_index, event.delta)
             if state.is_mirrored:
                 journal = state.journal
@@ -501,6 +516,8 @@ class ConversationMirror(RealtimeConversation):
         if state is None or self._apart:
             state = self.find(event.item_id, event.response_id)
         if state is not None:
+            if not state.is_mirrored:
+                self._adopt(event.item_id, event.response_id)
             item = state.grow(ARGUMENTS, 0, event.delta)
             if state.is_mirrored:
                 self.updates.append(ConversationUpdated(item, Delta(None, None, event.delta)))
@@ -510,7 +527,10 @@ class ConversationMirror(RealtimeConversation):
     def _new(
         self,
         item_id: str,
-        event: ConversationItemAdded | ConversationItemCreatedEvent | ResponseOutputItemAddedEvent,
+        event: ConversationItemAdded
+        | ConversationItemCreatedEvent
+        | ResponseOutputItemAddedEvent
+        | ResponseOutputItemDoneEvent,
     ) -> ItemState:
         return ItemState(item_id, event.item, sample_bytes=self._output_format.sample_bytes)
 
@@ -533,15 +553,20 @@ class ConversationMirror(RealtimeConversation):
         self.updates.append(ItemAppended(item))
 
     def _insert(self, state: ItemState, previous_item_id: object) -> None:
-        """Insert an item after the given one; at the end if that is unknown."""
+        """Insert an item after the given one; if that is unknown, at the end for now."""
         order = self._order
+        follower = self._followers.pop(state.id, None)
         if previous_item_id == ROOT:
             order.insert(0, state.id)
         elif previous_item_id in self._items and order[-1] != previous_item_id:
             previous = self._items[str(previous_item_id)]
             order.insert(order.index(previous.id) + 1, state.id)
+        elif follower in self._items:
+            order.insert(order.index(self._items[str(follower)].id), state.id)
         else:
             order.append(state.id)
+        if isinstance(previous_item_id, str) and previous_item_id not in self._items:
+            remember(self._followers, previous_item_id, state.id, MAX_EARLY_ITEMS)
         self._items[state.id] = state
         state.is_mirrored = True
         if self._retention.items is not None and len(order) > self._retention.items:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         ResponseCreateEvent,
         ResponseDoneEvent,
         ResponseOutputItemAddedEvent,
+        ResponseOutputItemDoneEvent,
     )
     from duologue.session.commands import CommandError
     from duologue.session.items import ItemState
@@ -398,7 +399,9 @@ class Responses:
         self._owes_turn = True
         self._changed()
 
-    def on_item_added(self, event: ResponseOutputItemAddedEvent, item: ItemState) -> None:
+    def on_item_added(
+        self, event: ResponseOutputItemAddedEvent | ResponseOutputItemDoneEvent, item: ItemState
+    ) -> None:
         """Record an item that a response has begun."""
         response = self._known.get(event.response_id)
         item_id = id_of(event.item)
