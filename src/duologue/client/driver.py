@@ -355,10 +355,14 @@ class Driver:
         """Send input audio: `call` for the most frequent method, which sets no deadline."""
         if self.ending is not None or not self.connection.is_open:
             self.check_open()
-        # Fifty events a second that nothing wants would cost more than sending them does.
-        is_shown = self.updates.is_read or self._callbacks.want_sent_audio
-        self.core.append_audio(audio, self._now(), is_shown=is_shown)
-        self._carry_out()
+        # Fifty events a second that nothing wants would cost more than sending them does. A frame
+        # from within a callback follows those of the effects under way, so it is an effect too.
+        is_shown = self.updates.is_read or self._callbacks.want_sent_audio or self._is_carrying_out
+        frame = self.core.append_audio(audio, self._now(), is_shown=is_shown)
+        if frame is None:
+            self._carry_out()
+        else:
+            self.connection.send_frame(frame, "input_audio_buffer.append")
 
     def check_not_ended(self) -> None:
         """Raise the error with which the session ended, if it has ended."""

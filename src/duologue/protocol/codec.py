@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final, Literal, cast, overload
 
 import msgspec
-from pybase64 import b64encode
+from pybase64 import b64encode, b64encode_as_string
 
 from duologue.errors import ConfigurationError, DecodeError
 from duologue.protocol import ga
@@ -309,8 +309,9 @@ def append_frame(audio: bytes | bytearray | memoryview, event_id: str | None = N
     """
     if event_id is None:
         return b'{"type":"input_audio_buffer.append","audio":"' + b64encode(audio) + b'"}'
-    start = f'{{"type":"input_audio_buffer.append","event_id":"{event_id}","audio":"'
-    return start.encode() + b64encode(audio) + b'"}'
+    field = b64encode_as_string(audio)
+    text = f'{{"type":"input_audio_buffer.append","event_id":"{event_id}","audio":"{field}"}}'
+    return text.encode()
 
 
 def append_event(audio: bytes, event_id: str) -> tuple[bytes, ga.InputAudioBufferAppendEvent]:

@@ -347,13 +347,17 @@ class ClientSession:
 
     # What the application and its tools want.
 
-    def append_audio(self, audio: bytes, now: float, *, is_shown: bool = True) -> None:
+    def append_audio(self, audio: bytes, now: float, *, is_shown: bool = True) -> bytes | None:
         """Send input audio in the session's input format: `send`, without the cost.
 
         Args:
             audio: Any number of bytes.
             now: Monotonic seconds.
             is_shown: Whether to show the event to the application.
+
+        Returns:
+            The frame to send at once, if there is nothing to show: an effect for each of fifty
+            frames a second would cost as much as all the rest. `None`: the effects send it.
 
         Raises:
             LocalProtocolError: If the session is over.
@@ -369,13 +373,13 @@ class ClientSession:
         if self._translates:
             self._now = now
             self._emit(codec.append_event(audio, event_id)[1])
-            return
-        if is_shown:
-            frame, event = codec.append_event(audio, event_id)
-            self._sendings.append(Notify([RealtimeEvent("client", event, now)]))
-        else:
-            frame = codec.append_frame(audio, event_id)
+            return None
+        if not is_shown:
+            return codec.append_frame(audio, event_id)
+        frame, event = codec.append_event(audio, event_id)
+        self._sendings.append(Notify([RealtimeEvent("client", event, now)]))
         self._sendings.append(SendFrame(frame, "input_audio_buffer.append"))
+        return None
 
     def create_response(self, event: ga.ResponseCreateEvent, now: float) -> ResponseRequest:
         """Request a response, now or when the one in progress has ended.
