@@ -418,12 +418,25 @@ class Driver:
             return
         if self.updates.keeps_backlog and self._callbacks.has_any:
             self.updates.keep_recent()
-        self.core.receive(event, self._now())
+        now = self._now()
+        core = self.core
+        if event.__class__ not in core.deltas or self._is_carrying_out:
+            core.receive(event, now)
+        else:  # nearly every event: nothing to do but to show it
+            updates = core.receive_delta(event, now)
+            self._is_carrying_out = True  # what a callback sends follows all of these updates
+            try:
+                self.updates.put(updates)
+                self._callbacks.call(updates)
+            finally:
+                self._is_carrying_out = False
+            if not self._has_more and not self.waiters.reading:
+                return
         try:
             self._carry_out()
         except (Closed, ConnectionLost):  # it cannot send, so it has ended: `on_end` reports it
             return
-        if self.core.next_deadline() != self._deadline:
+        if core.next_deadline() != self._deadline:
             self._set_timer()
 
     def on_undecodable(self, error: DecodeError) -> None:

@@ -6,8 +6,8 @@ everything: which response answers which request, where an item is cut, which er
 
 Its parts hold the state: the conversation, the responses, the commands that await answers, the
 input audio, the calls of tools, the configuration. `REACTIONS` lists which of them an event
-reaches, in which order. Deltas, which are most of a session, take a shorter way inside `receive`:
-they only add to an item, and nothing else follows from them.
+reaches, in which order. Deltas, which are most of a session, take a shorter way, `receive_delta`:
+they only add to an item, and nothing but updates follows from them.
 
 `effects` lists what follows, always in this order: updates for the application, each event after
 the updates that it caused; then commands and responses that have ended, so that a task that awaits
@@ -233,7 +233,8 @@ class ClientSession:
             send_item=self._send_item,
             respond=self._respond_to_tools,
         )
-        self._growth: Final = self.conversation.growth
+        self.deltas: Final = self.conversation.growth
+        """By class of delta, what adds it to its item."""
 
     def set_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
         """Use another dialect on the wire; possible until the first event."""
@@ -248,29 +249,50 @@ class ClientSession:
         Never raises: a fault of ours while processing an event is reported as an `ErrorUpdate` with
         that event, and the session goes on.
         """
+        if event.__class__ in self.deltas:
+            self._updates += self.receive_delta(event, now)
+            return
         meanings: tuple[Any, ...] = ()
         try:
-            grow = self._growth.get(event.__class__)
-            if grow is not None:  # the fast way, of nearly all events: nothing follows from a delta
-                grow(event)
-            else:
-                self._now = now
-                meanings = self.dialect.server_event_to_ga(event) if self._translates else ()
-                for meaning in meanings or (event,):
-                    self._react(meaning, now)
+            self._now = now
+            meanings = self.dialect.server_event_to_ga(event) if self._translates else ()
+            for meaning in meanings or (event,):
+                self._react(meaning, now)
         except Exception as error:  # noqa: BLE001  # no event may end a session
-            self.failures += 1
-            failed = RemoteProtocolError(f"{event.type} could not be processed: {error!r}")
-            failed.__cause__ = error
-            self._updates.append(ErrorUpdate(failed, event))
+            self._updates.append(self._fault(event, error))
         self._updates.append(RealtimeEvent("server", event, now, meanings))
+
+    def receive_delta(self, event: Event | UnknownEvent, now: float) -> list[Update]:
+        """Process a delta, and return its updates: the fast way of nearly all events.
+
+        Nothing but these updates follows from a delta: no other effect, and no new deadline. They
+        are due after the effects that are listed already.
+
+        Args:
+            event: One of a class in `deltas`.
+            now: Monotonic seconds.
+        """
+        update: Update | None
+        try:
+            update = self.deltas[event.__class__](event)
+        except Exception as error:  # noqa: BLE001  # as in `receive`
+            update = self._fault(event, error)
+        shown = RealtimeEvent("server", event, now)
+        return [shown] if update is None else [update, shown]
+
+    def _fault(self, event: Event | UnknownEvent, error: Exception) -> Update:
+        self.failures += 1
+        failed = RemoteProtocolError(f"{event.type} could not be processed: {error!r}")
+        failed.__cause__ = error
+        return ErrorUpdate(failed, event)
 
     def _react(self, event: Any, now: float) -> None:  # noqa: ANN401  # a server event of GA
         for react in REACTIONS.get(event.__class__, ()):
             react(self, event, now)
-        grow = self._growth.get(event.__class__)
-        if grow is not None:
-            grow(event)
+        grow = self.deltas.get(event.__class__)
+        update = None if grow is None else grow(event)
+        if update is not None:
+            self._updates.append(update)
 
     def send(self, event: Event | UnknownEvent, now: float) -> Command | None:
         """Send an event of the application, in either dialect; return its command if it is one.
