@@ -278,8 +278,9 @@ class CallbackRegistry:
         if not entries:
             return
         for update in updates:
-            if update.__class__ in entries:
-                self._call(update.__class__, update)
+            found = entries.get(update.__class__)
+            if found is not None:
+                self._call_each(found, update.__class__, update)
             if self._want_events and type(update) is RealtimeEvent:
                 event, source = update.event, update.source
                 kind = event.__class__
@@ -304,7 +305,10 @@ class CallbackRegistry:
                 self._call(f"{update.source}.{meaning.type}", meaning)
 
     def _call(self, key: CallbackKey, value: object) -> None:
-        for entry in self._entries.get(key, ()):
+        self._call_each(self._entries.get(key, ()), key, value)
+
+    def _call_each(self, entries: tuple[_Entry, ...], key: CallbackKey, value: object) -> None:
+        for entry in entries:
             if entry.is_once and not self._take(key, entry):
                 continue  # another callback removed it
             if entry.is_async:

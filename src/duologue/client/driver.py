@@ -13,6 +13,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from duologue.client.coercion import seconds
@@ -269,7 +270,10 @@ class Driver:
         self._is_carrying_out = self._has_more = False
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._now: Final[Callable[[], float]] = asyncio.get_running_loop().time
+        loop = asyncio.get_running_loop()
+        # asyncio's own method only calls `monotonic`; another loop (uvloop) has a clock of its own.
+        is_plain = type(loop).time is asyncio.BaseEventLoop.time
+        self._now: Final[Callable[[], float]] = monotonic if is_plain else loop.time
 
     @property
     def is_connected(self) -> bool:
