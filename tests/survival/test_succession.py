@@ -1,4 +1,4 @@
-"""Sessions that follow the first: at will, on another server, in another process, after dead air."""
+"""Sessions that follow the first: at will, on another server, from a file, after dead air."""
 
 from __future__ import annotations
 
