@@ -331,7 +331,9 @@ class ConversationMirror(RealtimeConversation):
             state = self._new(item_id, event)
         self._insert(state, ROOT if at_front else event.previous_item_id)
         state.speech = self._speech_of(item_id)
-        clip = self._audio_of(event.item, created)
+        clip = self._clip_of(item_id)
+        if clip is None:
+            clip = self._audio_of(event.item, created)
         if clip is not None:
             state.attach_audio(clip)
         # A whole transcript is part of the item from the start; words that stream follow it.
@@ -350,13 +352,11 @@ class ConversationMirror(RealtimeConversation):
             self.updates.append(ItemCompleted(state.snapshot()))
 
     def _audio_of(self, item: Item, created: Item | None) -> bytes | None:
-        """Return the audio of a new item: recorded, queued, or as the application sent it."""
-        clip = self._clip_of(id_of(item) or "")
-        if clip is None and self._queued_audio is not None and _is_users(item):
+        """Return the audio of a new item that was not recorded: queued, or as it was sent."""
+        if self._queued_audio is not None and isinstance(item, Message) and item.role == "user":
             clip, self._queued_audio = self._queued_audio, None
-        if clip is None and isinstance(created, Message):
-            clip = audio_of(created)
-        return clip
+            return clip
+        return audio_of(created) if isinstance(created, Message) else None
 
     def on_item_done(self, event: ConversationItemDone) -> None:
         """Complete an item."""
@@ -601,10 +601,6 @@ class ConversationMirror(RealtimeConversation):
         self.updates.append(ConversationUpdated(item))
         if is_new:
             self.updates.append(ItemCompleted(item))
-
-
-def _is_users(item: Item) -> bool:
-    return isinstance(item, Message) and item.role == "user"
 
 
 def _with_ids(event: EventT, ids: Mapping[str, str]) -> EventT:
