@@ -12,7 +12,7 @@ from duologue.server.faults import Close, Expire, RefuseHandshake
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from duologue.server.faults import Act
+    from duologue.server.faults.kinds import Act
 
 __all__ = ["FAULTS", "Fault"]
 

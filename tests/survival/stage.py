@@ -275,7 +275,9 @@ def _held(item: Item) -> Line:
         case ga.FunctionCallOutput():
             return "output", item.output
         case ga.Message():
-            words = [getattr(p, "text", None) or getattr(p, "transcript", None) for p in item.content]
+            words = [
+                getattr(p, "text", None) or getattr(p, "transcript", None) for p in item.content
+            ]
             return item.role, "".join(word for word in words if isinstance(word, str)).strip()
         case _:
             return "other", repr(item)

@@ -235,7 +235,5 @@ async def test_old_items_are_summarized_where_all_are_too_large(network: Network
         assert isinstance(first, ga.ConversationItemCreateEvent)
         assert isinstance(first.item, ga.Message)
         assert first.item.role == "system"
-        assert first.item.content == [
-            ga.InputText(text=f"{len(update.missing_items)} greetings")
-        ]
+        assert first.item.content == [ga.InputText(text=f"{len(update.missing_items)} greetings")]
         assert len(client.conversation) == 4

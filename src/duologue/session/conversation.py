@@ -497,8 +497,8 @@ def _with_ids(event: EventT, ids: Mapping[str, str]) -> EventT:
     for name in ("item_id", "previous_item_id"):
         if getattr(event, name, None) in ids:
             changes[name] = ids[getattr(event, name)]
-    item = getattr(event, "item", None)
-    if getattr(item, "id", None) in ids:
+    item: Any = getattr(event, "item", None)
+    if item is not None and item.id in ids:
         changes["item"] = replace(item, id=ids[item.id])
     return replace(event, **changes) if changes else event
 

@@ -43,7 +43,7 @@ _NO_USE: Final = "connecting again would not change that"
 
 @dataclass(frozen=True, slots=True)
 class ReconnectPolicy:
-    """How a client connects again after a loss, and what it brings into the new session."""
+    """Rules for connecting again after a loss, and for what the new session gets."""
 
     budget: float = 60.0
     """Seconds after the loss in which it tries; then the session ends. 0: never."""
