@@ -16,7 +16,7 @@ VENV_CREATE := $(call venv,$(VENV))
 INSTALL := $(call install,$(VENV))
 
 INTEROP := tests/interop
-PEERS := .interop/openai-1.99/.done .interop/openai-agents/.done .interop/speech-to-speech/.done \
+PEERS := $(patsubst $(INTEROP)/requirements-%.txt,.interop/%/.done,$(wildcard $(INTEROP)/requirements-*.txt)) \
   $(INTEROP)/node_modules/.done
 
 .PHONY: help setup demo test test-models interop compatibility check format docs bench bench-survival clean
@@ -49,8 +49,10 @@ demo: $(VENV)/.local ## hold a spoken conversation on this machine
 	@$(BIN)/duologue models fetch || echo "Without its models the demo answers from a script."
 	@$(BIN)/duologue demo
 
+# A worker per core. The tests start many processes, which should not compile their modules anew.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev ## all tests that need no fetched models
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n logical --maxprocesses 8 --dist worksteal
 
 test-models: $(VENV)/.local $(VENV)/.dev ## the tests of the local voice stack
 	@$(BIN)/duologue models fetch

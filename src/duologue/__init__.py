@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from duologue.client.handles import Pending, ResponseHandle
     from duologue.client.rest import RealtimeRest
     from duologue.errors import (
+        BudgetExceeded,
         Closed,
         ConfigurationError,
         ConnectionLost,
@@ -39,17 +40,21 @@ if TYPE_CHECKING:
         ToolFailed,
     )
     from duologue.session.conversation import RealtimeConversation
+    from duologue.session.dead_air import DeadAirPolicy
     from duologue.session.formatted import (
         FormattedItem,
         FormattedProperty,
         FormattedTool,
         ItemSpeech,
     )
+    from duologue.session.latency import LatencyReport, TurnLatency
     from duologue.session.playback import PlaybackCut, PlaybackLedger
+    from duologue.session.prices import Prices, PriceTable
     from duologue.session.reconnect import ReconnectPolicy
     from duologue.session.retention import Retention
     from duologue.session.updates import (
         ConversationUpdated,
+        DeadAir,
         Delta,
         Disconnected,
         ErrorUpdate,
@@ -60,12 +65,17 @@ if TYPE_CHECKING:
         Reconnected,
         Update,
     )
+    from duologue.session.usage import Budget, UsageReport
 
 __all__ = [
+    "Budget",
+    "BudgetExceeded",
     "Closed",
     "ConfigurationError",
     "ConnectionLost",
     "ConversationUpdated",
+    "DeadAir",
+    "DeadAirPolicy",
     "DecodeError",
     "Delta",
     "DialectRefused",
@@ -82,12 +92,15 @@ __all__ = [
     "ItemCompleted",
     "ItemNotFound",
     "ItemSpeech",
+    "LatencyReport",
     "LocalProtocolError",
     "MissingExtra",
     "ModelUnavailable",
     "Pending",
     "PlaybackCut",
     "PlaybackLedger",
+    "PriceTable",
+    "Prices",
     "RealtimeAPI",
     "RealtimeClient",
     "RealtimeConversation",
@@ -105,7 +118,9 @@ __all__ = [
     "SessionRefused",
     "ToolContext",
     "ToolFailed",
+    "TurnLatency",
     "Update",
+    "UsageReport",
     "__version__",
     "local",
 ]
@@ -119,17 +134,21 @@ _MODULES: Final = {
     "duologue.client.rest": ("RealtimeRest",),
     "duologue._local": ("local",),
     "duologue.session.conversation": ("RealtimeConversation",),
+    "duologue.session.dead_air": ("DeadAirPolicy",),
     "duologue.session.formatted": (
         "FormattedItem",
         "FormattedProperty",
         "FormattedTool",
         "ItemSpeech",
     ),
+    "duologue.session.latency": ("LatencyReport", "TurnLatency"),
     "duologue.session.playback": ("PlaybackCut", "PlaybackLedger"),
+    "duologue.session.prices": ("PriceTable", "Prices"),
     "duologue.session.reconnect": ("ReconnectPolicy",),
     "duologue.session.retention": ("Retention",),
     "duologue.session.updates": (
         "ConversationUpdated",
+        "DeadAir",
         "Delta",
         "Disconnected",
         "ErrorUpdate",
@@ -140,6 +159,7 @@ _MODULES: Final = {
         "Reconnected",
         "Update",
     ),
+    "duologue.session.usage": ("Budget", "UsageReport"),
 }
 _HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
 

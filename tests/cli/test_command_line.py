@@ -73,7 +73,9 @@ def test_the_version_is_told() -> None:
     assert run("--version").stdout.strip() == f"duologue {__version__}"
 
 
-@pytest.mark.parametrize("command", [[], ["demo"], ["serve"], ["models"], ["models", "fetch"]])
+@pytest.mark.parametrize(
+    "command", [[], ["demo"], ["doctor"], ["serve"], ["models"], ["models", "fetch"]]
+)
 def test_help_teaches(command: list[str]) -> None:
     done = run(*command, "--help")
     assert done.returncode == 0

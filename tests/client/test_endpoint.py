@@ -406,6 +406,15 @@ async def test_the_environment_may_describe_a_resource_of_azure(
     assert (await shown(Endpoint.from_env()))[0]["api-key"] == KEY
 
 
+async def test_a_key_may_replace_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    headers, _ = await shown(Endpoint.from_env(api_key="another"))
+    assert headers["Authorization"] == "Bearer another"
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", AZURE)
+    assert (await shown(Endpoint.from_env(api_key="another")))[0]["api-key"] == "another"
+    headers, _ = await shown(Endpoint.from_env(api_key=lambda: "token"))
+    assert headers["Authorization"] == "Bearer token"
+
+
 async def test_an_ambiguous_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", KEY)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")

@@ -115,6 +115,48 @@ _REALTIME_API_NOTES: Final = """\
 - The server's errors reach the application only as `realtime.event`.
 """
 
+_LIVEKIT_NOTES: Final = """\
+- `RealtimeModel.session()` needs no room: push audio, update the chat context, ask for replies.
+- It leaves barge-in to the application: `session.truncate(...)`, with what was played.
+- When its connection is lost, or after `max_session_duration` (20 minutes), it connects again and
+  replays the settings and the items as text.
+"""
+
+_LIVEKIT_AZURE_NOTES: Final = """\
+- With `api_version` it speaks beta, at the path of Azure's dated versions; without one, GA.
+- It installs Azure's defaults: `whisper-1`, and `server_vad`.
+"""
+
+_VOICE_LIVE_NOTES: Final = """\
+- Azure's voices, semantic turn detection, noise suppression, phrase lists and avatars are accepted
+  and come back in `session.updated`. Here a turn ends by its silence; the engine gets the voice's
+  name; what it has no place for has no effect.
+- Refused are rates of PCM other than 24 kHz, `pre_generated_assistant_message`, and Voice Live's
+  own client events (`session.avatar.connect`, `input_audio.turn.start`, `input_text.delta`).
+- `None` as an argument leaves a setting as it is: `session["turn_detection"] = None` switches turn
+  detection off.
+"""
+
+_HIDES_THE_WIRE: Final = {
+    "session update": "its settings are sent once, when it connects",
+    "delete": "its session has no method for it",
+    "retrieve": "its session has no method for it",
+    "out of band": "its session has no method for it",
+    "bad event": "it sends no events of the application's",
+}
+
+_PYDANTIC_AI_NOTES: Final = """\
+- Its events are its own, and it shows none of the wire: the checks are on these.
+- `interrupt(played_bytes=...)` truncates what `session.stream_audio()` gave, and cancels only if
+  turn detection has not.
+"""
+
+_PYDANTIC_AI_AZURE_NOTES: Final = """\
+- It makes `wss:` of any address, and trusts the certificates of `SSL_CERT_FILE`.
+- The model decides the path: with `gpt-realtime` and without `azure_voice_live`, GA at
+  `/openai/v1/realtime`.
+"""
+
 CLIENTS: Final = (
     Client(
         name="openai-3.52-ga",
@@ -162,6 +204,82 @@ CLIENTS: Final = (
             ' "ws://127.0.0.1:8080/v1/realtime?model=gpt-realtime", "api_key": …})`'
         ),
         notes=_OPENAI_AGENTS_NOTES,
+    ),
+    Client(
+        name="livekit-agents-1.8-ga",
+        package="livekit-agents",
+        version="1.8.9",
+        language="Python",
+        dialect="GA",
+        command=_python("livekit", "livekit_agents.py", "ga"),
+        raw=frozenset({"retrieve", "out of band", "bad event"}),
+        impossible=_NO_BROWSER | _CONVERSES_ONLY,
+        pointing=(
+            'with the extra `openai`: `RealtimeModel(base_url="http://127.0.0.1:8080/v1",'
+            " api_key=…)` of `livekit.plugins.openai.realtime`"
+        ),
+        notes=_LIVEKIT_NOTES,
+    ),
+    Client(
+        name="livekit-agents-1.8-beta",
+        package="livekit-agents",
+        version="1.8.9",
+        language="Python",
+        dialect="beta",
+        command=_python("livekit", "livekit_agents.py", "beta"),
+        raw=frozenset({"retrieve", "out of band", "bad event"}),
+        impossible=_NO_BROWSER
+        | _CONVERSES_ONLY
+        | {"push to talk": "it leaves out the null that switches turn detection off"},
+        pointing=(
+            '`RealtimeModel.with_azure(azure_endpoint="http://127.0.0.1:8080",'
+            ' azure_deployment="gpt-realtime", api_version="2025-04-01-preview", api_key=…)`'
+        ),
+        notes=_LIVEKIT_AZURE_NOTES,
+    ),
+    Client(
+        name="azure-ai-voicelive-1.3",
+        package="azure-ai-voicelive",
+        version="1.3.1",
+        language="Python",
+        dialect="beta, as Voice Live has it",
+        command=_python("voicelive", "voice_live.py"),
+        impossible=_NO_BROWSER | _CONVERSES_ONLY,
+        pointing=(
+            'with the extra `aiohttp`: `connect(endpoint="http://127.0.0.1:8080",'
+            ' credential=AzureKeyCredential(…), model="gpt-realtime")`'
+        ),
+        notes=_VOICE_LIVE_NOTES,
+    ),
+    Client(
+        name="pydantic-ai-2.68",
+        package="pydantic-ai-slim",
+        version="2.68.0",
+        language="Python",
+        dialect="GA",
+        command=_python("pydantic-ai", "pydantic_ai_realtime.py", "openai"),
+        impossible=_NO_BROWSER | _CONVERSES_ONLY | _HIDES_THE_WIRE,
+        pointing=(
+            'with the extras `openai` and `realtime`: `OpenAIRealtimeModel("gpt-realtime",'
+            ' provider=OpenAIProvider(base_url="http://127.0.0.1:8080/v1", api_key=…))`'
+        ),
+        notes=_PYDANTIC_AI_NOTES,
+    ),
+    Client(
+        name="pydantic-ai-2.68-voice-live",
+        package="pydantic-ai-slim",
+        version="2.68.0",
+        language="Python",
+        dialect="beta, as Voice Live has it",
+        command=_python("pydantic-ai", "pydantic_ai_realtime.py", "voice-live"),
+        needs_tls=True,
+        impossible=_NO_BROWSER | _CONVERSES_ONLY | _HIDES_THE_WIRE,
+        pointing=(
+            '`duologue serve --tls self-signed`, then `AzureRealtimeModel("gpt-4.1",'
+            ' provider=AzureProvider(azure_endpoint="https://127.0.0.1:8080", api_key=…,'
+            " api_version=…))` with the setting `azure_voice_live`"
+        ),
+        notes=_PYDANTIC_AI_AZURE_NOTES,
     ),
     Client(
         name="npm-openai-7.55-ga",

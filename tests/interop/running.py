@@ -61,7 +61,7 @@ async def run(client: Client) -> Outcome:
             "PYTHONPATH": "",  # a client sees its own environment only
         }
         if server.ca_file is not None:
-            environment["NODE_EXTRA_CA_CERTS"] = str(server.ca_file)
+            environment["NODE_EXTRA_CA_CERTS"] = environment["SSL_CERT_FILE"] = str(server.ca_file)
         try:
             driver = await asyncio.create_subprocess_exec(
                 *client.command, cwd=DRIVERS, env=environment, stdout=PIPE, stderr=PIPE

@@ -31,7 +31,7 @@ def test_what_is_installed_is_what_the_page_names() -> None:
     required += (HERE.parents[1] / "pyproject.toml").read_text()
     for client in CLIENTS:
         if client.language == "Python":
-            name = rf"{re.escape(client.package)}(\[\w+\])?"
+            name = rf"{re.escape(client.package)}(\[[\w,-]+\])?"
             assert re.search(rf"\b{name}=={re.escape(client.version)}\b", required), client.name
     for server in SERVERS:
         if server.registry == "PyPI":

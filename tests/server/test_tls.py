@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import ssl
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
@@ -37,6 +39,23 @@ async def test_a_server_makes_its_own_certificate_and_says_what_to_trust() -> No
             await connect(server.url)
         ca_file = server.ca_file
     assert not ca_file.exists()
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_has_left_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("duologue.server.listening.REQUEST_SECONDS", 0.05)
+    faults: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    async with LocalServer(tls="self-signed") as server:
+        trusting = ssl.create_default_context(cafile=server.ca_file)
+        async with connect(server.url, ssl=trusting) as connection:
+            await connection.recv()
+        port = int(server.url.rpartition(":")[2].partition("/")[0])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
+        with contextlib.suppress(ConnectionResetError):
+            await reader.read()  # this one is silent, and cut after the other's time
+        writer.close()
+    assert faults == []
 
 
 @pytest.mark.asyncio

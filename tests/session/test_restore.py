@@ -24,8 +24,9 @@ from tests.session.session_events import (
 from duologue.protocol import codec, ga
 from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.model import UNSET
+from duologue.session.history import RestoredItem, choose_history, restored_item
 from duologue.session.items import ItemState
-from duologue.session.restore import Restoration, RestoredItem, choose_history, restored_item
+from duologue.session.restore import Restoration
 
 CREATED = server("session.created", session={"type": "realtime", "id": "sess_2"})
 

@@ -317,6 +317,8 @@ async def test_a_slow_reader_gets_all_bytes_before_a_cut() -> None:
         size = 1 << 25
         net.proxy.cut(after_bytes=size, ending="close")
         sending = asyncio.ensure_future(ends.server.send(bytes(size + 1)))
+        record = ends.record
+        await until(lambda: record.bytes_from_server - record.bytes_to_client >= MAX_WAITING_BYTES)
         assert len(await ends.client.receive()) == size
         await sending
 

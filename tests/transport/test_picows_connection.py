@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +28,7 @@ from duologue.errors import (
     DialectRefused,
     RemoteProtocolError,
 )
+from duologue.transport.heartbeat import Heartbeat
 from duologue.transport.picows import connect_picows
 
 if TYPE_CHECKING:
@@ -231,6 +233,58 @@ async def test_any_frame_is_a_sign_of_life() -> None:
         assert (await got.loss()).code == 1000
         assert got.frames == [b"busy"] * 2
         await transport.close()
+
+
+@pytest.mark.asyncio
+async def test_a_part_of_a_message_is_a_sign_of_life(connect: Connect) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        whole = frame(TEXT, bytes(b"a" * 3000))
+        for start in range(0, 3000, 1000):
+            assert (await peer.receive())[0] == PING
+            peer.writer.write(whole[start : start + 1000])
+        peer.writer.write(whole[3000:] + closing(1000))
+        await peer.gone()
+
+    got = Recorder()
+    async with raw_server(script) as server:
+        transport = await connect(server.url, got, keepalive=0.1)
+        assert (await got.loss()).code == 1000
+        assert got.frames == [b"a" * 3000]
+        await transport.close()
+
+
+@pytest.mark.asyncio
+async def test_a_blocked_event_loop_is_not_the_silence_of_the_server() -> None:
+    """What arrives while the application blocks the loop is read before the next look."""
+    loop = asyncio.get_running_loop()
+    ours, peers = socket.socketpair()
+    pings: list[int] = []
+    second_ping = asyncio.Event()
+
+    def ping() -> None:
+        pings.append(1)
+        if len(pings) == 2:
+            second_ping.set()
+            return
+        peers.send(b"pong")
+        time.sleep(0.05)  # the application blocks the loop, for longer than the server may take
+
+    def on_data() -> None:
+        ours.recv(100)
+        heartbeat.has_sign = True
+
+    silences: list[float] = []
+    heartbeat = Heartbeat(0.01, ping=ping, give_up=silences.append)
+    loop.add_reader(ours, on_data)
+    heartbeat.start(None)
+    async with asyncio.timeout(5):
+        await second_ping.wait()
+    heartbeat.stop()
+    assert silences == []
+    loop.remove_reader(ours)
+    ours.close()
+    peers.close()
 
 
 @pytest.mark.asyncio

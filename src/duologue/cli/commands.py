@@ -16,6 +16,7 @@ __all__ = ["run"]
 
 _COMMANDS: Final = {
     "demo": ("duologue.cli.demo.command", "demo"),
+    "doctor": ("duologue.cli.doctor.command", "doctor"),
     "models": ("duologue.cli.models", "models"),
     "serve": ("duologue.cli.serve", "serve"),
 }
@@ -47,16 +48,18 @@ def duologue() -> None:
     \b
     duologue demo          hold a spoken conversation on this machine; needs no key
     duologue serve         run a server for any Realtime client
+    duologue doctor        find out why a client and its server do not get along
     duologue models fetch  download the speech and language models of the local server
     """
 
 
 def run() -> int:
-    """Run the command line and return the exit code: 0 success, 2 user error, 130 interrupted."""
+    """Run the command line and return the exit code.
+
+    0 success, 1 a check of `doctor` failed, 2 user error, 130 interrupted.
+    """
     try:
-        duologue(standalone_mode=False)
-    except click.exceptions.Exit as exit_:
-        return exit_.exit_code
+        code: object = duologue(standalone_mode=False)  # of `Context.exit`, which click catches
     except click.ClickException as error:
         error.show()
         return 2
@@ -70,4 +73,4 @@ def run() -> int:
         # Replaced, because the interpreter flushes stdout at exit and would fail again.
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # open until exit
         return 0
-    return 0
+    return code if isinstance(code, int) else 0

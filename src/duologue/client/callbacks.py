@@ -136,7 +136,7 @@ class _Entry:
     is_async: bool = False
     is_once: bool = False
     is_ours: bool = False
-    """Whether it belongs to a task that waits, not to the application."""
+    """Whether it belongs to a task that waits, or to the client, not to the application."""
 
 
 class CallbackRegistry:
@@ -170,6 +170,10 @@ class CallbackRegistry:
         is_async = inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(call)
         entry = _Entry(callback, is_async, is_once)
         self._add(key, entry)
+
+    def observe(self, kind: type[T], callback: Callable[[T], object]) -> None:
+        """Register a callback of the client itself, which stays when the application's go."""
+        self._add(kind, _Entry(callback, is_ours=True))
 
     def remove(
         self, key: CallbackKey, callback: Callback | None = None, *, only_once: bool = False

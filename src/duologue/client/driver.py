@@ -10,15 +10,14 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import math
 import secrets
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from duologue.client._concurrency import cancel_all
 from duologue.client.coercion import seconds
-from duologue.client.reconnector import NewSession, Reconnector, session_seconds
+from duologue.client.reconnector import EventReceiver, NewSession, Reconnector
+from duologue.client.succession import Ignored, Succession
 from duologue.client.tools import ToolRunner
 from duologue.client.update_stream import UpdateStream
 from duologue.client.waiters import Waiters
@@ -28,11 +27,13 @@ from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.model import UNSET, UnsetType
 from duologue.session.client_session import ClientSession
 from duologue.session.commands import DEFAULT_TIMEOUT, CommandState
-from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
+from duologue.session.effects import CancelTool, DropConnection, Notify, RunTool, SendFrame, Settled
 from duologue.session.error_reports import session_end
-from duologue.session.reconnect import NEVER, ReconnectPolicy, Retry, next_attempt
+from duologue.session.latency import LatencyTracker
+from duologue.session.reconnect import NEVER, ReconnectPolicy
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import Disconnected, ErrorUpdate, RealtimeEvent, Update
+from duologue.session.usage import UsageMeter
 from duologue.transport.base import SupportsCut
 from duologue.transport.repeated_warning import RepeatedWarning
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from duologue.protocol.model import Event, UnknownEvent
     from duologue.session.commands import Command
     from duologue.session.configuration import Configuration
+    from duologue.session.dead_air import DeadAirPolicy
     from duologue.session.response_state import ResponseRequest
     from duologue.session.tool_calls import ToolCall
     from duologue.transport.base import Connector, Transport
@@ -56,12 +58,6 @@ __all__ = [
 
 logger: Final = logging.getLogger("duologue.client")
 
-ROLLOVER_MARGIN: Final = 10.0
-"""Seconds before the end of a session at which the next one takes over in any case."""
-
-TRANSCRIPT_SECONDS: Final = 5.0
-"""Seconds that a session which was replaced stays open, for the transcripts of its last turns."""
-
 T = TypeVar("T")
 RecordT = TypeVar("RecordT", bound="Command | ResponseRequest")
 
@@ -71,22 +67,6 @@ def never_began(error: BaseException) -> Closed:
     closed = Closed(f"the session did not begin: {str(error) or 'connecting was cancelled'}")
     closed.__cause__ = error
     return closed
-
-
-class EventReceiver(Protocol):
-    """Receives what arrives on an `EventConnection`."""
-
-    def on_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
-        """Process the dialect of the connection; called before its first event."""
-
-    def on_event(self, event: Event | UnknownEvent) -> None:
-        """Process a server event, in the dialect of the wire."""
-
-    def on_undecodable(self, error: DecodeError) -> None:
-        """Process a frame that is not an event; the connection goes on."""
-
-    def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
-        """Process the end of the connection; `None` if our side closed it."""
 
 
 class EventConnection:
@@ -110,6 +90,9 @@ class EventConnection:
         self._decode = self._detect if dialect is None else dialect.decode_server
         self.is_open: bool = False
         """Whether events can be sent: connected, and in a known dialect."""
+        self.is_replaceable: bool = False
+        """Whether the session outlives this connection: then a loss is not raised by `send_frame`,
+        and what was not sent is sent on the next one."""
         self._transport: Transport | None = None
         self._unsent: list[bytes] = []
         self._has_begun: Final = asyncio.Event() if dialect is None else None
@@ -186,8 +169,12 @@ class EventConnection:
             logger.debug("> %s, %d bytes", kind, len(frame))
         if self._transport is None:  # a callback of `session.created` was faster than `open`
             self._unsent.append(frame)
-        else:
+            return
+        try:
             self._transport.send(frame)
+        except ConnectionLost:
+            if not self.is_replaceable:
+                raise
 
     async def drain(self) -> None:
         """Wait until the write buffer has drained."""
@@ -209,8 +196,12 @@ class EventConnection:
         try:
             await deadline.limit(self._transport.close(), "the server did not close")
         except TimeoutError:
-            if isinstance(self._transport, SupportsCut):
-                self._transport.cut()
+            self.cut()
+
+    def cut(self) -> None:
+        """Break the connection at once, if the transport can."""
+        if isinstance(self._transport, SupportsCut):
+            self._transport.cut()
 
     def _detect(self, frame: bytes) -> Event | UnknownEvent:
         """Decode the first frame in the dialect that it shows; GA where it may be either."""
@@ -237,7 +228,10 @@ class ClientOptions:
     retention: Retention = KEEP_RECENT
     validates: bool = False
     command_timeout: float | None = DEFAULT_TIMEOUT
+    usage: UsageMeter = field(default_factory=UsageMeter)
+    latency: LatencyTracker = field(default_factory=LatencyTracker)
     reconnect: ReconnectPolicy = NEVER
+    dead_air: DeadAirPolicy | None = None
 
 
 class Driver:
@@ -268,16 +262,17 @@ class Driver:
             retention=options.retention,
             timeout=options.command_timeout,
             reconnect=options.reconnect,
+            dead_air=options.dead_air,
             has_tool=options.tools.handlers.__contains__,
             tool_policy=options.tools.policy,
+            usage=options.usage,
+            latency=options.latency,
         )
         self.waiters: Final = Waiters()
         self.updates: Final[UpdateStream[Update]] = UpdateStream()
         self.connection: EventConnection = EventConnection(self, dialect)
-        self._reconnector: Reconnector | None = None
-        self._tasks: Final[set[asyncio.Task[None]]] = set()
-        self._rollover: asyncio.TimerHandle | None = None
-        self._session_ends_at = math.inf
+        self.succession: Succession[EventConnection] | None = None
+        """The sessions that follow this one; `None` until it has begun."""
         self.ending: SessionEnd | None = None
         """How the session ended."""
         self._callbacks: Final = callbacks
@@ -317,16 +312,17 @@ class Driver:
             connectors: The servers, in the order of preference; the first is in use.
             connect_timeout: Seconds for each connection.
         """
-        self._reconnector = Reconnector(
-            self.core,
-            lambda receiver: EventConnection(receiver, self._new_adapter()),
-            connectors,
-            connect_timeout=connect_timeout,
+        reconnector = Reconnector(
+            self.core, self._new_connection, connectors, connect_timeout=connect_timeout
         )
-        self._plan_rollover()
+        self.succession = Succession(self, reconnector)
+        self.connection.is_replaceable = self.core.resumption.policy.budget > 0
 
-    def _new_adapter(self) -> DialectAdapter[Any, Any]:
-        return dialect_adapter(self.core.dialect.dialect, self.core.dialect.surface)
+    def _new_connection(self, receiver: EventReceiver) -> EventConnection:
+        adapter = dialect_adapter(self.core.dialect.dialect, self.core.dialect.surface)
+        connection = EventConnection(receiver, adapter)
+        connection.is_replaceable = self.core.resumption.policy.budget > 0
+        return connection
 
     async def configure(self, deadline: Deadline) -> None:
         """Send the configuration that the application wants, if any, until it is in force.
@@ -412,7 +408,7 @@ class Driver:
             try:
                 await self.connection.drain()
             except (Closed, ConnectionLost) as error:  # of the connection, not of the session
-                if not (self.is_reconnecting or self._is_resumable(error)):
+                if not (self.is_reconnecting or self._is_followed(error)):
                     raise
                 await self.waiters.wait_for_more()
             else:
@@ -450,7 +446,8 @@ class Driver:
 
     async def _close(self, deadline: Deadline | None) -> None:
         try:
-            await cancel_all(self._tasks)
+            if self.succession is not None:
+                await self.succession.stop()
             await self._tools.stop()
         finally:  # if that was cancelled, the connection is not left open
             try:
@@ -490,43 +487,18 @@ class Driver:
 
     def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
         """Connect again if the policy allows it; otherwise end everything that waits, at once."""
-        if error is None or not self._is_resumable(error):
+        if error is None or self.succession is None or not self._is_followed(error):
             self._end(error or Closed("the session was closed"), error)
-            return
-        logger.warning("the connection was lost, connecting again: %s", error)
-        self.core.suspend(error, self._now())
-        self._carry_out()
-        self._set_timer()
-        if self._reconnector is not None:
-            self._start(self._reconnect(self._reconnector, error))
+        elif self.ending is None:
+            self.suspend(error)
+            self.succession.reconnect(error)
 
-    def _is_resumable(self, error: Exception) -> bool:
-        if self.ending is not None or self._reconnector is None:
-            return False
-        has_budget = self.core.resumption.policy.budget > 0
-        return has_budget and isinstance(next_attempt(error), Retry)
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _reconnect(
-        self, reconnector: Reconnector, lost: ConnectionLost | SessionRefused
-    ) -> None:
-        """Continue on another connection, or end the session."""
-        try:
-            new = await reconnector.reconnect(lost)
-        except (ConnectionLost, SessionRefused) as error:
-            self._end(error, error)
-        else:
-            self._continue(new, reconnector)
+    def _is_followed(self, error: Exception) -> bool:
+        """Return whether another session follows one that ended with this error."""
+        return self.succession is not None and self.succession.follows(error)
 
     async def restart(self, connector: Connector | None = None) -> None:
-        """Continue in a new session at once; what is under way is cut, and requested again.
-
-        Args:
-            connector: Opens its connection; `None`: as the first.
+        """Continue in a new session at once; see `Succession.restart`.
 
         Raises:
             Closed: If the session was closed, or is not open.
@@ -534,71 +506,47 @@ class Driver:
             Exception: As the connector, if the new session cannot be opened; the old one goes on.
         """
         self.check_open()
-        if self._reconnector is None:
+        if self.succession is None:
             raise Closed("the session is not open: use `async with`, or await `connect()`")
-        if connector is not None:
-            self._reconnector.prefer(connector)
-        await self._replace(self._reconnector, self._now())
+        await self.succession.restart(connector)
 
-    async def _replace(self, reconnector: Reconnector, until: float) -> None:
-        wait_for_more = self.waiters.wait_for_more
-        new = await reconnector.replace(until=until, wait_for_more=wait_for_more)
-        if self.ending is not None or self.is_reconnecting:  # it was lost meanwhile
-            await new.connection.close()
-            self.check_not_ended()
-            return
-        old = self.connection
-        old.receiver = _LateTranscripts(self)
-        self.core.suspend(None, self._now())
-        self._continue(new, reconnector)
-        self._start(_close_later(old))
+    def drop(self, reason: str) -> None:
+        """Cut a connection that does not work any more."""
+        self.connection.receiver = Ignored()
+        self.connection.cut()
+        self.on_end(ConnectionLost(reason))
 
-    def _continue(self, new: NewSession, reconnector: Reconnector) -> None:
+    def suspend(self, error: ConnectionLost | SessionRefused | None) -> None:
+        """Keep everything for another session.
+
+        Args:
+            error: Why this one was lost; `None` if it works, and is replaced.
+        """
+        self.core.suspend(error, self._now())
+        self._carry_out()
+        self._set_timer()
+
+    def resume(self, new: NewSession[EventConnection], attempts: int) -> None:
         """Use another session from now on."""
         self.connection = new.connection
-        new.connection.receiver = self
-        attempts = reconnector.attempts
         self.core.resume(new.restoration, attempts=attempts, now=self._now())
         self._carry_out()
         self._set_timer()
-        self._plan_rollover()
         for event in new.later:
             self.on_event(event)
         if new.ended is not None:
             self.on_end(new.ended)
 
-    def _plan_rollover(self) -> None:
-        """Set the timer that begins the next session before this one ends."""
-        if self._rollover is not None:
-            self._rollover.cancel()
-            self._rollover = None
-        policy, now = self.core.resumption.policy, self._now()
-        self._session_ends_at = now + session_seconds(self.core.active.session, policy)
-        at = self._session_ends_at - policy.rollover_seconds
-        if self._reconnector is not None and not self._reconnector.is_with_first:
-            at = min(at, now + policy.failback_seconds)
-        if policy.budget and policy.rollover_seconds and at < math.inf:
-            loop = asyncio.get_running_loop()
-            self._rollover = loop.call_at(max(at, now + 1.0), self._begin_rollover)
-
-    def _begin_rollover(self) -> None:
-        if self._reconnector is not None and self.ending is None and not self.is_reconnecting:
-            self._start(self._roll_over(self._reconnector))
-
-    async def _roll_over(self, reconnector: Reconnector) -> None:
-        try:
-            await self._replace(reconnector, self._session_ends_at - ROLLOVER_MARGIN)
-        except Exception as error:  # noqa: BLE001  # the session goes on, and its end is a loss
-            logger.warning("the next session could not be prepared: %s", error)
-            self._plan_rollover()
+    def end(self, error: ConnectionLost | SessionRefused) -> None:
+        """End the session: it was lost for good."""
+        self._end(error, error)
 
     def _end(self, ending: SessionEnd, error: ConnectionLost | SessionRefused | None) -> None:
         if self.ending is not None:
             return
         self.ending = ending
-        for timer in (self._timer, self._rollover):
-            if timer is not None:
-                timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         self.core.end(self.ending)
         self._carry_out()
         if self.connection.was_made:  # otherwise there was no session
@@ -610,7 +558,7 @@ class Driver:
 
     # The effects.
 
-    def _carry_out(self) -> None:
+    def _carry_out(self) -> None:  # noqa: C901  # a case for each effect
         """Carry out the core's effects, in order.
 
         A callback may call the client, and so add effects: they follow those that are under way.
@@ -628,26 +576,19 @@ class Driver:
                             self.updates.put(effect.updates)
                             self._callbacks.call(effect.updates)
                         case SendFrame():
-                            self._send_frame(effect)
+                            self.connection.send_frame(effect.frame, effect.type)
                         case Settled():
                             self.waiters.wake(effect.record)
                         case RunTool():
                             self._tools.start(effect.call)
                         case CancelTool():
                             self._tools.cancel(effect.call_id)
+                        case DropConnection():
+                            self.drop(effect.reason)
         finally:
             self._is_carrying_out = False
         if self.waiters.reading:
             self.waiters.wake_readers()
-
-    def _send_frame(self, effect: SendFrame) -> None:
-        try:
-            self.connection.send_frame(effect.frame, effect.type)
-        except (
-            ConnectionLost
-        ) as error:  # `on_end` follows: the core sends it on the next connection
-            if not self._is_resumable(error):
-                raise
 
     def _answer_call(self, call: ToolCall, output: str, error: ToolFailed | None) -> None:
         if self.ending is None:
@@ -668,35 +609,6 @@ class Driver:
         with contextlib.suppress(Closed, ConnectionLost):
             self._carry_out()
         self._set_timer()
-
-
-class _LateTranscripts:
-    """Receives the events of a session that was replaced: only its transcripts matter still."""
-
-    def __init__(self, driver: Driver) -> None:
-        self._driver: Final = driver
-
-    def on_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
-        """Do nothing: the dialect is known."""
-
-    def on_event(self, event: Event | UnknownEvent) -> None:
-        """Pass on a transcript of the user's speech."""
-        if event.type.startswith("conversation.item.input_audio_transcription."):
-            self._driver.on_event(event)
-
-    def on_undecodable(self, error: DecodeError) -> None:
-        """Do nothing: the connection has logged it."""
-
-    def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
-        """Do nothing: the session is not used any more."""
-
-
-async def _close_later(connection: EventConnection) -> None:
-    """Close a connection after its last transcripts."""
-    try:
-        await asyncio.sleep(TRANSCRIPT_SECONDS)
-    finally:
-        await connection.close()
 
 
 def new_ids() -> Callable[[str], str]:

@@ -184,6 +184,7 @@ class Endpoint:
     def from_env(
         cls,
         *,
+        api_key: Key | None = None,
         model: str | None = None,
         kind: SessionKind = "conversation",
         call_id: str | None = None,
@@ -198,6 +199,7 @@ class Endpoint:
         `openai` or `azure`.
 
         Args:
+            api_key: The key, instead of the environment's.
             model: The model, or the deployment in Azure. `None` uses `AZURE_OPENAI_DEPLOYMENT`
                 there.
             kind: As in `Endpoint`.
@@ -208,19 +210,28 @@ class Endpoint:
         Raises:
             ConfigurationError: If nothing or both are set, or as `Endpoint`.
         """
-        if _environment_is_azure():
+        if _environment_is_azure(has_key=api_key is not None):
             if kind == "conversation" and call_id is None:
                 model = model or os.environ.get("AZURE_OPENAI_DEPLOYMENT") or None
             return cls.azure(
                 os.environ["AZURE_OPENAI_ENDPOINT"],
                 deployment=model,
+                api_key=api_key if isinstance(api_key, str) else None,
+                token_provider=None if isinstance(api_key, str) else api_key,
                 api_version=os.environ.get("OPENAI_API_VERSION") or None,
                 kind=kind,
                 call_id=call_id,
                 dialect=dialect,
                 **options,
             )
-        return cls(model=model, kind=kind, call_id=call_id, dialect=dialect or "ga", **options)
+        return cls(
+            api_key=api_key,
+            model=model,
+            kind=kind,
+            call_id=call_id,
+            dialect=dialect or "ga",
+            **options,
+        )
 
     @property
     def surface(self) -> Surface:
@@ -431,8 +442,12 @@ def _agreed(name: str, argument: str | None, in_address: str | None) -> str | No
     return in_address if argument is None else argument
 
 
-def _environment_is_azure() -> bool:
-    """Return whether the environment describes a resource of Azure."""
+def _environment_is_azure(*, has_key: bool) -> bool:
+    """Return whether the environment describes a resource of Azure.
+
+    Args:
+        has_key: Whether the caller has a key, which alone describes OpenAI.
+    """
     has_azure = bool(os.environ.get("AZURE_OPENAI_ENDPOINT"))
     has_openai = bool(os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_KEY"))
     chosen = os.environ.get("OPENAI_API_TYPE", "").lower()
@@ -443,7 +458,7 @@ def _environment_is_azure() -> bool:
     if has_azure and has_openai:
         fix = "set OPENAI_API_TYPE to openai or azure"
         raise ConfigurationError(f"the environment describes OpenAI and Azure: {fix}")
-    if not has_azure and not has_openai:
+    if not has_azure and not has_openai and not has_key:
         names = "OPENAI_API_KEY, OPENAI_BASE_URL or AZURE_OPENAI_ENDPOINT"
         raise ConfigurationError(f"the environment describes no server: set {names}")
     return has_azure

@@ -6,23 +6,19 @@ import asyncio
 import contextlib
 import inspect
 import logging
-import math
 import random
-import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from duologue.client.deadline import Deadline
 from duologue.errors import ConnectionLost, HandshakeRefused, SessionRefused
 from duologue.protocol import ga
+from duologue.session.history import RestoredItem
 from duologue.session.reconnect import GiveUp, next_attempt
-from duologue.session.restore import RestoredItem
 
 if TYPE_CHECKING:
-    from duologue.client.driver import EventConnection, EventReceiver
     from duologue.errors import DecodeError
     from duologue.protocol.dialects import DialectAdapter
-    from duologue.protocol.ga import Session
     from duologue.protocol.model import Event, UnknownEvent
     from duologue.session.client_session import ClientSession
     from duologue.session.formatted import FormattedItem
@@ -30,7 +26,7 @@ if TYPE_CHECKING:
     from duologue.session.restore import Restoration
     from duologue.transport.base import Connector
 
-__all__ = ["NewSession", "Reconnector", "session_seconds"]
+__all__ = ["EventReceiver", "NewSession", "Reconnector"]
 
 logger: Final = logging.getLogger("duologue.client")
 
@@ -40,10 +36,45 @@ STABLE_SECONDS: Final = 1.0
 IMMEDIATE: Final = 3
 """Sessions in a row that may end sooner before there is a delay."""
 
-MakeConnection = Callable[["EventReceiver"], "EventConnection"]
+
+class EventReceiver(Protocol):
+    """Receives what arrives on an `EventConnection`."""
+
+    def on_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
+        """Process the dialect of the connection; called before its first event."""
+
+    def on_event(self, event: Event | UnknownEvent) -> None:
+        """Process a server event, in the dialect of the wire."""
+
+    def on_undecodable(self, error: DecodeError) -> None:
+        """Process a frame that is not an event; the connection goes on."""
+
+    def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
+        """Process the end of the connection; `None` if our side closed it."""
 
 
-class NewSession:
+class NextConnection(Protocol):
+    """A connection that carries events: `EventConnection`."""
+
+    receiver: EventReceiver
+    is_open: bool
+    is_replaceable: bool
+
+    async def open(self, connector: Connector, deadline: Deadline) -> None:
+        """Connect."""
+
+    def send_frame(self, frame: bytes, kind: str) -> None:
+        """Send an event that is encoded."""
+
+    async def close(self, deadline: Deadline | None = None) -> None:
+        """Close the connection, and wait until it is gone."""
+
+
+ConnectionT = TypeVar("ConnectionT", bound=NextConnection)
+MakeConnection: TypeAlias = Callable[[EventReceiver], ConnectionT]
+
+
+class NewSession(Generic[ConnectionT]):
     """A session on another connection, which gets the conversation; receives its events until then.
 
     Args:
@@ -51,9 +82,11 @@ class NewSession:
         make_connection: Returns the connection, for its receiver.
     """
 
-    def __init__(self, restoration: Restoration, make_connection: MakeConnection) -> None:
+    def __init__(
+        self, restoration: Restoration, make_connection: MakeConnection[ConnectionT]
+    ) -> None:
         self.restoration: Final = restoration
-        self.connection: Final = make_connection(self)
+        self.connection: Final[ConnectionT] = make_connection(self)
         self.later: Final[list[Event | UnknownEvent]] = []
         """Events that arrived after the conversation was restored."""
         self.ended: ConnectionLost | SessionRefused | None = None
@@ -104,7 +137,7 @@ class NewSession:
         self._changed.set()
 
 
-class Reconnector:
+class Reconnector(Generic[ConnectionT]):
     """Opens the connections that follow the first.
 
     Args:
@@ -117,7 +150,7 @@ class Reconnector:
     def __init__(
         self,
         core: ClientSession,
-        make_connection: MakeConnection,
+        make_connection: MakeConnection[ConnectionT],
         connectors: tuple[Connector, ...],
         *,
         connect_timeout: float,
@@ -135,7 +168,7 @@ class Reconnector:
         self.attempts: int = 0
         """Attempts since the loss."""
 
-    async def reconnect(self, lost: ConnectionLost | SessionRefused) -> NewSession:
+    async def reconnect(self, lost: ConnectionLost | SessionRefused) -> NewSession[ConnectionT]:
         """Connect again, and restore the conversation.
 
         Raises:
@@ -168,7 +201,7 @@ class Reconnector:
                 self._resumed_at = now()
                 return new
 
-    async def _attempt(self, seconds: float) -> NewSession:
+    async def _attempt(self, seconds: float) -> NewSession[ConnectionT]:
         self._index = (self.attempts - 1) % len(self._connectors)
         deadline = Deadline(round(seconds, 2))
         new = await self._open(self._connectors[self._index], deadline)
@@ -180,17 +213,13 @@ class Reconnector:
             raise
         return new
 
-    async def _update(self, new: NewSession, deadline: Deadline) -> bool:
+    async def _update(self, new: NewSession[ConnectionT], deadline: Deadline) -> bool:
         """Bring a session up to date with the conversation; return whether it was not."""
         if not new.restoration.update(await self._items(deadline)):
             return False
         new.send()
         await deadline.limit(new.wait(), "the session was not ready")
         return True
-
-    def prefer(self, connector: Connector) -> None:
-        """Use another server from the next connection on, instead of the first."""
-        self._connectors = (connector, *self._connectors[1:])
 
     @property
     def is_with_first(self) -> bool:
@@ -199,13 +228,15 @@ class Reconnector:
 
     async def replace(
         self,
+        connector: Connector | None = None,
         *,
         until: float,
         wait_for_more: Callable[[], Awaitable[None]],
-    ) -> NewSession:
+    ) -> NewSession[ConnectionT]:
         """Open another session beside the one that works, to take over at once when this returns.
 
         Args:
+            connector: Opens it, and is the first of the servers from then on; `None`: the first.
             until: Loop time until which a moment is awaited in which nothing is under way.
             wait_for_more: Waits until anything has happened in the session.
 
@@ -214,7 +245,8 @@ class Reconnector:
             Exception: As the connector.
         """
         self.attempts = 1
-        new = await self._open(self._connectors[0], Deadline(self._connect_timeout))
+        first = connector or self._connectors[0]
+        new = await self._open(first, Deadline(self._connect_timeout))
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
@@ -226,10 +258,10 @@ class Reconnector:
         except BaseException:
             await new.connection.close(Deadline(0.1))
             raise
-        self._index = 0
+        self._index, self._connectors = 0, (first, *self._connectors[1:])
         return new
 
-    async def _open(self, connector: Connector, deadline: Deadline) -> NewSession:
+    async def _open(self, connector: Connector, deadline: Deadline) -> NewSession[ConnectionT]:
         """Open another session, and restore the conversation in it."""
         restoration = self._core.restoration(await self._items(deadline))
         new = NewSession(restoration, self._make_connection)
@@ -266,17 +298,6 @@ class Reconnector:
         content: list[ga.ContentPart] = [ga.InputText(text=str(text))]
         item_id = self._core.new_id("item")
         return RestoredItem(item_id, ga.Message(id=item_id, role="system", content=content))
-
-
-def session_seconds(session: Session | None, policy: ReconnectPolicy) -> float:
-    """Return how long a session that begins now may last; infinite if that is unknown."""
-    if policy.session_seconds is not None:
-        return policy.session_seconds
-    expires_at = getattr(session, "expires_at", None)
-    if not isinstance(expires_at, int) or not expires_at:
-        return math.inf
-    seconds = expires_at - time.time()  # noqa: TID251  # the server's own clock, in Unix time
-    return seconds if seconds > 0 else math.inf  # one of the clocks is wrong
 
 
 def _given_up(

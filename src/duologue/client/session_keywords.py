@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from duologue.protocol.model import Json
 
 __all__ = [
-    "ParamsArgument", "ResponseKeywords", "SessionArgument", "SessionKeywords", "function_tool",
-    "response_params", "session_config",
+    "AUDIO_FIELDS", "ParamsArgument", "ResponseKeywords", "SessionArgument", "SessionKeywords",
+    "function_tool", "response_params", "session_config",
 ]  # fmt: skip
 
 
@@ -124,7 +124,7 @@ ParamsArgument: TypeAlias = "ResponseCreateParams | beta.ResponseCreateParams | 
 
 _Json = dict[str, Any]
 
-_AUDIO_FIELDS: Final[Mapping[str, tuple[str, str]]] = {
+AUDIO_FIELDS: Final[Mapping[str, tuple[str, str]]] = {
     "turn_detection": ("input", "turn_detection"),
     "input_audio_transcription": ("input", "transcription"),
     "input_audio_noise_reduction": ("input", "noise_reduction"),
@@ -275,7 +275,7 @@ def _in_ga(fields: _Json, names: Collection[str]) -> _Json:
         fields["output_modalities"] = ["audio"] if has_audio else ["text"]
     if "max_response_output_tokens" in fields:
         fields["max_output_tokens"] = fields.pop("max_response_output_tokens")
-    for name, (side, field) in _AUDIO_FIELDS.items():
+    for name, (side, field) in AUDIO_FIELDS.items():
         if name in fields and name in names:
             value = fields.pop(name)
             audio = fields["audio"] = _object(fields.get("audio"), "audio")

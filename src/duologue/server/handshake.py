@@ -78,6 +78,8 @@ class SessionRequest:
     dialect: Dialect
     model: str | None
     """As the client named it, or the default; a transcription session needs none."""
+    is_voice_live: bool = False
+    """Whether its beta is Azure Voice Live's."""
 
 
 def read_session_request(
@@ -120,7 +122,12 @@ def read_session_request(
     # At Azure's paths the model is a deployment, which may have any name.
     if strict and path == _OPENAI and session_type is SessionType.CONVERSATION:
         _check_model(str(model))
-    return SessionRequest(session_type, session_dialect, model)
+    is_voice_live = (
+        path == _VOICE_LIVE
+        and session_dialect == "beta"
+        and session_type is SessionType.CONVERSATION
+    )
+    return SessionRequest(session_type, session_dialect, model, is_voice_live)
 
 
 def _check_model(model: str) -> None:

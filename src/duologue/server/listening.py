@@ -84,7 +84,8 @@ class _HttpProtocol(H11Protocol):
         self._waiting = asyncio.get_running_loop().call_later(REQUEST_SECONDS, self._cut)
 
     def _cut(self) -> None:
-        if self.transport.get_protocol() is not self:
+        # A closed transport of TLS has no protocol to ask for.
+        if self.transport.is_closing() or self.transport.get_protocol() is not self:
             return  # it has become a WebSocket
         if self.cycle is None or self.cycle.response_complete:  # pyright: ignore[reportUnnecessaryComparison]  # before a request
             self.transport.abort()

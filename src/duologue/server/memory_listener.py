@@ -110,8 +110,8 @@ class MemoryListener:
         except HttpRejection as rejection:
             self._host.metrics.refusals[str(rejection.status)] += 1
             body = bytes(rejection.response().body).decode()
-            after = rejection.retry_after
-            raise HandshakeRefused(rejection.status, body, retry_after=after) from rejection
+            wait = rejection.retry_after
+            raise HandshakeRefused(rejection.status, body, retry_after=wait) from rejection
 
 
 class _ServerEnd(MemoryTransport):

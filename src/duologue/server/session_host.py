@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from duologue.protocol.dialects import dialect_adapter
+from duologue.protocol.dialects import dialect_adapter, voice_live_adapter
 from duologue.protocol.ga.translation import TranslationSession
 from duologue.protocol.model import UNSET
 from duologue.server.auth import HttpRejection
@@ -140,9 +140,10 @@ class SessionHost:
             strict=self._strict,
         )
         telemetry = self._telemetry(client, session.config.id, session.statistics)
+        request = client.request
         connection = Connection(
             session,
-            dialect_adapter(client.request.dialect),
+            voice_live_adapter() if request.is_voice_live else dialect_adapter(request.dialect),
             client.faults,
             limits=self.limits,
             observers=[telemetry.observe, *observers],

@@ -7,7 +7,8 @@ everything: which response answers which request, where an item is cut, which er
 Its parts hold the state: the conversation, the responses, the commands that await answers, the
 input audio, the calls of tools, the configuration. `REACTIONS` lists which of them an event
 reaches, in which order. Deltas, which are most of a session, take a shorter way inside `receive`:
-they only add to an item, and nothing else follows from them.
+they only add to an item, and nothing else follows from them. The first ones of a response take the
+way of all events, because the latency counts up to them: it closes the shorter way until then.
 
 `effects` lists what follows, always in this order: updates for the application, each event after
 the updates that it caused; then commands and responses that have ended, so that a task that awaits
@@ -18,9 +19,10 @@ that shows its event.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 from duologue.errors import (
+    BudgetExceeded,
     Closed,
     DecodeError,
     LocalProtocolError,
@@ -35,7 +37,8 @@ from duologue.session._item_fields import id_of
 from duologue.session.commands import DEFAULT_TIMEOUT, Command, Commands, CommandState
 from duologue.session.configuration import ActiveConfiguration, Configuration
 from duologue.session.conversation import ConversationMirror
-from duologue.session.effects import CancelTool, Notify, RunTool, SendFrame, Settled
+from duologue.session.dead_air import DeadAirPolicy, DeadAirWatch, Finding, OwedTurn
+from duologue.session.effects import CancelTool, DropConnection, Notify, RunTool, SendFrame, Settled
 from duologue.session.error_reports import (
     check_valid,
     is_benign,
@@ -43,11 +46,12 @@ from duologue.session.error_reports import (
     refused_event,
     server_error,
 )
-from duologue.session.input_audio import MAX_UNPLACED, MAX_UNPLACED_BYTES, SentAudio
+from duologue.session.input_audio import MARK_SECONDS, MAX_UNPLACED, MAX_UNPLACED_BYTES, SentAudio
+from duologue.session.latency import LatencyTracker
 from duologue.session.reconnect import NEVER, ReconnectPolicy
-from duologue.session.response_state import RequestState, response_failed
+from duologue.session.response_state import RequestState, ResponseState, response_failed
 from duologue.session.responses import Responses
-from duologue.session.restore import Restoration, RestoredItem
+from duologue.session.restore import Restoration
 from duologue.session.resumption import KEPT_ELSEWHERE, Resumption
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.tool_calls import ToolCalls, ToolPolicy, next_response
@@ -57,7 +61,8 @@ from duologue.session.truncation import (
     part_to_cut,
     truncate_event,
 )
-from duologue.session.updates import Disconnected, ErrorUpdate, RealtimeEvent
+from duologue.session.updates import DeadAir, Disconnected, ErrorUpdate, RealtimeEvent
+from duologue.session.usage import UsageMeter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,6 +71,7 @@ if TYPE_CHECKING:
     from duologue.protocol.dialects import DialectAdapter
     from duologue.protocol.model import Event
     from duologue.session.effects import Effect
+    from duologue.session.history import RestoredItem
     from duologue.session.playback import PlaybackCut
     from duologue.session.response_state import ResponseRequest
     from duologue.session.updates import Update
@@ -73,6 +79,13 @@ if TYPE_CHECKING:
 __all__ = ["REACTIONS", "ClientSession"]
 
 ClientEventT = TypeVar("ClientEventT", bound="ga.KnownClientEvent")
+
+OutputDelta: TypeAlias = (
+    ga.ResponseTextDeltaEvent
+    | ga.ResponseAudioTranscriptDeltaEvent
+    | ga.ResponseAudioDeltaEvent
+    | ga.ResponseFunctionCallArgumentsDeltaEvent
+)
 
 Reaction: TypeAlias = "Callable[[ClientSession, Any, float], object]"
 
@@ -92,10 +105,14 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
         lambda s, _, now: s.tools.on_speech_started(now),
     ),
     # The clip ends here; its message follows with the commit.
-    ga.InputAudioBufferSpeechStoppedEvent: (lambda s, e, _: s.input_audio.on_speech_stopped(e),),
+    ga.InputAudioBufferSpeechStoppedEvent: (
+        lambda s, e, _: s.input_audio.on_speech_stopped(e),
+        lambda s, _, now: s.latency.on_speech_stopped(now),
+    ),
     # The clip is assigned to its message here, and taken when the message is added. Tools last:
     # with the turn over, the next response may be due.
     ga.InputAudioBufferCommittedEvent: (
+        lambda s, _, now: s.latency.on_committed(now),
         lambda s, e, _: s.input_audio.on_committed(e),
         lambda s, e, now: s.on_committed(e, now),
         lambda s, _, now: s.tools.on_turn_ended(now, is_answered=s.active.answers_turns),
@@ -134,12 +151,22 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     ),
     # The whole transcript replaces the words so far.
     ga.ConversationItemInputAudioTranscriptionCompletedEvent: (
+        lambda s, e, _: s.usage.on_transcription(s.active.transcription_model, e.usage),
         lambda s, e, _: s.conversation.on_user_words(
             e.item_id, e.content_index, e.transcript, is_final=True
         ),
     ),
     # Which request it answers decides whether it is out-of-band: then tools do not count it.
     ga.ResponseCreatedEvent: (lambda s, e, now: s.on_response_created(e, now),),
+    # The first of each kind alone; further ones take the fast way, in `receive`.
+    ga.ResponseTextDeltaEvent: (lambda s, e, now: s.on_first_delta(e, now),),
+    ga.ResponseAudioTranscriptDeltaEvent: (lambda s, e, now: s.on_first_delta(e, now),),
+    ga.ResponseAudioDeltaEvent: (lambda s, e, now: s.on_first_delta(e, now),),
+    ga.ResponseFunctionCallArgumentsDeltaEvent: (lambda s, e, now: s.on_first_delta(e, now),),
+    # The audio that travels another way has no deltas.
+    ga.OutputAudioBufferStarted: (
+        lambda s, e, now: s.latency.on_playback_started(e.response_id, now),
+    ),
     # The mirror first: the response shows the state that the item has there.
     ga.ResponseOutputItemAddedEvent: (lambda s, e, _: s.on_output_item_added(e),),
     # An item that the server never announced enters the conversation with its first content.
@@ -158,7 +185,6 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     # these calls, so that its response uses them.
     ga.ResponseDoneEvent: (
         lambda s, e, now: s.on_response_done(e, now),
-        lambda s, e, _: s.tools.on_response_done(e.response),
         lambda s, _, now: s.responses.send_next(now),
     ),
     # Responses before commands: a `response.create` is not a command.
@@ -168,11 +194,18 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
 }
 """The parts that an event reaches, in order, as functions of session, event and time.
 
-An event without a row reaches the application alone. Deltas are in `ConversationMirror.growth`.
+An event without a row reaches the application alone. What deltas add to an item is in
+`ConversationMirror.growth`.
 """
 
 
-_REPORTED: Final = (ServerError, RemoteProtocolError, ResponseFailed, TimeoutError)
+_REPORTED: Final = (
+    ServerError,
+    RemoteProtocolError,
+    ResponseFailed,
+    BudgetExceeded,
+    TimeoutError,
+)
 """Errors that are reported where nothing awaits them; the end of the connection is not one."""
 
 
@@ -188,8 +221,11 @@ class ClientSession:
         timeout: Seconds for the server to answer a command, or to go on with a response; `None`:
             no limit.
         reconnect: What is kept for another connection if this one is lost.
+        dead_air: How long the server may be silent while it owes a response; `None`: no limit.
         has_tool: Returns whether the application has a tool of this name; `None`: it runs none.
         tool_policy: Returns how the calls of a tool are answered.
+        usage: Counts the usage and holds the budget; it outlives each session.
+        latency: Notes the times of turns; it outlives each session.
     """
 
     def __init__(  # noqa: PLR0913  # by keyword only, and each with a default but the first
@@ -202,8 +238,11 @@ class ClientSession:
         retention: Retention = KEEP_RECENT,
         timeout: float | None = DEFAULT_TIMEOUT,
         reconnect: ReconnectPolicy = NEVER,
+        dead_air: DeadAirPolicy | None = None,
         has_tool: Callable[[str], bool] | None = None,
         tool_policy: Callable[[str], ToolPolicy] = lambda _name: ToolPolicy(),
+        usage: UsageMeter | None = None,
+        latency: LatencyTracker | None = None,
     ) -> None:
         self.new_id: Final = new_id
         self._updates: list[Update] = []
@@ -220,16 +259,25 @@ class ClientSession:
         self._now = 0.0  # of the step under way: the time of the events that it sends
         self._tool_response: ResponseRequest | None = None
         self.active: Final[ActiveConfiguration] = ActiveConfiguration()
+        self.usage: Final[UsageMeter] = usage or UsageMeter()
+        self.latency: Final[LatencyTracker] = latency or LatencyTracker()
         resend_seconds = reconnect.resend_seconds if reconnect.budget else 0.0
         self.input_audio: Final[SentAudio] = SentAudio(retention, resend_seconds=resend_seconds)
+        silence = dead_air or DeadAirPolicy(begin_seconds=None, go_on_seconds=None)
+        self.dead_air: Final[DeadAirWatch] = DeadAirWatch(lambda: self.responses.awaited, silence)
         self.responses: Final[Responses] = Responses(
-            send=self._emit, settle=self._settle_request, timeout=timeout
+            send=self._emit,
+            settle=self._settle_request,
+            changed=lambda: self.dead_air.look(self._now),
+            timeout=timeout,
+            exceeded=lambda: self.usage.exceeded(self.active.model),
         )
         self.conversation: Final[ConversationMirror] = ConversationMirror(
             self._updates,
             clip_of=self.input_audio.take_clip,
             speech_of=self.input_audio.speech_of,
             is_of_conversation=self.responses.is_of_conversation,
+            process=lambda event: self.receive(event, self._now),
             retention=retention,
         )
         self.commands: Final[Commands] = Commands(self._settle_command, timeout=timeout)
@@ -253,7 +301,8 @@ class ClientSession:
             new_id=new_id,
             policy=reconnect,
         )
-        self._growth: Final = self.conversation.growth
+        self._fast: Final = dict(self.conversation.growth)
+        """The deltas that take the fast way: all, but for the first ones of a response."""
 
     def set_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
         """Use another dialect on the wire; possible until the first event."""
@@ -270,7 +319,7 @@ class ClientSession:
         """
         meanings: tuple[Any, ...] = ()
         try:
-            grow = self._growth.get(event.__class__)
+            grow = self._fast.get(event.__class__)
             if grow is not None:  # the fast way, of nearly all events: nothing follows from a delta
                 grow(event)
             else:
@@ -288,7 +337,7 @@ class ClientSession:
     def _react(self, event: Any, now: float) -> None:  # noqa: ANN401  # a server event of GA
         for react in REACTIONS.get(event.__class__, ()):
             react(self, event, now)
-        grow = self._growth.get(event.__class__)
+        grow = self.conversation.growth.get(event.__class__)
         if grow is not None:
             grow(event)
 
@@ -302,6 +351,7 @@ class ClientSession:
             LocalProtocolError: If the session is over, an open command has the same `event_id`, the
                 dialect cannot express the event, or validation finds that the service would refuse
                 it.
+            BudgetExceeded: If it is a `response.create`, and the budget is used up.
         """
         checked = self._checked(event, now)
         if isinstance(checked, UnknownEvent):
@@ -336,12 +386,15 @@ class ClientSession:
 
     def next_deadline(self) -> float | None:
         """Return when `handle_deadline` is due; `None` if nothing waits for time to pass."""
-        # Called for each event: `min` over the three would cost more than a delta's own work.
+        # Called for each event: `min` over the four would cost more than a delta's own work.
         deadline = self.tools.deadline
         other = self.commands.deadline
         if other is not None and (deadline is None or other < deadline):
             deadline = other
         other = self.responses.deadline
+        if other is not None and (deadline is None or other < deadline):
+            deadline = other
+        other = self.dead_air.deadline
         if other is not None and (deadline is None or other < deadline):
             deadline = other
         return deadline
@@ -357,12 +410,17 @@ class ClientSession:
             for response_id in self.responses.expire(now):
                 self.tools.on_response_lost(response_id)
             self.responses.send_next(now)
+        if self.dead_air.deadline is not None and now >= self.dead_air.deadline:
+            finding = self.dead_air.expire(now)
+            if finding is not None:
+                self._on_dead_air(finding, now)
 
     def suspend(self, error: SessionEnd | None, now: float) -> None:
         """Keep everything for another connection: this one is lost, or to be replaced."""
         self._now = now
         self._sendings.clear()
         self.resumption.suspend(error, now)
+        self.latency.on_suspended()
         if error is not None:
             self._updates.append(Disconnected(error, will_retry=True))
 
@@ -384,6 +442,7 @@ class ClientSession:
         error = error or Closed("the session was closed")
         self._is_over = True
         self._sendings.clear()
+        self.latency.on_end()
         self.commands.lose(error)
         self.responses.lose(error)
 
@@ -403,10 +462,14 @@ class ClientSession:
         if self._is_over:
             self._check_open(now)
         self._audio_at = now
-        unplaced = self.input_audio.unplaced  # `SentAudio.append`, without the call
+        sent = self.input_audio
+        unplaced = sent.unplaced  # `SentAudio.append`, without the call
+        if now >= sent.next_mark:
+            sent.marks.append((now, sent.placed_bytes + sum(map(len, unplaced))))
+            sent.next_mark = now + MARK_SECONDS
         unplaced.append(audio)
         if len(unplaced) > MAX_UNPLACED or len(audio) > MAX_UNPLACED_BYTES:
-            self.input_audio.place()
+            sent.place()
         if self.resumption.is_away:
             return
         event_id = self.new_id("event")
@@ -428,11 +491,23 @@ class ClientSession:
 
         Raises:
             LocalProtocolError: As `send`, and if too many requests wait for their turn.
+            BudgetExceeded: If the budget is used up.
         """
         self._check_open(now)
+        self.check_budget()
         if not self.active.detects_turns and self.input_audio.uncommitted_bytes:
             self.send(ga.InputAudioBufferCommitEvent(), now)
         return self._request_response(event, now)
+
+    def check_budget(self) -> None:
+        """Check that the budget allows a further response.
+
+        Raises:
+            BudgetExceeded: If it is used up.
+        """
+        error = self.usage.exceeded(self.active.model)
+        if error is not None:
+            raise error
 
     def limit(self, record: Command | ResponseRequest, timeout: float | None, now: float) -> None:
         """Set the time limit of a command or a response, from now on; `None`: no limit."""
@@ -633,11 +708,14 @@ class ClientSession:
                     raise LocalProtocolError("the audio of the append is not base64") from error
             case ga.InputAudioBufferCommitEvent():
                 self.input_audio.commit(event_id)
+                self.latency.on_commit_sent(self._now)
             case ga.InputAudioBufferClearEvent():
                 self.input_audio.clear()
             case ga.ResponseCreateEvent():
+                self.check_budget()
                 self.responses.record(event_id, event, self._now)
             case ga.SessionUpdateEvent():
+                self.active.record(event.session)
                 self._apply(event.session)
             case _:
                 pass
@@ -690,8 +768,22 @@ class ClientSession:
             self._send_cancel(unwanted)
         if not self.responses.is_out_of_band(event.response.id or ""):
             self.tools.on_response_created()
+        self._report_overrun(event)
+        self._time_response(event, now)
 
-    def on_output_item_added(self, event: ga.ResponseOutputItemAddedEvent) -> None:
+    def on_first_delta(self, event: OutputDelta, now: float) -> None:
+        """Note when a response began to arrive; then open the fast way, if nothing awaits more."""
+        kind = event.__class__
+        if kind in self._fast:  # on a beta connection all deltas come here
+            return
+        is_audio = kind is ga.ResponseAudioDeltaEvent
+        self.latency.on_delta(event.response_id, now, is_audio=is_audio)
+        if not self.latency.awaits(is_audio=is_audio):
+            self._fast[kind] = self.conversation.growth[kind]
+
+    def on_output_item_added(
+        self, event: ga.ResponseOutputItemAddedEvent | ga.ResponseOutputItemDoneEvent
+    ) -> None:
         """Begin an item of a response."""
         state = self.conversation.on_output_item_added(event)
         if state is not None:
@@ -699,20 +791,31 @@ class ClientSession:
 
     def on_output_item_done(self, event: ga.ResponseOutputItemDoneEvent) -> None:
         """Complete an item of a response, and run it if it is a call."""
+        response = self.responses.get(event.response_id)
+        if response is not None and _is_missing(event.item, response):
+            self.on_output_item_added(event)
         self.conversation.on_output_item_done(event)
         self._run_calls([event.item], event.response_id)
-        response = self.responses.get(event.response_id)
         if response is not None and response.is_done:  # the events came in another order
             self.tools.on_response_done(response.response)
 
     def on_response_done(self, event: ga.ResponseDoneEvent, now: float) -> None:
-        """End a response, and run the calls that were not announced before."""
+        """End a response, with the items and calls that were not announced before."""
+        active = self.responses.active
+        if not event.response.id and active is not None:  # it can only mean that one
+            event = replace(event, response=replace(event.response, id=active.id))
         response = event.response
+        known = self.responses.get(response.id or "")
+        if known is None or not known.is_done:  # a server may repeat itself
+            self.usage.on_response(self.active.model, response)
+        self.latency.on_done(response.id or "", response.status or None, now)
         was_requested = self.responses.on_done(event, now)
         if response.status == "failed" and not was_requested:
             self._updates.append(ErrorUpdate(response_failed(response)))
+        self._add_missing_output(event)
         if (response.status or "completed") == "completed":
             self._run_calls(response.output or [], response.id or "")
+        self.tools.on_response_done(response)
 
     def on_error(self, event: ga.RealtimeErrorEvent, now: float) -> None:
         """Refuse the event that an error concerns; report an error that concerns none."""
@@ -723,9 +826,51 @@ class ClientSession:
         if not is_settled and not is_benign(error):
             self._updates.append(ErrorUpdate(error))
 
+    def _on_dead_air(self, finding: Finding, now: float) -> None:
+        """Request once more what is overdue; if that did not help, give the connection up."""
+        remedy: Literal["asked_again", "reconnecting", "none"] = "none"
+        awaited = finding.awaited
+        if isinstance(awaited, ResponseState) and not finding.is_repeated:
+            remedy = "asked_again"
+            if not self.responses.ask_again(awaited):
+                self._request_response(ga.ResponseCreateEvent(), now)
+            event_id = self.new_id("event")
+            self._emit(ga.ResponseCancelEvent(event_id=event_id, response_id=awaited.id))
+        elif isinstance(awaited, OwedTurn) and not finding.is_repeated:
+            remedy = "asked_again"
+            self._request_response(ga.ResponseCreateEvent(), now)
+        elif self.resumption.policy.budget:
+            remedy = "reconnecting"
+            text = f"the server was silent for {finding.seconds:g} s while it owed a response"
+            self._actions.append(DropConnection(text))
+        self._updates.append(DeadAir(kind=finding.kind, seconds=finding.seconds, remedy=remedy))
+
     def on_unknown_event(self, event: UnknownEvent) -> None:
         """Report a known event that does not fit its type; any other is only shown."""
         error = malformed_event(event)
+        if error is not None:
+            self._updates.append(ErrorUpdate(error))
+
+    def _time_response(self, event: ga.ResponseCreatedEvent, now: float) -> None:
+        """Begin to time a response, up to its first deltas."""
+        begun = self.responses.get(event.response.id or "")
+        if begun is None:
+            return
+        request = begun.request
+        self.latency.on_created(
+            begun.id,
+            now,
+            requested=None if request is None else request.sent_at,
+            is_follow_up=request is not None and request is self._tool_response,
+            is_out_of_band=begun.is_out_of_band,
+        )
+        self._fast.clear()
+
+    def _report_overrun(self, event: ga.ResponseCreatedEvent) -> None:
+        """Report once that the server itself begins responses although the budget is used up."""
+        begun = self.responses.get(event.response.id or "")
+        is_asked = begun is not None and begun.is_asked
+        error = None if is_asked else self.usage.first_exceeded(self.active.model)
         if error is not None:
             self._updates.append(ErrorUpdate(error))
 
@@ -748,11 +893,29 @@ class ClientSession:
         is_busy = self.responses.active is not None
         return self.commands.answer(event, now, may_guess=not is_announced, may_defer=is_busy)
 
+    def _add_missing_output(self, event: ga.ResponseDoneEvent) -> None:
+        """Add the items that a response has at its end, and that were not announced before."""
+        state = self.responses.get(event.response.id or "")
+        items = event.response.output or []
+        for index, item in enumerate(items):
+            if state is not None and _is_missing(item, state):
+                done = ga.ResponseOutputItemDoneEvent(
+                    event_id=event.event_id, response_id=state.id, output_index=index, item=item
+                )
+                self.on_output_item_added(done)
+                self.conversation.on_output_item_done(done)
+
     def _run_calls(self, items: Iterable[ga.Item], response_id: str) -> None:
         if not self.responses.is_out_of_band(response_id):
             for item in items:
                 if isinstance(item, ga.FunctionCall):
-                    self.tools.add(item, response_id)
+                    self.tools.add(self._with_arguments(item, response_id), response_id)
+
+    def _with_arguments(self, call: ga.FunctionCall, response_id: str) -> ga.FunctionCall:
+        """Return a call with the arguments that were streamed, if its end lacks them."""
+        state = None if call.arguments else self.conversation.find(call.id or "", response_id)
+        tool = None if state is None else state.snapshot().formatted.tool
+        return call if tool is None else replace(call, arguments=tool.arguments)
 
     def _is_ours(self, name: str) -> bool:
         """Return whether the calls of a tool are ours to run.
@@ -786,3 +949,9 @@ class ClientSession:
         if isinstance(error, _REPORTED) and not is_silent:
             self._updates.append(ErrorUpdate(error))
         self._actions.append(Settled(record))
+
+
+def _is_missing(item: ga.Item, response: ResponseState) -> bool:
+    """Return whether a response has not announced an item that has content."""
+    is_empty = isinstance(item, ga.Message) and not item.content
+    return id_of(item) not in {None, *response.output} and not is_empty

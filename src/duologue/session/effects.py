@@ -9,7 +9,7 @@ from duologue.session.response_state import ResponseRequest
 from duologue.session.tool_calls import ToolCall
 from duologue.session.updates import Update
 
-__all__ = ["CancelTool", "Effect", "Notify", "RunTool", "SendFrame", "Settled"]
+__all__ = ["CancelTool", "DropConnection", "Effect", "Notify", "RunTool", "SendFrame", "Settled"]
 
 
 class Notify(Struct, frozen=True, gc=False):
@@ -44,4 +44,10 @@ class SendFrame(Struct, frozen=True, gc=False):
     """The event's `type`, for the log."""
 
 
-Effect = Notify | Settled | RunTool | CancelTool | SendFrame
+class DropConnection(Struct, frozen=True, gc=False):
+    """Give the connection up, as if it had been lost."""
+
+    reason: str
+
+
+Effect = Notify | Settled | RunTool | CancelTool | SendFrame | DropConnection

@@ -22,6 +22,7 @@ from duologue.protocol.ga import FunctionCall
 from duologue.protocol.model import UnsetType
 from duologue.session._item_fields import id_of
 from duologue.session.commands import DEFAULT_TIMEOUT, no_answer
+from duologue.session.dead_air import OwedTurn
 from duologue.session.response_state import (
     RequestInput,
     RequestState,
@@ -33,13 +34,14 @@ from duologue.session.retention import remember
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from duologue.errors import ServerError, SessionEnd
+    from duologue.errors import BudgetExceeded, ServerError, SessionEnd
     from duologue.protocol.ga import (
         Response,
         ResponseCreatedEvent,
         ResponseCreateEvent,
         ResponseDoneEvent,
         ResponseOutputItemAddedEvent,
+        ResponseOutputItemDoneEvent,
     )
     from duologue.session.commands import CommandError
     from duologue.session.items import ItemState
@@ -88,7 +90,9 @@ class Responses:
     Args:
         send: Called with each `response.create` when it is to be sent.
         settle: Called with each request that has ended.
+        changed: Called when `awaited` may be another one.
         timeout: Seconds for the server to begin a response, and to go on with it.
+        exceeded: Returns an error if the budget allows no further response.
     """
 
     def __init__(
@@ -96,7 +100,9 @@ class Responses:
         *,
         send: Callable[[ResponseCreateEvent], None],
         settle: Callable[[ResponseRequest], None],
+        changed: Callable[[], None] = lambda: None,
         timeout: float | None = DEFAULT_TIMEOUT,
+        exceeded: Callable[[], BudgetExceeded | None] = lambda: None,
     ) -> None:
         self.active: ResponseState | None = None
         """The response of the conversation that is in progress: at most one."""
@@ -104,6 +110,8 @@ class Responses:
         """When `expire` is due."""
         self._send_event: Final = send
         self._settle: Final = settle
+        self._changed: Final = changed
+        self._exceeded: Final = exceeded
         self._timeout: Final = timeout
         self._known: Final[dict[str, ResponseState]] = {}
         self._running: Final[dict[str, ResponseState]] = {}
@@ -167,6 +175,7 @@ class Responses:
             self._queue += [] if request.is_out_of_band else [request]
             return
         request.advance(RequestInput.SENT)
+        request.sent_at = now
         request.deadline = _later(now, request.timeout)
         self._reschedule()
 
@@ -278,6 +287,25 @@ class Responses:
         self._reschedule()
         return lost
 
+    @property
+    def awaited(self) -> ResponseState | ResponseRequest | OwedTurn | None:
+        """The response of the conversation that the server owes, begun or not."""
+        if self._is_suspended:
+            return None
+        requested = (r for r in self.unanswered() if not r.is_out_of_band)
+        owed = OwedTurn.OWED if self._owes_turn else None
+        return self.active or next(requested, None) or owed
+
+    def ask_again(self, state: ResponseState) -> bool:
+        """Request a response again when it has ended; return whether a request of ours did."""
+        answered = [r for r in self._open.values() if r.response is state]
+        for request in answered:
+            request.advance(RequestInput.BUSY)
+            request.response = request.deadline = None
+        state.request = None
+        self._queue = [r for r in self._open.values() if r.state is RequestState.QUEUED]
+        return bool(answered)
+
     def suspend(
         self, error: SessionEnd, *, asks_again: bool, has_calls: Callable[[str], bool]
     ) -> Interruption:
@@ -369,8 +397,11 @@ class Responses:
     def on_turn_committed(self) -> None:
         """Expect turn detection to begin a response: the next one may be its own, not ours."""
         self._owes_turn = True
+        self._changed()
 
-    def on_item_added(self, event: ResponseOutputItemAddedEvent, item: ItemState) -> None:
+    def on_item_added(
+        self, event: ResponseOutputItemAddedEvent | ResponseOutputItemDoneEvent, item: ItemState
+    ) -> None:
         """Record an item that a response has begun."""
         response = self._known.get(event.response_id)
         item_id = id_of(event.item)
@@ -404,7 +435,7 @@ class Responses:
 
     def send_next(self, now: float) -> None:
         """Send the next request in line, if no response of the conversation is in progress."""
-        if self._queue and not self._is_busy():
+        while self._queue and not self._is_busy():  # repeated if the budget refuses one
             self._send(self._queue.pop(0), now)
 
     def _is_busy(self, besides: ResponseRequest | None = None) -> bool:
@@ -417,7 +448,12 @@ class Responses:
         )
 
     def _send(self, request: ResponseRequest, now: float) -> None:
+        request.error = self._exceeded()  # again: it may have waited its turn for long
+        if request.error is not None:
+            self._advance(request, RequestInput.REFUSED)
+            return
         request.advance(RequestInput.SENT)
+        request.sent_at = now
         request.deadline = _later(now, request.timeout)
         self._reschedule()
         self._send_event(request.event)
@@ -479,6 +515,7 @@ class Responses:
         times = [r.deadline for r in self._open.values()]
         times += [state.deadline for state in self._running.values()]
         self.deadline = min((time for time in times if time is not None), default=None)
+        self._changed()
 
 
 def _has_call(response: ResponseState) -> bool:

@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from duologue.errors import (
+    BudgetExceeded,
     DuologueError,
     RemoteProtocolError,
     ResponseFailed,
@@ -23,6 +24,7 @@ from duologue.session.journal import Journal, Sound
 
 __all__ = [
     "ConversationUpdated",
+    "DeadAir",
     "Delta",
     "Disconnected",
     "ErrorUpdate",
@@ -98,7 +100,14 @@ class Interrupted(Struct, frozen=True, gc=False):
 class ErrorUpdate(Struct, frozen=True):  # with gc: raising the error makes a reference cycle
     """An error of a command, response, frame or tool that nothing awaits; the session goes on."""
 
-    error: ServerError | ResponseFailed | RemoteProtocolError | ToolFailed | TimeoutError
+    error: (
+        ServerError
+        | ResponseFailed
+        | RemoteProtocolError
+        | BudgetExceeded
+        | ToolFailed
+        | TimeoutError
+    )
     event: Event | UnknownEvent | None = None
     """The event that could not be processed, if it is one."""
 
@@ -137,6 +146,16 @@ class Reconnected(Struct, frozen=True, kw_only=True):  # collected: as `ErrorUpd
     """Input audio of a turn that was not kept, and so is lost."""
 
 
+class DeadAir(Struct, frozen=True, kw_only=True, gc=False):
+    """The server owes a response and is silent; see `DeadAirPolicy`."""
+
+    kind: Literal["response_not_begun", "response_stalled", "turn_not_answered"]
+    seconds: float
+    """Seconds of silence."""
+    remedy: Literal["asked_again", "reconnecting", "none"]
+    """The client's reaction. `none`: the client does not connect again."""
+
+
 class RealtimeEvent(Struct, frozen=True, gc=False):
     """An event as it was on the wire; it follows the updates that it caused."""
 
@@ -157,6 +176,7 @@ Update = (
     | ErrorUpdate
     | Disconnected
     | Reconnected
+    | DeadAir
     | RealtimeEvent
 )
 """Everything that `async for` over a client can yield."""

@@ -207,7 +207,7 @@ class _Socket(asyncio.Protocol):
     # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+        self.transport = cast("asyncio.Transport", transport)  # of TCP
         # The protocol is paused while any byte is unsent, so that a cut loses none before it.
         self.transport.set_write_buffer_limits(high=0)
         self._is_writable = True

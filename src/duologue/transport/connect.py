@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from duologue.errors import ConfigurationError
+from duologue.transport.heartbeat import DEFAULT_KEEPALIVE
 from duologue.transport.proxies import proxy_for
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ class ConnectOptions(TypedDict, total=False):
     When it is left out, the environment decides: see `proxy_for`."""
     transport: TransportChoice
     """`auto` when it is left out."""
+    keepalive: float | None
+    """Seconds of silence after which the server is pinged; after as many more without a sign of
+    life the connection is lost. `None`: never; 1.5 when it is left out."""
     compression: Literal["deflate"] | None
     """Offered to the server; base64 of speech shrinks little."""
 
@@ -63,6 +67,7 @@ async def open_websocket(
     if library == "picows" and (proxy or compression):
         fix = "leave `transport` out, or choose 'websockets'"
         raise ConfigurationError(f"the transport 'picows' has no proxies or compression: {fix}")
+    keepalive = options.get("keepalive", DEFAULT_KEEPALIVE)
     if library == "websockets" or proxy or compression:
         from duologue.transport.websockets import connect_websockets  # noqa: PLC0415  # an extra, and 90 ms
 
@@ -75,6 +80,7 @@ async def open_websocket(
             proxy=proxy,
             compression=compression,
             connect_timeout=connect_timeout,
+            keepalive=keepalive,
         )
     from duologue.transport.picows import connect_picows  # noqa: PLC0415  # 30 ms
 
@@ -85,4 +91,5 @@ async def open_websocket(
         subprotocols=subprotocols,
         ssl_context=options.get("ssl_context"),
         connect_timeout=connect_timeout,
+        keepalive=keepalive,
     )

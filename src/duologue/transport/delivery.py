@@ -10,7 +10,14 @@ from duologue.errors import Closed, ConnectionLost, DialectRefused, RemoteProtoc
 if TYPE_CHECKING:
     from duologue.transport.base import Receiver
 
-__all__ = ["Delivery", "closed_by_peer", "connection_cut", "protocol_broken", "receiver_failed"]
+__all__ = [
+    "Delivery",
+    "closed_by_peer",
+    "connection_cut",
+    "no_sign_of_life",
+    "protocol_broken",
+    "receiver_failed",
+]
 
 CLOSE_DIALECT_REFUSED: Final = 4000
 _BETA_DISABLED: Final = "beta_api_shape_disabled"
@@ -22,6 +29,11 @@ def closed_by_peer(code: int, reason: str) -> ConnectionLost:
     if code == CLOSE_DIALECT_REFUSED and _BETA_DISABLED in reason:
         return DialectRefused(reason, code=code)
     return ConnectionLost(reason or "the server closed the session", code=code)
+
+
+def no_sign_of_life(seconds: float) -> ConnectionLost:
+    """Return the error for a peer that has sent nothing, and answered no ping."""
+    return ConnectionLost(f"the server gave no sign of life for {seconds:g} s", code=1006)
 
 
 def protocol_broken(code: int, reason: str) -> ConnectionLost:

@@ -41,8 +41,8 @@ __all__ = [
 MAX_BODY_CHARS: Final = 1000
 """Kept length of an error response: the API's error objects are shorter, HTML pages are not."""
 
-_RETRY_AFTER: Final = re.compile(rb"^retry-after:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _STATUS_LINE: Final = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})\b")
+_RETRY_AFTER: Final = re.compile(rb"^retry-after:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNSAFE_VALUE: Final = re.compile(r"[^\t\x20-\x7e]")  # RFC 9110 section 5.5
 _UNSAFE_URL: Final = re.compile(r"[\x00-\x20\x7f]")
@@ -168,32 +168,31 @@ def upgrade_failed(
     # Not error.response: picows has none for HTTP/1.0, nor for codes unknown to Python (520).
     line = _STATUS_LINE.match(error.raw_header or b"")
     if line and line[1] != b"101":
-        found = _RETRY_AFTER.search(error.raw_header or b"")
-        after = found[1].decode("latin-1") if found else None
-        return handshake_refused(int(line[1]), _body(error), secrets, retry_after=after)
+        wait = _RETRY_AFTER.search(error.raw_header or b"")
+        retry_after = None if wait is None else wait[1].decode("latin-1")
+        return handshake_refused(int(line[1]), _body(error), secrets, retry_after)
     lost = ConnectionLost(f"{shown} did not answer as a WebSocket server")
     lost.__cause__ = RemoteProtocolError(str(error))
     return lost
 
 
 def handshake_refused(
-    status: int, body: bytes, secrets: frozenset[str], *, retry_after: str | None = None
+    status: int, body: bytes, secrets: frozenset[str], retry_after: str | None
 ) -> HandshakeRefused:
     """Return the error for an HTTP status and a body, which may echo the request.
 
     Args:
         status: The status.
-        body: The beginning of the body.
+        body: The body.
         secrets: Words to remove from it.
-        retry_after: The header `Retry-After`. Only its form in seconds is used, not a date, which
-            would need the server's clock.
+        retry_after: The header `Retry-After`; only a number of seconds counts.
     """
     text = body.decode("utf-8", "replace")
     for secret in secrets:
         text = text.replace(secret, "[removed]")
-    is_seconds = retry_after is not None and re.fullmatch(r"\s*\d{1,6}\s*", retry_after, re.ASCII)
-    after = float(retry_after) if retry_after and is_seconds else None
-    return HandshakeRefused(status, text[:MAX_BODY_CHARS].strip(), retry_after=after)
+    seconds = re.fullmatch(r"[0-9]{1,9}", (retry_after or "").strip())
+    wait = None if seconds is None else int(seconds[0])
+    return HandshakeRefused(status, text[:MAX_BODY_CHARS].strip(), retry_after=wait)
 
 
 def _body(error: WSHandshakeError) -> bytes:

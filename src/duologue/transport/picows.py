@@ -26,6 +26,7 @@ from duologue.transport.delivery import (
     Delivery,
     closed_by_peer,
     connection_cut,
+    no_sign_of_life,
     protocol_broken,
     receiver_failed,
 )
@@ -38,6 +39,7 @@ from duologue.transport.handshake import (
     unreachable,
     upgrade_failed,
 )
+from duologue.transport.heartbeat import DEFAULT_KEEPALIVE, Heartbeat
 from duologue.transport.reassembly import (
     NO_CLOSE_CODE,
     FrameViolation,
@@ -107,7 +109,7 @@ async def connect_picows(  # noqa: PLR0913  # all but two are options with a def
     ssl_context: ssl.SSLContext | None = None,
     connect_timeout: float = 10.0,
     close_timeout: float = 5.0,
-    keepalive: float | None = 20.0,
+    keepalive: float | None = DEFAULT_KEEPALIVE,
     max_message_bytes: int = 64 * 1024 * 1024,
 ) -> Transport:
     """Open a WebSocket connection; the receiver may be called before this returns.
@@ -124,7 +126,7 @@ async def connect_picows(  # noqa: PLR0913  # all but two are options with a def
         connect_timeout: Limit for name lookup, TCP, TLS and the server's response together.
         close_timeout: Limit for the server's part of the closing handshake; then the socket is cut.
         keepalive: Seconds of silence after which the server is pinged; after as many more without
-            an answer the connection is lost. Positive, or `None` to wait indefinitely.
+            an answer the connection is lost; see `Heartbeat`. `None`: never.
         max_message_bytes: A longer message ends the connection with close code 1009.
 
     Raises:
@@ -151,9 +153,7 @@ async def connect_picows(  # noqa: PLR0913  # all but two are options with a def
                 ssl_context=ssl_context,
                 websocket_handshake_timeout=None,  # `limit` covers it
                 logger_name=_FaultLog(connection.answer_early_close),
-                enable_auto_ping=keepalive is not None,
-                auto_ping_idle_timeout=keepalive or 0.0,
-                auto_ping_reply_timeout=keepalive or 0.0,
+                enable_auto_ping=False,  # to it, a message that arrives slowly is no sign of life
                 enable_auto_pong=False,  # its answers to a peer that never reads would pile up
                 max_frame_size=max_message_bytes,
                 extra_headers=extra_headers,
@@ -184,8 +184,20 @@ class _PicowsTransport(WSListener):
     """
 
     __slots__ = (
-        "_assembler", "_close_timeout", "_delivery", "_gone", "_is_gone", "_is_paused", "_is_up",
-        "_keepalive", "_loop", "_reaper", "_refusal", "_subprotocols", "_timer", "_wire",
+        "_assembler",
+        "_close_timeout",
+        "_delivery",
+        "_gone",
+        "_heartbeat",
+        "_is_gone",
+        "_is_paused",
+        "_is_up",
+        "_loop",
+        "_reaper",
+        "_refusal",
+        "_subprotocols",
+        "_timer",
+        "_wire",
         "_writable",
     )  # fmt: skip
 
@@ -205,7 +217,7 @@ class _PicowsTransport(WSListener):
         self._subprotocols: Final = subprotocols
         self._assembler: Final = assembler
         self._close_timeout: Final = close_timeout
-        self._keepalive: Final = keepalive
+        self._heartbeat: Final = Heartbeat(keepalive, ping=self._ping, give_up=self._give_up)
         self._loop: Final = asyncio.get_running_loop()
         self._is_up = self._is_paused = False
         self._refusal: str | None = None
@@ -268,6 +280,7 @@ class _PicowsTransport(WSListener):
         """Accept the server's response, or close; frames may follow in the same buffer."""
         self._wire = transport
         self._is_up = True
+        self._heartbeat.start(transport.underlying_transport)
         self._refusal = unoffered_choice(transport.response, self._subprotocols)
         if self._refusal is not None:
             self._delivery.silence()
@@ -280,6 +293,7 @@ class _PicowsTransport(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Process one frame; its memory belongs to picows again when this returns."""
         opcode = frame.msg_type
+        self._heartbeat.has_sign = True
         if opcode is _CLOSE:
             self._process_close(frame)
         elif not self._delivery.is_open:
@@ -349,9 +363,19 @@ class _PicowsTransport(WSListener):
     def _abort(self) -> None:
         self._wire.disconnect(graceful=False)
 
+    def _ping(self) -> None:
+        if self._delivery.is_open and self._writable.is_set():
+            self._wire.send_ping()
+
+    def _give_up(self, silence: float) -> None:
+        self._delivery.end(no_sign_of_life(silence))
+        self._abort()
+        self._delivery.report_loss()
+
     @override
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """Report the end, unless that is done; the socket is gone."""
+        self._heartbeat.stop()
         if self._timer is not None:
             self._timer.cancel()
         if self._delivery.is_open:
@@ -367,20 +391,13 @@ class _PicowsTransport(WSListener):
     def _unrequested_end(self, transport: WSTransport) -> ConnectionLost:
         if not transport.is_close_frame_sent:
             return connection_cut()
-        # This class did not send it, so picows did: no pong arrived, or its parser found a fault.
+        # This class did not send it, so picows did: its parser found a fault.
         sent = transport.close_handshake.sent
-        if sent is None or sent.code is WSCloseCode.GOING_AWAY:
-            silence = 2 * (self._keepalive or 0.0)
-            return ConnectionLost(f"the server gave no sign of life for {silence:g} s", code=1006)
+        if sent is None:
+            return connection_cut()
         return protocol_broken(sent.code.value, sent.reason)
 
     # Flow control.
-
-    @override
-    def is_user_specific_pong(self, frame: WSFrame) -> bool:  # noqa: ARG002  # any frame counts
-        """Count every frame as a sign of life: a pong may be queued behind a lot of audio."""
-        self._wire.notify_user_specific_pong_received()
-        return False
 
     @override
     def pause_writing(self) -> None:

@@ -18,6 +18,7 @@ from duologue.transport.delivery import (
     Delivery,
     closed_by_peer,
     connection_cut,
+    no_sign_of_life,
     protocol_broken,
     receiver_failed,
 )
@@ -28,6 +29,7 @@ from duologue.transport.handshake import (
     secrets_in,
     unreachable,
 )
+from duologue.transport.heartbeat import DEFAULT_KEEPALIVE, Heartbeat
 from duologue.transport.proxies import shown_proxy
 from duologue.transport.reassembly import accept_close_between_fragments, close_reason
 
@@ -85,7 +87,7 @@ async def connect_websockets(  # noqa: PLR0913  # all but two are options with a
     compression: Compression | None = None,
     connect_timeout: float = 10.0,
     close_timeout: float = 5.0,
-    keepalive: float | None = 20.0,
+    keepalive: float | None = DEFAULT_KEEPALIVE,
     max_message_bytes: int = 64 * 1024 * 1024,
 ) -> Transport:
     """Open a WebSocket connection; the receiver may be called before this returns.
@@ -104,7 +106,7 @@ async def connect_websockets(  # noqa: PLR0913  # all but two are options with a
         compression: Offered to the server. It costs CPU time, and base64 of speech shrinks little.
         connect_timeout: Limit for name lookup, proxy, TCP, TLS and the server's response together.
         close_timeout: Limit for the server's part of the closing handshake; then the socket is cut.
-        keepalive: Seconds between pings, and the limit for each pong. `None` sends no pings.
+        keepalive: See `connect_picows`.
         max_message_bytes: A longer message ends the connection with close code 1009.
 
     Raises:
@@ -133,8 +135,7 @@ async def connect_websockets(  # noqa: PLR0913  # all but two are options with a
                 additional_headers=headers,
                 proxy=proxy,
                 open_timeout=None,  # `limit` covers it
-                ping_interval=keepalive,
-                ping_timeout=keepalive,
+                ping_interval=None,  # its wait for a pong counts the time of a blocked event loop
                 close_timeout=close_timeout,
                 max_size=max_message_bytes,
                 logger=_MUTE,
@@ -157,10 +158,10 @@ def _failure(
 ) -> DuologueError:
     match error:
         case InvalidStatus():
-            body = bytes(error.response.body or b"")
-            after = error.response.headers.get("Retry-After")
-            status = error.response.status_code
-            return handshake_refused(status, body, secrets, retry_after=after)
+            response = error.response
+            body, waits = bytes(response.body or b""), response.headers.get_all("Retry-After")
+            retry_after = waits[0] if waits else None
+            return handshake_refused(response.status_code, body, secrets, retry_after)
         case InvalidProxy():
             fix = "write http://host:port, or socks5h://"
             return ConfigurationError(f"the proxy {shown_proxy(proxy or '')} cannot be used: {fix}")
@@ -197,17 +198,34 @@ class _Connection(ClientConnection):
     def __init__(self, owner: _WebsocketsTransport, /, *args: Any, **options: Any) -> None:  # noqa: ANN401  # passed on
         super().__init__(*args, **options)
         self._owner = owner
+        self._heartbeat = Heartbeat(owner.keepalive, ping=self._ping, give_up=owner.give_up_silent)
         accept_close_between_fragments(self.protocol)
 
     @override
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        self._heartbeat.has_sign = True
         if self.state is State.CLOSING:
             self._owner.limit_closing()
             if self.protocol.close_rcvd is not None:
                 self.transport.close()
         elif self.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             self._owner.give_up()
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._heartbeat.start(transport)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._heartbeat.stop()
+        super().connection_lost(exc)
+
+    def _ping(self) -> None:
+        if self.state is State.OPEN:
+            self.protocol.send_ping(b"")
+            self.send_data()
 
 
 class _WebsocketsTransport:
@@ -226,7 +244,7 @@ class _WebsocketsTransport:
     ) -> None:
         self._delivery: Final = Delivery(receiver)
         self._close_timeout: Final = close_timeout
-        self._keepalive: Final = keepalive
+        self.keepalive: Final = keepalive
         self._max_message_bytes: Final = max_message_bytes
         self._connection: ClientConnection
         self._task: asyncio.Task[None]
@@ -277,6 +295,12 @@ class _WebsocketsTransport:
         # `_run` calls `on_close`, which must not happen inside `send`.
         self._delivery.end(ConnectionLost("the server does not read what is sent", code=1006))
         self._abort()
+
+    def give_up_silent(self, silence: float) -> None:
+        """Cut the connection to a server that is silent."""
+        self._delivery.end(no_sign_of_life(silence))
+        self._abort()
+        self._delivery.report_loss()
 
     def limit_closing(self) -> None:
         """Cut the connection if closing it takes too long."""
@@ -354,9 +378,6 @@ class _WebsocketsTransport:
         if closed.sent is None:
             return connection_cut()
         code = closed.sent.code
-        if code == 1011:  # the library sends it when no pong arrives
-            silence = 2 * (self._keepalive or 0.0)
-            return ConnectionLost(f"the server gave no sign of life for {silence:g} s", code=1006)
         reasons = {
             1007: "the server sent text that is not UTF-8",
             1009: f"the server sent a message of more than {self._max_message_bytes} bytes",

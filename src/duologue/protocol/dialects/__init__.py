@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from duologue.protocol.codec import Dialect, Surface
     from duologue.protocol.ga import translation
 
-__all__ = ["DialectAdapter", "InvalidClientEvent", "dialect_adapter"]
+__all__ = ["DialectAdapter", "InvalidClientEvent", "dialect_adapter", "voice_live_adapter"]
 
 
 @overload
@@ -58,6 +58,13 @@ def dialect_adapter(dialect: Dialect, surface: Surface = "realtime") -> DialectA
     if make is None:
         raise ConfigurationError(f"there is no dialect {dialect!r}: use 'ga', 'beta' or 'auto'")
     return make(surface)
+
+
+def voice_live_adapter() -> DialectAdapter[ga.AnyClientEvent, ga.KnownServerEvent]:
+    """Return a new adapter for a server's connection in Azure Voice Live's form of beta."""
+    from duologue.protocol.dialects.voice_live import VoiceLiveAdapter  # noqa: PLC0415  # as below
+
+    return VoiceLiveAdapter()
 
 
 def _beta(surface: Surface) -> DialectAdapter[Any, Any]:
