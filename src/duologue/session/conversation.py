@@ -329,11 +329,7 @@ class ConversationMirror(RealtimeConversation):
             state = self._new(item_id, event)
         self._insert(state, ROOT if at_front else event.previous_item_id)
         state.speech = self._speech_of(item_id)
-        clip = self._clip_of(item_id)
-        if clip is None and self._queued_audio is not None and _is_users(event.item):
-            clip, self._queued_audio = self._queued_audio, None
-        if clip is None and isinstance(created, Message):
-            clip = audio_of(created)
+        clip = self._take_clip(item_id, event.item, created)
         if clip is not None:
             state.attach_audio(clip)
         # A whole transcript is part of the item from the start; words that stream follow it.
@@ -350,6 +346,13 @@ class ConversationMirror(RealtimeConversation):
             self.on_user_words(item_id, index, words, is_final=is_final)
         if state.is_completed:
             self.updates.append(ItemCompleted(state.snapshot()))
+
+    def _take_clip(self, item_id: str, item: Item, created: Item | None) -> bytes | None:
+        """Return the audio of a new item: what was recorded, or what we created it with."""
+        clip = self._clip_of(item_id)
+        if clip is None and self._queued_audio is not None and _is_users(item):
+            clip, self._queued_audio = self._queued_audio, None
+        return audio_of(created) if clip is None and isinstance(created, Message) else clip
 
     def on_item_done(self, event: ConversationItemDone) -> None:
         """Complete an item."""
