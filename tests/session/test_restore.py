@@ -37,9 +37,9 @@ def state(item: dict[str, Any]) -> ItemState:
     return ItemState(item["id"], event.item)
 
 
-def spoken(transcript: str | None = None, **fields: object) -> dict[str, Any]:
+def spoken(transcript: str | None = None) -> dict[str, Any]:
     part = {"type": "input_audio", "transcript": transcript}
-    return message("item_u", **fields) | {"content": [part]}
+    return message("item_u") | {"content": [part]}
 
 
 def call(number: int = 1) -> dict[str, Any]:

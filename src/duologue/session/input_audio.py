@@ -228,7 +228,7 @@ class SentAudio:
         self._forget_open_turns()
 
     def _forget_open_turns(self, *, before: str | None = None) -> None:
-        """Forget the turns that will not be committed: before a later one, or all open ones."""
+        """Forget the turns that will not be committed: all, or those before one that was."""
         for item_id, turn in list(self._turns.items()):
             if item_id == before:
                 return
