@@ -83,7 +83,7 @@ async def test_no_sample_is_lost_or_doubled_by_twenty_rollovers(dialect: Dialect
             for frame in speech():
                 client.append_input_audio(frame)
                 sent += numbers_in(frame)
-                await asyncio.sleep(0)
+                await asyncio.sleep(FRAME_MS / 10_000)  # a microphone, ten times as fast
                 if len(rollovers) >= ROLLOVERS and len(sent) % SPEECH_FRAMES == 0:
                     break
             client.append_input_audio(bytes(48_000))
@@ -97,4 +97,4 @@ async def test_no_sample_is_lost_or_doubled_by_twenty_rollovers(dialect: Dialect
             clips = [numbers_in(i.formatted.audio) for i in client.conversation if i.role == "user"]
     assert heard == sent
     assert [number for clip in clips for number in clip] == sent
-    assert all(each.error is None and each.lost_audio_ms == 0 for each in rollovers)
+    assert [(each.error, each.lost_audio_ms) for each in rollovers] == [(None, 0)] * len(rollovers)

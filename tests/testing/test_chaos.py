@@ -445,7 +445,7 @@ async def test_tls_and_http_pass_unchanged() -> None:
 @pytest.mark.asyncio
 async def test_a_client_loses_its_connection_inside_a_frame_and_connects_again() -> None:
     async with LocalServer() as server, ChaosProxy(server.url) as proxy:
-        async with RealtimeClient(url=proxy.url) as client:
+        async with RealtimeClient(url=proxy.url, reconnect=False) as client:
             proxy.cut()
             with pytest.raises(ConnectionLost) as caught:
                 await client.send_user_message_content("Hello")
@@ -460,7 +460,7 @@ def test_any_thread_may_use_it() -> None:
     with serving(LocalServer()) as server, serving(ChaosProxy(server.url)) as proxy:
 
         async def converse() -> None:
-            async with RealtimeClient(url=proxy.url) as client:
+            async with RealtimeClient(url=proxy.url, reconnect=False) as client:
                 await client.send_user_message_content("Hello")
                 proxy.reset()
                 with pytest.raises(ConnectionLost):

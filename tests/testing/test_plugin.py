@@ -94,7 +94,7 @@ def test_markers_configure_the_server_and_the_client(run: Callable[..., pytest.R
         pytestmark = pytest.mark.asyncio
 
         @pytest.mark.realtime_server(faults=[Close(1011, at="response.created")], seed=7)
-        @pytest.mark.realtime_client(instructions="Be brief.")
+        @pytest.mark.realtime_client(instructions="Be brief.", reconnect=False)
         async def test_a_fault(realtime_server, realtime_client):
             assert realtime_client.session.instructions == "Be brief."
             with pytest.raises(ConnectionLost):
@@ -121,6 +121,7 @@ THROUGH_A_PROXY = """
 
     @pytest.mark.{runner}
     @pytest.mark.chaos_proxy(seed=7)
+    @pytest.mark.realtime_client(reconnect=False)
     async def test_a_reset(realtime_client, chaos_proxy):
         await realtime_client.send_user_message_content("Hello")
         chaos_proxy.reset()
@@ -219,8 +220,8 @@ def test_unused_it_imports_nothing_and_can_be_left_out(
     ("page", "name", "count"),
     [
         ("testing.md", "test_weather.py", 2),
-        ("testing.md", "test_faults.py", 2),
-        ("networks.md", "test_networks.py", 3),
+        ("testing.md", "test_faults.py", 3),
+        ("networks.md", "test_networks.py", 4),
     ],
 )
 def test_the_examples_of_the_pages_pass(

@@ -152,6 +152,7 @@ async def _hold(
             url=url,
             api_key=api_key,
             model=model,
+            reconnect=False,  # its turns are measured, and a server that is gone is said at once
             instructions=INSTRUCTIONS,
             tools=TOOLS,
             audio=ga.AudioConfig(
