@@ -265,8 +265,10 @@ def forget(update: Update) -> str:
             return update.item.id
         case Interrupted():
             return update.item_id
-        case ErrorUpdate() | Disconnected() | Reconnected() | DeadAir():
+        case ErrorUpdate() | Disconnected() | Reconnected():
             return str(update.error)
+        case DeadAir():
+            return update.kind
         case _:
             assert_never(update)  # wrong: RealtimeEvent is forgotten
 

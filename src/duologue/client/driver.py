@@ -13,6 +13,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from duologue.client.coercion import seconds
@@ -281,7 +282,10 @@ class Driver:
         self._is_carrying_out = self._has_more = False
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._now: Final[Callable[[], float]] = asyncio.get_running_loop().time
+        loop = asyncio.get_running_loop()
+        # asyncio's own method only calls `monotonic`; another loop (uvloop) has a clock of its own.
+        is_plain = type(loop).time is asyncio.BaseEventLoop.time
+        self._now: Final[Callable[[], float]] = monotonic if is_plain else loop.time
 
     @property
     def is_connected(self) -> bool:
@@ -391,10 +395,14 @@ class Driver:
         """Send input audio: `call` for the most frequent method, which sets no deadline."""
         if self.ending is not None or not self.connection.is_open:
             self.check_open()
-        # Fifty events a second that nothing wants would cost more than sending them does.
-        is_shown = self.updates.is_read or self._callbacks.want_sent_audio
-        self.core.append_audio(audio, self._now(), is_shown=is_shown)
-        self._carry_out()
+        # Fifty events a second that nothing wants would cost more than sending them does. A frame
+        # from within a callback follows those of the effects under way, so it is an effect too.
+        is_shown = self.updates.is_read or self._callbacks.want_sent_audio or self._is_carrying_out
+        frame = self.core.append_audio(audio, self._now(), is_shown=is_shown)
+        if frame is None:
+            self._carry_out()
+        else:
+            self.connection.send_frame(frame, "input_audio_buffer.append")
 
     async def drain(self) -> None:
         """Wait until the write buffer has drained, of the next connection if this one is lost.
@@ -470,12 +478,25 @@ class Driver:
             return
         if self.updates.keeps_backlog and self._callbacks.has_any:
             self.updates.keep_recent()
-        self.core.receive(event, self._now())
+        now = self._now()
+        core = self.core
+        if event.__class__ not in core.deltas or self._is_carrying_out:
+            core.receive(event, now)
+        else:  # nearly every event: nothing to do but to show it
+            updates = core.receive_delta(event, now)
+            self._is_carrying_out = True  # what a callback sends follows all of these updates
+            try:
+                self.updates.put(updates)
+                self._callbacks.call(updates)
+            finally:
+                self._is_carrying_out = False
+            if not self._has_more and not self.waiters.reading:
+                return
         try:
             self._carry_out()
         except (Closed, ConnectionLost):  # it cannot send, so it has ended: `on_end` reports it
             return
-        if self.core.next_deadline() != self._deadline:
+        if core.next_deadline() != self._deadline:
             self._set_timer()
 
     def on_undecodable(self, error: DecodeError) -> None:

@@ -6,9 +6,10 @@ everything: which response answers which request, where an item is cut, which er
 
 Its parts hold the state: the conversation, the responses, the commands that await answers, the
 input audio, the calls of tools, the configuration. `REACTIONS` lists which of them an event
-reaches, in which order. Deltas, which are most of a session, take a shorter way inside `receive`:
-they only add to an item, and nothing else follows from them. The first ones of a response take the
-way of all events, because the latency counts up to them: it closes the shorter way until then.
+reaches, in which order. Deltas, which are most of a session, take a shorter way, `receive_delta`:
+they only add to an item, and nothing but updates follows from them. The first ones of a response
+take the way of all events, because the latency counts up to them: it closes the shorter way until
+then.
 
 `effects` lists what follows, always in this order: updates for the application, each event after
 the updates that it caused; then commands and responses that have ended, so that a task that awaits
@@ -301,8 +302,8 @@ class ClientSession:
             new_id=new_id,
             policy=reconnect,
         )
-        self._fast: Final = dict(self.conversation.growth)
-        """The deltas that take the fast way: all, but for the first ones of a response."""
+        self.deltas: Final = dict(self.conversation.growth)
+        """By class of delta, what adds it to its item: all but the first ones of a response."""
 
     def set_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
         """Use another dialect on the wire; possible until the first event."""
@@ -317,29 +318,55 @@ class ClientSession:
         Never raises: a fault of ours while processing an event is reported as an `ErrorUpdate` with
         that event, and the session goes on.
         """
+        if event.__class__ in self.deltas:
+            updates = self.receive_delta(event, now)  # which may begin another list
+            self._updates += updates
+            return
         meanings: tuple[Any, ...] = ()
         try:
-            grow = self._fast.get(event.__class__)
-            if grow is not None:  # the fast way, of nearly all events: nothing follows from a delta
-                grow(event)
-            else:
-                self._now = now
-                meanings = self.dialect.server_event_to_ga(event) if self._translates else ()
-                for meaning in meanings or (event,):
-                    self._react(meaning, now)
+            self._now = now
+            meanings = self.dialect.server_event_to_ga(event) if self._translates else ()
+            for meaning in meanings or (event,):
+                self._react(meaning, now)
         except Exception as error:  # noqa: BLE001  # no event may end a session
-            self.failures += 1
-            failed = RemoteProtocolError(f"{event.type} could not be processed: {error!r}")
-            failed.__cause__ = error
-            self._updates.append(ErrorUpdate(failed, event))
+            self._updates.append(self._fault(event, error))
         self._updates.append(RealtimeEvent("server", event, now, meanings))
+
+    def receive_delta(self, event: Event | UnknownEvent, now: float) -> list[Update]:
+        """Process a delta, and return its updates: the fast way of nearly all events.
+
+        Nothing but these updates follows from a delta: no other effect, and no new deadline. They
+        are due after the effects that are listed already.
+
+        Args:
+            event: One of a class in `deltas`.
+            now: Monotonic seconds.
+        """
+        update: Update | None
+        try:
+            update = self.deltas[event.__class__](event)
+        except Exception as error:  # noqa: BLE001  # as in `receive`
+            update = self._fault(event, error)
+        shown = RealtimeEvent("server", event, now)
+        updates: list[Update] = [shown] if update is None else [update, shown]
+        if self._updates:  # its item has just entered the conversation
+            updates = self._updates + updates
+            self._updates = self.conversation.updates = []
+        return updates
+
+    def _fault(self, event: Event | UnknownEvent, error: Exception) -> Update:
+        self.failures += 1
+        failed = RemoteProtocolError(f"{event.type} could not be processed: {error!r}")
+        failed.__cause__ = error
+        return ErrorUpdate(failed, event)
 
     def _react(self, event: Any, now: float) -> None:  # noqa: ANN401  # a server event of GA
         for react in REACTIONS.get(event.__class__, ()):
             react(self, event, now)
         grow = self.conversation.growth.get(event.__class__)
-        if grow is not None:
-            grow(event)
+        update = None if grow is None else grow(event)
+        if update is not None:
+            self._updates.append(update)
 
     def send(self, event: Event | UnknownEvent, now: float) -> Command | None:
         """Send an event of the application, in either dialect; return its command if it is one.
@@ -448,13 +475,17 @@ class ClientSession:
 
     # What the application and its tools want.
 
-    def append_audio(self, audio: bytes, now: float, *, is_shown: bool = True) -> None:
+    def append_audio(self, audio: bytes, now: float, *, is_shown: bool = True) -> bytes | None:
         """Send input audio in the session's input format: `send`, without the cost.
 
         Args:
             audio: Any number of bytes.
             now: Monotonic seconds.
             is_shown: Whether to show the event to the application.
+
+        Returns:
+            The frame to send at once, if there is nothing to show: an effect for each of fifty
+            frames a second would cost as much as all the rest. `None`: the effects send it.
 
         Raises:
             LocalProtocolError: If the session is over.
@@ -471,18 +502,18 @@ class ClientSession:
         if len(unplaced) > MAX_UNPLACED or len(audio) > MAX_UNPLACED_BYTES:
             sent.place()
         if self.resumption.is_away:
-            return
+            return None
         event_id = self.new_id("event")
         if self._translates:
             self._now = now
             self._emit(codec.append_event(audio, event_id)[1])
-            return
-        if is_shown:
-            frame, event = codec.append_event(audio, event_id)
-            self._sendings.append(Notify([RealtimeEvent("client", event, now)]))
-        else:
-            frame = codec.append_frame(audio, event_id)
+            return None
+        if not is_shown:
+            return codec.append_frame(audio, event_id)
+        frame, event = codec.append_event(audio, event_id)
+        self._sendings.append(Notify([RealtimeEvent("client", event, now)]))
         self._sendings.append(SendFrame(frame, "input_audio_buffer.append"))
+        return None
 
     def create_response(self, event: ga.ResponseCreateEvent, now: float) -> ResponseRequest:
         """Request a response, now or when the one in progress has ended.
@@ -774,12 +805,12 @@ class ClientSession:
     def on_first_delta(self, event: OutputDelta, now: float) -> None:
         """Note when a response began to arrive; then open the fast way, if nothing awaits more."""
         kind = event.__class__
-        if kind in self._fast:  # on a beta connection all deltas come here
+        if kind in self.deltas:  # on a beta connection all deltas come here
             return
         is_audio = kind is ga.ResponseAudioDeltaEvent
         self.latency.on_delta(event.response_id, now, is_audio=is_audio)
         if not self.latency.awaits(is_audio=is_audio):
-            self._fast[kind] = self.conversation.growth[kind]
+            self.deltas[kind] = self.conversation.growth[kind]
 
     def on_output_item_added(
         self, event: ga.ResponseOutputItemAddedEvent | ga.ResponseOutputItemDoneEvent
@@ -864,7 +895,7 @@ class ClientSession:
             is_follow_up=request is not None and request is self._tool_response,
             is_out_of_band=begun.is_out_of_band,
         )
-        self._fast.clear()
+        self.deltas.clear()
 
     def _report_overrun(self, event: ga.ResponseCreatedEvent) -> None:
         """Report once that the server itself begins responses although the budget is used up."""

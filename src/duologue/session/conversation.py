@@ -209,13 +209,15 @@ class ConversationMirror(RealtimeConversation):
         """Pieces of transcript whose item has not come yet: index, words, whether they are all."""
         self._followers: Final[dict[str, str]] = {}
         """Items that came before the item that they follow, by the id of that."""
-        self.growth: Final[Mapping[type, Callable[[Any], None]]] = {
+        self.growth: Final[Mapping[type, Callable[[Any], ConversationUpdated | None]]] = {
             ResponseTextDeltaEvent: self._on_text,
             ResponseAudioTranscriptDeltaEvent: self._on_transcript,
             ResponseAudioDeltaEvent: self._on_audio,
             ResponseFunctionCallArgumentsDeltaEvent: self._on_arguments,
         }
-        """Handlers of the events that only add to an item: most of a session's events."""
+        """Handlers of the events that only add to an item: most of a session's events.
+
+        Each returns its update, if the conversation has the item."""
 
     def process_event(
         self, event: Event | UnknownEvent
@@ -329,7 +331,9 @@ class ConversationMirror(RealtimeConversation):
             state = self._new(item_id, event)
         self._insert(state, ROOT if at_front else event.previous_item_id)
         state.speech = self._speech_of(item_id)
-        clip = self._take_clip(item_id, event.item, created)
+        clip = self._clip_of(item_id)
+        if clip is None:
+            clip = self._audio_of(event.item, created)
         if clip is not None:
             state.attach_audio(clip)
         # A whole transcript is part of the item from the start; words that stream follow it.
@@ -347,12 +351,12 @@ class ConversationMirror(RealtimeConversation):
         if state.is_completed:
             self.updates.append(ItemCompleted(state.snapshot()))
 
-    def _take_clip(self, item_id: str, item: Item, created: Item | None) -> bytes | None:
-        """Return the audio of a new item: what was recorded, or what we created it with."""
-        clip = self._clip_of(item_id)
-        if clip is None and self._queued_audio is not None and _is_users(item):
+    def _audio_of(self, item: Item, created: Item | None) -> bytes | None:
+        """Return the audio of a new item that was not recorded: queued, or as it was sent."""
+        if self._queued_audio is not None and isinstance(item, Message) and item.role == "user":
             clip, self._queued_audio = self._queued_audio, None
-        return audio_of(created) if clip is None and isinstance(created, Message) else clip
+            return clip
+        return audio_of(created) if isinstance(created, Message) else None
 
     def on_item_done(self, event: ConversationItemDone) -> None:
         """Complete an item."""
@@ -477,53 +481,61 @@ class ConversationMirror(RealtimeConversation):
 
     # Deltas: the fast way. `find` is called only if there may be another item of this id.
 
-    def _on_text(self, event: ResponseTextDeltaEvent) -> None:
+    def _on_text(self, event: ResponseTextDeltaEvent) -> ConversationUpdated | None:
         state = self._items.get(event.item_id)
         if state is None or self._apart:
             state = self.find(event.item_id, event.response_id)
-        if state is not None:
-            if not state.is_mirrored:
-                self._adopt(event.item_id, event.response_id)
-            item = state.grow(TEXT, event.content_index, event.delta)
-            if state.is_mirrored:
-                self.updates.append(ConversationUpdated(item, Delta(event.delta)))
+            if state is None:
+                return None
+        if not state.is_mirrored:
+            self._adopt(event.item_id, event.response_id)
+        item = state.grow(TEXT, event.content_index, event.delta)
+        return ConversationUpdated(item, Delta(event.delta)) if state.is_mirrored else None
 
-    def _on_transcript(self, event: ResponseAudioTranscriptDeltaEvent) -> None:
+    def _on_transcript(
+        self, event: ResponseAudioTranscriptDeltaEvent
+    ) -> ConversationUpdated | None:
         state = self._items.get(event.item_id)
         if state is None or self._apart:
             state = self.find(event.item_id, event.response_id)
-        if state is not None:
-            if not state.is_mirrored:
-                self._adopt(event.item_id, event.response_id)
-            item = state.grow(TRANSCRIPT, event.content_index, event.delta)
-            if state.is_mirrored:
-                self.updates.append(ConversationUpdated(item, Delta(None, event.delta)))
+            if state is None:
+                return None
+        if not state.is_mirrored:
+            self._adopt(event.item_id, event.response_id)
+        item = state.grow(TRANSCRIPT, event.content_index, event.delta)
+        return ConversationUpdated(item, Delta(None, event.delta)) if state.is_mirrored else None
 
-    def _on_audio(self, event: ResponseAudioDeltaEvent) -> None:
+    def _on_audio(self, event: ResponseAudioDeltaEvent) -> ConversationUpdated | None:
         state = self._items.get(event.item_id)
         if state is None or self._apart:
             state = self.find(event.item_id, event.response_id)
-        if state is not None:
-            self._output_audio.add(state, len(event.delta) - 2)  # without its quotes
-            if not state.is_mirrored:
-                self._adopt(event.item_id, event.response_id)
-            item = state.grow(AUDIO, event.content_index, event.delta)
-            if state.is_mirrored:
-                journal = state.journal
-                position = len(journal.entries) - 1
-                delta = Delta(None, None, None, event.delta, journal, position)
-                self.updates.append(ConversationUpdated(item, delta))
+            if state is None:
+                return None
+        sound = event.delta
+        self._output_audio.add(state, len(sound) - 2)  # without its quotes
+        if not state.is_mirrored:
+            self._adopt(event.item_id, event.response_id)
+        item = state.grow(AUDIO, event.content_index, sound)
+        if not state.is_mirrored:
+            return None
+        journal = state.journal
+        delta = Delta(None, None, None, sound, journal, len(journal.entries) - 1)
+        return ConversationUpdated(item, delta)
 
-    def _on_arguments(self, event: ResponseFunctionCallArgumentsDeltaEvent) -> None:
+    def _on_arguments(
+        self, event: ResponseFunctionCallArgumentsDeltaEvent
+    ) -> ConversationUpdated | None:
         state = self._items.get(event.item_id)
         if state is None or self._apart:
             state = self.find(event.item_id, event.response_id)
-        if state is not None:
-            if not state.is_mirrored:
-                self._adopt(event.item_id, event.response_id)
-            item = state.grow(ARGUMENTS, 0, event.delta)
-            if state.is_mirrored:
-                self.updates.append(ConversationUpdated(item, Delta(None, None, event.delta)))
+            if state is None:
+                return None
+        if not state.is_mirrored:
+            self._adopt(event.item_id, event.response_id)
+        item = state.grow(ARGUMENTS, 0, event.delta)
+        return (
+            ConversationUpdated(item, Delta(None, None, event.delta)) if state.is_mirrored else None
+        )
 
     # Placing.
 
@@ -589,10 +601,6 @@ class ConversationMirror(RealtimeConversation):
         self.updates.append(ConversationUpdated(item))
         if is_new:
             self.updates.append(ItemCompleted(item))
-
-
-def _is_users(item: Item) -> bool:
-    return isinstance(item, Message) and item.role == "user"
 
 
 def _with_ids(event: EventT, ids: Mapping[str, str]) -> EventT:

@@ -102,7 +102,7 @@ class SentAudio:
         # Parallel lists, so that `bisect` finds a chunk by the position of its first byte.
         self._chunks: Final[list[bytes]] = []
         self._starts: Final[list[int]] = []
-        self.next_mark: float = 0.0
+        self.next_mark: float = float("-inf")
         """When the next entry of `marks` is due."""
         self.marks: Final[list[tuple[float, int]]] = []
         """Times, and the bytes that were appended by then; made by whoever appends."""

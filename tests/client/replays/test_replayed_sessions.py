@@ -112,7 +112,7 @@ async def test_a_session_that_expires_fails_what_waits_and_says_why(dialect: Dia
         assert response.transcript == "I was"
         with pytest.raises(ConnectionLost, match="maximum duration"):
             client.create_response()
-        assert len(watch.errors) == 1
+        assert watch.errors == []  # the end of the connection says it
         assert not client.is_connected
 
 
