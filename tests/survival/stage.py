@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from duologue.server.session_record import SessionRecord
     from duologue.transport.base import Receiver, Transport
 
-__all__ = ["REPLY", "SILENCE", "SPEECH", "WORDS", "Line", "Stage", "heard_by"]
+__all__ = ["REPLY", "SILENCE", "SPEECH", "WORDS", "Ears", "Line", "Stage", "heard_by", "held_in"]
 
 Line: TypeAlias = tuple[str, str]
 """An item: role or type, and its words, arguments or output."""
@@ -153,7 +153,7 @@ class Stage:
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             self.server = await stack.enter_async_context(
-                LocalServer(self._respond, stt=Ears())  # pyright: ignore[reportArgumentType]
+                LocalServer(self.respond, stt=Ears())  # pyright: ignore[reportArgumentType]
             )
             self.proxy = await stack.enter_async_context(ChaosProxy(self.server.url))
             self.client = RealtimeClient(
@@ -193,24 +193,7 @@ class Stage:
 
     def held(self) -> list[Line]:
         """Return the items of the server's last session, as its events describe them."""
-        items: dict[str, Line] = {}
-        order: list[str] = []
-        for event in self.record.sent:
-            match event:
-                case ga.ConversationItemAdded(item=item):
-                    item_id = str(item.id)
-                    after = event.previous_item_id
-                    order.insert(order.index(after) + 1 if isinstance(after, str) else 0, item_id)
-                    items[item_id] = _held(item)
-                case ga.ConversationItemDone(item=item):
-                    items[str(item.id)] = _held(item)
-                case ga.ConversationItemInputAudioTranscriptionCompletedEvent():
-                    items[event.item_id] = ("user", event.transcript)
-                case ga.ConversationItemDeletedEvent():
-                    order.remove(event.item_id)
-                case _:
-                    pass
-        return [items[item_id] for item_id in order]
+        return held_in(self.record)
 
     async def _connect(self, receiver: Receiver) -> Transport:
         self.connections += 1
@@ -231,7 +214,8 @@ class Stage:
             self.back_at = now
             self.back.set()
 
-    async def _respond(self, request: BrainRequest) -> AsyncIterator[str | Call]:
+    async def respond(self, request: BrainRequest) -> AsyncIterator[str | Call]:
+        """Answer as the server's brain."""
         heard = request.heard.lower()
         if request.output is not None:
             yield f"It is {request.output}."
@@ -254,6 +238,28 @@ class Stage:
         self.tool_runs.append("weather")
         await self.wait(self.tool_may_end)
         return "sunny"
+
+
+def held_in(record: SessionRecord) -> list[Line]:
+    """Return the items of a session of the server, as its events describe them."""
+    items: dict[str, Line] = {}
+    order: list[str] = []
+    for event in record.sent:
+        match event:
+            case ga.ConversationItemAdded(item=item):
+                item_id = str(item.id)
+                after = event.previous_item_id
+                order.insert(order.index(after) + 1 if isinstance(after, str) else 0, item_id)
+                items[item_id] = _held(item)
+            case ga.ConversationItemDone(item=item):
+                items[str(item.id)] = _held(item)
+            case ga.ConversationItemInputAudioTranscriptionCompletedEvent():
+                items[event.item_id] = ("user", event.transcript)
+            case ga.ConversationItemDeletedEvent():
+                order.remove(event.item_id)
+            case _:
+                pass
+    return [items[item_id] for item_id in order]
 
 
 def _mirrored(item: FormattedItem) -> Line:
