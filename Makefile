@@ -19,7 +19,7 @@ INTEROP := tests/interop
 PEERS := $(patsubst $(INTEROP)/requirements-%.txt,.interop/%/.done,$(wildcard $(INTEROP)/requirements-*.txt)) \
   $(INTEROP)/node_modules/.done
 
-.PHONY: help setup demo test test-models interop compatibility check format docs bench clean
+.PHONY: help setup demo test test-models interop compatibility check format docs bench bench-survival clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ –/'
@@ -97,6 +97,9 @@ docs: $(VENV)/.dev ## build the documentation into site/
 
 bench: $(VENV)/.local $(VENV)/.dev ## run the benchmarks; writes bench/results/latest.json
 	@$(BIN)/python -m bench
+
+bench-survival: $(VENV)/.dev ## play the reconnection drill; writes its table into docs/reliability.md
+	@$(BIN)/python -m bench.survival
 
 clean: ## remove the environments
 	@rm -rf $(VENV) .interop $(INTEROP)/node_modules

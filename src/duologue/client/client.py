@@ -446,10 +446,11 @@ class RealtimeClient(RealtimeEventHandler):
         driver.call(lambda core, now: core.send(checked, now))
 
     async def drain(self) -> None:
-        """Wait until the write buffer has drained; use it when sending continuously."""
-        driver = self._opened()
-        driver.check_open()
-        await driver.connection.drain()
+        """Wait until the write buffer has drained; use it when sending continuously.
+
+        While the client connects again, wait until it has.
+        """
+        await self._opened().drain()
 
     def update_session(
         self,
@@ -817,7 +818,7 @@ class RealtimeClient(RealtimeEventHandler):
     def _update(
         self, change: RealtimeSession, *, full: bool | None = None, timeout: TimeLimit = UNSET
     ) -> Pending[Session]:
-        if self.is_connected:
+        if self.is_connected or self.is_reconnecting:
             return self._pending(
                 lambda core, now: core.update_session(change, now, is_full=full), _session, timeout
             )

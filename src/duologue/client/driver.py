@@ -390,6 +390,24 @@ class Driver:
         self.core.append_audio(audio, self._now(), is_shown=is_shown)
         self._carry_out()
 
+    async def drain(self) -> None:
+        """Wait until the write buffer has drained, of the next connection if this one is lost.
+
+        Raises:
+            Closed: If the session was closed, or is not open.
+            ConnectionLost: If the connection has ended, and there is no other.
+        """
+        while True:
+            self.check_open()
+            try:
+                await self.connection.drain()
+            except (Closed, ConnectionLost) as error:  # of the connection, not of the session
+                if not (self.is_reconnecting or self._is_resumable(error)):
+                    raise
+                await self.waiters.wait_for_more()
+            else:
+                return
+
     def check_not_ended(self) -> None:
         """Raise the error with which the session ended, if it has ended."""
         if self.ending is not None:

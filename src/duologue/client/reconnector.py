@@ -203,7 +203,23 @@ class Reconnector(Generic[ConnectionT]):
 
     async def _attempt(self, seconds: float) -> NewSession[ConnectionT]:
         self._index = (self.attempts - 1) % len(self._connectors)
-        return await self._open(self._connectors[self._index], Deadline(round(seconds, 2)))
+        deadline = Deadline(round(seconds, 2))
+        new = await self._open(self._connectors[self._index], deadline)
+        try:
+            while await self._update(new, deadline):
+                pass
+        except BaseException:
+            await new.connection.close(Deadline(0.1))
+            raise
+        return new
+
+    async def _update(self, new: NewSession, deadline: Deadline) -> bool:
+        """Bring a session up to date with the conversation; return whether it was not."""
+        if not new.restoration.update(await self._items(deadline)):
+            return False
+        new.send()
+        await deadline.limit(new.wait(), "the session was not ready")
+        return True
 
     @property
     def is_with_first(self) -> bool:
@@ -237,11 +253,8 @@ class Reconnector(Generic[ConnectionT]):
                     async with asyncio.timeout_at(until):
                         while not self._core.resumption.is_at_boundary:
                             await wait_for_more()
-                deadline = Deadline(self._connect_timeout)
-                if not new.restoration.update(await self._items(deadline)):
+                if not await self._update(new, Deadline(self._connect_timeout)):
                     break
-                new.send()
-                await deadline.limit(new.wait(), "the session was not ready")
         except BaseException:
             await new.connection.close(Deadline(0.1))
             raise

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pybase64 import b64decode
+
 from duologue.protocol.formats import format_named
 from duologue.protocol.ga import (
     FunctionCall,
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from duologue.protocol.ga import AudioFormat, ContentPart, Item, Part
 
 __all__ = [
-    "content_part", "first_status", "format_of", "id_of", "is_text", "last_status", "type_of",
+    "audio_of", "content_part", "first_status", "format_of", "id_of", "is_text", "last_status", "type_of",
     "words_of",
 ]  # fmt: skip
 
@@ -79,6 +81,15 @@ def _is_from_application(wire: Item) -> bool:
     return isinstance(wire, FunctionCallOutput) or (
         isinstance(wire, Message) and wire.role == "user"
     )
+
+
+def audio_of(message: Message) -> bytes | None:
+    """Return the audio that an application puts into a message, if it does."""
+    encoded = [p.audio for p in message.content if isinstance(p, InputAudio)]
+    try:
+        return b"".join(b64decode(a) for a in encoded if isinstance(a, str)) or None
+    except ValueError:  # the server says so
+        return None
 
 
 def content_part(part: Part) -> ContentPart:

@@ -104,6 +104,7 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     # Nothing is left of the user's turn, so no response to it has to be waited for.
     ga.InputAudioBufferClearedEvent: (
         lambda s, e, now: s.answer_command(e, now),
+        lambda s, _, __: s.input_audio.on_cleared(),
         lambda s, _, __: s.tools.end_turn(),
     ),
     # The command, then the conversation: only the command knows that the item goes to the front.
@@ -314,11 +315,11 @@ class ClientSession:
         if isinstance(checked, UnknownEvent):
             self._emit(checked)
             return None
-        event_id, known = self._identified(self.conversation.with_server_ids(checked))
+        event_id, known = self._identified(checked)
         self._record(event_id, known)
         command = self.commands.send(event_id, known, now)
         if command is None or not self.resumption.answer_in_mirror(known):
-            self._emit(known)
+            self._emit(self.resumption.for_server(known))
         return command
 
     def send_command(self, event: Event, now: float) -> Command:
@@ -669,6 +670,7 @@ class ClientSession:
         """Settle the command that an event answers, and return it."""
         if not self.commands.pending:
             return None
+        event = self.conversation.with_own_ids(event)
         return self.commands.answer(event, now, may_defer=self.responses.active is not None)
 
     def on_item_added(
@@ -676,14 +678,18 @@ class ClientSession:
     ) -> None:
         """Insert an item, at the front if our command said so."""
         command = self._created_by(event, now) if self.commands.pending else None
-        at_front = command is not None and command.inserts_at_front
-        self.conversation.on_item_added(event, at_front=at_front)
+        created = None if command is None else command.event
+        self.conversation.on_item_added(
+            event,
+            created=created.item if isinstance(created, ga.ConversationItemCreateEvent) else None,
+            at_front=command is not None and command.inserts_at_front,
+        )
         if isinstance(event.item, ga.FunctionCallOutput):
             self.tools.on_output_added(event.item)
 
     def on_item_done(self, event: ga.ConversationItemDone) -> None:
         """Complete an item, unless it is one that the session began with."""
-        if not self.resumption.is_restored(id_of(event.item) or ""):
+        if not self.resumption.is_restored(self.conversation.own_id(id_of(event.item) or "")):
             self.conversation.on_item_done(event)
 
     def on_committed(self, event: ga.InputAudioBufferCommittedEvent, now: float) -> None:

@@ -141,6 +141,8 @@ class Command:
     """Why the command failed."""
     deadline: float | None = None
     """When it fails if it has not been answered."""
+    time_left: float | None = None
+    """Seconds until then, while there is no connection."""
     waiters: int = 0
     """Tasks that await the answer: an error with no waiter is reported as an `ErrorUpdate`."""
 
@@ -168,6 +170,7 @@ class Commands:
         """The commands that await their answers, by event id; also those that were too late."""
         self.deadline: float | None = None
         """When `expire` is due."""
+        self._is_suspended = False  # whether there is no connection to send on
 
     def __len__(self) -> int:
         return len(self.pending)
@@ -180,8 +183,8 @@ class Commands:
         """Record an event that is being sent, and return it if it is a command."""
         if type(event) not in ANSWERS:
             return None
-        deadline = None if self._timeout is None else now + self._timeout
-        command = self.pending[event_id] = Command(event_id, event, deadline=deadline)
+        command = self.pending[event_id] = Command(event_id, event)
+        self._set_time(command, self._timeout, now)
         if len(self.pending) > MAX_PENDING:
             oldest = next(iter(self.pending))
             text = f"the server left this and {MAX_PENDING} later commands without an answer"
@@ -192,7 +195,7 @@ class Commands:
     def limit(self, command: Command, timeout: float | None, now: float) -> None:
         """Give the server this many seconds from now to answer a command; `None`: no limit."""
         if command.state is CommandState.PENDING:
-            command.deadline = None if timeout is None else now + timeout
+            self._set_time(command, timeout, now)
             self._reschedule()
 
     def answer(
@@ -253,11 +256,29 @@ class Commands:
         for event_id in list(self.pending):
             self.fail(event_id, error)
 
-    def forget_expired(self) -> None:
-        """Forget the commands whose time was up: the connection is lost, so no answer can come."""
+    def suspend(self, now: float) -> None:
+        """Stop the time of the commands: the connection is lost, and they wait for another.
+
+        Those whose time was up are forgotten, as no answer to them can come.
+        """
         for command in list(self.pending.values()):
             if command.state is not CommandState.PENDING:
                 del self.pending[command.event_id]
+            elif command.deadline is not None:
+                command.time_left, command.deadline = max(0.0, command.deadline - now), None
+        self._is_suspended = True
+        self._reschedule()
+
+    def resume(self, now: float) -> None:
+        """Let the time of the commands go on."""
+        self._is_suspended = False
+        for command in self.pending.values():
+            self._set_time(command, command.time_left, now)
+        self._reschedule()
+
+    def move_to_end(self, command: Command) -> None:
+        """Put a command behind the others: it is sent again after them."""
+        self.pending[command.event_id] = self.pending.pop(command.event_id)
 
     def open_commands(self) -> list[Command]:
         """Return the commands that await their answers, oldest first."""
@@ -287,6 +308,11 @@ class Commands:
             is_deferred = may_defer and type(earlier.event) in _OF_ITEMS
             if earlier.deadline is not None and not is_deferred:
                 earlier.deadline = min(earlier.deadline, now + OVERTAKEN_TIMEOUT)
+
+    def _set_time(self, command: Command, seconds: float | None, now: float) -> None:
+        is_suspended = self._is_suspended or seconds is None
+        command.time_left = seconds if is_suspended else None
+        command.deadline = None if is_suspended else now + (seconds or 0.0)
 
     def _reschedule(self) -> None:
         deadlines = (c.deadline for c in self.pending.values() if c.deadline is not None)

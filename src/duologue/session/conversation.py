@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from duologue.errors import ItemNotFound
 from duologue.protocol.formats import PCM16, Format
 from duologue.protocol.ga import (
+    Message,
     OutputAudio,
     OutputText,
     ResponseAudioDeltaEvent,
@@ -23,7 +24,7 @@ from duologue.protocol.ga import (
     ResponseTextDeltaEvent,
 )
 from duologue.protocol.model import Event, replace
-from duologue.session._item_fields import content_part, id_of
+from duologue.session._item_fields import audio_of, content_part, id_of
 from duologue.session.commands import ROOT
 from duologue.session.items import ItemState
 from duologue.session.journal import ARGUMENTS, AUDIO, TEXT, TRANSCRIPT
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         ConversationItemDone,
         ConversationItemTruncatedEvent,
         InputAudioBufferSpeechStartedEvent,
+        Item,
         ResponseAudioTranscriptDoneEvent,
         ResponseContentPartAddedEvent,
         ResponseContentPartDoneEvent,
@@ -162,14 +164,20 @@ class ConversationMirror(RealtimeConversation):
         """Return the states of all items, in order."""
         return [self._items[item_id] for item_id in self._order]
 
+    def own_id(self, item_id: str) -> str:
+        """Return the id in the conversation of an item that the server may know by another."""
+        state = self._items.get(item_id) if self._aliases else None
+        return item_id if state is None else state.id
+
     def with_server_ids(self, event: EventT) -> EventT:
         """Return an event of ours with the ids by which the server knows its items."""
+        return _with_ids(event, self._aliases) if self._aliases else event
+
+    def with_own_ids(self, event: EventT) -> EventT:
+        """Return an event of the server's with the ids of the conversation."""
         if not self._aliases:
             return event
-        names = ("item_id", "previous_item_id")
-        ids = {name: getattr(event, name, None) for name in names}
-        known = {name: self._aliases[i] for name, i in ids.items() if i in self._aliases}
-        return replace(event, **known) if known else event
+        return _with_ids(event, {alias: item_id for item_id, alias in self._aliases.items()})
 
     def rename(self, aliases: Mapping[str, str]) -> None:
         """Begin a session whose server knows some items by other ids."""
@@ -227,12 +235,14 @@ class ConversationMirror(RealtimeConversation):
         self,
         event: ConversationItemAdded | ConversationItemCreatedEvent,
         *,
+        created: Item | None = None,
         at_front: bool = False,
     ) -> None:
         """Insert an item.
 
         Args:
             event: The server's announcement.
+            created: The item as we created it, if we did: the server's copy lacks its audio.
             at_front: Whether we inserted it at the front: the server's null does not say so.
         """
         item_id = event.item.id
@@ -248,6 +258,8 @@ class ConversationMirror(RealtimeConversation):
         self._insert(state, ROOT if at_front else event.previous_item_id)
         state.speech = self._speech_of(item_id)
         clip = self._clip_of(item_id)
+        if clip is None and isinstance(created, Message):
+            clip = audio_of(created)
         if clip is not None:
             state.attach_audio(clip)
         for index, words, is_final in self._early.pop(item_id, ()):
@@ -477,6 +489,18 @@ class ConversationMirror(RealtimeConversation):
         self.updates.append(ConversationUpdated(item))
         if is_new:
             self.updates.append(ItemCompleted(item))
+
+
+def _with_ids(event: EventT, ids: Mapping[str, str]) -> EventT:
+    """Return an event with other ids of its items."""
+    changes: dict[str, Any] = {}
+    for name in ("item_id", "previous_item_id"):
+        if getattr(event, name, None) in ids:
+            changes[name] = ids[getattr(event, name)]
+    item = getattr(event, "item", None)
+    if getattr(item, "id", None) in ids:
+        changes["item"] = replace(item, id=ids[item.id])
+    return replace(event, **changes) if changes else event
 
 
 _DELTA_OF: Final[Mapping[int, Callable[[str | None], Delta]]] = {

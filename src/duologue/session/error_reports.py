@@ -33,6 +33,11 @@ The response ended before the cancel arrived; the server had committed the audio
 servers send the code as the error's type.
 """
 
+SESSION_OVER: Final = "session_expired"
+"""Code of the error before the server closes the session at its cap: it refuses no event."""
+
+_UNREPORTED: Final = BENIGN_CODES | {SESSION_OVER}
+
 _BETA_DISABLED: Final = "beta_api_shape_disabled"
 
 REFUSED_CLOSES: Final = frozenset({3000, 3003, 4000})
@@ -67,8 +72,11 @@ def server_error(event: RealtimeErrorEvent) -> ServerError:
 
 
 def is_benign(error: Exception | None) -> bool:
-    """Return whether an error is harmless: it is raised where it is awaited, but not reported."""
-    return isinstance(error, ServerError) and bool(BENIGN_CODES & {error.code, error.type})
+    """Return whether an error is harmless: it is raised where it is awaited, but not reported.
+
+    That of a session that is over is reported with the end of the connection.
+    """
+    return isinstance(error, ServerError) and bool(_UNREPORTED & {error.code, error.type})
 
 
 def explained(error: TimeoutError, last: Event | UnknownEvent | None) -> TimeoutError:
@@ -109,6 +117,8 @@ def refused_event(error: ServerError, responses: Responses, commands: Commands) 
     Some servers leave the `event_id` out. Then the code may tell, or the field that is named, or
     that only one event awaits an answer.
     """
+    if error.code == SESSION_OVER:
+        return None
     if BUSY in {error.code, error.type}:
         return responses.refused_as_busy()
     param = error.param or ""

@@ -17,6 +17,8 @@ from duologue.session.formatted import ItemSpeech
 from duologue.session.retention import KEEP_RECENT, Retention, remember
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from duologue.protocol.ga import (
         InputAudioBufferCommittedEvent,
         InputAudioBufferSpeechStartedEvent,
@@ -45,6 +47,10 @@ class _Turn:
     start_ms: int | None = None
     end_ms: int | None = None
     """The same on the session's clock, if turn detection has measured it."""
+    is_committed: bool = False
+    """Whether the server has committed it, so that its message follows."""
+    is_ours: bool = False
+    """Whether we committed it: a new session does not do that by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,9 @@ class Resent:
     """The audio that a new session gets again."""
 
     before_commits: dict[str, bytes]
-    """Audio before each commit that was not answered, by its event id."""
+    """Audio before each commit that is sent again, by its event id, in order."""
+    recommitted: tuple[str, ...]
+    """Those of them that were answered, but have no message yet: their ids are new."""
     rest: bytes
     """Audio after the last of them."""
     lost_ms: float
@@ -83,6 +91,7 @@ class SentAudio:
         self._sent_ms_before = 0.0  # on the clock, before the format last changed
         self._format_since = 0  # byte at which the format last changed
         self._uncommitted_since = 0  # byte after the last commit or clear
+        self._added_to = 0  # byte up to which the turns have become messages
         # Parallel lists, so that `bisect` finds a chunk by the position of its first byte.
         self._chunks: Final[list[bytes]] = []
         self._starts: Final[list[int]] = []
@@ -141,7 +150,8 @@ class SentAudio:
 
     def commit(self, event_id: str) -> None:
         """Record that a commit is being sent; the uncommitted audio belongs to its message."""
-        self._commits.append((event_id, _Turn(self._uncommitted_since, self.sent_bytes)))
+        turn = _Turn(self._uncommitted_since, self.sent_bytes, is_ours=True)
+        self._commits.append((event_id, turn))
         self._uncommitted_since = self.sent_bytes
         if len(self._commits) > MAX_TURNS:
             self._commits.pop(0)
@@ -166,7 +176,9 @@ class SentAudio:
         turn = self._turns.pop(item_id, None)
         if turn is None:
             return None
-        return self._read(turn.start, self.sent_bytes if turn.end is None else turn.end)
+        end = self.sent_bytes if turn.end is None else turn.end
+        self._added_to = max(self._added_to, end)
+        return self._read(turn.start, end)
 
     def on_speech_started(self, event: InputAudioBufferSpeechStartedEvent) -> None:
         """Begin the clip of a turn."""
@@ -188,33 +200,52 @@ class SentAudio:
         commit = self._commits.pop(0)[1] if self._commits else None
         turn = self._turns.get(event.item_id)
         if turn is None and commit is not None:
-            remember(self._turns, event.item_id, commit, MAX_TURNS)
+            turn = remember(self._turns, event.item_id, commit, MAX_TURNS)
         elif turn is not None and commit is None:  # turn detection committed up to the turn's end
             self._uncommitted_since = self.sent_bytes if turn.end is None else turn.end
+        if turn is not None:
+            self._forget_open_turns(before=event.item_id)
+            turn.is_committed = True
+
+    def on_cleared(self) -> None:
+        """Forget the turns that were discarded with their audio."""
+        self._forget_open_turns()
+
+    def _forget_open_turns(self, *, before: str | None = None) -> None:
+        """Forget the turns that will not be committed, because a later one was, or all open ones."""
+        for item_id, turn in list(self._turns.items()):
+            if item_id == before:
+                return
+            if not turn.is_committed:
+                del self._turns[item_id]
 
     def is_announced(self, item_id: str) -> bool:
         """Return whether the server announced that audio becomes a message of this id."""
         return item_id in self._turns
 
-    def begin_session(self, heard_to: int) -> Resent:
+    def begin_session(self, heard_to: int, new_id: Callable[[], str]) -> Resent:
         """Begin the clock of a new session, at the first byte that it gets.
 
-        It gets what the last session had not made a message: the commits that were not answered,
-        and the turn under way. Where turn detection has found no speech, that is the audio in
-        which speech may have begun.
+        It gets what the last session had not made a message: the commits that were not answered, or
+        whose messages had not come, and the turn under way. Where turn detection has found no
+        speech, that is the audio in which speech may have begun.
 
         Args:
             heard_to: Bytes of the audio in which the last server has found all speech.
+            new_id: Returns an id for a commit that is sent again.
         """
-        bytes_per_ms = self.format.bytes_per_ms
-        turns = [turn for _, turn in self._commits] + list(self._turns.values())
+        self.place()
+        turns = self._unfinished_turns()
+        recommitted = [(new_id(), t) for t in turns if t.is_committed and t.is_ours]
+        self._commits[:0] = recommitted
+        turns += [turn for _, turn in self._commits]
         start = min((turn.start for turn in turns), default=self._uncommitted_since)
         if not turns and self.detects_turns:
             start = max(start, heard_to)
         kept = self._starts[0] if self._starts else self.sent_bytes
-        first = min(
-            max(start, kept, self.sent_bytes - self._resend_ms * bytes_per_ms), self.sent_bytes
-        )
+        bytes_per_ms = self.format.bytes_per_ms
+        earliest = self.sent_bytes - self._resend_ms * bytes_per_ms
+        first = min(max(start, kept, earliest), self.sent_bytes)
         before_commits: dict[str, bytes] = {}
         position = first
         for event_id, turn in self._commits:
@@ -224,9 +255,19 @@ class SentAudio:
         self._turns.clear()
         self._uncommitted_since = position
         self._format_since, self._sent_ms_before = first, 0.0
-        is_speech = bool(turns) or not self.detects_turns
-        lost_ms = (first - start) / bytes_per_ms if is_speech else 0.0
-        return Resent(before_commits, self._read(position, self.sent_bytes), lost_ms)
+        return Resent(
+            before_commits,
+            recommitted=tuple(event_id for event_id, _ in recommitted),
+            rest=self._read(position, self.sent_bytes),
+            lost_ms=(first - start) / bytes_per_ms if turns or not self.detects_turns else 0.0,
+        )
+
+    def _unfinished_turns(self) -> list[_Turn]:
+        """Return the turns of which the server has made no message, oldest first."""
+        for turn in self._turns.values():
+            if not turn.is_committed:  # it may have begun before the end of the last, or a clear
+                turn.start = max(turn.start, self._uncommitted_since)
+        return [t for t in self._turns.values() if t.end is None or t.end > self._added_to]
 
     def _offset(self, ms: int) -> int:
         """Return the byte offset of a time on the session's clock."""

@@ -40,7 +40,6 @@ class ItemState:
         "is_mirrored",
         "journal",
         "response_id",
-        "source",
         "speech",
         "status",
         "wire",
@@ -55,8 +54,6 @@ class ItemState:
         """Id of the response that generates it, once known."""
         self.speech: ItemSpeech | None = None
         """When the user spoke it, if turn detection has measured that."""
-        self.source: Item | None = None
-        """The item as we created it, if the server's copy lacks its audio or images."""
         self.heard_words: str | None = None
         """The words that were heard of it, estimated, if it was cut."""
         self.is_mirrored: bool = False

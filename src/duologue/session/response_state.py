@@ -177,7 +177,7 @@ class ResponseRequest:
         self.timeout: float | None = timeout
         """Seconds for the server to begin its response, and to go on with it."""
         self.times_cut: int = 0
-        """How often its response was cut by the loss of a connection."""
+        """Connections that were lost after it was sent, and before its response had ended."""
         self.follow_up: ResponseRequest | None = None
         """The request that continues its response after the calls of tools were answered."""
         self.waiters: int = 0

@@ -14,10 +14,11 @@ request does not end with its response.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from duologue.errors import LocalProtocolError
+from duologue.protocol.ga import FunctionCall
 from duologue.protocol.model import UnsetType
 from duologue.session._item_fields import id_of
 from duologue.session.commands import DEFAULT_TIMEOUT, no_answer
@@ -31,7 +32,7 @@ from duologue.session.response_state import (
 from duologue.session.retention import remember
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from duologue.errors import ServerError, SessionEnd
     from duologue.protocol.ga import (
@@ -76,8 +77,8 @@ class Interruption:
     """Items of those that are requested again: the new session does not get them."""
     called: tuple[str, ...] = ()
     """Ids of those that have called tools."""
-    requests: tuple[ResponseRequest, ...] = ()
-    """Our requests that are sent again because their responses were cut."""
+    requests: Mapping[str, ResponseRequest] = field(default_factory=dict[str, ResponseRequest])
+    """Our requests that are sent again, by the ids of their responses, which were cut."""
     owes_turn: bool = False
     """Whether turn detection owes the user a response, which it did not begin or finish."""
 
@@ -165,9 +166,12 @@ class Responses:
     def record(self, event_id: str, event: ResponseCreateEvent, now: float) -> None:
         """Record a `response.create` that is sent out of turn."""
         request = ResponseRequest(event_id, event, timeout=self._timeout)
+        self._open[event_id] = request
+        if self._is_suspended:
+            self._queue += [] if request.is_out_of_band else [request]
+            return
         request.advance(RequestInput.SENT)
         request.deadline = _later(now, request.timeout)
-        self._open[event_id] = request
         self._reschedule()
 
     def create(self, event_id: str, event: ResponseCreateEvent, now: float) -> ResponseRequest:
@@ -311,42 +315,49 @@ class Responses:
             has_calls: Returns whether a response, by its id, has called tools.
         """
         running = list(self._running.values())
+        called = {s.id for s in running if has_calls(s.id) or _has_call(s)}
         is_owed = self._owes_turn or any(
-            not (s.is_asked or s.is_out_of_band or has_calls(s.id)) for s in running
+            not (s.is_asked or s.is_out_of_band or s.id in called) for s in running
         )
         self._turn_losses = self._turn_losses + 1 if is_owed else 0
         is_owed = is_owed and asks_again and self._turn_losses <= MAX_CUTS
         self.active, self._is_suspended, self._owes_turn = None, True, False
         self._running.clear()
-        cut = [s for s in running if asks_again and not has_calls(s.id)]
-        again = [r for r in self._open.values() if r.response in cut and not r.is_unwanted]
+        cut = {s.id: s for s in running if asks_again and s.id not in called}
+        responses = {r.event_id: r.response for r in self._open.values() if r.response is not None}
         for request in list(self._open.values()):
-            self._suspend(request, error, cut, has_calls)
-        waiting = (r for r in self._open.values() if r.state is RequestState.QUEUED)
+            self._suspend(request, error, cut, called)
+        waiting = [r for r in self._open.values() if r.state is RequestState.QUEUED]
         self._queue = [r for r in waiting if not r.is_out_of_band]
         self._reschedule()
-        items = frozenset(item for state in cut for item in state.output)
-        called = tuple(s.id for s in running if has_calls(s.id))
-        requests = tuple(request for request in again if request.is_open)
-        return Interruption(items, called, requests, is_owed)
+        again = {responses[r.event_id].id: r for r in waiting if r.event_id in responses}
+        items = frozenset(
+            item
+            for state in cut.values()
+            if (is_owed and not state.is_asked) or state.id in again
+            for item in state.output
+        )
+        return Interruption(items, tuple(called), again, is_owed)
 
     def _suspend(
         self,
         request: ResponseRequest,
         error: SessionEnd,
-        cut: list[ResponseState],
-        has_calls: Callable[[str], bool],
+        cut: Mapping[str, ResponseState],
+        called: Collection[str],
     ) -> None:
         response = request.response
         if request.ending is not None:
             self._advance(request, request.ending)
         elif request.is_unwanted:
             self._advance(request, RequestInput.CANCELLED)
-        elif response is None or (response in cut and request.times_cut < MAX_CUTS):
+        elif request.state is RequestState.QUEUED:
+            pass
+        elif (response is None or response.id in cut) and request.times_cut < MAX_CUTS:
             request.advance(RequestInput.BUSY)
-            request.times_cut += response is not None
+            request.times_cut += 1
             request.response = request.deadline = None
-        elif has_calls(response.id):
+        elif response is not None and response.id in called:
             self._advance(request, RequestInput.INCOMPLETE)
         else:
             self._give_up(request, error)
@@ -493,6 +504,11 @@ class Responses:
         times += [state.deadline for state in self._running.values()]
         self.deadline = min((time for time in times if time is not None), default=None)
         self._changed()
+
+
+def _has_call(response: ResponseState) -> bool:
+    """Return whether a response has made a call, which the application may have answered."""
+    return any(isinstance(i.wire, FunctionCall) and i.is_completed for i in response.items)
 
 
 def _later(now: float, timeout: float | None) -> float | None:

@@ -86,12 +86,12 @@ def choose_history(states: Iterable[ItemState], limit_bytes: int) -> History:
 def restored_item(state: ItemState) -> Item | None:
     """Return the item to create in a new session; `None` if an item cannot be restored."""
     item_id = state.id if len(state.id) <= MAX_ID_LENGTH else UNSET
-    match state.source or state.wire:
-        case ga.Message() as message:
-            content = _content(state, message)
-            if not content:
-                return None
-            return ga.Message(id=item_id, role=message.role, content=content)
+    match state.wire:
+        case ga.Message(role=role):
+            content = _content(state)
+            return ga.Message(id=item_id, role=role, content=content) if content else None
+        case ga.FunctionCall() if state.response_id is not None and not state.is_completed:
+            return None  # it was cut, and so did not run
         case ga.FunctionCall(name=name, call_id=call_id):
             tool = state.snapshot().formatted.tool
             arguments = "" if tool is None else tool.arguments
@@ -102,11 +102,11 @@ def restored_item(state: ItemState) -> Item | None:
             return None
 
 
-def _content(state: ItemState, message: ga.Message) -> list[ContentPart]:
+def _content(state: ItemState) -> list[ContentPart]:
     if state.heard_words is not None:  # it was cut: the server's own copy has no words any more
         return [ga.OutputText(text=state.heard_words)] if state.heard_words else []
-    parts = message.content if state.source else state.snapshot().content
-    return [part for part in (_part(state, part) for part in parts) if part is not None]
+    parts = (_part(state, part) for part in state.snapshot().content)
+    return [part for part in parts if part is not None]
 
 
 def _part(state: ItemState, part: ContentPart) -> ContentPart | None:
@@ -114,8 +114,8 @@ def _part(state: ItemState, part: ContentPart) -> ContentPart | None:
         case ga.OutputText() | ga.OutputAudio():
             words = words_of(part)
             return ga.OutputText(text=words) if words else None
-        case ga.InputAudio(audio=str(audio)):
-            return ga.InputAudio(audio=audio)
+        case ga.InputImage(image_url=None | UnsetType()):
+            return None  # the server's copy lacks it
         case ga.InputAudio():
             formatted = state.snapshot().formatted
             words = (words_of(part) or formatted.transcript).strip()

@@ -12,10 +12,11 @@ the mirror alone.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from duologue.errors import Closed, LocalProtocolError
-from duologue.protocol import codec, ga
+from duologue.protocol import codec, ga, model
+from duologue.protocol.model import UNSET, Event, UnsetType
 from duologue.session.commands import ANSWERS
 from duologue.session.responses import Interruption
 from duologue.session.restore import History, choose_history
@@ -25,16 +26,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from duologue.errors import SessionEnd
-    from duologue.protocol.model import Event, UnknownEvent
+    from duologue.protocol.model import UnknownEvent
     from duologue.session.commands import Commands
     from duologue.session.conversation import ConversationMirror
-    from duologue.session.input_audio import SentAudio
+    from duologue.session.input_audio import Resent, SentAudio
     from duologue.session.reconnect import ReconnectPolicy
     from duologue.session.responses import Responses
     from duologue.session.restore import Restoration
     from duologue.session.tool_calls import ToolCalls
 
 __all__ = ["KEPT_ELSEWHERE", "Resumption"]
+
+EventT = TypeVar("EventT", bound=Event)
 
 KEPT_ELSEWHERE: Final = frozenset(
     {*ANSWERS, ga.InputAudioBufferAppendEvent, ga.ResponseCreateEvent}
@@ -83,6 +86,7 @@ class Resumption:
         "_commands",
         "_conversation",
         "_cut",
+        "_cut_items",
         "_emit",
         "_error",
         "_heard_to",
@@ -125,6 +129,7 @@ class Resumption:
         self._new_id: Final = new_id
         self._held: list[Event | UnknownEvent] = []
         self._cut: Interruption = NO_INTERRUPTION
+        self._cut_items: tuple[str, ...] = ()  # of the conversation; responses may have others
         self._heard_to = 0  # bytes of input audio in which the server has found all speech
         self._away_since = 0.0
         self._error: SessionEnd | None = None
@@ -147,12 +152,14 @@ class Resumption:
         self._cut = self._responses.suspend(
             error, asks_again=self.policy.asks_again, has_calls=self._tools.is_continued
         )
+        ids = (state.id for state in self._conversation.states())
+        self._cut_items = tuple(i for i in ids if i in self._cut.items)
         self._conversation.cut_off(self._cut.items)
         for response_id in self._cut.called:
             self._tools.on_response_lost(response_id)
         for command in self._commands.open_commands():
             self.answer_in_mirror(command.event)
-        self._commands.forget_expired()
+        self._commands.suspend(now)
 
     @property
     def is_at_boundary(self) -> bool:
@@ -162,7 +169,9 @@ class Resumption:
 
     def history(self) -> History:
         """Return the items for the next session."""
-        ended = [s for s in self._conversation.states() if s.status != "in_progress"]
+        states = self._conversation.states()
+        # Some servers do not complete the items that an application creates.
+        ended = [s for s in states if s.status != "in_progress" or s.response_id is None]
         return choose_history(ended, self.policy.history_bytes)
 
     def is_restored(self, item_id: str) -> bool:
@@ -195,16 +204,25 @@ class Resumption:
                 return False
         return True
 
+    def for_server(self, event: EventT) -> EventT:
+        """Return an event of ours as this session's server understands it: with its ids of items.
+
+        An item is added at the end if the server does not have the one that it is to follow.
+        """
+        if isinstance(event, ga.ConversationItemCreateEvent):
+            previous = event.previous_item_id
+            if previous in self._absent:
+                event = model.replace(event, previous_item_id=UNSET)
+        return self._conversation.with_server_ids(event)
+
     def hold(self, event: Event | UnknownEvent) -> None:
         """Keep an event without an answer until there is a connection.
 
         Raises:
             LocalProtocolError: If too many are kept already.
         """
-        if isinstance(event, ga.ResponseCancelEvent):  # the response that was cut is not wanted
-            cut, self._cut = self._cut, replace(self._cut, owes_turn=False, requests=())
-            for request in cut.requests:
-                self._responses.cancel(request)
+        if isinstance(event, ga.ResponseCancelEvent):
+            self._cancel(event.response_id)
         elif len(self._held) >= MAX_HELD:
             raise LocalProtocolError(f"{MAX_HELD} events wait for the connection already")
         else:
@@ -220,11 +238,9 @@ class Resumption:
         self._restored = restored
         self._as_text = frozenset(s.id for s in states if s.is_assistants) & restored
         has_turn = self._input_audio.has_turn
-        audio = self._input_audio.begin_session(self._heard_to)
-        for command in self._commands.open_commands():
-            self._append(audio.before_commits.get(command.event_id, b""))
-            self._emit(command.event)
-        asked_again = len(self._cut.requests)
+        audio = self._input_audio.begin_session(self._heard_to, lambda: self._new_id("event"))
+        self._send_commands(audio, now)
+        asked_again = sum(request.is_open for request in self._cut.requests.values())
         self._responses.resume(now)
         # A turn that is sent again is found and answered again.
         if self._cut.owes_turn and not has_turn and not self._responses.is_busy:
@@ -234,7 +250,6 @@ class Resumption:
         held, self._held = self._held, []
         for event in held:
             self._emit(event)
-        cut_items = tuple(sorted(self._cut.items))
         error, self._error, self._cut = self._error, None, NO_INTERRUPTION
         resent = sum(map(len, audio.before_commits.values())) + len(audio.rest)
         return Reconnected(
@@ -242,12 +257,34 @@ class Resumption:
             attempts=attempts,
             seconds=now - self._away_since,
             restored_items=len(restored & ids),
-            missing_items=tuple(s.id for s in states if s.id not in restored) + cut_items,
+            missing_items=tuple(s.id for s in states if s.id not in restored) + self._cut_items,
             renamed_items=dict(restoration.renamed),
             asked_again=asked_again,
             resent_audio_ms=resent / self._input_audio.format.bytes_per_ms,
             lost_audio_ms=audio.lost_ms,
         )
+
+    def _cancel(self, response_id: str | UnsetType) -> None:
+        """Do not request a response again that was cut: this one, or that of the conversation."""
+        for cut_id, request in self._cut.requests.items():
+            if cut_id == response_id or (response_id is UNSET and not request.is_out_of_band):
+                self._responses.cancel(request)
+        if response_id not in self._cut.requests:
+            self._cut = replace(self._cut, owes_turn=False)
+
+    def _send_commands(self, audio: Resent, now: float) -> None:
+        """Send the commands that were not answered, each commit with its audio before it."""
+        self._commands.resume(now)
+        waiting = self._commands.open_commands()
+        for event_id in audio.recommitted:
+            commit = ga.InputAudioBufferCommitEvent(event_id=event_id)
+            self._commands.send(event_id, commit, now)
+            self._append(audio.before_commits[event_id])
+            self._emit(commit)
+        for command in waiting:
+            self._commands.move_to_end(command)
+            self._append(audio.before_commits.get(command.event_id, b""))
+            self._emit(self.for_server(command.event))
 
     def _append(self, audio: bytes) -> None:
         for start in range(0, len(audio), CHUNK_BYTES):
