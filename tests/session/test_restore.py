@@ -112,7 +112,8 @@ def test_a_message_with_audio_of_the_application_is_restored_with_it() -> None:
     audio = b64encode(bytes(range(100))).decode()
     parts = [ga.InputText(text="Listen:"), ga.InputAudio(audio=audio)]
     core.send(
-        ga.ConversationItemCreateEvent(item=ga.Message(id="item_u", role="user", content=parts)), 1.0
+        ga.ConversationItemCreateEvent(item=ga.Message(id="item_u", role="user", content=parts)),
+        1.0,
     )
     copy = [{"type": "input_text", "text": "Listen:"}, {"type": "input_audio", "transcript": None}]
     feed(core, added(message("item_u") | {"content": copy}))
@@ -142,9 +143,7 @@ def test_a_truncated_item_is_restored_as_it_was_heard() -> None:
         added(item),
         part_event("response.output_audio_transcript.delta", delta="One two three four"),
         part_event("response.output_audio.delta", delta=audio),
-        server(
-            "conversation.item.truncated", item_id="item_a", content_index=0, audio_end_ms=500
-        ),
+        server("conversation.item.truncated", item_id="item_a", content_index=0, audio_end_ms=500),
     )
     [cut] = core.conversation.states()
     assert as_json(restored_item(cut))["content"] == [{"type": "output_text", "text": "One two"}]
@@ -183,7 +182,12 @@ def test_an_id_that_is_too_long_is_left_to_the_server() -> None:
 
 
 def test_an_item_that_only_servers_make_is_not_restored() -> None:
-    assert restored_item(state({"id": "mcp_1", "type": "mcp_list_tools", "server_label": "x", "tools": []})) is None
+    assert (
+        restored_item(
+            state({"id": "mcp_1", "type": "mcp_list_tools", "server_label": "x", "tools": []})
+        )
+        is None
+    )
     assert restored_item(state({"id": "item_x", "type": "of_tomorrow"})) is None
 
 
@@ -336,7 +340,9 @@ def test_an_error_without_an_id_refuses_the_next_item() -> None:
 
 def test_beta_announces_items_in_another_way() -> None:
     exchange = restoration(*three()[:1], dialect="beta")
-    exchange.receive(codec.decode(b'{"type":"session.created","event_id":"e","session":{}}', dialect="beta"))
+    exchange.receive(
+        codec.decode(b'{"type":"session.created","event_id":"e","session":{}}', dialect="beta")
+    )
     [event] = sent(exchange)
     assert event["item"]["content"] == [{"type": "input_text", "text": "1"}]
     item = {"id": "item_1", "type": "message", "role": "user", "content": []}
