@@ -10,17 +10,14 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from tests.protocol.protocol_data import Example, examples, is_array, is_object
+from tests.protocol.protocol_data import examples, is_array, is_object
 
 if TYPE_CHECKING:
     from random import Random
 
     from duologue.protocol.codec import Dialect, Direction, Surface
 
-__all__ = ["SECRET", "Mutator", "sources"]
-
-SECRET: Final = "sk-fuzz-do-not-print"  # noqa: S105  # unlocks nothing
-"""A key that stands in frames where a service sends one; no error, log or repr may show it."""
+__all__ = ["Mutator", "places"]
 
 Body = dict[str, Any]
 
@@ -32,11 +29,21 @@ LITERALS: Final = [
     b'"\\u0000"', b'"\xef\xb7\x90"', b"[]", b"{}", b"[null]", b"[[]]", b"[{}]", b'{"type":"zz"}',
     b'{"type":null}', b'{"type":"message"}', b'{"type":5}', b'{"":{}}', b'{"extra":{"type":"a"}}',
     b'"' + b"x" * 3000 + b'"', b"[" * 150 + b"]" * 150, b'{"a":' * 150 + b"1" + b"}" * 150,
-    b"[" + b"0," * 500 + b"0]", b'"sk-fuzz-do-not-print"', b"NaN", b"Infinity", b"01", b"'a'",
+    b"[" + b"0," * 500 + b"0]", b"NaN", b"Infinity", b"01", b"'a'",
 ]  # fmt: skip
 """Values of JSON, and what only looks like one."""
 
-KEYS: Final = ["type", "event_id", "extra", "raw", "", "item", "__class__", "\ufdd0extra", "x" * 300]
+KEYS: Final = [
+    "type",
+    "event_id",
+    "extra",
+    "raw",
+    "",
+    "item",
+    "__class__",
+    "\ufdd0extra",
+    "x" * 300,
+]
 
 TOKENS: Final = [
     b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\xff", b"\xc3", b"\xed\xa0\x80", b"\\u",
@@ -45,10 +52,13 @@ TOKENS: Final = [
 
 
 @cache
-def sources(dialect: Dialect, direction: Direction, surface: Surface) -> list[Example]:
-    """Return the examples of one side of a connection."""
+def _frames(dialect: Dialect, direction: Direction, surface: Surface) -> dict[str, list[bytes]]:
+    """Return the examples of one side of a connection, by type."""
     wanted = (dialect, direction, surface)
-    found = [e for e in examples() if (e.dialect, e.direction, e.surface) == wanted]
+    found: dict[str, list[bytes]] = {}
+    for each in examples():
+        if (each.dialect, each.direction, each.surface) == wanted:
+            found.setdefault(each.type, []).append(msgspec.json.encode(each.payload))
     assert found, f"there is no example of {wanted}"
     return found
 
@@ -77,15 +87,12 @@ class Mutator:
         """Ids of things of the session, which frames are about."""
         self._random: Final = random
         self._chance: Final = chance
-        found = sources(dialect, direction, surface)
-        self._frames: Final = [msgspec.json.encode(example.payload) for example in found]
-        self._by_type: Final[dict[str, list[bytes]]] = {}
-        for example, frame in zip(found, self._frames, strict=True):
-            self._by_type.setdefault(example.type, []).append(frame)
+        self._by_type: Final = _frames(dialect, direction, surface)
+        self._types: Final = list(self._by_type)
 
     def frame(self) -> bytes:
         """Return a frame of any type."""
-        return self._changed(self._random.choice(self._frames))
+        return self._changed(self._any())
 
     def about(self, kind: str, **fields: object) -> bytes:
         """Return a frame of a type that has an example, with some fields given."""
@@ -94,11 +101,14 @@ class Mutator:
 
     def with_known_ids(self) -> bytes:
         """Return a frame that is about things of the session."""
-        body: Body = msgspec.json.decode(self._random.choice(self._frames))
-        for container, key in _places(body):
+        body: Body = msgspec.json.decode(self._any())
+        for container, key in places(body):
             if str(key).endswith("id") and self._random.random() < 0.7:
                 container[key] = self._random.choice(self.ids)
         return self._changed(msgspec.json.encode(body))
+
+    def _any(self) -> bytes:
+        return self._random.choice(self._by_type[self._random.choice(self._types)])
 
     def _changed(self, frame: bytes) -> bytes:
         if self._random.random() >= self._chance:
@@ -114,10 +124,10 @@ class Mutator:
         return frame
 
     def _change_place(self, body: Body) -> None:
-        places = _places(body)
-        if not places:
+        found = places(body)
+        if not found:
             return
-        container, key = self._random.choice(places)
+        container, key = self._random.choice(found)
         match self._random.randrange(7):
             case 0 if is_object(container):
                 del container[key]
@@ -128,7 +138,7 @@ class Mutator:
             case 3 if is_object(container):
                 container[f"x_{key}"] = self._literal()
             case 4:  # a value from elsewhere in the frame
-                other, name = self._random.choice(places)
+                other, name = self._random.choice(found)
                 if isinstance(value := other.get(name) if is_object(other) else None, str | int):
                     container[key] = value
             case 5 if is_array(container):
@@ -152,21 +162,21 @@ class Mutator:
             case 3:
                 return frame[:at] + bytes([self._random.randrange(256)]) + frame[at + 1 :]
             case 4:
-                other = self._random.choice(self._frames)
+                other = self._any()
                 return frame[:at] + other[self._random.randrange(len(other)) :]
             case _:
                 return frame[:at] + self._random.choice(TOKENS) + frame[end:]
 
 
-def _places(body: Body) -> list[tuple[Any, Any]]:
+def places(body: Body) -> list[tuple[Any, Any]]:
     """Return every place of decoded JSON: its container, and its key or index."""
-    places: list[tuple[Any, Any]] = []
+    found: list[tuple[Any, Any]] = []
     open_values: list[Any] = [body]
     while open_values:
         value = open_values.pop()
         pairs = value.items() if is_object(value) else enumerate(value)
         for key, entry in pairs:
-            places.append((value, key))
+            found.append((value, key))
             if isinstance(entry, dict | list):
                 open_values.append(entry)
-    return places
+    return found
