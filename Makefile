@@ -49,8 +49,10 @@ demo: $(VENV)/.local ## hold a spoken conversation on this machine
 	@$(BIN)/duologue models fetch || echo "Without its models the demo answers from a script."
 	@$(BIN)/duologue demo
 
+# A worker per core. The tests start many processes, which should not compile their modules anew.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev ## all tests that need no fetched models
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n logical --maxprocesses 8 --dist worksteal
 
 test-models: $(VENV)/.local $(VENV)/.dev ## the tests of the local voice stack
 	@$(BIN)/duologue models fetch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -38,6 +39,7 @@ def judges(function: Function) -> bool:
     ) or bool(_called(function) & VERDICTS)
 
 
+@cache
 def _called(function: Function) -> set[str]:
     calls = (node for node in ast.walk(function) if isinstance(node, ast.Call))
     return {ast.unparse(call.func) for call in calls}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from duologue.client.handles import Pending, ResponseHandle
     from duologue.client.rest import RealtimeRest
     from duologue.errors import (
+        BudgetExceeded,
         Closed,
         ConfigurationError,
         ConnectionLost,
@@ -46,7 +47,9 @@ if TYPE_CHECKING:
         FormattedTool,
         ItemSpeech,
     )
+    from duologue.session.latency import LatencyReport, TurnLatency
     from duologue.session.playback import PlaybackCut, PlaybackLedger
+    from duologue.session.prices import Prices, PriceTable
     from duologue.session.reconnect import ReconnectPolicy
     from duologue.session.retention import Retention
     from duologue.session.updates import (
@@ -62,8 +65,11 @@ if TYPE_CHECKING:
         Reconnected,
         Update,
     )
+    from duologue.session.usage import Budget, UsageReport
 
 __all__ = [
+    "Budget",
+    "BudgetExceeded",
     "Closed",
     "ConfigurationError",
     "ConnectionLost",
@@ -86,12 +92,15 @@ __all__ = [
     "ItemCompleted",
     "ItemNotFound",
     "ItemSpeech",
+    "LatencyReport",
     "LocalProtocolError",
     "MissingExtra",
     "ModelUnavailable",
     "Pending",
     "PlaybackCut",
     "PlaybackLedger",
+    "PriceTable",
+    "Prices",
     "RealtimeAPI",
     "RealtimeClient",
     "RealtimeConversation",
@@ -109,7 +118,9 @@ __all__ = [
     "SessionRefused",
     "ToolContext",
     "ToolFailed",
+    "TurnLatency",
     "Update",
+    "UsageReport",
     "__version__",
     "local",
 ]
@@ -130,7 +141,9 @@ _MODULES: Final = {
         "FormattedTool",
         "ItemSpeech",
     ),
+    "duologue.session.latency": ("LatencyReport", "TurnLatency"),
     "duologue.session.playback": ("PlaybackCut", "PlaybackLedger"),
+    "duologue.session.prices": ("PriceTable", "Prices"),
     "duologue.session.reconnect": ("ReconnectPolicy",),
     "duologue.session.retention": ("Retention",),
     "duologue.session.updates": (
@@ -146,6 +159,7 @@ _MODULES: Final = {
         "Reconnected",
         "Update",
     ),
+    "duologue.session.usage": ("Budget", "UsageReport"),
 }
 _HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
 

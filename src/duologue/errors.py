@@ -11,6 +11,7 @@
     ├── ServerError            the API answered with an `error` event
     │   └── RequestRefused     ... or refused an HTTP request
     ├── ResponseFailed         a response ended as `failed`
+    ├── BudgetExceeded         the client's budget is used up: no response is requested
     ├── ToolFailed             one of your tools did not answer a call of the model
     ├── EngineFailed           a stage of a server's engine failed
     ├── HandshakeRefused       the server answered the upgrade with an HTTP error
@@ -26,9 +27,10 @@ key.
 from __future__ import annotations
 
 import json
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 __all__ = [
+    "BudgetExceeded",
     "Closed",
     "ConfigurationError",
     "ConnectionLost",
@@ -182,6 +184,37 @@ class ResponseFailed(DuologueError):
     def __str__(self) -> str:
         reason = self.message or self.code or "no reason given"
         return f"response {self.response_id} failed: {reason}"
+
+
+class BudgetExceeded(DuologueError):
+    """The budget of the client is used up, or cannot be compared with the usage."""
+
+    def __init__(
+        self,
+        spent: float | None,
+        limit: float,
+        *,
+        unit: Literal["USD", "tokens"],
+        reason: str = "",
+    ) -> None:
+        super().__init__(spent, limit, unit, reason)
+        self.spent = spent
+        """Usage so far, in the unit; `None` if it is not known."""
+        self.limit = limit
+        """Limit of the budget."""
+        self.unit: Literal["USD", "tokens"] = unit
+        """`USD` or `tokens`."""
+        self.reason = reason
+        """Why the usage is not known."""
+
+    def __str__(self) -> str:
+        if self.spent is None:
+            return f"a budget of {self._amount(self.limit)} cannot be kept: {self.reason}"
+        spent, limit = self._amount(self.spent), self._amount(self.limit)
+        return f"the budget is used up: {spent} of {limit}"
+
+    def _amount(self, number: float) -> str:
+        return f"${number:.6g}" if self.unit == "USD" else f"{number:,.0f} tokens"
 
 
 class ToolFailed(DuologueError):

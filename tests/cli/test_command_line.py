@@ -89,6 +89,8 @@ def test_the_demo_holds_the_same_conversation_twice(tmp_path: Path) -> None:
         for turn in result["turns"]:
             assert turn.pop("latency_ms")["first_audio"] >= 0
             assert turn["reply_rms"] > 1000
+    # The reply that is interrupted may get a piece further when the machine is busy.
+    assert first.pop("events") == pytest.approx(second.pop("events"), abs=5)
     assert first == second
     assert [turn["user_transcript"] for turn in first["turns"]] == [
         "What is the weather in Paris today?",
@@ -141,10 +143,10 @@ def test_bad_files_are_one_clear_sentence(tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_not_there_is_one_clear_sentence() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    assert "refused" in said("demo", "--url", f"ws://127.0.0.1:{port}/v1/realtime")
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        port = deaf.getsockname()[1]
+        assert "refused" in said("demo", "--url", f"ws://127.0.0.1:{port}/v1/realtime")
 
 
 def test_the_demo_shows_the_key_that_a_server_demands(tmp_path: Path) -> None:

@@ -585,6 +585,21 @@ async def test_events_sent_by_a_callback_keep_their_order() -> None:
         assert server.types() == ["conversation.item.delete", "input_audio_buffer.append"]
 
 
+async def test_events_sent_by_a_callback_of_a_delta_keep_their_order() -> None:
+    server = MemoryServer()
+    shown: list[str] = []
+    async with client_of(server) as client:
+        client.on_next(ga.ResponseTextDeltaEvent, lambda _: client.delete_item("x"))
+        client.on_next(ga.ResponseTextDeltaEvent, lambda _: client.append_input_audio(b"12"))
+        client.on("*", lambda event: shown.append(event.type))
+        place = {"response_id": "r", "item_id": "i", "output_index": 0, "content_index": 0}
+        server.send("response.output_text.delta", **place, delta="Hi")
+        await server.got("input_audio_buffer.append")
+        sent = ["conversation.item.delete", "input_audio_buffer.append"]
+        assert server.types() == sent
+        assert shown == ["response.output_text.delta", *sent]
+
+
 async def test_sending_on_a_lost_connection_raises() -> None:
     async def send_on(client: RealtimeClient) -> None:
         async with asyncio.timeout(5):

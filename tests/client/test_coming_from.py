@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 import duologue
-from duologue import RealtimeAPI, RealtimeClient
+from duologue import RealtimeAPI, RealtimeClient, RealtimeConversation
 from duologue.client.callback_keys import resolve
 
 PAGE = (Path(__file__).parents[2] / "docs" / "coming-from.md").read_text()
-FACES = {"client": RealtimeClient, "api": RealtimeAPI}
+FACES = {
+    "client": RealtimeClient,
+    "api": RealtimeAPI,
+    "client.conversation": RealtimeConversation,
+}
 
 
 def rows(title: str) -> list[list[str]]:
@@ -27,7 +31,7 @@ EVENTS = rows("Events")
 
 @pytest.mark.parametrize("row", METHODS, ids=map(str, range(len(METHODS))))
 def test_a_method_of_the_table_exists(row: list[str]) -> None:
-    names = re.findall(r"`(client|api)\.(\w+)`", row[2])
+    names = re.findall(r"`(client|api|client\.conversation)\.(\w+)`", row[2])
     assert names
     for face, name in names:
         assert hasattr(FACES[face], name)
@@ -37,7 +41,8 @@ def test_the_table_has_every_method_of_the_reference_client() -> None:
     here = {name for row in METHODS for _, name in re.findall(r"`(client|api)\.(\w+)`", row[2])}
     public = {name for name in vars(RealtimeClient) if not name.startswith("_")}
     beyond = {
-        "approve_mcp_call", "drain", "input_format", "reject_mcp_call", "responses", "statistics",
+        "approve_mcp_call", "drain", "input_format", "is_reconnecting", "latency",
+        "reject_mcp_call", "responses", "restart", "statistics", "usage",
     }  # fmt: skip
     assert public - here <= beyond
 

@@ -62,3 +62,19 @@ def test_importing_the_package_imports_no_heavy_dependency() -> None:
         "assert not {'picows', 'numpy', 'websockets'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_opentelemetry_the_extra_is_named_and_only_where_it_is_used() -> None:
+    code = """
+import sys
+sys.modules["opentelemetry"] = None
+from duologue import MissingExtra, RealtimeClient
+RealtimeClient(url="ws://localhost", api_key="key")
+try:
+    RealtimeClient(url="ws://localhost", api_key="key", tracer=True)
+except MissingExtra as error:
+    assert "duologue[otel]" in str(error), error
+else:
+    raise AssertionError("OpenTelemetry is not there")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -359,7 +359,7 @@ def test_what_looks_like_a_mark_of_the_codec_is_data(mark: str, session: dict[st
     assert json.loads(codec.encode_model(event)) == json.loads(frame)
 
 
-@pytest.mark.parametrize("mark", MARKS[2:])
+@pytest.mark.parametrize("mark", MARKS[2:], ids=["tag", "key"])  # they are random
 def test_the_marks_of_the_codec_never_show(mark: str) -> None:
     odd = {"type": "realtime", "new": 1, "tools": [{"type": "dance"}], "instructions": None}
     event = codec.decode(json.dumps({"type": "session.update", "session": odd}), direction="client")

@@ -24,7 +24,8 @@ def filled(unit: str, size: int) -> str:
 
 
 def keys(size: int, value: str = "0") -> str:
-    return ",".join(f'"{number}":{value}' for number in range(size // (12 + len(value))))
+    numbers = map(str, range(size // (12 + len(value))))
+    return '"' + f'":{value},"'.join(numbers) + f'":{value}'
 
 
 def item(content: str) -> str:

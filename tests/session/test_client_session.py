@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from tests.session.session_events import added, feed, message, new_core, response, server
+from tests.session.session_events import (
+    added,
+    feed,
+    message,
+    new_core,
+    part_event,
+    response,
+    server,
+)
 
 from duologue.errors import (
     Closed,
@@ -47,6 +55,20 @@ def test_the_raw_event_follows_the_updates_it_causes() -> None:
     assert isinstance(effect, Notify)
     assert effect.updates[-1] == RealtimeEvent("server", event, 2.5)
     assert len(effect.updates) == 4
+
+
+def test_the_fast_way_of_a_delta_returns_the_updates_that_receive_lists() -> None:
+    by_effects, by_hand = new_core(), new_core()
+    for core in (by_effects, by_hand):
+        feed(core, added(message("item_a", "assistant")))
+    delta = part_event("response.output_text.delta", delta="Hi")
+    by_effects.receive(delta, 1.0)
+    (effect,) = by_effects.effects()
+    assert isinstance(effect, Notify)
+    updates = by_hand.receive_delta(delta, 1.0)
+    assert [repr(update) for update in updates] == [repr(update) for update in effect.updates]
+    assert updates[-1] == RealtimeEvent("server", delta, 1.0)
+    assert by_hand.effects() == []
 
 
 def test_an_unknown_event_is_passed_on_and_an_invalid_one_reported() -> None:
@@ -145,7 +167,8 @@ def test_effects_are_updates_then_settled_records_then_tools_then_frames() -> No
     done = response("done", status="completed", output=[call])
     core.receive(done, 2.0)
     shown, settled, run = core.effects()
-    assert (shown, settled) == (Notify([RealtimeEvent("server", done, 2.0)]), Settled(first))
+    assert isinstance(shown, Notify)
+    assert (shown.updates[-1], settled) == (RealtimeEvent("server", done, 2.0), Settled(first))
     assert isinstance(run, RunTool)
     core.receive(response("created", "resp_2"), 3.0)
     core.receive(response("done", "resp_2", status="completed"), 3.0)

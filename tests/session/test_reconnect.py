@@ -57,7 +57,7 @@ def test_connecting_again_is_not_tried_where_the_server_would_do_the_same(
 
 
 def test_the_server_says_how_long_to_wait() -> None:
-    assert next_attempt(HandshakeRefused(429, retry_after=7.0)) == Retry(7.0)
+    assert next_attempt(HandshakeRefused(429, retry_after=7)) == Retry(7)
 
 
 def test_credentials_are_refreshed_once() -> None:

@@ -24,8 +24,9 @@ from tests.session.session_events import (
 from duologue.protocol import codec, ga
 from duologue.protocol.dialects import dialect_adapter
 from duologue.protocol.model import UNSET
+from duologue.session.history import RestoredItem, choose_history, restored_item
 from duologue.session.items import ItemState
-from duologue.session.restore import Restoration, RestoredItem, choose_history, restored_item
+from duologue.session.restore import Restoration
 
 CREATED = server("session.created", session={"type": "realtime", "id": "sess_2"})
 
@@ -36,9 +37,9 @@ def state(item: dict[str, Any]) -> ItemState:
     return ItemState(item["id"], event.item)
 
 
-def spoken(transcript: str | None = None, **fields: object) -> dict[str, Any]:
+def spoken(transcript: str | None = None) -> dict[str, Any]:
     part = {"type": "input_audio", "transcript": transcript}
-    return message("item_u", **fields) | {"content": [part]}
+    return message("item_u") | {"content": [part]}
 
 
 def call(number: int = 1) -> dict[str, Any]:

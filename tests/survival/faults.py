@@ -12,7 +12,7 @@ from duologue.server.faults import Close, Expire, RefuseHandshake
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from duologue.server.faults import Act
+    from duologue.server.faults.kinds import Act
 
 __all__ = ["FAULTS", "Fault"]
 
@@ -30,7 +30,7 @@ class Fault:
     act: Act | None = None
     """What the server does; otherwise it happens to the network."""
     hit: Callable[[Stage], None] = lambda _stage: None
-    keepalive: float = 20.0
+    keepalive: float | None = None
     """The client's: a fault that only pings find needs a short one, lest the test be long."""
     refusal: RefuseHandshake | None = None
     """How the server answers the first attempt to connect again."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.survival.faults import FAULTS, Fault
 from tests.survival.stage import REPLY, SILENCE, SPEECH, WAIT, WORDS, Line, Stage
 
-from duologue import Disconnected, Interrupted, ItemCompleted, Reconnected
+from duologue import Disconnected, Interrupted, Reconnected
 from duologue.protocol import ga
 
 if TYPE_CHECKING:
@@ -331,7 +331,9 @@ def _update_complaints(stage: Stage, scene: Scene, fault: Fault) -> list[str]:
         "resent audio": (back.resent_audio_ms > 0 or not scene.resends, {True}),
         "failed events": (stage.client.statistics().failed_events, {0}),
     }
-    complaints += [f"{n}: {found}, not {ok}" for n, (found, ok) in figures.items() if found not in ok]
+    complaints += [
+        f"{n}: {found}, not {ok}" for n, (found, ok) in figures.items() if found not in ok
+    ]
     created = [e for e in stage.record.received if e.type == "conversation.item.create"]
     if back.restored_items > len(created) or back.restored_items < len(HISTORY):
         complaints.append(f"{back.restored_items} items were restored")

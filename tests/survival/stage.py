@@ -17,13 +17,12 @@ from duologue.protocol import ga
 from duologue.server import LocalServer
 from duologue.server.engine.stages import BrainRequest, Call
 from duologue.testing import ChaosProxy
-from duologue.transport.picows import connect_picows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from duologue import FormattedItem
-    from duologue.client.endpoint import DialectChoice
+    from duologue.client.endpoint import DialectChoice, EndpointOptions
     from duologue.errors import ConnectionLost
     from duologue.protocol.ga import Item
     from duologue.server.session_record import SessionRecord
@@ -129,8 +128,9 @@ class Stage:
 
     dialect: DialectChoice
     session: dict[str, Any]
-    keepalive: float = 20.0
-    """Seconds of silence after which the client pings, and as many more until it gives up."""
+    keepalive: float | None = None
+    """Seconds of silence after which the client pings, and as many more until it gives up; `None`:
+    as by default."""
     hit: Callable[[Stage], None] = lambda _stage: None
     """What the fault does to the network."""
     hold_after: int | None = None
@@ -214,14 +214,11 @@ class Stage:
 
     async def _connect(self, receiver: Receiver) -> Transport:
         self.connections += 1
-        endpoint = Endpoint(self.proxy.url, api_key="none", dialect=self.dialect)
-        headers, _ = await endpoint.credentials(timeout=WAIT)
-        return await connect_picows(
-            endpoint.url,
-            Tap(receiver, self, self.connections),
-            headers=headers,
-            keepalive=self.keepalive,
-        )
+        options: EndpointOptions = {}
+        if self.keepalive is not None:
+            options["keepalive"] = self.keepalive
+        endpoint = Endpoint(self.proxy.url, api_key="none", dialect=self.dialect, **options)
+        return await endpoint.open(Tap(receiver, self, self.connections))
 
     def _on_update(self, update: Disconnected | Reconnected | ErrorUpdate) -> None:
         self.updates.append(update)
@@ -275,7 +272,9 @@ def _held(item: Item) -> Line:
         case ga.FunctionCallOutput():
             return "output", item.output
         case ga.Message():
-            words = [getattr(p, "text", None) or getattr(p, "transcript", None) for p in item.content]
+            words = [
+                getattr(p, "text", None) or getattr(p, "transcript", None) for p in item.content
+            ]
             return item.role, "".join(word for word in words if isinstance(word, str)).strip()
         case _:
             return "other", repr(item)

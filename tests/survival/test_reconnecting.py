@@ -23,12 +23,9 @@ from duologue.server import LocalServer
 from duologue.server.faults import Close, RefuseHandshake
 from duologue.sync import serving
 from duologue.testing import ChaosProxy
-from duologue.transport.picows import connect_picows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
-
-    from duologue.transport.base import Receiver, Transport
 
 pytestmark = pytest.mark.asyncio
 
@@ -67,11 +64,8 @@ async def test_an_application_that_blocks_its_loop_keeps_its_connection() -> Non
     """The pongs wait in the socket meanwhile; they count before the time limit does."""
     keepalive = 0.05
     with serving(LocalServer()) as server:
-
-        async def connect(receiver: Receiver) -> Transport:
-            return await connect_picows(server.url, receiver, keepalive=keepalive)
-
-        async with RealtimeClient(connector=connect) as client:
+        endpoint = Endpoint(server.url, keepalive=keepalive)
+        async with RealtimeClient(endpoint=endpoint) as client:
             lost: list[Disconnected] = []
             client.on(Disconnected, lost.append)
             await client.ask("Hello")
@@ -235,7 +229,5 @@ async def test_old_items_are_summarized_where_all_are_too_large(network: Network
         assert isinstance(first, ga.ConversationItemCreateEvent)
         assert isinstance(first.item, ga.Message)
         assert first.item.role == "system"
-        assert first.item.content == [
-            ga.InputText(text=f"{len(update.missing_items)} greetings")
-        ]
+        assert first.item.content == [ga.InputText(text=f"{len(update.missing_items)} greetings")]
         assert len(client.conversation) == 4

@@ -87,6 +87,17 @@ def test_a_response_is_waited_for_streamed_and_read() -> None:
         response.cancel()
 
 
+def test_the_usage_is_read_and_a_used_up_budget_refuses() -> None:
+    with talking(model="gpt-realtime", budget=duologue.Budget(tokens=1)) as client:
+        assert client.ask("Hello there").text == "You said: Hello there"
+        assert client.usage.total.total_tokens > 1
+        assert client.usage.cost == client.usage.cost_of("gpt-realtime")
+        assert client.latency.turns[0].to_done is not None
+        with pytest.raises(duologue.BudgetExceeded) as caught:
+            client.ask("Hello again")
+        assert (caught.value.spent, caught.value.limit) == (client.usage.total.total_tokens, 1)
+
+
 def test_the_conversation_is_read_while_it_grows_and_when_it_is_over() -> None:
     with talking() as client:
         item_id = client.create_item(

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[2]
+OTHERS = ("hypothesispytest", "pytest_cov", "randomly", "timeout", "xdist")
+"""Plugins that have nothing to do with ours and take longer to load than a test runs."""
+
 ASYNCIO = "asyncio_default_fixture_loop_scope = function\n"
 SIMPLE = """
     import pytest
@@ -46,7 +49,8 @@ def run(
     def run(test: str, *arguments: str, settings: str = ASYNCIO) -> pytest.RunResult:
         pytester.makeini(f"[pytest]\n{settings}")
         pytester.makepyfile(test)
-        return pytester.runpytest_subprocess("-p", "no:randomly", "-W", "error", *arguments)
+        without = [f"-pno:{plugin}" for plugin in OTHERS]
+        return pytester.runpytest_subprocess(*without, "-W", "error", *arguments)
 
     return run
 
@@ -224,3 +228,8 @@ def test_the_examples_of_the_pages_pass(
 ) -> None:
     [example] = blocks(f"server/{page}", f'python title="{name}"')
     run(example, "--strict-markers").assert_outcomes(passed=count)
+
+
+def test_the_example_of_latency_passes(run: Callable[..., pytest.RunResult]) -> None:
+    [example] = blocks("client/usage.md", 'python title="test_latency.py"')
+    run(example, "--strict-markers").assert_outcomes(passed=2)

@@ -12,7 +12,10 @@ from collections.abc import Awaitable, Callable
 from typing import assert_never, assert_type
 
 from duologue import (
+    Budget,
+    BudgetExceeded,
     ConversationUpdated,
+    DeadAir,
     Delta,
     Disconnected,
     Endpoint,
@@ -22,11 +25,14 @@ from duologue import (
     Interrupted,
     ItemAppended,
     ItemCompleted,
+    LatencyReport,
     PlaybackLedger,
+    Prices,
     RealtimeAPI,
     RealtimeClient,
     RealtimeEvent,
     RealtimeRest,
+    Reconnected,
     RemoteProtocolError,
     ResponseFailed,
     Retention,
@@ -34,7 +40,9 @@ from duologue import (
     SessionRefused,
     ToolContext,
     ToolFailed,
+    TurnLatency,
     Update,
+    UsageReport,
     local,
     sync,
 )
@@ -43,6 +51,7 @@ from duologue.protocol.model import UnsetType
 from duologue.server import LocalServer
 from duologue.server.engine.stages import BrainRequest
 from duologue.server.faults import Close
+from duologue.session.prices import PRICES
 from duologue.testing import ChaosProxy
 
 
@@ -231,8 +240,17 @@ async def watch(client: RealtimeClient) -> None:
             case ErrorUpdate(error=error):
                 assert_type(
                     error,
-                    ServerError | ResponseFailed | RemoteProtocolError | TimeoutError | ToolFailed,
+                    ServerError
+                    | ResponseFailed
+                    | RemoteProtocolError
+                    | BudgetExceeded
+                    | ToolFailed
+                    | TimeoutError,
                 )
+            case Reconnected(restored_items=restored_items):
+                assert_type(restored_items, int)
+            case DeadAir(seconds=seconds):
+                assert_type(seconds, float)
             case Disconnected(will_retry=will_retry):
                 assert_type(will_retry, bool)
             case RealtimeEvent(time=time):
@@ -247,8 +265,10 @@ def forget(update: Update) -> str:
             return update.item.id
         case Interrupted():
             return update.item_id
-        case ErrorUpdate() | Disconnected():
+        case ErrorUpdate() | Disconnected() | Reconnected():
             return str(update.error)
+        case DeadAir():
+            return update.kind
         case _:
             assert_never(update)  # wrong: RealtimeEvent is forgotten
 
@@ -323,6 +343,30 @@ def offer(client: RealtimeClient) -> None:
     client.add_tool({"name": "hang_up"}, lambda arguments: arguments.get("reason"))
     client.add_tool("hang_up", print)  # wrong: a definition
     client.remove_tool(add)  # wrong: its name
+
+
+# The usage is counted, priced and limited.
+
+
+def count(client: RealtimeClient, blocking: sync.RealtimeClient) -> None:
+    assert_type(client.usage, UsageReport)
+    assert_type(blocking.usage.cost, float | None)
+    assert_type(client.usage.responses.cached.audio, int)
+    RealtimeClient(budget=Budget(cost=0.5), prices=PRICES.updated({"m": Prices(text_in=1)}))
+    sync.RealtimeClient(budget=Budget(tokens=1000))
+    RealtimeClient(tracer=True)
+    RealtimeClient(tracer="my.application")  # wrong: a tracer
+    RealtimeClient(budget=0.5)  # wrong: dollars or tokens
+    Budget(cost="0.5")  # wrong: a number
+    client.usage.cost + 1.0  # wrong: it may be unknown
+
+
+def time(client: RealtimeClient, blocking: sync.RealtimeClient) -> None:
+    assert_type(client.latency, LatencyReport)
+    assert_type(client.latency.turns[-1].to_first_audio, float | None)
+    assert_type(blocking.latency.percentile(95, "to_first_audio"), float | None)
+    assert_type(blocking.latency.turns, tuple[TurnLatency, ...])
+    client.latency.percentile(95, "to_first_word")  # wrong: no such stage
 
 
 # The client without `await` has the same names.

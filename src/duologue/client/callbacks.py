@@ -8,7 +8,7 @@ import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, overload
 
 from duologue.client.callback_keys import SENT_AUDIO, CallbackKey, resolve
 from duologue.client.callback_queue import AsyncCallbackQueues
@@ -29,6 +29,9 @@ CallbackResult = Awaitable[object] | object
 """Result of a callback: coroutines are awaited, anything else is ignored."""
 
 Callback = Callable[[Any], CallbackResult]
+
+_UPDATES: Final = frozenset(get_args(Update))
+"""The keys of updates; all others are of wire events."""
 
 
 class RealtimeEventHandler:
@@ -136,7 +139,7 @@ class _Entry:
     is_async: bool = False
     is_once: bool = False
     is_ours: bool = False
-    """Whether it belongs to a task that waits, not to the application."""
+    """Whether it belongs to a task that waits, or to the client, not to the application."""
 
 
 class CallbackRegistry:
@@ -151,6 +154,7 @@ class CallbackRegistry:
         """The registered keys of an event, by its source and class: filled when one comes."""
         self.has_any: bool = False
         """Whether the application has registered a callback."""
+        self._want_events = False  # whether a key is one of wire events
         self.want_sent_audio: bool = False
         """Whether a callback may want the events of `append_input_audio`."""
         self._futures: Final[set[asyncio.Future[object]]] = set()
@@ -170,6 +174,10 @@ class CallbackRegistry:
         is_async = inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(call)
         entry = _Entry(callback, is_async, is_once)
         self._add(key, entry)
+
+    def observe(self, kind: type[T], callback: Callable[[T], object]) -> None:
+        """Register a callback of the client itself, which stays when the application's go."""
+        self._add(kind, _Entry(callback, is_ours=True))
 
     def remove(
         self, key: CallbackKey, callback: Callback | None = None, *, only_once: bool = False
@@ -274,9 +282,10 @@ class CallbackRegistry:
         if not entries:
             return
         for update in updates:
-            if update.__class__ in entries:
-                self._call(update.__class__, update)
-            if type(update) is RealtimeEvent:
+            found = entries.get(update.__class__)
+            if found is not None:
+                self._call_each(found, update.__class__, update)
+            if self._want_events and type(update) is RealtimeEvent:
                 event, source = update.event, update.source
                 kind = event.__class__
                 keys = self._keys_of[source].get(kind)
@@ -300,7 +309,10 @@ class CallbackRegistry:
                 self._call(f"{update.source}.{meaning.type}", meaning)
 
     def _call(self, key: CallbackKey, value: object) -> None:
-        for entry in self._entries.get(key, ()):
+        self._call_each(self._entries.get(key, ()), key, value)
+
+    def _call_each(self, entries: tuple[_Entry, ...], key: CallbackKey, value: object) -> None:
+        for entry in entries:
             if entry.is_once and not self._take(key, entry):
                 continue  # another callback removed it
             if entry.is_async:
@@ -329,5 +341,6 @@ class CallbackRegistry:
             self._entries.pop(key, None)
         for keys in self._keys_of.values():
             keys.clear()
+        self._want_events = not _UPDATES.issuperset(self._entries)
         self.want_sent_audio = not SENT_AUDIO.isdisjoint(self._entries)
         self.has_any = any(not entry.is_ours for each in self._entries.values() for entry in each)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, overload
 
 from duologue.client.callbacks import RealtimeEventHandler
@@ -12,7 +13,7 @@ from duologue.client.coercion import all_of, argument, audio_bytes, content_part
 from duologue.client.coercion import item as checked_item
 from duologue.client.deadline import Deadline
 from duologue.client.driver import ClientOptions, Driver, new_ids
-from duologue.client.endpoint import EndpointArguments, resolve_endpoint
+from duologue.client.endpoint import Endpoint, EndpointArguments, resolve_endpoint
 from duologue.client.handles import Pending, ResponseHandle, TimeLimit
 from duologue.client.session_keywords import (
     ParamsArgument,
@@ -35,21 +36,28 @@ from duologue.session.configuration import Configuration
 from duologue.session.conversation import RealtimeConversation
 from duologue.session.dead_air import DEFAULT_DEAD_AIR, DeadAirPolicy
 from duologue.session.error_reports import explained
+from duologue.session.history import read_saved
+from duologue.session.latency import LatencyReport, LatencyTracker
 from duologue.session.playback import PlaybackCut
+from duologue.session.prices import PRICES, PriceTable
 from duologue.session.reconnect import NEVER, ReconnectPolicy
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ItemAppended, ItemCompleted
+from duologue.session.usage import Budget, UsageMeter, UsageReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from os import PathLike
     from types import TracebackType
 
+    from opentelemetry.trace import Tracer
     from typing_extensions import Buffer
 
     from duologue.client.client_events import EventArgument
     from duologue.client.credentials import Key
-    from duologue.client.endpoint import DialectChoice, Endpoint
+    from duologue.client.endpoint import DialectChoice
     from duologue.client.tools import ToolHandler
+    from duologue.client.tracing import SpanRecorder
     from duologue.client.update_stream import UpdateStream
     from duologue.protocol import beta
     from duologue.protocol.codec import Dialect
@@ -161,14 +169,24 @@ class RealtimeClient(RealtimeEventHandler):
         reconnect: Whether to connect again when the connection is lost, and to continue the
             conversation in a new session; a `ReconnectPolicy` says how. Not for calls (`call_id`).
         dead_air: How long the server may be silent while it owes a response; `None`: no limit.
+        resume: A conversation to continue, in each session of `connect`: the path of a file that
+            `RealtimeConversation.save` has written, or the JSON itself.
         retention: How much of the conversation is kept: by default the audio of the last 10 minutes
             of each side, and the words of 50,000 items.
         validate: Refuse at once, with a `LocalProtocolError` that names the fix, what the service
             would answer with an error: see `duologue.protocol.validate`.
+        budget: Limit of the cost or the tokens, over all connections. When it is used up, methods
+            that request a response raise `BudgetExceeded`. Responses that turn detection begins
+            go on, and are reported once.
+        prices: The prices by which `usage` and `budget` compute the cost.
+        tracer: Makes OpenTelemetry spans of turns, responses and tools, without content; `True`: a
+            tracer of the global provider. It needs `duologue[otel]`.
         keywords: See `SessionKeywords`.
 
     Raises:
-        ConfigurationError: If the URL or a keyword is wrong, or OpenAI's key is missing.
+        ConfigurationError: If the URL or a keyword is wrong, OpenAI's key is missing, or `resume`
+            is not a saved conversation.
+        MissingExtra: If `tracer` is given, and OpenTelemetry is not installed.
     """
 
     _context_class: type[CallContext] = ToolContext
@@ -188,8 +206,12 @@ class RealtimeClient(RealtimeEventHandler):
         dialect: DialectChoice | None = None,
         reconnect: ReconnectPolicy | bool = True,
         dead_air: DeadAirPolicy | None = DEFAULT_DEAD_AIR,
+        resume: str | PathLike[str] | bytes | None = None,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
+        budget: Budget | None = None,
+        prices: PriceTable = PRICES,
+        tracer: Tracer | bool = False,
         **keywords: Unpack[SessionKeywords],
     ) -> None:
         super().__init__()
@@ -216,7 +238,9 @@ class RealtimeClient(RealtimeEventHandler):
             start, is_full=has_defaults, transcribes=self._transcribes
         )
         self._configuration.wanted_session()  # refuse now what such a session cannot have
-        self._tools: Final = ToolRegistry(self._context)
+        latency = LatencyTracker()
+        self._spans: Final = self._span_recorder(tracer, latency) if tracer is not False else None
+        self._tools: Final = self._tool_registry()
         self._options: Final = ClientOptions(
             self._configuration,
             self._tools,
@@ -227,7 +251,10 @@ class RealtimeClient(RealtimeEventHandler):
             if dead_air is None
             else argument(dead_air, DeadAirPolicy, "dead_air"),
             command_timeout=command_timeout,
+            usage=UsageMeter(prices, budget),
+            latency=latency,
         )
+        self._resumed: Final = () if resume is None else _saved_items(resume)
         self._driver: Driver | None = None
         self._is_connecting = False
 
@@ -285,6 +312,16 @@ class RealtimeClient(RealtimeEventHandler):
         return () if self._driver is None else tuple(self._driver.core.responses)
 
     @property
+    def usage(self) -> UsageReport:
+        """The tokens by modality and their cost, so far and over all connections."""
+        return self._options.usage.report()
+
+    @property
+    def latency(self) -> LatencyReport:
+        """The times of the last turns, over all connections: when each got its answer."""
+        return self._options.latency.report()
+
+    @property
     def input_format(self) -> Format:
         """Format of the audio that `append_input_audio` expects."""
         return PCM16 if self._driver is None else self._driver.core.input_audio.format
@@ -305,6 +342,8 @@ class RealtimeClient(RealtimeEventHandler):
         if self._is_connecting or self.is_connected or self.is_reconnecting:
             raise LocalProtocolError("a session is open already, or being opened")
         self._is_connecting = True
+        if self._spans is not None:
+            self._spans.open()
         try:
             await self._connect()
         finally:
@@ -349,8 +388,9 @@ class RealtimeClient(RealtimeEventHandler):
         driver = self._opened()
         connector = None
         if endpoint is not None:
+            checked = argument(endpoint, Endpoint, "endpoint")
             connector = resolve_endpoint(
-                None, endpoint, connect_timeout=self._timeout, **_NO_ARGUMENTS
+                None, checked, connect_timeout=self._timeout, **_NO_ARGUMENTS
             ).connector
         change = session_config(session, keywords, dialect=self._dialect_name)
         if change is not None:
@@ -389,10 +429,8 @@ class RealtimeClient(RealtimeEventHandler):
 
     async def wait_for_session_created(self, *, timeout: float | None = None) -> Session:  # noqa: ASYNC109  # as `wait_for_next`
         """Return the session's configuration, as soon as there is one; see `wait_for_next`."""
-        if self.session is None:
-            await self.wait_for_next(ga.SessionCreatedEvent, timeout=timeout)
-        if self.session is None:
-            raise AssertionError("session.created arrived without a session")
+        while self.session is None:  # some servers begin with another event: session.updated, ping
+            await self.wait_for_next("server.*", timeout=timeout)
         return self.session
 
     async def wait_for_next_item(self, *, timeout: float | None = None) -> FormattedItem:  # noqa: ASYNC109  # as `wait_for_next`
@@ -516,8 +554,10 @@ class RealtimeClient(RealtimeEventHandler):
 
         Raises:
             LocalProtocolError: If a content part is wrong.
+            BudgetExceeded: If the budget is used up; the message is not sent then.
         """
         parts = content_parts(content)
+        self._opened().call(lambda core, _now: core.check_budget())
         if parts:
             self.create_item(ga.Message(role="user", content=parts))
         return self.create_response()
@@ -531,6 +571,7 @@ class RealtimeClient(RealtimeEventHandler):
         Raises:
             ResponseFailed: If a response failed.
             ServerError: If the server refused to begin one.
+            BudgetExceeded: If the budget is used up.
             TimeoutError: If the server did not begin one, or go on with it, in time.
             ConnectionLost: If the connection ended first.
             Closed: If the session was closed first, or is not open.
@@ -621,6 +662,7 @@ class RealtimeClient(RealtimeEventHandler):
         Raises:
             ConfigurationError: If a field is unknown, or its value wrong.
             LocalProtocolError: If too many responses wait already.
+            BudgetExceeded: If the budget is used up.
         """
         response = response_params(params, keywords, dialect=self._dialect_name)
         event = ga.ResponseCreateEvent(response=response)
@@ -771,6 +813,9 @@ class RealtimeClient(RealtimeEventHandler):
                 failure = "the server sent no session.created"
                 await deadline.limit(self.wait_for_session_created(), failure)
             await driver.configure(deadline)
+            commands = [self.create_item(item) for item in self._resumed]
+            for command in commands:
+                await deadline.limit(command, "the server did not restore the conversation")
             if not self._endpoint.is_sideband:
                 connectors = (self._endpoint.connector, *self._endpoint.fallbacks)
                 driver.keep_alive(connectors, connect_timeout=self._timeout)
@@ -796,6 +841,21 @@ class RealtimeClient(RealtimeEventHandler):
         self._dialect = adapter.dialect
         if adapter.dialect == "beta" and not self._transcribes:
             self._configuration.set_defaults(adapter.initial_session(None))
+
+    def _span_recorder(self, tracer: Tracer | bool, latency: LatencyTracker) -> SpanRecorder:  # noqa: FBT001  # either
+        from duologue.client.tracing import SpanRecorder  # noqa: PLC0415  # an extra
+
+        return SpanRecorder(tracer, self._callbacks, latency, self._active_model)
+
+    def _tool_registry(self) -> ToolRegistry:
+        if self._spans is None:
+            return ToolRegistry(self._context)
+        from duologue.client.tracing import TracedTools  # noqa: PLC0415  # an extra
+
+        return TracedTools(self._context, self._spans)
+
+    def _active_model(self) -> str:
+        return "" if self._driver is None else self._driver.core.active.model
 
     def _context(self, call: ToolCall) -> CallContext:
         return ToolContext(client=self, call_id=call.call_id, item=call.item)
@@ -853,6 +913,15 @@ def _reconnect_policy(choice: ReconnectPolicy | bool) -> ReconnectPolicy:  # noq
     if isinstance(choice, bool):
         return ReconnectPolicy() if choice else NEVER
     return argument(choice, ReconnectPolicy, "reconnect")
+
+
+def _saved_items(saved: str | PathLike[str] | bytes) -> tuple[Item, ...]:
+    if isinstance(saved, bytes):
+        return read_saved(saved)
+    try:
+        return read_saved(Path(saved).read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"the saved conversation cannot be read: {error}") from error
 
 
 def _session(answer: ga.SessionUpdatedEvent) -> Session:

@@ -12,7 +12,8 @@ import itertools
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from duologue.client.coercion import seconds
@@ -29,9 +30,11 @@ from duologue.session.client_session import ClientSession
 from duologue.session.commands import DEFAULT_TIMEOUT, CommandState
 from duologue.session.effects import CancelTool, DropConnection, Notify, RunTool, SendFrame, Settled
 from duologue.session.error_reports import session_end
+from duologue.session.latency import LatencyTracker
 from duologue.session.reconnect import NEVER, ReconnectPolicy
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import Disconnected, ErrorUpdate, RealtimeEvent, Update
+from duologue.session.usage import UsageMeter
 from duologue.transport.base import SupportsCut
 from duologue.transport.repeated_warning import RepeatedWarning
 
@@ -226,6 +229,8 @@ class ClientOptions:
     retention: Retention = KEEP_RECENT
     validates: bool = False
     command_timeout: float | None = DEFAULT_TIMEOUT
+    usage: UsageMeter = field(default_factory=UsageMeter)
+    latency: LatencyTracker = field(default_factory=LatencyTracker)
     reconnect: ReconnectPolicy = NEVER
     dead_air: DeadAirPolicy | None = None
 
@@ -261,6 +266,8 @@ class Driver:
             dead_air=options.dead_air,
             has_tool=options.tools.handlers.__contains__,
             tool_policy=options.tools.policy,
+            usage=options.usage,
+            latency=options.latency,
         )
         self.waiters: Final = Waiters()
         self.updates: Final[UpdateStream[Update]] = UpdateStream()
@@ -275,7 +282,10 @@ class Driver:
         self._is_carrying_out = self._has_more = False
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._now: Final[Callable[[], float]] = asyncio.get_running_loop().time
+        loop = asyncio.get_running_loop()
+        # asyncio's own method only calls `monotonic`; another loop (uvloop) has a clock of its own.
+        is_plain = type(loop).time is asyncio.BaseEventLoop.time
+        self._now: Final[Callable[[], float]] = monotonic if is_plain else loop.time
 
     @property
     def is_connected(self) -> bool:
@@ -385,10 +395,14 @@ class Driver:
         """Send input audio: `call` for the most frequent method, which sets no deadline."""
         if self.ending is not None or not self.connection.is_open:
             self.check_open()
-        # Fifty events a second that nothing wants would cost more than sending them does.
-        is_shown = self.updates.is_read or self._callbacks.want_sent_audio
-        self.core.append_audio(audio, self._now(), is_shown=is_shown)
-        self._carry_out()
+        # Fifty events a second that nothing wants would cost more than sending them does. A frame
+        # from within a callback follows those of the effects under way, so it is an effect too.
+        is_shown = self.updates.is_read or self._callbacks.want_sent_audio or self._is_carrying_out
+        frame = self.core.append_audio(audio, self._now(), is_shown=is_shown)
+        if frame is None:
+            self._carry_out()
+        else:
+            self.connection.send_frame(frame, "input_audio_buffer.append")
 
     async def drain(self) -> None:
         """Wait until the write buffer has drained, of the next connection if this one is lost.
@@ -402,7 +416,7 @@ class Driver:
             try:
                 await self.connection.drain()
             except (Closed, ConnectionLost) as error:  # of the connection, not of the session
-                if not (self.is_reconnecting or self._is_resumable(error)):
+                if not (self.is_reconnecting or self._is_followed(error)):
                     raise
                 await self.waiters.wait_for_more()
             else:
@@ -464,12 +478,25 @@ class Driver:
             return
         if self.updates.keeps_backlog and self._callbacks.has_any:
             self.updates.keep_recent()
-        self.core.receive(event, self._now())
+        now = self._now()
+        core = self.core
+        if event.__class__ not in core.deltas or self._is_carrying_out:
+            core.receive(event, now)
+        else:  # nearly every event: nothing to do but to show it
+            updates = core.receive_delta(event, now)
+            self._is_carrying_out = True  # what a callback sends follows all of these updates
+            try:
+                self.updates.put(updates)
+                self._callbacks.call(updates)
+            finally:
+                self._is_carrying_out = False
+            if not self._has_more and not self.waiters.reading:
+                return
         try:
             self._carry_out()
         except (Closed, ConnectionLost):  # it cannot send, so it has ended: `on_end` reports it
             return
-        if self.core.next_deadline() != self._deadline:
+        if core.next_deadline() != self._deadline:
             self._set_timer()
 
     def on_undecodable(self, error: DecodeError) -> None:
@@ -481,11 +508,15 @@ class Driver:
 
     def on_end(self, error: ConnectionLost | SessionRefused | None) -> None:
         """Connect again if the policy allows it; otherwise end everything that waits, at once."""
-        if error is None or self.succession is None or not self.succession.follows(error):
+        if error is None or self.succession is None or not self._is_followed(error):
             self._end(error or Closed("the session was closed"), error)
         elif self.ending is None:
             self.suspend(error)
             self.succession.reconnect(error)
+
+    def _is_followed(self, error: Exception) -> bool:
+        """Return whether another session follows one that ended with this error."""
+        return self.succession is not None and self.succession.follows(error)
 
     async def restart(self, connector: Connector | None = None) -> None:
         """Continue in a new session at once; see `Succession.restart`.

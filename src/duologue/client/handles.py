@@ -161,6 +161,7 @@ class ResponseHandle:
         Raises:
             ResponseFailed: If a response failed.
             ServerError: If the server refused to begin one.
+            BudgetExceeded: If the budget was used up before one was requested.
             TimeoutError: If the server did not begin one, or go on with it, in time.
             ConnectionLost: If the connection ended first.
             Closed: If the session was closed first.
@@ -205,6 +206,7 @@ class ResponseHandle:
         Raises:
             ResponseFailed: If its status is `failed`.
             ServerError: If the server refused to begin it.
+            BudgetExceeded: If the budget was used up while it waited its turn.
             TimeoutError: If the server did not begin it, or go on with it, in time.
             ConnectionLost: If the connection ended first.
             Closed: If the session was closed first.

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, Type
 from duologue.client.deadline import Deadline
 from duologue.errors import ConnectionLost, HandshakeRefused, SessionRefused
 from duologue.protocol import ga
+from duologue.session.history import RestoredItem
 from duologue.session.reconnect import GiveUp, next_attempt
-from duologue.session.restore import RestoredItem
 
 if TYPE_CHECKING:
     from duologue.errors import DecodeError
@@ -213,7 +213,7 @@ class Reconnector(Generic[ConnectionT]):
             raise
         return new
 
-    async def _update(self, new: NewSession, deadline: Deadline) -> bool:
+    async def _update(self, new: NewSession[ConnectionT], deadline: Deadline) -> bool:
         """Bring a session up to date with the conversation; return whether it was not."""
         if not new.restoration.update(await self._items(deadline)):
             return False

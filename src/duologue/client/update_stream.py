@@ -34,14 +34,15 @@ class TwoLaneQueue(Generic[T]):
     is not repeated: a raw event repeats the updates that it caused.
     """
 
-    __slots__ = ("_lanes", "_put", "_taken", "waiter")
+    __slots__ = ("_firsts", "_lanes", "_repeats", "_taken", "waiter")
 
     def __init__(self, capacity: int = CAPACITY, repeats_capacity: int = CAPACITY) -> None:
-        self._lanes: tuple[deque[tuple[int, T]], deque[tuple[int, T]]] = (
+        # An entry that repeats others comes with the number of the others that were put before it.
+        self._lanes: tuple[deque[T], deque[tuple[int, T]]] = (
             deque(maxlen=capacity),
             deque(maxlen=repeats_capacity),
         )
-        self._put = self._taken = 0
+        self._firsts = self._repeats = self._taken = 0  # entries that were put, and taken
         self.waiter: asyncio.Future[None] | None = None
         """Completed when an entry is added; whoever waits sets it."""
 
@@ -51,7 +52,7 @@ class TwoLaneQueue(Generic[T]):
     @property
     def dropped(self) -> int:
         """Entries that were dropped."""
-        return self._put - self._taken - len(self)
+        return self._firsts + self._repeats - self._taken - len(self)
 
     def resize(self, capacity: int) -> None:
         """Hold this many entries in each lane from now on, the latest ones."""
@@ -62,11 +63,13 @@ class TwoLaneQueue(Generic[T]):
     def put(self, entries: Iterable[T], repeats: type | None = RealtimeEvent) -> None:
         """Add entries; those of the class `repeats` repeat others."""
         first, second = self._lanes
-        number = self._put
         for entry in entries:
-            (second if entry.__class__ is repeats else first).append((number, entry))
-            number += 1
-        self._put = number
+            if entry.__class__ is repeats:
+                second.append((self._firsts, entry))
+                self._repeats += 1
+            else:
+                first.append(entry)
+                self._firsts += 1
         if self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)
 
@@ -74,8 +77,8 @@ class TwoLaneQueue(Generic[T]):
         """Remove the oldest entry and return it; there must be one."""
         self._taken += 1
         first, second = self._lanes
-        if not second or (first and first[0][0] < second[0][0]):
-            return first.popleft()[1]
+        if not second or (first and self._firsts - len(first) < second[0][0]):
+            return first.popleft()
         return second.popleft()[1]
 
     def clear(self) -> None:

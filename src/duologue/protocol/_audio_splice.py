@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final, Literal
 from msgspec import Raw
 from msgspec.structs import force_setattr
 
+from duologue.protocol._frame_limits import UNCOUNTED_BYTES, check_frame
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -62,7 +64,10 @@ def splicer(
             return None  # the string is not closed, or its quote is escaped
         if end < len(frame) - 1 and frame.find(mark, end) >= 0:
             return None  # the key comes twice: JSON lets the last one win
-        event = decode(frame[: start + 1] + frame[end - 1 :])  # as an empty string
+        rest = frame[: start + 1] + frame[end - 1 :]  # with an empty string in its place
+        if len(rest) > UNCOUNTED_BYTES:
+            check_frame(rest)
+        event = decode(rest)
         field = fields.get(event.__class__)
         if field is None:
             field = fields[event.__class__] = _KEYS.get(event.type, "")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
@@ -42,14 +43,24 @@ _DEFAULTS: Final[dict[str, Json]] = {
 """Defaults of required fields that may be absent or null without making an event useless."""
 
 _DEFAULTS_OF: Final[dict[str, dict[str, Json]]] = {
-    # They count even if they do not name their message: the user interrupts, the turn is over.
-    "input_audio_buffer.speech_started": {"item_id": ""},
-    "input_audio_buffer.speech_stopped": {"item_id": ""},
+    # They count even if they name neither message nor time: the user interrupts, the turn is over.
+    "input_audio_buffer.speech_started": {"item_id": "", "audio_start_ms": 0},
+    "input_audio_buffer.speech_stopped": {"item_id": "", "audio_end_ms": 0},
     "input_audio_buffer.committed": {"item_id": ""},
+    "input_audio_buffer.timeout_triggered": {"audio_start_ms": 0, "audio_end_ms": 0},
     # The session has begun.
     "session.created": {"session": {}},
     "session.updated": {"session": {}},
+    # It can only mean the response in progress.
+    "response.created": {"response": {}},
+    "response.done": {"response": {}},
     "rate_limits.updated": {"rate_limits": []},
+    "conversation.item.deleted": {"item_id": ""},
+    # What was streamed is complete.
+    "response.output_text.done": {"text": ""},
+    "response.text.done": {"text": ""},
+    "response.output_audio_transcript.done": {"transcript": ""},
+    "response.audio_transcript.done": {"transcript": ""},
     "conversation.item.input_audio_transcription.completed": {"transcript": ""},
     "conversation.item.input_audio_transcription.failed": {"error": {}},
     "error": {"type": "", "message": "", "error": {}},
@@ -252,7 +263,11 @@ def _converted(body: Any, struct: Any) -> Event:  # noqa: ANN401  # decoded JSON
 
 def _raw_audio(body: Any, struct: type) -> Any:  # noqa: ANN401  # JSON of an event
     """Return an event's JSON with its audio encoded again: a `Raw` field holds JSON text."""
-    names = [f.name for f in msgspec.structs.fields(struct) if f.type is msgspec.Raw]
-    return body | {
-        name: msgspec.Raw(msgspec.json.encode(body[name])) for name in names if name in body
-    }
+    names = [name for name in _raw_fields(struct) if name in body]
+    return body | {name: msgspec.Raw(msgspec.json.encode(body[name])) for name in names}
+
+
+@cache
+def _raw_fields(struct: type) -> tuple[str, ...]:
+    """Return the names of the fields of an event that hold JSON text."""
+    return tuple(f.name for f in msgspec.structs.fields(struct) if f.type is msgspec.Raw)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from duologue.protocol.ga import AudioFormat, ContentPart, Item, Part
 
 __all__ = [
-    "audio_of", "content_part", "first_status", "format_of", "id_of", "is_text", "last_status", "type_of",
-    "words_of",
+    "audio_of", "content_part", "first_status", "format_of", "id_of", "is_text", "last_status",
+    "type_of", "words_of",
 ]  # fmt: skip
 
 _FINAL: Final = frozenset({"completed", "incomplete"})

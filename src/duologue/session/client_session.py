@@ -6,8 +6,10 @@ everything: which response answers which request, where an item is cut, which er
 
 Its parts hold the state: the conversation, the responses, the commands that await answers, the
 input audio, the calls of tools, the configuration. `REACTIONS` lists which of them an event
-reaches, in which order. Deltas, which are most of a session, take a shorter way inside `receive`:
-they only add to an item, and nothing else follows from them.
+reaches, in which order. Deltas, which are most of a session, take a shorter way, `receive_delta`:
+they only add to an item, and nothing but updates follows from them. The first ones of a response
+take the way of all events, because the latency counts up to them: it closes the shorter way until
+then.
 
 `effects` lists what follows, always in this order: updates for the application, each event after
 the updates that it caused; then commands and responses that have ended, so that a task that awaits
@@ -21,6 +23,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 from duologue.errors import (
+    BudgetExceeded,
     Closed,
     DecodeError,
     LocalProtocolError,
@@ -44,11 +47,12 @@ from duologue.session.error_reports import (
     refused_event,
     server_error,
 )
-from duologue.session.input_audio import MAX_UNPLACED, MAX_UNPLACED_BYTES, SentAudio
+from duologue.session.input_audio import MARK_SECONDS, MAX_UNPLACED, MAX_UNPLACED_BYTES, SentAudio
+from duologue.session.latency import LatencyTracker
 from duologue.session.reconnect import NEVER, ReconnectPolicy
 from duologue.session.response_state import RequestState, ResponseState, response_failed
 from duologue.session.responses import Responses
-from duologue.session.restore import Restoration, RestoredItem
+from duologue.session.restore import Restoration
 from duologue.session.resumption import KEPT_ELSEWHERE, Resumption
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.tool_calls import ToolCalls, ToolPolicy, next_response
@@ -59,6 +63,7 @@ from duologue.session.truncation import (
     truncate_event,
 )
 from duologue.session.updates import DeadAir, Disconnected, ErrorUpdate, RealtimeEvent
+from duologue.session.usage import UsageMeter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,6 +72,7 @@ if TYPE_CHECKING:
     from duologue.protocol.dialects import DialectAdapter
     from duologue.protocol.model import Event
     from duologue.session.effects import Effect
+    from duologue.session.history import RestoredItem
     from duologue.session.playback import PlaybackCut
     from duologue.session.response_state import ResponseRequest
     from duologue.session.updates import Update
@@ -74,6 +80,13 @@ if TYPE_CHECKING:
 __all__ = ["REACTIONS", "ClientSession"]
 
 ClientEventT = TypeVar("ClientEventT", bound="ga.KnownClientEvent")
+
+OutputDelta: TypeAlias = (
+    ga.ResponseTextDeltaEvent
+    | ga.ResponseAudioTranscriptDeltaEvent
+    | ga.ResponseAudioDeltaEvent
+    | ga.ResponseFunctionCallArgumentsDeltaEvent
+)
 
 Reaction: TypeAlias = "Callable[[ClientSession, Any, float], object]"
 
@@ -93,10 +106,14 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
         lambda s, _, now: s.tools.on_speech_started(now),
     ),
     # The clip ends here; its message follows with the commit.
-    ga.InputAudioBufferSpeechStoppedEvent: (lambda s, e, _: s.input_audio.on_speech_stopped(e),),
+    ga.InputAudioBufferSpeechStoppedEvent: (
+        lambda s, e, _: s.input_audio.on_speech_stopped(e),
+        lambda s, _, now: s.latency.on_speech_stopped(now),
+    ),
     # The clip is assigned to its message here, and taken when the message is added. Tools last:
     # with the turn over, the next response may be due.
     ga.InputAudioBufferCommittedEvent: (
+        lambda s, _, now: s.latency.on_committed(now),
         lambda s, e, _: s.input_audio.on_committed(e),
         lambda s, e, now: s.on_committed(e, now),
         lambda s, _, now: s.tools.on_turn_ended(now, is_answered=s.active.answers_turns),
@@ -135,12 +152,22 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     ),
     # The whole transcript replaces the words so far.
     ga.ConversationItemInputAudioTranscriptionCompletedEvent: (
+        lambda s, e, _: s.usage.on_transcription(s.active.transcription_model, e.usage),
         lambda s, e, _: s.conversation.on_user_words(
             e.item_id, e.content_index, e.transcript, is_final=True
         ),
     ),
     # Which request it answers decides whether it is out-of-band: then tools do not count it.
     ga.ResponseCreatedEvent: (lambda s, e, now: s.on_response_created(e, now),),
+    # The first of each kind alone; further ones take the fast way, in `receive`.
+    ga.ResponseTextDeltaEvent: (lambda s, e, now: s.on_first_delta(e, now),),
+    ga.ResponseAudioTranscriptDeltaEvent: (lambda s, e, now: s.on_first_delta(e, now),),
+    ga.ResponseAudioDeltaEvent: (lambda s, e, now: s.on_first_delta(e, now),),
+    ga.ResponseFunctionCallArgumentsDeltaEvent: (lambda s, e, now: s.on_first_delta(e, now),),
+    # The audio that travels another way has no deltas.
+    ga.OutputAudioBufferStarted: (
+        lambda s, e, now: s.latency.on_playback_started(e.response_id, now),
+    ),
     # The mirror first: the response shows the state that the item has there.
     ga.ResponseOutputItemAddedEvent: (lambda s, e, _: s.on_output_item_added(e),),
     # An item that the server never announced enters the conversation with its first content.
@@ -159,7 +186,6 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
     # these calls, so that its response uses them.
     ga.ResponseDoneEvent: (
         lambda s, e, now: s.on_response_done(e, now),
-        lambda s, e, _: s.tools.on_response_done(e.response),
         lambda s, _, now: s.responses.send_next(now),
     ),
     # Responses before commands: a `response.create` is not a command.
@@ -169,11 +195,18 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
 }
 """The parts that an event reaches, in order, as functions of session, event and time.
 
-An event without a row reaches the application alone. Deltas are in `ConversationMirror.growth`.
+An event without a row reaches the application alone. What deltas add to an item is in
+`ConversationMirror.growth`.
 """
 
 
-_REPORTED: Final = (ServerError, RemoteProtocolError, ResponseFailed, TimeoutError)
+_REPORTED: Final = (
+    ServerError,
+    RemoteProtocolError,
+    ResponseFailed,
+    BudgetExceeded,
+    TimeoutError,
+)
 """Errors that are reported where nothing awaits them; the end of the connection is not one."""
 
 
@@ -192,6 +225,8 @@ class ClientSession:
         dead_air: How long the server may be silent while it owes a response; `None`: no limit.
         has_tool: Returns whether the application has a tool of this name; `None`: it runs none.
         tool_policy: Returns how the calls of a tool are answered.
+        usage: Counts the usage and holds the budget; it outlives each session.
+        latency: Notes the times of turns; it outlives each session.
     """
 
     def __init__(  # noqa: PLR0913  # by keyword only, and each with a default but the first
@@ -207,6 +242,8 @@ class ClientSession:
         dead_air: DeadAirPolicy | None = None,
         has_tool: Callable[[str], bool] | None = None,
         tool_policy: Callable[[str], ToolPolicy] = lambda _name: ToolPolicy(),
+        usage: UsageMeter | None = None,
+        latency: LatencyTracker | None = None,
     ) -> None:
         self.new_id: Final = new_id
         self._updates: list[Update] = []
@@ -223,6 +260,8 @@ class ClientSession:
         self._now = 0.0  # of the step under way: the time of the events that it sends
         self._tool_response: ResponseRequest | None = None
         self.active: Final[ActiveConfiguration] = ActiveConfiguration()
+        self.usage: Final[UsageMeter] = usage or UsageMeter()
+        self.latency: Final[LatencyTracker] = latency or LatencyTracker()
         resend_seconds = reconnect.resend_seconds if reconnect.budget else 0.0
         self.input_audio: Final[SentAudio] = SentAudio(retention, resend_seconds=resend_seconds)
         silence = dead_air or DeadAirPolicy(begin_seconds=None, go_on_seconds=None)
@@ -232,12 +271,14 @@ class ClientSession:
             settle=self._settle_request,
             changed=lambda: self.dead_air.look(self._now),
             timeout=timeout,
+            exceeded=lambda: self.usage.exceeded(self.active.model),
         )
         self.conversation: Final[ConversationMirror] = ConversationMirror(
             self._updates,
             clip_of=self.input_audio.take_clip,
             speech_of=self.input_audio.speech_of,
             is_of_conversation=self.responses.is_of_conversation,
+            process=lambda event: self.receive(event, self._now),
             retention=retention,
         )
         self.commands: Final[Commands] = Commands(self._settle_command, timeout=timeout)
@@ -261,7 +302,8 @@ class ClientSession:
             new_id=new_id,
             policy=reconnect,
         )
-        self._growth: Final = self.conversation.growth
+        self.deltas: Final = dict(self.conversation.growth)
+        """By class of delta, what adds it to its item: all but the first ones of a response."""
 
     def set_dialect(self, dialect: DialectAdapter[Any, Any]) -> None:
         """Use another dialect on the wire; possible until the first event."""
@@ -276,29 +318,55 @@ class ClientSession:
         Never raises: a fault of ours while processing an event is reported as an `ErrorUpdate` with
         that event, and the session goes on.
         """
+        if event.__class__ in self.deltas:
+            updates = self.receive_delta(event, now)  # which may begin another list
+            self._updates += updates
+            return
         meanings: tuple[Any, ...] = ()
         try:
-            grow = self._growth.get(event.__class__)
-            if grow is not None:  # the fast way, of nearly all events: nothing follows from a delta
-                grow(event)
-            else:
-                self._now = now
-                meanings = self.dialect.server_event_to_ga(event) if self._translates else ()
-                for meaning in meanings or (event,):
-                    self._react(meaning, now)
+            self._now = now
+            meanings = self.dialect.server_event_to_ga(event) if self._translates else ()
+            for meaning in meanings or (event,):
+                self._react(meaning, now)
         except Exception as error:  # noqa: BLE001  # no event may end a session
-            self.failures += 1
-            failed = RemoteProtocolError(f"{event.type} could not be processed: {error!r}")
-            failed.__cause__ = error
-            self._updates.append(ErrorUpdate(failed, event))
+            self._updates.append(self._fault(event, error))
         self._updates.append(RealtimeEvent("server", event, now, meanings))
+
+    def receive_delta(self, event: Event | UnknownEvent, now: float) -> list[Update]:
+        """Process a delta, and return its updates: the fast way of nearly all events.
+
+        Nothing but these updates follows from a delta: no other effect, and no new deadline. They
+        are due after the effects that are listed already.
+
+        Args:
+            event: One of a class in `deltas`.
+            now: Monotonic seconds.
+        """
+        update: Update | None
+        try:
+            update = self.deltas[event.__class__](event)
+        except Exception as error:  # noqa: BLE001  # as in `receive`
+            update = self._fault(event, error)
+        shown = RealtimeEvent("server", event, now)
+        updates: list[Update] = [shown] if update is None else [update, shown]
+        if self._updates:  # its item has just entered the conversation
+            updates = self._updates + updates
+            self._updates = self.conversation.updates = []
+        return updates
+
+    def _fault(self, event: Event | UnknownEvent, error: Exception) -> Update:
+        self.failures += 1
+        failed = RemoteProtocolError(f"{event.type} could not be processed: {error!r}")
+        failed.__cause__ = error
+        return ErrorUpdate(failed, event)
 
     def _react(self, event: Any, now: float) -> None:  # noqa: ANN401  # a server event of GA
         for react in REACTIONS.get(event.__class__, ()):
             react(self, event, now)
-        grow = self._growth.get(event.__class__)
-        if grow is not None:
-            grow(event)
+        grow = self.conversation.growth.get(event.__class__)
+        update = None if grow is None else grow(event)
+        if update is not None:
+            self._updates.append(update)
 
     def send(self, event: Event | UnknownEvent, now: float) -> Command | None:
         """Send an event of the application, in either dialect; return its command if it is one.
@@ -310,6 +378,7 @@ class ClientSession:
             LocalProtocolError: If the session is over, an open command has the same `event_id`, the
                 dialect cannot express the event, or validation finds that the service would refuse
                 it.
+            BudgetExceeded: If it is a `response.create`, and the budget is used up.
         """
         checked = self._checked(event, now)
         if isinstance(checked, UnknownEvent):
@@ -378,6 +447,7 @@ class ClientSession:
         self._now = now
         self._sendings.clear()
         self.resumption.suspend(error, now)
+        self.latency.on_suspended()
         if error is not None:
             self._updates.append(Disconnected(error, will_retry=True))
 
@@ -399,12 +469,13 @@ class ClientSession:
         error = error or Closed("the session was closed")
         self._is_over = True
         self._sendings.clear()
+        self.latency.on_end()
         self.commands.lose(error)
         self.responses.lose(error)
 
     # What the application and its tools want.
 
-    def append_audio(self, audio: bytes, now: float, *, is_shown: bool = True) -> None:
+    def append_audio(self, audio: bytes, now: float, *, is_shown: bool = True) -> bytes | None:
         """Send input audio in the session's input format: `send`, without the cost.
 
         Args:
@@ -412,29 +483,37 @@ class ClientSession:
             now: Monotonic seconds.
             is_shown: Whether to show the event to the application.
 
+        Returns:
+            The frame to send at once, if there is nothing to show: an effect for each of fifty
+            frames a second would cost as much as all the rest. `None`: the effects send it.
+
         Raises:
             LocalProtocolError: If the session is over.
         """
         if self._is_over:
             self._check_open(now)
         self._audio_at = now
-        unplaced = self.input_audio.unplaced  # `SentAudio.append`, without the call
+        sent = self.input_audio
+        unplaced = sent.unplaced  # `SentAudio.append`, without the call
+        if now >= sent.next_mark:
+            sent.marks.append((now, sent.placed_bytes + sum(map(len, unplaced))))
+            sent.next_mark = now + MARK_SECONDS
         unplaced.append(audio)
         if len(unplaced) > MAX_UNPLACED or len(audio) > MAX_UNPLACED_BYTES:
-            self.input_audio.place()
+            sent.place()
         if self.resumption.is_away:
-            return
+            return None
         event_id = self.new_id("event")
         if self._translates:
             self._now = now
             self._emit(codec.append_event(audio, event_id)[1])
-            return
-        if is_shown:
-            frame, event = codec.append_event(audio, event_id)
-            self._sendings.append(Notify([RealtimeEvent("client", event, now)]))
-        else:
-            frame = codec.append_frame(audio, event_id)
+            return None
+        if not is_shown:
+            return codec.append_frame(audio, event_id)
+        frame, event = codec.append_event(audio, event_id)
+        self._sendings.append(Notify([RealtimeEvent("client", event, now)]))
         self._sendings.append(SendFrame(frame, "input_audio_buffer.append"))
+        return None
 
     def create_response(self, event: ga.ResponseCreateEvent, now: float) -> ResponseRequest:
         """Request a response, now or when the one in progress has ended.
@@ -443,11 +522,23 @@ class ClientSession:
 
         Raises:
             LocalProtocolError: As `send`, and if too many requests wait for their turn.
+            BudgetExceeded: If the budget is used up.
         """
         self._check_open(now)
+        self.check_budget()
         if not self.active.detects_turns and self.input_audio.uncommitted_bytes:
             self.send(ga.InputAudioBufferCommitEvent(), now)
         return self._request_response(event, now)
+
+    def check_budget(self) -> None:
+        """Check that the budget allows a further response.
+
+        Raises:
+            BudgetExceeded: If it is used up.
+        """
+        error = self.usage.exceeded(self.active.model)
+        if error is not None:
+            raise error
 
     def limit(self, record: Command | ResponseRequest, timeout: float | None, now: float) -> None:
         """Set the time limit of a command or a response, from now on; `None`: no limit."""
@@ -648,11 +739,14 @@ class ClientSession:
                     raise LocalProtocolError("the audio of the append is not base64") from error
             case ga.InputAudioBufferCommitEvent():
                 self.input_audio.commit(event_id)
+                self.latency.on_commit_sent(self._now)
             case ga.InputAudioBufferClearEvent():
                 self.input_audio.clear()
             case ga.ResponseCreateEvent():
+                self.check_budget()
                 self.responses.record(event_id, event, self._now)
             case ga.SessionUpdateEvent():
+                self.active.record(event.session)
                 self._apply(event.session)
             case _:
                 pass
@@ -705,8 +799,22 @@ class ClientSession:
             self._send_cancel(unwanted)
         if not self.responses.is_out_of_band(event.response.id or ""):
             self.tools.on_response_created()
+        self._report_overrun(event)
+        self._time_response(event, now)
 
-    def on_output_item_added(self, event: ga.ResponseOutputItemAddedEvent) -> None:
+    def on_first_delta(self, event: OutputDelta, now: float) -> None:
+        """Note when a response began to arrive; then open the fast way, if nothing awaits more."""
+        kind = event.__class__
+        if kind in self.deltas:  # on a beta connection all deltas come here
+            return
+        is_audio = kind is ga.ResponseAudioDeltaEvent
+        self.latency.on_delta(event.response_id, now, is_audio=is_audio)
+        if not self.latency.awaits(is_audio=is_audio):
+            self.deltas[kind] = self.conversation.growth[kind]
+
+    def on_output_item_added(
+        self, event: ga.ResponseOutputItemAddedEvent | ga.ResponseOutputItemDoneEvent
+    ) -> None:
         """Begin an item of a response."""
         state = self.conversation.on_output_item_added(event)
         if state is not None:
@@ -714,20 +822,31 @@ class ClientSession:
 
     def on_output_item_done(self, event: ga.ResponseOutputItemDoneEvent) -> None:
         """Complete an item of a response, and run it if it is a call."""
+        response = self.responses.get(event.response_id)
+        if response is not None and _is_missing(event.item, response):
+            self.on_output_item_added(event)
         self.conversation.on_output_item_done(event)
         self._run_calls([event.item], event.response_id)
-        response = self.responses.get(event.response_id)
         if response is not None and response.is_done:  # the events came in another order
             self.tools.on_response_done(response.response)
 
     def on_response_done(self, event: ga.ResponseDoneEvent, now: float) -> None:
-        """End a response, and run the calls that were not announced before."""
+        """End a response, with the items and calls that were not announced before."""
+        active = self.responses.active
+        if not event.response.id and active is not None:  # it can only mean that one
+            event = replace(event, response=replace(event.response, id=active.id))
         response = event.response
+        known = self.responses.get(response.id or "")
+        if known is None or not known.is_done:  # a server may repeat itself
+            self.usage.on_response(self.active.model, response)
+        self.latency.on_done(response.id or "", response.status or None, now)
         was_requested = self.responses.on_done(event, now)
         if response.status == "failed" and not was_requested:
             self._updates.append(ErrorUpdate(response_failed(response)))
+        self._add_missing_output(event)
         if (response.status or "completed") == "completed":
             self._run_calls(response.output or [], response.id or "")
+        self.tools.on_response_done(response)
 
     def on_error(self, event: ga.RealtimeErrorEvent, now: float) -> None:
         """Refuse the event that an error concerns; report an error that concerns none."""
@@ -763,6 +882,29 @@ class ClientSession:
         if error is not None:
             self._updates.append(ErrorUpdate(error))
 
+    def _time_response(self, event: ga.ResponseCreatedEvent, now: float) -> None:
+        """Begin to time a response, up to its first deltas."""
+        begun = self.responses.get(event.response.id or "")
+        if begun is None:
+            return
+        request = begun.request
+        self.latency.on_created(
+            begun.id,
+            now,
+            requested=None if request is None else request.sent_at,
+            is_follow_up=request is not None and request is self._tool_response,
+            is_out_of_band=begun.is_out_of_band,
+        )
+        self.deltas.clear()
+
+    def _report_overrun(self, event: ga.ResponseCreatedEvent) -> None:
+        """Report once that the server itself begins responses although the budget is used up."""
+        begun = self.responses.get(event.response.id or "")
+        is_asked = begun is not None and begun.is_asked
+        error = None if is_asked else self.usage.first_exceeded(self.active.model)
+        if error is not None:
+            self._updates.append(ErrorUpdate(error))
+
     def _apply(self, session: ga.Session) -> None:
         """Follow a configuration, which we send or the server confirms."""
         input_format, output_format = self.active.apply(session)
@@ -782,11 +924,29 @@ class ClientSession:
         is_busy = self.responses.active is not None
         return self.commands.answer(event, now, may_guess=not is_announced, may_defer=is_busy)
 
+    def _add_missing_output(self, event: ga.ResponseDoneEvent) -> None:
+        """Add the items that a response has at its end, and that were not announced before."""
+        state = self.responses.get(event.response.id or "")
+        items = event.response.output or []
+        for index, item in enumerate(items):
+            if state is not None and _is_missing(item, state):
+                done = ga.ResponseOutputItemDoneEvent(
+                    event_id=event.event_id, response_id=state.id, output_index=index, item=item
+                )
+                self.on_output_item_added(done)
+                self.conversation.on_output_item_done(done)
+
     def _run_calls(self, items: Iterable[ga.Item], response_id: str) -> None:
         if not self.responses.is_out_of_band(response_id):
             for item in items:
                 if isinstance(item, ga.FunctionCall):
-                    self.tools.add(item, response_id)
+                    self.tools.add(self._with_arguments(item, response_id), response_id)
+
+    def _with_arguments(self, call: ga.FunctionCall, response_id: str) -> ga.FunctionCall:
+        """Return a call with the arguments that were streamed, if its end lacks them."""
+        state = None if call.arguments else self.conversation.find(call.id or "", response_id)
+        tool = None if state is None else state.snapshot().formatted.tool
+        return call if tool is None else replace(call, arguments=tool.arguments)
 
     def _is_ours(self, name: str) -> bool:
         """Return whether the calls of a tool are ours to run.
@@ -820,3 +980,9 @@ class ClientSession:
         if isinstance(error, _REPORTED) and not is_silent:
             self._updates.append(ErrorUpdate(error))
         self._actions.append(Settled(record))
+
+
+def _is_missing(item: ga.Item, response: ResponseState) -> bool:
+    """Return whether a response has not announced an item that has content."""
+    is_empty = isinstance(item, ga.Message) and not item.content
+    return id_of(item) not in {None, *response.output} and not is_empty

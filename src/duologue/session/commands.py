@@ -44,7 +44,7 @@ from duologue.session._item_fields import id_of, type_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from duologue.errors import SessionEnd
+    from duologue.errors import BudgetExceeded, SessionEnd
     from duologue.protocol.ga import ContentPart, Item
     from duologue.protocol.model import Event
 
@@ -125,7 +125,9 @@ class CommandState(Enum):
     FAILED = auto()
 
 
-CommandError: TypeAlias = "ServerError | SessionEnd | RemoteProtocolError | TimeoutError"
+CommandError: TypeAlias = (
+    "ServerError | SessionEnd | RemoteProtocolError | TimeoutError | BudgetExceeded"
+)
 
 
 @dataclass(slots=True, eq=False)

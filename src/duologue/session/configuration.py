@@ -8,7 +8,7 @@ full update does not repeat it.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from duologue.errors import ConfigurationError
 from duologue.protocol.ga import (
@@ -197,12 +197,22 @@ class ActiveConfiguration:
         """Whether the server detects the end of a turn; otherwise the client commits."""
         self.answers_turns: bool = True
         """Whether the server begins a response at the end of a turn by itself."""
+        # Kept apart: some servers confirm an update with the fields that it changed alone.
+        self.model: str = ""
+        """The model that responds; empty if the server has not sent it."""
+        self.transcription_model: str = ""
+        """The model that transcribes the user's audio; empty if there is none, or it is unknown."""
+        self._sent: frozenset[object] = frozenset()
+        """Names of the functions that were sent last: some servers do not repeat them."""
 
     def declares(self, name: str) -> bool:
         """Return whether the session has a function of this name."""
-        tools = self.session.tools if isinstance(self.session, RealtimeSession) else UNSET
-        functions = [] if isinstance(tools, UnsetType) else tools
-        return any(isinstance(tool, FunctionTool) and tool.name == name for tool in functions)
+        confirmed = _functions_of(self.session)
+        return name in (self._sent if confirmed is None else confirmed)
+
+    def record(self, session: Session) -> None:
+        """Record the functions of a configuration that is being sent."""
+        self._sent = _functions_of(session) or self._sent
 
     def apply(self, session: Session) -> tuple[Format | None, Format | None]:
         """Follow the turn detection of a configuration, ours or the server's.
@@ -210,9 +220,14 @@ class ActiveConfiguration:
         Returns:
             The formats of input and output audio, where it has them.
         """
+        if isinstance(session, RealtimeSession) and session.model:
+            self.model = str(session.model)
         if not isinstance(session, RealtimeSession | TranscriptionSession) or not session.audio:
             return None, None
         audio_in, audio_out = session.audio.input, session.audio.output
+        if audio_in and not isinstance(audio_in.transcription, UnsetType):
+            transcription = audio_in.transcription
+            self.transcription_model = str(transcription.model or "") if transcription else ""
         if audio_in and not isinstance(audio_in.turn_detection, UnsetType):
             detection = audio_in.turn_detection
             self.detects_turns = detection is not None
@@ -222,3 +237,20 @@ class ActiveConfiguration:
             )
         input_format = format_of(audio_in.format) if audio_in else None
         return input_format, format_of(audio_out.format) if audio_out else None
+
+
+def _functions_of(session: Session | None) -> frozenset[object] | None:
+    """Return the names of a session's functions; `None` if it says nothing about tools."""
+    tools = session.tools if isinstance(session, RealtimeSession) else UNSET
+    if isinstance(tools, UnsetType):
+        return None
+    return frozenset(_name_of(tool) for tool in tools if isinstance(tool, FunctionTool))
+
+
+def _name_of(tool: FunctionTool) -> object:
+    """Return the name of a function; xAI sends it as Chat Completions does, one level deeper."""
+    if isinstance(tool.name, str) or not isinstance(tool.extra, dict):
+        return tool.name
+    nested: Any = tool.extra.get("function")
+    name = cast("dict[str, object]", nested).get("name") if isinstance(nested, dict) else None
+    return name if isinstance(name, str) else None

@@ -10,9 +10,10 @@ enters the conversation as soon as it has content.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from duologue.errors import ItemNotFound
+from duologue.errors import ItemNotFound, LocalProtocolError
 from duologue.protocol.formats import PCM16, Format
 from duologue.protocol.ga import (
     Message,
@@ -26,6 +27,7 @@ from duologue.protocol.ga import (
 from duologue.protocol.model import Event, replace
 from duologue.session._item_fields import audio_of, content_part, id_of
 from duologue.session.commands import ROOT
+from duologue.session.history import saved_history
 from duologue.session.items import ItemState
 from duologue.session.journal import ARGUMENTS, AUDIO, TEXT, TRANSCRIPT
 from duologue.session.retention import KEEP_RECENT, AudioRetention, Retention, remember
@@ -40,6 +42,7 @@ from duologue.session.updates import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from os import PathLike
 
     from duologue.protocol.ga import (
         ConversationItemAdded,
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
         ResponseOutputItemDoneEvent,
         ResponseTextDoneEvent,
     )
+    from duologue.protocol.model import UnknownEvent
     from duologue.session.formatted import FormattedItem, ItemSpeech
 
 __all__ = ["ConversationMirror", "RealtimeConversation"]
@@ -67,7 +71,7 @@ MAX_APART: Final = 256
 """Items kept apart from the conversation: the open responses of a session have a handful."""
 
 MAX_EARLY_ITEMS: Final = 64
-"""Items whose transcript came before them: they follow within a second, or never."""
+"""Items of which a transcript or a successor came first: they follow within a second, or never."""
 
 MAX_EARLY_PIECES: Final = 4096
 """Pieces of transcript kept for one such item: more than a server sends in a minute."""
@@ -80,6 +84,7 @@ class RealtimeConversation:
         self._output_format: Format = PCM16
         self._items: Final[dict[str, ItemState]] = {}
         self._order: Final[list[str]] = []
+        self._queued_audio: bytes | None = None
 
     @property
     def output_format(self) -> Format:
@@ -111,6 +116,59 @@ class RealtimeConversation:
             raise ItemNotFound(item_id)
         return state.snapshot()
 
+    def to_json(self) -> bytes:
+        """Return the conversation as JSON that another client can continue: see `save`."""
+        return saved_history(self._states())
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the conversation to a file, which `RealtimeClient(resume=path)` continues.
+
+        The file has the words of all items, the calls of tools and their outputs, and the user's
+        audio where it has no transcript. A file that exists is replaced as a whole.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        target = Path(path)
+        whole = target.with_name(f".{target.name}.new")
+        whole.write_bytes(self.to_json())
+        whole.replace(target)
+
+    def clear(self) -> None:
+        """Forget all items here; the server's conversation stays as it is."""
+        for state in self._states():
+            self._drop(state)
+
+    def queue_input_audio(self, audio: bytes) -> None:
+        """Set the audio of the next user message that is added without audio that was recorded."""
+        self._queued_audio = audio
+
+    def process_event(
+        self, event: Event | UnknownEvent
+    ) -> tuple[FormattedItem | None, Delta | None]:
+        """Process a server event as if it had arrived; the client does that for those that arrive.
+
+        Args:
+            event: In the dialect of the connection.
+
+        Returns:
+            The item that it changed and what it added, if anything.
+
+        Raises:
+            LocalProtocolError: If this is not the conversation of a client.
+        """
+        raise LocalProtocolError(f"{event.type} needs the conversation of a client")
+
+    def _states(self) -> list[ItemState]:
+        return [self._items[item_id] for item_id in self._order]
+
+    def _drop(self, state: ItemState) -> None:
+        self._order.remove(state.id)
+        self._remove(state)
+
+    def _remove(self, state: ItemState) -> None:
+        del self._items[state.id]
+
 
 class ConversationMirror(RealtimeConversation):
     """The conversation with the reactions that change it; applications see its base class.
@@ -120,6 +178,7 @@ class ConversationMirror(RealtimeConversation):
         clip_of: Returns the audio of a user's message, once.
         is_of_conversation: Returns whether the items of a response, by its id, belong here.
         speech_of: Returns when the user spoke a message; called before `clip_of`.
+        process: Processes an event as if the server had sent it.
         retention: How much is kept.
     """
 
@@ -130,6 +189,7 @@ class ConversationMirror(RealtimeConversation):
         clip_of: Callable[[str], bytes | None],
         is_of_conversation: Callable[[str], bool],
         speech_of: Callable[[str], ItemSpeech | None] = lambda _item_id: None,
+        process: Callable[[Event | UnknownEvent], None] = lambda _event: None,
         retention: Retention = KEEP_RECENT,
     ) -> None:
         super().__init__()
@@ -138,6 +198,7 @@ class ConversationMirror(RealtimeConversation):
         self._clip_of: Final = clip_of
         self._speech_of: Final = speech_of
         self._is_of_conversation: Final = is_of_conversation
+        self._process: Final = process
         self._retention: Final = retention
         limit = retention.audio_bytes(PCM16.bytes_per_ms)
         self._input_audio: Final = AudioRetention(limit)
@@ -146,23 +207,36 @@ class ConversationMirror(RealtimeConversation):
         self._aliases: dict[str, str] = {}  # ids of this session's server, where they differ
         self._early: Final[dict[str, list[tuple[int, str, bool]]]] = {}
         """Pieces of transcript whose item has not come yet: index, words, whether they are all."""
-        self.growth: Final[Mapping[type, Callable[[Any], None]]] = {
+        self._followers: Final[dict[str, str]] = {}
+        """Items that came before the item that they follow, by the id of that."""
+        self.growth: Final[Mapping[type, Callable[[Any], ConversationUpdated | None]]] = {
             ResponseTextDeltaEvent: self._on_text,
             ResponseAudioTranscriptDeltaEvent: self._on_transcript,
             ResponseAudioDeltaEvent: self._on_audio,
             ResponseFunctionCallArgumentsDeltaEvent: self._on_arguments,
         }
-        """Handlers of the events that only add to an item: most of a session's events."""
+        """Handlers of the events that only add to an item: most of a session's events.
+
+        Each returns its update, if the conversation has the item."""
+
+    def process_event(
+        self, event: Event | UnknownEvent
+    ) -> tuple[FormattedItem | None, Delta | None]:
+        """Process a server event; see the base class."""
+        count = len(self.updates)
+        self._process(event)
+        changes = [u for u in self.updates[count:] if isinstance(u, ConversationUpdated)]
+        return (changes[-1].item, changes[-1].delta) if changes else (None, None)
+
+    def states(self) -> list[ItemState]:
+        """Return the states of all items, in order."""
+        return self._states()
 
     def set_output_format(self, output_format: Format) -> None:
         """Switch to another format of the assistant's audio."""
         self._output_format = output_format
         limit = self._retention.audio_bytes(output_format.bytes_per_ms)
         self._output_audio.limit = _base64_length(limit)
-
-    def states(self) -> list[ItemState]:
-        """Return the states of all items, in order."""
-        return [self._items[item_id] for item_id in self._order]
 
     def own_id(self, item_id: str) -> str:
         """Return the id in the conversation of an item that the server may know by another."""
@@ -258,19 +332,31 @@ class ConversationMirror(RealtimeConversation):
         self._insert(state, ROOT if at_front else event.previous_item_id)
         state.speech = self._speech_of(item_id)
         clip = self._clip_of(item_id)
-        if clip is None and isinstance(created, Message):
-            clip = audio_of(created)
+        if clip is None:
+            clip = self._audio_of(event.item, created)
         if clip is not None:
             state.attach_audio(clip)
-        for index, words, is_final in self._early.pop(item_id, ()):
+        # A whole transcript is part of the item from the start; words that stream follow it.
+        early = self._early.pop(item_id, [])
+        is_streamed = not all(is_final for _, _, is_final in early)
+        for index, words, is_final in () if is_streamed else early:
             state.add_user_words(index, words, is_final=is_final)
         item = state.snapshot()
         if clip:
             self._input_audio.add(state, len(clip))
         self.updates.append(ConversationUpdated(item))
         self.updates.append(ItemAppended(item))
+        for index, words, is_final in early if is_streamed else ():
+            self.on_user_words(item_id, index, words, is_final=is_final)
         if state.is_completed:
-            self.updates.append(ItemCompleted(item))
+            self.updates.append(ItemCompleted(state.snapshot()))
+
+    def _audio_of(self, item: Item, created: Item | None) -> bytes | None:
+        """Return the audio of a new item that was not recorded: queued, or as it was sent."""
+        if self._queued_audio is not None and isinstance(item, Message) and item.role == "user":
+            clip, self._queued_audio = self._queued_audio, None
+            return clip
+        return audio_of(created) if isinstance(created, Message) else None
 
     def on_item_done(self, event: ConversationItemDone) -> None:
         """Complete an item."""
@@ -357,7 +443,9 @@ class ConversationMirror(RealtimeConversation):
 
     # Items of a response, which the server may never announce as the conversation's.
 
-    def on_output_item_added(self, event: ResponseOutputItemAddedEvent) -> ItemState | None:
+    def on_output_item_added(
+        self, event: ResponseOutputItemAddedEvent | ResponseOutputItemDoneEvent
+    ) -> ItemState | None:
         """Begin an item of a response, and return its state."""
         item_id = id_of(event.item)
         if item_id is None:
@@ -393,52 +481,71 @@ class ConversationMirror(RealtimeConversation):
 
     # Deltas: the fast way. `find` is called only if there may be another item of this id.
 
-    def _on_text(self, event: ResponseTextDeltaEvent) -> None:
+    def _on_text(self, event: ResponseTextDeltaEvent) -> ConversationUpdated | None:
         state = self._items.get(event.item_id)
         if state is None or self._apart:
             state = self.find(event.item_id, event.response_id)
-        if state is not None:
-            item = state.grow(TEXT, event.content_index, event.delta)
-            if state.is_mirrored:
-                self.updates.append(ConversationUpdated(item, Delta(event.delta)))
+            if state is None:
+                return None
+        if not state.is_mirrored:
+            self._adopt(event.item_id, event.response_id)
+        item = state.grow(TEXT, event.content_index, event.delta)
+        return ConversationUpdated(item, Delta(event.delta)) if state.is_mirrored else None
 
-    def _on_transcript(self, event: ResponseAudioTranscriptDeltaEvent) -> None:
+    def _on_transcript(
+        self, event: ResponseAudioTranscriptDeltaEvent
+    ) -> ConversationUpdated | None:
         state = self._items.get(event.item_id)
         if state is None or self._apart:
             state = self.find(event.item_id, event.response_id)
-        if state is not None:
-            item = state.grow(TRANSCRIPT, event.content_index, event.delta)
-            if state.is_mirrored:
-                self.updates.append(ConversationUpdated(item, Delta(None, event.delta)))
+            if state is None:
+                return None
+        if not state.is_mirrored:
+            self._adopt(event.item_id, event.response_id)
+        item = state.grow(TRANSCRIPT, event.content_index, event.delta)
+        return ConversationUpdated(item, Delta(None, event.delta)) if state.is_mirrored else None
 
-    def _on_audio(self, event: ResponseAudioDeltaEvent) -> None:
+    def _on_audio(self, event: ResponseAudioDeltaEvent) -> ConversationUpdated | None:
         state = self._items.get(event.item_id)
         if state is None or self._apart:
             state = self.find(event.item_id, event.response_id)
-        if state is not None:
-            self._output_audio.add(state, len(event.delta) - 2)  # without its quotes
-            item = state.grow(AUDIO, event.content_index, event.delta)
-            if state.is_mirrored:
-                journal = state.journal
-                position = len(journal.entries) - 1
-                delta = Delta(None, None, None, event.delta, journal, position)
-                self.updates.append(ConversationUpdated(item, delta))
+            if state is None:
+                return None
+        sound = event.delta
+        self._output_audio.add(state, len(sound) - 2)  # without its quotes
+        if not state.is_mirrored:
+            self._adopt(event.item_id, event.response_id)
+        item = state.grow(AUDIO, event.content_index, sound)
+        if not state.is_mirrored:
+            return None
+        journal = state.journal
+        delta = Delta(None, None, None, sound, journal, len(journal.entries) - 1)
+        return ConversationUpdated(item, delta)
 
-    def _on_arguments(self, event: ResponseFunctionCallArgumentsDeltaEvent) -> None:
+    def _on_arguments(
+        self, event: ResponseFunctionCallArgumentsDeltaEvent
+    ) -> ConversationUpdated | None:
         state = self._items.get(event.item_id)
         if state is None or self._apart:
             state = self.find(event.item_id, event.response_id)
-        if state is not None:
-            item = state.grow(ARGUMENTS, 0, event.delta)
-            if state.is_mirrored:
-                self.updates.append(ConversationUpdated(item, Delta(None, None, event.delta)))
+            if state is None:
+                return None
+        if not state.is_mirrored:
+            self._adopt(event.item_id, event.response_id)
+        item = state.grow(ARGUMENTS, 0, event.delta)
+        return (
+            ConversationUpdated(item, Delta(None, None, event.delta)) if state.is_mirrored else None
+        )
 
     # Placing.
 
     def _new(
         self,
         item_id: str,
-        event: ConversationItemAdded | ConversationItemCreatedEvent | ResponseOutputItemAddedEvent,
+        event: ConversationItemAdded
+        | ConversationItemCreatedEvent
+        | ResponseOutputItemAddedEvent
+        | ResponseOutputItemDoneEvent,
     ) -> ItemState:
         return ItemState(item_id, event.item, sample_bytes=self._output_format.sample_bytes)
 
@@ -461,15 +568,20 @@ class ConversationMirror(RealtimeConversation):
         self.updates.append(ItemAppended(item))
 
     def _insert(self, state: ItemState, previous_item_id: object) -> None:
-        """Insert an item after the given one; at the end if that is unknown."""
+        """Insert an item after the given one; if that is unknown, at the end for now."""
         order = self._order
+        follower = self._followers.pop(state.id, None)
         if previous_item_id == ROOT:
             order.insert(0, state.id)
         elif previous_item_id in self._items and order[-1] != previous_item_id:
             previous = self._items[str(previous_item_id)]
             order.insert(order.index(previous.id) + 1, state.id)
+        elif follower in self._items:
+            order.insert(order.index(self._items[str(follower)].id), state.id)
         else:
             order.append(state.id)
+        if isinstance(previous_item_id, str) and previous_item_id not in self._items:
+            remember(self._followers, previous_item_id, state.id, MAX_EARLY_ITEMS)
         self._items[state.id] = state
         state.is_mirrored = True
         if self._retention.items is not None and len(order) > self._retention.items:
@@ -497,7 +609,7 @@ def _with_ids(event: EventT, ids: Mapping[str, str]) -> EventT:
     for name in ("item_id", "previous_item_id"):
         if getattr(event, name, None) in ids:
             changes[name] = ids[getattr(event, name)]
-    item = getattr(event, "item", None)
+    item: Any = getattr(event, "item", None)
     if getattr(item, "id", None) in ids:
         changes["item"] = replace(item, id=ids[item.id])
     return replace(event, **changes) if changes else event

@@ -37,6 +37,13 @@ SESSION_OVER: Final = "session_expired"
 """Code of the error before the server closes the session at its cap: it refuses no event."""
 
 _UNREPORTED: Final = BENIGN_CODES | {SESSION_OVER}
+_CODES_BY_WORDS: Final = {
+    "Conversation already has an active response": BUSY,
+    "Cancellation failed: no active response found": "response_cancel_not_active",
+    "Error committing input audio buffer: buffer too small": "input_audio_buffer_commit_empty",
+    "Cannot update a conversation's voice": "cannot_update_voice",
+}
+"""Beginnings of the service's messages, and the codes that servers of 2024 leave out."""
 
 _BETA_DISABLED: Final = "beta_api_shape_disabled"
 
@@ -65,10 +72,14 @@ def server_error(event: RealtimeErrorEvent) -> ServerError:
     return ServerError(
         error.message or error.code or error.type or "the server gave no reason",
         type=error.type,
-        code=error.code or None,
+        code=error.code or _code_by_words(error.message or ""),
         param=error.param or None,
         event_id=error.event_id or None,
     )
+
+
+def _code_by_words(text: str) -> str | None:
+    return next((code for words, code in _CODES_BY_WORDS.items() if text.startswith(words)), None)
 
 
 def is_benign(error: Exception | None) -> bool:

@@ -25,13 +25,19 @@ if TYPE_CHECKING:
         InputAudioBufferSpeechStoppedEvent,
     )
 
-__all__ = ["Resent", "SentAudio"]
+__all__ = ["MARK_SECONDS", "Resent", "SentAudio"]
 
 MAX_UNPLACED: Final = 32
 """Limit of the chunks that wait for `SentAudio.place`, and so are kept whatever the retention."""
 
 MAX_UNPLACED_BYTES: Final = 16 * 1024
 """Size of a chunk from which on it does not wait: a recording may come in pieces of 15 MB."""
+
+MARK_SECONDS: Final = 0.25
+"""Seconds between two marks of how much was appended."""
+
+MAX_MARKS: Final = 40
+"""Marks that are kept: of ten seconds."""
 
 MAX_TURNS: Final = 64
 """Limit of the turns that have no message yet; usually there is one."""
@@ -87,7 +93,8 @@ class SentAudio:
 
         A microphone appends fifty times a second, and the position of a chunk is needed only when
         a turn begins or ends, so `place` computes it then."""
-        self._sent_bytes = 0
+        self.placed_bytes: int = 0
+        """Bytes that have a position on the clock."""
         self._sent_ms_before = 0.0  # on the clock, before the format last changed
         self._format_since = 0  # byte at which the format last changed
         self._uncommitted_since = 0  # byte after the last commit or clear
@@ -95,6 +102,10 @@ class SentAudio:
         # Parallel lists, so that `bisect` finds a chunk by the position of its first byte.
         self._chunks: Final[list[bytes]] = []
         self._starts: Final[list[int]] = []
+        self.next_mark: float = float("-inf")
+        """When the next entry of `marks` is due."""
+        self.marks: Final[list[tuple[float, int]]] = []
+        """Times, and the bytes that were appended by then; made by whoever appends."""
         self._turns: Final[dict[str, _Turn]] = {}  # by item id, until the message is added
         self._commits: list[tuple[str, _Turn]] = []  # not answered yet, with their event ids
 
@@ -126,7 +137,7 @@ class SentAudio:
         """Bytes appended since the session began."""
         if self.unplaced:
             self.place()
-        return self._sent_bytes
+        return self.placed_bytes
 
     @property
     def uncommitted(self) -> bytes:
@@ -139,13 +150,18 @@ class SentAudio:
         if len(self.unplaced) > MAX_UNPLACED or len(audio) > MAX_UNPLACED_BYTES:
             self.place()
 
+    def sent_by(self, time: float) -> int:
+        """Return how many bytes were appended by a time of the last ten seconds, at least."""
+        return max((sent for when, sent in self.marks if when <= time), default=0)
+
     def place(self) -> None:
         """Assign positions on the clock to the appended audio, and drop the oldest."""
         for audio in self.unplaced:
-            self._starts.append(self._sent_bytes)
+            self._starts.append(self.placed_bytes)
             self._chunks.append(audio)
-            self._sent_bytes += len(audio)
+            self.placed_bytes += len(audio)
         self.unplaced.clear()
+        del self.marks[:-MAX_MARKS]
         self._forget()
 
     def commit(self, event_id: str) -> None:
@@ -212,7 +228,7 @@ class SentAudio:
         self._forget_open_turns()
 
     def _forget_open_turns(self, *, before: str | None = None) -> None:
-        """Forget the turns that will not be committed, because a later one was, or all open ones."""
+        """Forget the turns that will not be committed: all, or those before one that was."""
         for item_id, turn in list(self._turns.items()):
             if item_id == before:
                 return
@@ -294,6 +310,6 @@ class SentAudio:
             return
         kept_bytes = max(kept_bytes, self._resend_ms * self.format.bytes_per_ms)
         # Only when a quarter more is kept: deleting from the front of a list moves all the rest.
-        if self._starts and self._sent_bytes - self._starts[0] > kept_bytes * 5 // 4:
-            old = bisect_right(self._starts, self._sent_bytes - kept_bytes) - 1
+        if self._starts and self.placed_bytes - self._starts[0] > kept_bytes * 5 // 4:
+            old = bisect_right(self._starts, self.placed_bytes - kept_bytes) - 1
             del self._starts[:old], self._chunks[:old]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from duologue.protocol.ga import (
@@ -26,6 +27,8 @@ _EMPTY_SPEECH: Final = OutputAudio(transcript="")
 
 _NO_WORDS: Final = " "
 """Transcript of speech without words, as in the reference client: empty means none as yet."""
+
+_WORD: Final = re.compile(r"\w[\w'\u2019]*")
 
 
 class ItemState:
@@ -101,6 +104,9 @@ class ItemState:
         so_far = self._joined(TRANSCRIPT)
         if transcript.startswith(so_far):
             return transcript.removeprefix(so_far)
+        rest = _continuation(so_far, transcript)
+        if rest is not None:
+            return rest
         is_streamed = any(entry.kind == TRANSCRIPT for entry in self.journal.entries)
         return "" if is_streamed else transcript  # the deltas said nearly the same; a new whole
 
@@ -212,6 +218,18 @@ class ItemState:
         text = "".join(words_of(part) or "" for part in content if is_text(part))
         transcript = "".join(words_of(part) or "" for part in content if not is_text(part))
         self._fold(text=text, transcript=transcript or self._joined(TRANSCRIPT))
+
+
+def _continuation(said: str, whole: str) -> str | None:
+    """Return what a transcript adds to words that it repeats with other case or punctuation.
+
+    `None` if it does not repeat them.
+    """
+    before = [word.casefold() for word in _WORD.findall(said)]
+    words = list(_WORD.finditer(whole))
+    if not before or [word[0].casefold() for word in words[: len(before)]] != before:
+        return None
+    return whole[words[len(before) - 1].end() :].lstrip(",.;:!?…")
 
 
 def _first_words(words: str, share: float) -> str:

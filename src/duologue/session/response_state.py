@@ -146,7 +146,7 @@ class ResponseRequest:
 
     __slots__ = (
         "deadline", "ending", "error", "event", "event_id", "follow_up", "is_guess", "is_scheduled",
-        "is_unwanted", "response", "state", "timeout", "times_cut", "waiters",
+        "is_unwanted", "response", "sent_at", "state", "timeout", "times_cut", "waiters",
     )  # fmt: skip
 
     def __init__(
@@ -172,6 +172,8 @@ class ResponseRequest:
         """How its response has ended, while such a refusal may still come."""
         self.error: CommandError | None = None
         """Why it was refused or lost."""
+        self.sent_at: float | None = None
+        """When it was last sent."""
         self.deadline: float | None = None
         """When it is given up if the server has not begun its response."""
         self.timeout: float | None = timeout

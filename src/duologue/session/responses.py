@@ -34,13 +34,14 @@ from duologue.session.retention import remember
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from duologue.errors import ServerError, SessionEnd
+    from duologue.errors import BudgetExceeded, ServerError, SessionEnd
     from duologue.protocol.ga import (
         Response,
         ResponseCreatedEvent,
         ResponseCreateEvent,
         ResponseDoneEvent,
         ResponseOutputItemAddedEvent,
+        ResponseOutputItemDoneEvent,
     )
     from duologue.session.commands import CommandError
     from duologue.session.items import ItemState
@@ -91,6 +92,7 @@ class Responses:
         settle: Called with each request that has ended.
         changed: Called when `awaited` may be another one.
         timeout: Seconds for the server to begin a response, and to go on with it.
+        exceeded: Returns an error if the budget allows no further response.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Responses:
         settle: Callable[[ResponseRequest], None],
         changed: Callable[[], None] = lambda: None,
         timeout: float | None = DEFAULT_TIMEOUT,
+        exceeded: Callable[[], BudgetExceeded | None] = lambda: None,
     ) -> None:
         self.active: ResponseState | None = None
         """The response of the conversation that is in progress: at most one."""
@@ -108,6 +111,7 @@ class Responses:
         self._send_event: Final = send
         self._settle: Final = settle
         self._changed: Final = changed
+        self._exceeded: Final = exceeded
         self._timeout: Final = timeout
         self._known: Final[dict[str, ResponseState]] = {}
         self._running: Final[dict[str, ResponseState]] = {}
@@ -177,6 +181,7 @@ class Responses:
             self._queue.append(request)
             return
         request.advance(RequestInput.SENT)
+        request.sent_at = now
         request.deadline = _later(now, request.timeout)
         self._reschedule()
 
@@ -404,7 +409,9 @@ class Responses:
         self._owes_turn = True
         self._changed()
 
-    def on_item_added(self, event: ResponseOutputItemAddedEvent, item: ItemState) -> None:
+    def on_item_added(
+        self, event: ResponseOutputItemAddedEvent | ResponseOutputItemDoneEvent, item: ItemState
+    ) -> None:
         """Record an item that a response has begun."""
         response = self._known.get(event.response_id)
         item_id = id_of(event.item)
@@ -438,7 +445,7 @@ class Responses:
 
     def send_next(self, now: float) -> None:
         """Send the next request in line, if no response of the conversation is in progress."""
-        if self._queue and not self._is_busy():
+        while self._queue and not self._is_busy():  # repeated if the budget refuses one
             self._send(self._queue.pop(0), now)
 
     def _is_busy(self, besides: ResponseRequest | None = None) -> bool:
@@ -451,7 +458,12 @@ class Responses:
         )
 
     def _send(self, request: ResponseRequest, now: float) -> None:
+        request.error = self._exceeded()  # again: it may have waited its turn for long
+        if request.error is not None:
+            self._advance(request, RequestInput.REFUSED)
+            return
         request.advance(RequestInput.SENT)
+        request.sent_at = now
         request.deadline = _later(now, request.timeout)
         self._reschedule()
         self._send_event(request.event)

@@ -18,8 +18,8 @@ from duologue.errors import Closed, LocalProtocolError
 from duologue.protocol import codec, ga, model
 from duologue.protocol.model import UNSET, Event, UnsetType
 from duologue.session.commands import ANSWERS
+from duologue.session.history import History, choose_history
 from duologue.session.responses import Interruption
-from duologue.session.restore import History, choose_history
 from duologue.session.updates import Reconnected
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ KEPT_ELSEWHERE: Final = frozenset(
 )
 """Events that need not be held: commands, responses and audio have records of their own."""
 
-LOST_MS: Final = 5000
-"""Milliseconds of audio before a loss in which speech may have begun that was not reported.
+LOST_SECONDS: Final = 5.0
+"""Seconds before a loss in which the user may have begun to speak without a report of the server.
 
 A connection that is dead without a sign is noticed after so long.
 """
 
-REPLACED_MS: Final = 1000
+REPLACED_SECONDS: Final = 1.0
 """The same where the connection works: turn detection reports speech sooner."""
 
 MAX_HELD: Final = 256
@@ -145,9 +145,8 @@ class Resumption:
             now: Monotonic seconds.
         """
         self.is_away, self._error, self._away_since = True, error, now
-        undetected_ms = REPLACED_MS if error is None else LOST_MS
-        undetected = undetected_ms * self._input_audio.format.bytes_per_ms
-        self._heard_to = max(0, self._input_audio.sent_bytes - undetected)
+        undetected = REPLACED_SECONDS if error is None else LOST_SECONDS
+        self._heard_to = self._input_audio.sent_by(now - undetected)
         error = error or Closed("the session was replaced")
         self._cut = self._responses.suspend(
             error, asks_again=self.policy.asks_again, has_calls=self._tools.is_continued

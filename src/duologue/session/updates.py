@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from duologue.errors import (
+    BudgetExceeded,
     DuologueError,
     RemoteProtocolError,
     ResponseFailed,
@@ -99,7 +100,14 @@ class Interrupted(Struct, frozen=True, gc=False):
 class ErrorUpdate(Struct, frozen=True):  # with gc: raising the error makes a reference cycle
     """An error of a command, response, frame or tool that nothing awaits; the session goes on."""
 
-    error: ServerError | ResponseFailed | RemoteProtocolError | ToolFailed | TimeoutError
+    error: (
+        ServerError
+        | ResponseFailed
+        | RemoteProtocolError
+        | BudgetExceeded
+        | ToolFailed
+        | TimeoutError
+    )
     event: Event | UnknownEvent | None = None
     """The event that could not be processed, if it is one."""
 

@@ -8,14 +8,17 @@ from duologue.client import client
 from duologue.protocol.model import UNSET
 from duologue.session.commands import DEFAULT_TIMEOUT
 from duologue.session.dead_air import DEFAULT_DEAD_AIR
+from duologue.session.prices import PRICES
 from duologue.session.retention import KEEP_RECENT
 from duologue.sync.handles import Pending, ResponseHandle
 from duologue.sync.loop_thread import LoopThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from os import PathLike
     from typing import Any, Unpack
 
+    from opentelemetry.trace import Tracer
     from typing_extensions import Buffer
 
     from duologue.client.callback_keys import CallbackKey
@@ -36,10 +39,13 @@ if TYPE_CHECKING:
     from duologue.protocol.ga import ContentPart, FunctionTool, Item, RealtimeSession, Session
     from duologue.session.dead_air import DeadAirPolicy
     from duologue.session.formatted import FormattedItem
+    from duologue.session.latency import LatencyReport
     from duologue.session.playback import PlaybackCut
+    from duologue.session.prices import PriceTable
     from duologue.session.reconnect import ReconnectPolicy
     from duologue.session.response_state import ResponseState
     from duologue.session.retention import Retention
+    from duologue.session.usage import Budget, UsageReport
     from duologue.transport.base import Connector
 
 __all__ = ["ClientMethods"]
@@ -66,8 +72,12 @@ class ClientMethods(Generic[C]):
         dialect: DialectChoice | None = None,
         reconnect: ReconnectPolicy | bool = True,
         dead_air: DeadAirPolicy | None = DEFAULT_DEAD_AIR,
+        resume: str | PathLike[str] | bytes | None = None,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
+        budget: Budget | None = None,
+        prices: PriceTable = PRICES,
+        tracer: Tracer | bool = False,
         **keywords: Unpack[SessionKeywords],
     ) -> None:
         self._thread: Final = LoopThread()
@@ -84,8 +94,12 @@ class ClientMethods(Generic[C]):
             dialect=dialect,
             reconnect=reconnect,
             dead_air=dead_air,
+            resume=resume,
             retention=retention,
             validate=validate,
+            budget=budget,
+            prices=prices,
+            tracer=tracer,
             **keywords,
         )
 
@@ -130,6 +144,16 @@ class ClientMethods(Generic[C]):
     def responses(self) -> tuple[ResponseState, ...]:
         """The responses of the session, oldest first: the last thousand, whoever began them."""
         return self._thread.call(lambda: self._client.responses)
+
+    @property
+    def usage(self) -> UsageReport:
+        """The tokens by modality and their cost, so far and over all connections."""
+        return self._thread.call(lambda: self._client.usage)
+
+    @property
+    def latency(self) -> LatencyReport:
+        """The times of the last turns, over all connections: when each got its answer."""
+        return self._thread.call(lambda: self._client.latency)
 
     @property
     def input_format(self) -> Format:
@@ -197,7 +221,10 @@ class ClientMethods(Generic[C]):
         self._thread.call(lambda: self._client.send(event))
 
     def drain(self) -> None:
-        """Wait until the write buffer has drained; use it when sending continuously."""
+        """Wait until the write buffer has drained; use it when sending continuously.
+
+        While the client connects again, wait until it has.
+        """
         self._thread.run(self._client.drain())
 
     def update_session(
@@ -266,6 +293,7 @@ class ClientMethods(Generic[C]):
 
         Raises:
             LocalProtocolError: If a content part is wrong.
+            BudgetExceeded: If the budget is used up; the message is not sent then.
         """
         return ResponseHandle(
             self._thread, self._thread.call(lambda: self._client.send_user_message_content(content))
@@ -280,6 +308,7 @@ class ClientMethods(Generic[C]):
         Raises:
             ResponseFailed: If a response failed.
             ServerError: If the server refused to begin one.
+            BudgetExceeded: If the budget is used up.
             TimeoutError: If the server did not begin one, or go on with it, in time.
             ConnectionLost: If the connection ended first.
             Closed: If the session was closed first, or is not open.
@@ -374,6 +403,7 @@ class ClientMethods(Generic[C]):
         Raises:
             ConfigurationError: If a field is unknown, or its value wrong.
             LocalProtocolError: If too many responses wait already.
+            BudgetExceeded: If the budget is used up.
         """
         return ResponseHandle(
             self._thread,

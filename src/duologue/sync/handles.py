@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterator
+    from os import PathLike
 
     from duologue.client import client, handles
     from duologue.protocol.formats import Format
     from duologue.protocol.ga import Response, Usage
+    from duologue.protocol.model import Event, UnknownEvent
     from duologue.session.formatted import FormattedItem
     from duologue.session.response_state import RequestState
     from duologue.session.updates import Delta
@@ -178,6 +180,32 @@ class RealtimeConversation:
             ItemNotFound: If the conversation has no item of this id.
         """
         return self._thread.call(lambda: self._source.conversation.item(item_id))
+
+    def to_json(self) -> bytes:
+        """Return the conversation as JSON that another client can continue: see `save`."""
+        return self._thread.call(self._source.conversation.to_json)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the conversation to a file; see `duologue.RealtimeConversation.save`.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        self._thread.call(lambda: self._source.conversation.save(path))
+
+    def clear(self) -> None:
+        """Forget all items here; the server's conversation stays as it is."""
+        self._thread.call(self._source.conversation.clear)
+
+    def queue_input_audio(self, audio: bytes) -> None:
+        """Set the audio of the next user message that is added without audio that was recorded."""
+        self._thread.call(lambda: self._source.conversation.queue_input_audio(audio))
+
+    def process_event(
+        self, event: Event | UnknownEvent
+    ) -> tuple[FormattedItem | None, Delta | None]:
+        """Process a server event as if it had arrived; return what it changed and added."""
+        return self._thread.call(lambda: self._source.conversation.process_event(event))
 
     def __iter__(self) -> Iterator[FormattedItem]:
         return iter(self.items)

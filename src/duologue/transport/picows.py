@@ -300,29 +300,32 @@ class _PicowsTransport(WSListener):
             return
         elif frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._fail(protocol_broken(1002, "the server used a reserved bit of the frame header"))
-        elif opcode is _TEXT:  # asked first: nearly every frame
-            self._process_data(opcode, frame)
         elif opcode is _PING:
             # RFC 6455 section 5.5.3 lets us answer the latest ping alone. While the write buffer is
             # full pings stay unanswered, so that pongs to a peer that does not read cannot pile up.
             if self._writable.is_set():
                 transport.send_pong(frame.get_payload_as_bytes())
         elif opcode is not _PONG:
-            self._process_data(opcode, frame)
+            payload, is_final = frame.get_payload_as_bytes(), frame.fin
+            # Nearly every frame is a whole message that the assembler would return as it is; picows
+            # has checked its size.
+            is_whole = opcode is _TEXT and is_final and self._assembler.is_idle
+            message: bytes | None = payload
+            if not is_whole or not payload.isascii():
+                message = self._assembled(opcode, payload, is_final=is_final)
+            failure = None if message is None else self._delivery.deliver(message)
+            if failure is not None:
+                self._fail(receiver_failed(failure))
 
-    def _process_data(self, opcode: WSMsgType, frame: WSFrame) -> None:
-        payload, is_final = frame.get_payload_as_bytes(), frame.fin
+    def _assembled(self, opcode: WSMsgType, payload: bytes, *, is_final: bool) -> bytes | None:
+        """Return the message that a frame completes, if it does; fail if it breaks the protocol."""
         try:
             if opcode is _CONTINUATION:
-                message = self._assembler.resume(payload, is_final=is_final)
-            else:
-                message = self._assembler.begin(payload, is_text=opcode is _TEXT, is_final=is_final)
+                return self._assembler.resume(payload, is_final=is_final)
+            return self._assembler.begin(payload, is_text=opcode is _TEXT, is_final=is_final)
         except FrameViolation as broken:
             self._fail(protocol_broken(broken.code, broken.reason))
-            return
-        failure = None if message is None else self._delivery.deliver(message)
-        if failure is not None:
-            self._fail(receiver_failed(failure))
+            return None
 
     def _process_close(self, frame: WSFrame) -> None:
         try:

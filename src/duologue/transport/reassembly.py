@@ -83,7 +83,7 @@ class FrameViolation(Exception):
 class MessageAssembler:
     """Joins data frames into messages."""
 
-    __slots__ = ("_is_text", "_max_bytes", "_partial")
+    __slots__ = ("_is_text", "_max_bytes", "_partial", "is_idle")
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes: Final = max_bytes
@@ -91,6 +91,8 @@ class MessageAssembler:
         # list grow without ever reaching the limit of bytes.
         self._partial: bytearray | None = None
         self._is_text = True
+        self.is_idle: bool = True
+        """Whether no message is unfinished."""
 
     def begin(self, payload: bytes, *, is_text: bool, is_final: bool) -> bytes | None:
         """Process the first frame of a message; return the message if it is complete.
@@ -107,7 +109,7 @@ class MessageAssembler:
             # against 2.8 at 64 KB. Base64 in JSON is ASCII: only short text deltas are decoded.
             return payload if payload.isascii() or not is_text else _checked(payload)
         self._is_text = is_text
-        self._partial = bytearray(payload)
+        self._partial, self.is_idle = bytearray(payload), False
         return None
 
     def resume(self, payload: bytes, *, is_final: bool) -> bytes | None:
@@ -125,7 +127,7 @@ class MessageAssembler:
             return None
         # UTF-8 is checked here and not per fragment: a character may lie across two of them.
         message = bytes(self._partial)
-        self._partial = None
+        self._partial, self.is_idle = None, True
         return _checked(message) if self._is_text else message
 
     def _too_large(self) -> FrameViolation:

@@ -198,13 +198,13 @@ def updated_session(
 def merge(base: M, change: M) -> M:
     """Return `base` with the fields that are set in `change`; lists are replaced whole."""
     changes: dict[str, object] = {}
-    for field in msgspec.structs.fields(change):
-        new = getattr(change, field.name)
+    for name in change.__struct_fields__:
+        new = getattr(change, name)
         if new is UNSET:
             continue
-        old = getattr(base, field.name)
+        old = getattr(base, name)
         same_type = isinstance(new, Model) and type(new) is type(old)
-        changes[field.name] = merge(old, new) if same_type else new
+        changes[name] = merge(old, new) if same_type else new
     return msgspec.structs.replace(base, **changes)
 
 

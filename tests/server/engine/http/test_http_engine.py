@@ -285,8 +285,8 @@ async def test_an_endpoint_that_is_down_is_one_clear_sentence(there: fake.Endpoi
 @pytest.mark.parametrize(
     ("pieces", "limits"),
     [
-        ([HOLD], {"first": 0.05}),
-        ([*chat({"content": "a"}, finish=None), HOLD], {"first": 9, "between": 0.05}),
+        ([HOLD], {"first": 0.3}),  # it also has to be reached
+        ([*chat({"content": "a"}, finish=None), HOLD], {"first": 9, "between": 0.3}),
     ],
 )
 async def test_an_endpoint_that_falls_silent_is_given_up(
@@ -294,7 +294,7 @@ async def test_an_endpoint_that_falls_silent_is_given_up(
 ) -> None:
     there.chat(*pieces)
     async with direct(there, timeouts=Timeouts(**limits)) as at:
-        with pytest.raises(EngineFailed, match=r"sent nothing for 0\.05 s") as fault:
+        with pytest.raises(EngineFailed, match=r"sent nothing for 0\.3 s") as fault:
             await gathered(HttpBrain(at, model="m").respond(asked()))
         assert fault.value.code == "engine_timeout"
         async with asyncio.timeout(5):
