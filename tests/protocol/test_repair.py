@@ -11,7 +11,7 @@ from tests.protocol.protocol_data import Example, examples, is_array, is_object
 from duologue.errors import DecodeError
 from duologue.protocol import beta, codec, ga, repair
 from duologue.protocol.dialects import dialect_adapter
-from duologue.protocol.model import UNSET, UnknownEvent
+from duologue.protocol.model import UNSET, UnknownEvent, replace
 from duologue.session.error_reports import server_error
 
 if TYPE_CHECKING:
@@ -89,6 +89,24 @@ def test_half_a_character_elsewhere_is_replaced() -> None:
     assert (event.item.id, event.item.call_id) == ("item_\ufffd", "\ufffd")
     assert event.item.arguments == "\U0001f600 \ufffd"
     assert event.item.extra == {"new": ["\ufffd"]}
+
+
+def test_half_a_character_in_a_key_is_replaced() -> None:
+    event = read(
+        "response.output_text.delta", event_id="event_1", **PLACE, delta="a", **{"\ud83d": 1}
+    )
+    assert event.extra == {"\ufffd": 1}
+    assert b'"\xef\xbf\xbd":1' in codec.encode_model(replace(event))
+
+
+@pytest.mark.parametrize("half", [b"\xed\xa0\xbd", b"\xff\xfe"])
+def test_bytes_that_are_no_text_are_no_event(half: bytes) -> None:
+    """Python's own parser decodes half a pair that is not escaped, and other encodings."""
+    frame = frame_of("conversation.item.deleted", event_id="event_1", item_id="item_HALF")
+    with pytest.raises(DecodeError, match="UTF-8"):
+        repair.repairing_decoder()(frame.replace(b"HALF", half))
+    with pytest.raises(DecodeError):
+        repair.repairing_decoder()(frame.decode().encode("utf-16"))
 
 
 @pytest.mark.parametrize("number", ["1e308", "-1e308", str(10**30), str(2**63) + ".0", "9" * 5000])

@@ -25,7 +25,7 @@ from duologue.protocol import ga
 from duologue.session.commands import Command, CommandState
 from duologue.session.input_audio import SentAudio
 from duologue.session.response_state import RequestState, ResponseRequest
-from duologue.session.responses import MAX_CUTS
+from duologue.session.responses import MAX_CUTS, MAX_QUEUED
 from duologue.session.resumption import MAX_HELD
 
 LOST = ConnectionLost("the connection was cut", code=1006)
@@ -223,6 +223,21 @@ def test_an_out_of_band_response_does_not_wait() -> None:
     update = again(core)
     assert core.events_to_send() == [aside.event, of_conversation.event]
     assert (update.asked_again, update.missing_items) == (1, ())
+
+
+def test_out_of_band_responses_while_away_are_sent_at_once_and_have_a_limit() -> None:
+    core = resumable()
+    lose(core)
+    for _ in range(MAX_QUEUED):
+        ask(core, conversation="none")
+    with pytest.raises(LocalProtocolError, match="await some of them"):
+        ask(core, conversation="none")
+    with pytest.raises(LocalProtocolError, match="await some of them"):
+        core.send(ga.ResponseCreateEvent(), 2.0)
+    resume(core)
+    assert sent(core) == ["response.create"] * MAX_QUEUED
+    ask(core)
+    assert sent(core) == ["response.create"]
 
 
 def test_a_raw_request_while_away_is_sent_later() -> None:

@@ -131,15 +131,19 @@ def _repair(frame: bytes, dialect: Dialect, surface: Surface) -> Event | None:
 
     try:
         check_frame(frame)
-        # `json` accepts half a surrogate pair; msgspec does not.
-        body: Json = json.loads(frame, parse_int=_bounded_int)
+        # `json` accepts half a surrogate pair that is escaped; msgspec does not. From bytes, it
+        # would accept one that is not escaped, too, and other encodings.
+        body: Json = json.loads(frame.decode(), parse_int=_bounded_int)
         if not isinstance(body, dict):
             return None
         if _HALF_PAIR.search(frame):
-            delta = body.get("delta")
-            body = {key: _without_halves(value) for key, value in body.items()}
-            if isinstance(delta, str):
-                body["delta"] = delta  # the next one may begin with the other half
+            # Not in the text of a delta: the next one may begin with the other half.
+            body = {
+                str(_without_halves(key)): value
+                if key == "delta" and isinstance(value, str)
+                else _without_halves(value)
+                for key, value in body.items()
+            }
         types = tags(codec.event_union(dialect, surface=surface))
         if _is_error(body, types):
             body = _error_event(body)

@@ -168,11 +168,17 @@ class Responses:
         return self._open.get(event_id)
 
     def record(self, event_id: str, event: ResponseCreateEvent, now: float) -> None:
-        """Record a `response.create` that is sent out of turn."""
+        """Record a `response.create` that is sent out of turn.
+
+        Raises:
+            LocalProtocolError: If there is no connection, and too many wait for one already.
+        """
+        if self._is_suspended:
+            self._check_room()
         request = ResponseRequest(event_id, event, timeout=self._timeout)
         self._open[event_id] = request
         if self._is_suspended:
-            self._queue += [] if request.is_out_of_band else [request]
+            self._queue.append(request)
             return
         request.advance(RequestInput.SENT)
         request.sent_at = now
@@ -188,16 +194,20 @@ class Responses:
         request = ResponseRequest(event_id, event, timeout=self._timeout, is_scheduled=True)
         waits = not request.is_out_of_band and (self.active is not None or bool(self._queue))
         waits = waits or self._is_suspended
-        if waits and self.is_full:
-            raise LocalProtocolError(
-                f"{MAX_QUEUED} responses wait for their turn already: await some of them first"
-            )
+        if waits:
+            self._check_room()
         self._open[event_id] = request
         if waits:
             self._queue.append(request)
         else:
             self._send(request, now)
         return request
+
+    def _check_room(self) -> None:
+        if self.is_full:
+            raise LocalProtocolError(
+                f"{MAX_QUEUED} responses wait for their turn already: await some of them first"
+            )
 
     def limit(self, request: ResponseRequest, timeout: float | None, now: float) -> None:
         """Give the server this many seconds to begin a response, and to go on with it."""
@@ -333,7 +343,7 @@ class Responses:
         for request in list(self._open.values()):
             self._suspend(request, error, cut, called)
         waiting = [r for r in self._open.values() if r.state is RequestState.QUEUED]
-        self._queue = [r for r in waiting if not r.is_out_of_band]
+        self._queue = waiting
         self._reschedule()
         again = {responses[r.event_id].id: r for r in waiting if r.event_id in responses}
         items = frozenset(
@@ -370,9 +380,9 @@ class Responses:
     def resume(self, now: float) -> None:
         """Send the requests that waited for a connection, each in its turn."""
         self._is_suspended = False
-        for request in list(self._open.values()):
-            if request.state is RequestState.QUEUED and request.is_out_of_band:
-                self._send(request, now)
+        for request in [r for r in self._queue if r.is_out_of_band]:
+            self._queue.remove(request)
+            self._send(request, now)
         self.send_next(now)
 
     def lose(self, error: SessionEnd) -> None:

@@ -55,6 +55,16 @@ def test_an_id_cannot_be_used_twice(harness: Harness) -> None:
     assert error_of(harness) == ("item_already_exists", "item.id")
 
 
+def test_the_id_of_the_turn_under_way_is_taken(harness: Harness) -> None:
+    harness.say(300)
+    started = harness.last("input_audio_buffer.speech_started")
+    assert isinstance(started, ga.InputAudioBufferSpeechStartedEvent)
+    assert create(harness, message("user", text("one"), id=started.item_id)) == ["error"]
+    assert error_of(harness) == ("item_already_exists", "item.id")
+    harness.say(0, silence_ms=700)
+    assert ids(harness)[:1] == [started.item_id]
+
+
 def test_audio_that_comes_with_an_item_is_transcribed_and_kept(harness: Harness) -> None:
     part = {"type": "input_audio", "audio": SECOND}
     create(harness, message("user", text("listen:"), part, id="spoken"))

@@ -486,16 +486,19 @@ def test_the_conversations_own_response_has_room_beside_all_others(harness: Harn
     assert harness.say(400, silence_ms=300) == ["input_audio_buffer.speech_started", *TURN]
 
 
-def test_a_turn_that_its_words_end_is_refused_without_an_end_of_the_session() -> None:
+def test_a_turn_that_its_words_end_is_refused_without_an_end_of_the_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     harness = Harness(judge_words=lambda _: 1.0)
     detection = {"type": "semantic_vad"}
     harness.configure(audio={"input": {"turn_detection": detection}})
     assert harness.say(400, silence_ms=600) == ["input_audio_buffer.speech_started"]
     item_id = transcribe(harness).item_id
-    harness.send({"type": "conversation.item.create", "item": {**TEXT_ITEM, "id": item_id}})
+    monkeypatch.setattr("duologue.server.session.conversation.MAX_ITEMS", 0)
     harness.engine.transcript(item_id, "That is all.")
     assert harness.take()[-1] == "error"
-    assert error_of(harness).code == "item_already_exists"
+    assert error_of(harness).code == "conversation_full"
+    monkeypatch.undo()
     assert harness.send({"type": "conversation.item.create", "item": TEXT_ITEM})
 
 

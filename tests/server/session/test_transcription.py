@@ -162,3 +162,14 @@ def test_what_belongs_to_a_conversation_is_refused(
     assert harness.send(frame | {"event_id": "mine"}) == ["error"]
     error = error_of(harness)
     assert (error.code, error.param, error.event_id) == (code, param, "mine")
+
+
+def test_an_engine_that_goes_on_after_the_end_says_nothing(harness: Harness) -> None:
+    configure(harness, **WORDS)
+    harness.say(400, silence_ms=300)
+    item_id = transcribe(harness).item_id
+    harness.engine.transcript(item_id, "hello")
+    harness.take()
+    harness.engine.transcript_delta(item_id, "and")
+    harness.engine.transcript(item_id, "hello and")
+    assert harness.take() == []

@@ -20,7 +20,10 @@ from duologue.protocol.ga import (
 from duologue.protocol.model import replace
 from duologue.server.session.validation import InvalidRequest
 
-__all__ = ["MAX_AUDIO_BYTES", "AudioStore", "ServerConversation", "StoredItem", "set_transcript"]
+__all__ = [
+    "MAX_AUDIO_BYTES", "AudioStore", "ServerConversation", "StoredItem", "id_is_taken",
+    "set_transcript",
+]  # fmt: skip
 
 MAX_ITEMS: Final = 10_000
 """Items that a conversation holds at most; a model reads a fraction of them."""
@@ -158,9 +161,7 @@ class ServerConversation:
         if not isinstance(item_id, str):
             raise AssertionError("an item gets its id before it is stored")  # noqa: TRY004  # narrows
         if item_id in self._stored:
-            raise InvalidRequest(
-                "item_already_exists", f"Item '{item_id}' already exists.", "item.id"
-            )
+            raise id_is_taken(item_id)
         if isinstance(item, FunctionCallOutput) and not self._holds_call(item.call_id):
             message = f"Tool call ID '{item.call_id}' not found in conversation."
             raise InvalidRequest("invalid_tool_call_id", message)
@@ -266,6 +267,11 @@ def _heard(segments: list[Segment], heard_bytes: int) -> list[Segment]:
         kept.append((end, text))
         start = end
     return kept
+
+
+def id_is_taken(item_id: str) -> InvalidRequest:
+    """Return the refusal of an item that has the id of another."""
+    return InvalidRequest("item_already_exists", f"Item '{item_id}' already exists.", "item.id")
 
 
 def set_transcript(stored: StoredItem, transcript: str) -> None:

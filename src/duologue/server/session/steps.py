@@ -20,6 +20,7 @@ from duologue.server.session.config import (
     shown_session,
     updated_session,
 )
+from duologue.server.session.conversation import id_is_taken
 from duologue.server.session.engine_work import LogWarning, PrewarmBrain
 from duologue.server.session.validation import InvalidRequest
 
@@ -103,7 +104,13 @@ def refuse_beta_update(_parts: SessionParts, _event: object) -> None:
 
 
 def create_item(parts: SessionParts, event: ga.ConversationItemCreateEvent) -> None:
-    """Add a client's item."""
+    """Add a client's item.
+
+    Raises:
+        InvalidRequest: If the item is invalid, or its id is that of the turn under way.
+    """
+    if parts.open_turn_id is not None and event.item.id == parts.open_turn_id:
+        raise id_is_taken(parts.open_turn_id)
     parts.items.create(event, parts.config)
 
 

@@ -86,7 +86,7 @@ class InputTranscription:
         """Send more words of a transcript; those of a guess are kept until its turn ends."""
         if item_id == self._guessed_id:
             self._guessed_deltas.append(text)
-        elif text and self._is_sent(item_id):
+        elif text and item_id in self.pending and self._is_sent(item_id):
             self._context.emit(
                 ga.ConversationItemInputAudioTranscriptionDeltaEvent(
                     event_id=self._context.event_id(),
