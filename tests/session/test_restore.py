@@ -436,3 +436,12 @@ def test_the_copy_of_a_renamed_item_does_not_replace_it() -> None:
     [item] = core.conversation
     assert (item.id, item.formatted.text) == (long, "Hello")
     assert item.wire.id == long
+
+
+def test_the_audio_of_an_item_with_two_parts_is_restored_once() -> None:
+    item = spoken()
+    two_parts = state(item | {"content": item["content"] * 2})
+    two_parts.attach_audio(b"12")
+    restored = restored_item(two_parts)
+    assert isinstance(restored, ga.Message)
+    assert restored.content == [ga.InputAudio(audio="MTI=")]

@@ -179,7 +179,9 @@ class ResponseHandle:
     async def __aiter__(self) -> AsyncIterator[Delta]:
         """Yield its deltas of text, transcript, audio and arguments, from its beginning.
 
-        Ends when the response has ended, in whatever way; await the handle to learn in which.
+        Ends when the response has ended, in whatever way; await the handle to learn in which. If
+        the connection is lost meanwhile, and the response requested again, all deltas of the new
+        one follow.
 
         Raises:
             ConnectionLost: After the last delta that arrived, if the connection is lost.

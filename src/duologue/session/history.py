@@ -105,8 +105,12 @@ def restored_item(state: ItemState) -> Item | None:
 def _content(state: ItemState) -> list[ContentPart]:
     if state.heard_words is not None:  # it was cut: the server's own copy has no words any more
         return [ga.OutputText(text=state.heard_words)] if state.heard_words else []
-    parts = (_part(state, part) for part in state.snapshot().content)
-    return [part for part in parts if part is not None]
+    parts = [_part(state, part) for part in state.snapshot().content]
+    spoken = [part for part in parts if isinstance(part, ga.InputAudio)]
+    # The audio of an item is kept as a whole, not by its parts.
+    return [
+        part for part in parts if part is not None and not any(part is each for each in spoken[1:])
+    ]
 
 
 def _part(state: ItemState, part: ContentPart) -> ContentPart | None:
