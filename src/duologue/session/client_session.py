@@ -48,6 +48,7 @@ from duologue.session.error_reports import (
     server_error,
 )
 from duologue.session.input_audio import MARK_SECONDS, MAX_UNPLACED, MAX_UNPLACED_BYTES, SentAudio
+from duologue.session.input_backlog import CHECK_BYTES, InputBacklog
 from duologue.session.latency import LatencyTracker
 from duologue.session.reconnect import NEVER, ReconnectPolicy
 from duologue.session.response_state import RequestState, ResponseState, response_failed
@@ -227,6 +228,8 @@ class ClientSession:
         tool_policy: Returns how the calls of a tool are answered.
         usage: Counts the usage and holds the budget; it outlives each session.
         latency: Notes the times of turns; it outlives each session.
+        unsent_bytes: Returns how much the transport has accepted and not sent.
+        max_input_delay: Seconds that input audio may wait for the network; see `InputBacklog`.
     """
 
     def __init__(  # noqa: PLR0913  # by keyword only, and each with a default but the first
@@ -244,6 +247,8 @@ class ClientSession:
         tool_policy: Callable[[str], ToolPolicy] = lambda _name: ToolPolicy(),
         usage: UsageMeter | None = None,
         latency: LatencyTracker | None = None,
+        unsent_bytes: Callable[[], int] = lambda: 0,
+        max_input_delay: float | None = None,
     ) -> None:
         self.new_id: Final = new_id
         self._updates: list[Update] = []
@@ -264,6 +269,13 @@ class ClientSession:
         self.latency: Final[LatencyTracker] = latency or LatencyTracker()
         resend_seconds = reconnect.resend_seconds if reconnect.budget else 0.0
         self.input_audio: Final[SentAudio] = SentAudio(retention, resend_seconds=resend_seconds)
+        self.backlog: Final[InputBacklog] = InputBacklog(
+            input_audio=self.input_audio,
+            send=self._send_audio,
+            report=self._report,
+            unsent_bytes=unsent_bytes,
+            limit=max_input_delay,
+        )
         silence = dead_air or DeadAirPolicy(begin_seconds=None, go_on_seconds=None)
         self.dead_air: Final[DeadAirWatch] = DeadAirWatch(lambda: self.responses.awaited, silence)
         self.responses: Final[Responses] = Responses(
@@ -385,7 +397,8 @@ class ClientSession:
             self._emit(checked)
             return None
         event_id, known = self._identified(checked)
-        self._record(event_id, known)
+        if self._record(event_id, known):
+            return None
         command = self.commands.send(event_id, known, now)
         if command is None or not self.resumption.answer_in_mirror(known):
             self._emit(self.resumption.for_server(known))
@@ -413,7 +426,7 @@ class ClientSession:
 
     def next_deadline(self) -> float | None:
         """Return when `handle_deadline` is due; `None` if nothing waits for time to pass."""
-        # Called for each event: `min` over the four would cost more than a delta's own work.
+        # Called for each event: `min` over the five would cost more than a delta's own work.
         deadline = self.tools.deadline
         other = self.commands.deadline
         if other is not None and (deadline is None or other < deadline):
@@ -424,6 +437,9 @@ class ClientSession:
         other = self.dead_air.deadline
         if other is not None and (deadline is None or other < deadline):
             deadline = other
+        other = self.backlog.deadline
+        if other is not None and (deadline is None or other < deadline):
+            deadline = other
         return deadline
 
     def handle_deadline(self, now: float) -> None:
@@ -431,6 +447,8 @@ class ClientSession:
         self._now = now
         if self.tools.deadline is not None and now >= self.tools.deadline:
             self.tools.expire(now, audio_at=self._audio_at)
+        if self.backlog.deadline is not None and now >= self.backlog.deadline:
+            self.backlog.expire(now)
         if self.commands.deadline is not None and now >= self.commands.deadline:
             self.commands.expire(now)
         if self.responses.deadline is not None and now >= self.responses.deadline:
@@ -447,6 +465,7 @@ class ClientSession:
         self._now = now
         self._sendings.clear()
         self.resumption.suspend(error, now)
+        self.backlog.flush()  # into the record: the next session gets it
         self.latency.on_suspended()
         if error is not None:
             self._updates.append(Disconnected(error, will_retry=True))
@@ -469,6 +488,7 @@ class ClientSession:
         error = error or Closed("the session was closed")
         self._is_over = True
         self._sendings.clear()
+        self.backlog.clear()
         self.latency.on_end()
         self.commands.lose(error)
         self.responses.lose(error)
@@ -493,6 +513,10 @@ class ClientSession:
         if self._is_over:
             self._check_open(now)
         self._audio_at = now
+        backlog = self.backlog
+        backlog.unchecked_bytes += len(audio)
+        if backlog.unchecked_bytes > CHECK_BYTES and self._holds(audio, now, is_shown=is_shown):
+            return None
         sent = self.input_audio
         unplaced = sent.unplaced  # `SentAudio.append`, without the call
         if now >= sent.next_mark:
@@ -526,7 +550,7 @@ class ClientSession:
         """
         self._check_open(now)
         self.check_budget()
-        if not self.active.detects_turns and self.input_audio.uncommitted_bytes:
+        if not self.active.detects_turns and (self.input_audio.uncommitted_bytes or self.backlog):
             self.send(ga.InputAudioBufferCommitEvent(), now)
         return self._request_response(event, now)
 
@@ -698,6 +722,23 @@ class ClientSession:
             self._sendings.append(Notify([RealtimeEvent("client", wire, self._now, meanings)]))
             self._sendings.append(SendFrame(codec.encode(wire), wire.type))
 
+    def _holds(self, audio: bytes, now: float, *, is_shown: bool) -> bool:
+        """Return whether audio waits for the network; without a connection, the record has it."""
+        return not self.resumption.is_away and self.backlog.hold(audio, now, is_shown=is_shown)
+
+    def _report(self, update: Update) -> None:
+        self._updates.append(update)
+
+    def _send_audio(self, audio: bytes, is_shown: bool) -> None:  # noqa: FBT001  # a callback's
+        """Send audio that has waited."""
+        self.input_audio.append(audio)
+        event_id = self.new_id("event")
+        if is_shown or self._translates or self.resumption.is_away:
+            self._emit(codec.append_event(audio, event_id)[1])
+        else:
+            frame = codec.append_frame(audio, event_id)
+            self._sendings.append(SendFrame(frame, "input_audio_buffer.append"))
+
     def _send_item(self, item: ga.Item) -> None:
         """Send an item of the core's own; what the server's ids make impossible is reported."""
         try:
@@ -728,28 +769,35 @@ class ClientSession:
             if response is not None and response.request is not None:
                 response.request.follow_up = self._tool_response
 
-    def _record(self, event_id: str, event: ga.KnownClientEvent) -> None:
-        """Update the parts that an event of ours concerns."""
+    def _record(self, event_id: str, event: ga.KnownClientEvent) -> bool:
+        """Update the parts that an event of ours concerns; return whether its audio waits."""
         match event:
             case ga.InputAudioBufferAppendEvent():
                 self._audio_at = self._now
                 try:
-                    self.input_audio.append(event.audio_data)
+                    audio = event.audio_data
                 except DecodeError as error:
                     raise LocalProtocolError("the audio of the append is not base64") from error
+                if self._holds(audio, self._now, is_shown=True):
+                    return True
+                self.input_audio.append(audio)
             case ga.InputAudioBufferCommitEvent():
+                self.backlog.flush()
                 self.input_audio.commit(event_id)
                 self.latency.on_commit_sent(self._now)
             case ga.InputAudioBufferClearEvent():
+                self.backlog.clear()
                 self.input_audio.clear()
             case ga.ResponseCreateEvent():
                 self.check_budget()
                 self.responses.record(event_id, event, self._now)
             case ga.SessionUpdateEvent():
+                self.backlog.flush()  # in the format of its time
                 self.active.record(event.session)
                 self._apply(event.session)
             case _:
                 pass
+        return False
 
     # Reacting: the steps of `REACTIONS` that concern more than one part.
 

@@ -28,6 +28,7 @@ __all__ = [
     "Delta",
     "Disconnected",
     "ErrorUpdate",
+    "InputAudioDropped",
     "Interrupted",
     "ItemAppended",
     "ItemCompleted",
@@ -156,6 +157,18 @@ class DeadAir(Struct, frozen=True, kw_only=True, gc=False):
     """The client's reaction. `none`: the client does not connect again."""
 
 
+class InputAudioDropped(Struct, frozen=True, kw_only=True, gc=False):
+    """Input audio was dropped, oldest first: the network is too slow, see `max_input_delay`.
+
+    It comes twice: when audio is first dropped, and when the audio that waited has been sent.
+    """
+
+    milliseconds: float
+    """Audio that was dropped since the network became too slow."""
+    is_over: bool
+    """Whether the network takes the audio again."""
+
+
 class RealtimeEvent(Struct, frozen=True, gc=False):
     """An event as it was on the wire; it follows the updates that it caused."""
 
@@ -177,6 +190,7 @@ Update = (
     | Disconnected
     | Reconnected
     | DeadAir
+    | InputAudioDropped
     | RealtimeEvent
 )
 """Everything that `async for` over a client can yield."""

@@ -8,6 +8,7 @@ from duologue.client import client
 from duologue.protocol.model import UNSET
 from duologue.session.commands import DEFAULT_TIMEOUT
 from duologue.session.dead_air import DEFAULT_DEAD_AIR
+from duologue.session.input_backlog import DEFAULT_INPUT_DELAY
 from duologue.session.prices import PRICES
 from duologue.session.retention import KEEP_RECENT
 from duologue.sync.handles import Pending, ResponseHandle
@@ -72,6 +73,7 @@ class ClientMethods(Generic[C]):
         dialect: DialectChoice | None = None,
         reconnect: ReconnectPolicy | bool = True,
         dead_air: DeadAirPolicy | None = DEFAULT_DEAD_AIR,
+        max_input_delay: float | None = DEFAULT_INPUT_DELAY,
         resume: str | PathLike[str] | bytes | None = None,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
@@ -94,6 +96,7 @@ class ClientMethods(Generic[C]):
             dialect=dialect,
             reconnect=reconnect,
             dead_air=dead_air,
+            max_input_delay=max_input_delay,
             resume=resume,
             retention=retention,
             validate=validate,
@@ -130,7 +133,7 @@ class ClientMethods(Generic[C]):
 
     @property
     def input_audio_buffer(self) -> bytes:
-        """The user's audio after the last commit or clear, as far as it is kept."""
+        """The user's audio after the last commit or clear, as far as it was sent and is kept."""
         return self._thread.call(lambda: self._client.input_audio_buffer)
 
     def get_turn_detection_type(self) -> str | None:
@@ -262,7 +265,7 @@ class ClientMethods(Generic[C]):
     def append_input_audio(self, audio: Buffer) -> None:
         """Send user audio, in the session's input format; empty audio sends nothing.
 
-        The server does not confirm it.
+        The server does not confirm it. This never waits: see `max_input_delay`.
 
         Args:
             audio: Bytes, in chunks of any size, or an array of 16-bit samples of one channel, as
