@@ -49,6 +49,7 @@ from duologue.session.input_backlog import DEFAULT_INPUT_DELAY
 from duologue.session.latency import LatencyReport, LatencyTracker
 from duologue.session.playback import PlaybackCut
 from duologue.session.prices import PRICES, PriceTable
+from duologue.session.rate_limits import RateLimitPolicy
 from duologue.session.reconnect import NEVER, ReconnectPolicy
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ItemAppended, ItemCompleted
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
         ContentPart,
         FunctionTool,
         Item,
+        RateLimit,
         RealtimeSession,
         Session,
     )
@@ -182,6 +184,8 @@ class RealtimeClient(RealtimeEventHandler):
         reconnect: Whether to connect again when the connection is lost, and to continue the
             conversation in a new session; a `ReconnectPolicy` says how. Not for calls (`call_id`).
         dead_air: How long the server may be silent while it owes a response; `None`: no limit.
+        rate_limits: Whether requests of responses wait where a rate limit of the server is reached,
+            and are repeated; a `RateLimitPolicy` says how.
         max_input_delay: Seconds that input audio may wait while the network is too slow; what is
             older is dropped, and an `InputAudioDropped` says so. `None`: nothing is dropped, and
             the connection is given up when 64 MiB wait.
@@ -222,6 +226,7 @@ class RealtimeClient(RealtimeEventHandler):
         dialect: DialectChoice | None = None,
         reconnect: ReconnectPolicy | bool = True,
         dead_air: DeadAirPolicy | None = DEFAULT_DEAD_AIR,
+        rate_limits: RateLimitPolicy | bool = True,
         max_input_delay: float | None = DEFAULT_INPUT_DELAY,
         resume: str | PathLike[str] | bytes | None = None,
         retention: Retention = KEEP_RECENT,
@@ -268,6 +273,7 @@ class RealtimeClient(RealtimeEventHandler):
             if dead_air is None
             else argument(dead_air, DeadAirPolicy, "dead_air"),
             command_timeout=command_timeout,
+            rate_limits=_rate_limit_policy(rate_limits),
             max_input_delay=_input_delay(max_input_delay),
             usage=UsageMeter(prices, budget),
             latency=latency,
@@ -328,6 +334,11 @@ class RealtimeClient(RealtimeEventHandler):
     def responses(self) -> tuple[ResponseState, ...]:
         """The responses of the session, oldest first: the last thousand, whoever began them."""
         return () if self._driver is None else tuple(self._driver.core.responses)
+
+    @property
+    def rate_limits(self) -> Mapping[str, RateLimit]:
+        """The rate limits by name, as the server last reported them: `requests`, `tokens`."""
+        return {} if self._driver is None else dict(self._driver.core.limiter.latest)
 
     @property
     def usage(self) -> UsageReport:
@@ -940,6 +951,12 @@ def _reconnect_policy(choice: ReconnectPolicy | bool) -> ReconnectPolicy:  # noq
     if isinstance(choice, bool):
         return ReconnectPolicy() if choice else NEVER
     return argument(choice, ReconnectPolicy, "reconnect")
+
+
+def _rate_limit_policy(choice: RateLimitPolicy | bool) -> RateLimitPolicy | None:  # noqa: FBT001  # as given
+    if isinstance(choice, bool):
+        return RateLimitPolicy() if choice else None
+    return argument(choice, RateLimitPolicy, "rate_limits")
 
 
 def _input_delay(choice: float | None) -> float | None:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from duologue.session.commands import Command
     from duologue.session.configuration import Configuration
     from duologue.session.dead_air import DeadAirPolicy
+    from duologue.session.rate_limits import RateLimitPolicy
     from duologue.session.response_state import ResponseRequest
     from duologue.session.tool_calls import ToolCall
     from duologue.transport.base import Connector, Transport
@@ -240,6 +241,7 @@ class ClientOptions:
     latency: LatencyTracker = field(default_factory=LatencyTracker)
     reconnect: ReconnectPolicy = NEVER
     dead_air: DeadAirPolicy | None = None
+    rate_limits: RateLimitPolicy | None = None
     max_input_delay: float | None = DEFAULT_INPUT_DELAY
 
 
@@ -276,6 +278,7 @@ class Driver:
             tool_policy=options.tools.policy,
             usage=options.usage,
             latency=options.latency,
+            rate_limits=options.rate_limits,
             unsent_bytes=lambda: self.connection.unsent_bytes,
             max_input_delay=options.max_input_delay,
         )

@@ -50,6 +50,7 @@ from duologue.session.error_reports import (
 from duologue.session.input_audio import MARK_SECONDS, MAX_UNPLACED, MAX_UNPLACED_BYTES, SentAudio
 from duologue.session.input_backlog import CHECK_BYTES, InputBacklog
 from duologue.session.latency import LatencyTracker
+from duologue.session.rate_limits import RateLimitPolicy, RequestLimiter
 from duologue.session.reconnect import NEVER, ReconnectPolicy
 from duologue.session.response_state import RequestState, ResponseState, response_failed
 from duologue.session.responses import Responses
@@ -189,6 +190,8 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
         lambda s, e, now: s.on_response_done(e, now),
         lambda s, _, now: s.responses.send_next(now),
     ),
+    # Often the first event after the end of a response: the next request may have to wait.
+    ga.RateLimitsUpdatedEvent: (lambda s, e, now: s.on_rate_limits(e, now),),
     # Responses before commands: a `response.create` is not a command.
     ga.RealtimeErrorEvent: (lambda s, e, now: s.on_error(e, now),),
     # Reported only if its type is known and it does not fit.
@@ -228,6 +231,7 @@ class ClientSession:
         tool_policy: Returns how the calls of a tool are answered.
         usage: Counts the usage and holds the budget; it outlives each session.
         latency: Notes the times of turns; it outlives each session.
+        rate_limits: What to do where a rate limit is reached; `None`: nothing.
         unsent_bytes: Returns how much the transport has accepted and not sent.
         max_input_delay: Seconds that input audio may wait for the network; see `InputBacklog`.
     """
@@ -247,6 +251,7 @@ class ClientSession:
         tool_policy: Callable[[str], ToolPolicy] = lambda _name: ToolPolicy(),
         usage: UsageMeter | None = None,
         latency: LatencyTracker | None = None,
+        rate_limits: RateLimitPolicy | None = None,
         unsent_bytes: Callable[[], int] = lambda: 0,
         max_input_delay: float | None = None,
     ) -> None:
@@ -278,12 +283,15 @@ class ClientSession:
         )
         silence = dead_air or DeadAirPolicy(begin_seconds=None, go_on_seconds=None)
         self.dead_air: Final[DeadAirWatch] = DeadAirWatch(lambda: self.responses.awaited, silence)
+        self.limiter: Final[RequestLimiter] = RequestLimiter(rate_limits)
+        self._owed_again: ResponseRequest | None = None  # the response to a turn, for a limit
         self.responses: Final[Responses] = Responses(
             send=self._emit,
             settle=self._settle_request,
             changed=lambda: self.dead_air.look(self._now),
             timeout=timeout,
             exceeded=lambda: self.usage.exceeded(self.active.model),
+            limiter=self.limiter,
         )
         self.conversation: Final[ConversationMirror] = ConversationMirror(
             self._updates,
@@ -755,7 +763,9 @@ class ClientSession:
 
     def _request_response(self, event: ga.ResponseCreateEvent, now: float) -> ResponseRequest:
         event_id, event = self._identified(self._checked(event, now))
-        return self.responses.create(event_id, event, now)
+        request = self.responses.create(event_id, event, now)
+        self._report_limit(now)
+        return request
 
     def _respond_to_tools(self, continued: list[str]) -> None:
         """Request the response that uses the outputs, unless one that waits its turn does."""
@@ -839,6 +849,9 @@ class ClientSession:
         command = self.answer_command(event, now)
         if command is None and self.active.answers_turns:
             self.responses.on_turn_committed()
+            again, self._owed_again = self._owed_again, None
+            if again is not None and again.state is RequestState.QUEUED:  # this turn's covers it
+                self.responses.cancel(again)
 
     def on_response_created(self, event: ga.ResponseCreatedEvent, now: float) -> None:
         """Begin a response; cancel it at once if its request was cancelled meanwhile."""
@@ -888,8 +901,9 @@ class ClientSession:
         if known is None or not known.is_done:  # a server may repeat itself
             self.usage.on_response(self.active.model, response)
         self.latency.on_done(response.id or "", response.status or None, now)
+        is_repeated = self._repeats(response, now)
         was_requested = self.responses.on_done(event, now)
-        if response.status == "failed" and not was_requested:
+        if response.status == "failed" and not (was_requested or is_repeated):
             self._updates.append(ErrorUpdate(response_failed(response)))
         self._add_missing_output(event)
         if (response.status or "completed") == "completed":
@@ -901,9 +915,46 @@ class ClientSession:
         error = server_error(event)
         cause = error.event_id or refused_event(error, self.responses, self.commands) or ""
         self.input_audio.refuse_commit(cause)
+        if not error.event_id or self.responses.request(cause) is not None:
+            self.limiter.on_refused(error, now)
         is_settled = self.responses.refuse(cause, error, now) or self.commands.fail(cause, error)
         if not is_settled and not is_benign(error):
             self._updates.append(ErrorUpdate(error))
+        self._report_limit(now)
+
+    def on_rate_limits(self, event: ga.RateLimitsUpdatedEvent, now: float) -> None:
+        """Remember the limits; the next request waits if nothing is left."""
+        self.limiter.on_updated(event.rate_limits, now)
+        self.responses.send_next(now)
+        self._report_limit(now)
+
+    def _repeats(self, response: ga.Response, now: float) -> bool:
+        """Process the limits at the end of a response; return whether it is requested again."""
+        error = response_failed(response) if response.status == "failed" else None
+        if error is None or not self.limiter.on_refused(error, now):
+            self.limiter.on_done(response)
+            return False
+        state = self.responses.get(error.response_id)
+        if state is None or state.is_done or self.tools.is_continued(state.id):
+            return False
+        request, times = state.request, 0 if state.request is None else state.request.times_limited
+        if not self.limiter.repeats(error, times):
+            return False
+        if request is None and not state.is_out_of_band and not self.responses.is_full:
+            request = self._owed_again = self._request_response(ga.ResponseCreateEvent(), now)
+        elif request is None or not request.is_scheduled or request.is_unwanted:
+            return False
+        else:
+            self.responses.ask_again(state)
+        request.times_limited = times + 1
+        self._report_limit(now)
+        return True
+
+    def _report_limit(self, now: float) -> None:
+        """Report the delay of the requests that wait, once."""
+        report = self.limiter.take_report(now) if self.responses.waiting else None
+        if report is not None:
+            self._updates.append(report)
 
     def _on_dead_air(self, finding: Finding, now: float) -> None:
         """Request once more what is overdue; if that did not help, give the connection up."""

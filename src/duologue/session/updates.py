@@ -32,6 +32,7 @@ __all__ = [
     "Interrupted",
     "ItemAppended",
     "ItemCompleted",
+    "RateLimited",
     "RealtimeEvent",
     "Reconnected",
     "Update",
@@ -169,6 +170,18 @@ class InputAudioDropped(Struct, frozen=True, kw_only=True, gc=False):
     """Whether the network takes the audio again."""
 
 
+class RateLimited(Struct, frozen=True, kw_only=True):  # collected: as `ErrorUpdate`
+    """The next request of a response waits for a rate limit of the server; see `RateLimitPolicy`.
+
+    It comes once for each delay.
+    """
+
+    seconds: float
+    """Seconds until the request is sent."""
+    error: ServerError | ResponseFailed | None
+    """The refusal; `None` if the server said before that nothing is left."""
+
+
 class RealtimeEvent(Struct, frozen=True, gc=False):
     """An event as it was on the wire; it follows the updates that it caused."""
 
@@ -191,6 +204,7 @@ Update = (
     | Reconnected
     | DeadAir
     | InputAudioDropped
+    | RateLimited
     | RealtimeEvent
 )
 """Everything that `async for` over a client can yield."""

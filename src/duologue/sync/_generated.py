@@ -37,12 +37,20 @@ if TYPE_CHECKING:
     from duologue.client.tools import ToolHandler, ToolOptions
     from duologue.protocol import beta
     from duologue.protocol.formats import Format
-    from duologue.protocol.ga import ContentPart, FunctionTool, Item, RealtimeSession, Session
+    from duologue.protocol.ga import (
+        ContentPart,
+        FunctionTool,
+        Item,
+        RateLimit,
+        RealtimeSession,
+        Session,
+    )
     from duologue.session.dead_air import DeadAirPolicy
     from duologue.session.formatted import FormattedItem
     from duologue.session.latency import LatencyReport
     from duologue.session.playback import PlaybackCut
     from duologue.session.prices import PriceTable
+    from duologue.session.rate_limits import RateLimitPolicy
     from duologue.session.reconnect import ReconnectPolicy
     from duologue.session.response_state import ResponseState
     from duologue.session.retention import Retention
@@ -73,6 +81,7 @@ class ClientMethods(Generic[C]):
         dialect: DialectChoice | None = None,
         reconnect: ReconnectPolicy | bool = True,
         dead_air: DeadAirPolicy | None = DEFAULT_DEAD_AIR,
+        rate_limits: RateLimitPolicy | bool = True,
         max_input_delay: float | None = DEFAULT_INPUT_DELAY,
         resume: str | PathLike[str] | bytes | None = None,
         retention: Retention = KEEP_RECENT,
@@ -96,6 +105,7 @@ class ClientMethods(Generic[C]):
             dialect=dialect,
             reconnect=reconnect,
             dead_air=dead_air,
+            rate_limits=rate_limits,
             max_input_delay=max_input_delay,
             resume=resume,
             retention=retention,
@@ -147,6 +157,11 @@ class ClientMethods(Generic[C]):
     def responses(self) -> tuple[ResponseState, ...]:
         """The responses of the session, oldest first: the last thousand, whoever began them."""
         return self._thread.call(lambda: self._client.responses)
+
+    @property
+    def rate_limits(self) -> Mapping[str, RateLimit]:
+        """The rate limits by name, as the server last reported them: `requests`, `tokens`."""
+        return self._thread.call(lambda: self._client.rate_limits)
 
     @property
     def usage(self) -> UsageReport:
