@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from duologue.session.latency import LatencyReport, TurnLatency
     from duologue.session.playback import PlaybackCut, PlaybackLedger
     from duologue.session.prices import Prices, PriceTable
+    from duologue.session.rate_limits import RateLimitPolicy
     from duologue.session.reconnect import ReconnectPolicy
     from duologue.session.retention import Retention
     from duologue.session.updates import (
@@ -58,9 +59,11 @@ if TYPE_CHECKING:
         Delta,
         Disconnected,
         ErrorUpdate,
+        InputAudioDropped,
         Interrupted,
         ItemAppended,
         ItemCompleted,
+        RateLimited,
         RealtimeEvent,
         Reconnected,
         Update,
@@ -87,6 +90,7 @@ __all__ = [
     "FormattedProperty",
     "FormattedTool",
     "HandshakeRefused",
+    "InputAudioDropped",
     "Interrupted",
     "ItemAppended",
     "ItemCompleted",
@@ -101,6 +105,8 @@ __all__ = [
     "PlaybackLedger",
     "PriceTable",
     "Prices",
+    "RateLimitPolicy",
+    "RateLimited",
     "RealtimeAPI",
     "RealtimeClient",
     "RealtimeConversation",
@@ -144,6 +150,7 @@ _MODULES: Final = {
     "duologue.session.latency": ("LatencyReport", "TurnLatency"),
     "duologue.session.playback": ("PlaybackCut", "PlaybackLedger"),
     "duologue.session.prices": ("PriceTable", "Prices"),
+    "duologue.session.rate_limits": ("RateLimitPolicy",),
     "duologue.session.reconnect": ("ReconnectPolicy",),
     "duologue.session.retention": ("Retention",),
     "duologue.session.updates": (
@@ -152,9 +159,11 @@ _MODULES: Final = {
         "Delta",
         "Disconnected",
         "ErrorUpdate",
+        "InputAudioDropped",
         "Interrupted",
         "ItemAppended",
         "ItemCompleted",
+        "RateLimited",
         "RealtimeEvent",
         "Reconnected",
         "Update",

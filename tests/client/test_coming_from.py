@@ -42,7 +42,7 @@ def test_the_table_has_every_method_of_the_reference_client() -> None:
     public = {name for name in vars(RealtimeClient) if not name.startswith("_")}
     beyond = {
         "approve_mcp_call", "drain", "input_format", "is_reconnecting", "latency",
-        "reject_mcp_call", "responses", "restart", "statistics", "usage",
+        "rate_limits", "reject_mcp_call", "responses", "restart", "statistics", "usage",
     }  # fmt: skip
     assert public - here <= beyond
 

@@ -176,7 +176,7 @@ async def test_turns_are_below_the_span_of_the_application(spans: Spans) -> None
 
 async def test_a_failed_response_has_the_type_of_its_error(spans: Spans) -> None:
     server = MemoryServer()
-    async with client_of(server, tracer=spans.tracer) as client:
+    async with client_of(server, tracer=spans.tracer, rate_limits=False) as client:
         handle = client.create_response()
         await server.got("response.create")
         server.begin()

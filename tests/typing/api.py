@@ -22,12 +22,14 @@ from duologue import (
     ErrorUpdate,
     FormattedItem,
     FormattedTool,
+    InputAudioDropped,
     Interrupted,
     ItemAppended,
     ItemCompleted,
     LatencyReport,
     PlaybackLedger,
     Prices,
+    RateLimited,
     RealtimeAPI,
     RealtimeClient,
     RealtimeEvent,
@@ -249,10 +251,10 @@ async def watch(client: RealtimeClient) -> None:
                 )
             case Reconnected(restored_items=restored_items):
                 assert_type(restored_items, int)
-            case DeadAir(seconds=seconds):
+            case DeadAir(seconds=seconds) | RateLimited(seconds=seconds):
                 assert_type(seconds, float)
-            case Disconnected(will_retry=will_retry):
-                assert_type(will_retry, bool)
+            case Disconnected(will_retry=is_so) | InputAudioDropped(is_over=is_so):
+                assert_type(is_so, bool)
             case RealtimeEvent(time=time):
                 assert_type(time, float)
             case _:

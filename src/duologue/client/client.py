@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, overload
 
 from duologue.client.callbacks import RealtimeEventHandler
 from duologue.client.client_events import client_event
-from duologue.client.coercion import all_of, argument, audio_bytes, content_parts, plain
+from duologue.client.coercion import (
+    all_of,
+    argument,
+    audio_bytes,
+    content_parts,
+    is_number,
+    plain,
+)
 from duologue.client.coercion import item as checked_item
 from duologue.client.deadline import Deadline
 from duologue.client.driver import ClientOptions, Driver, new_ids
@@ -37,9 +45,11 @@ from duologue.session.conversation import RealtimeConversation
 from duologue.session.dead_air import DEFAULT_DEAD_AIR, DeadAirPolicy
 from duologue.session.error_reports import explained
 from duologue.session.history import read_saved
+from duologue.session.input_backlog import DEFAULT_INPUT_DELAY
 from duologue.session.latency import LatencyReport, LatencyTracker
 from duologue.session.playback import PlaybackCut
 from duologue.session.prices import PRICES, PriceTable
+from duologue.session.rate_limits import RateLimitPolicy
 from duologue.session.reconnect import NEVER, ReconnectPolicy
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import ItemAppended, ItemCompleted
@@ -67,6 +77,7 @@ if TYPE_CHECKING:
         ContentPart,
         FunctionTool,
         Item,
+        RateLimit,
         RealtimeSession,
         Session,
     )
@@ -105,6 +116,10 @@ class Statistics:
     """Server events that could not be processed because of a fault of duologue's."""
     waiting_calls: int
     """Calls of asynchronous callbacks that have not begun, of all callbacks together."""
+    waiting_input_ms: float = 0.0
+    """Milliseconds of input audio that wait because the network is too slow."""
+    dropped_input_ms: float = 0.0
+    """Milliseconds of input audio that were dropped because the network was too slow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +184,11 @@ class RealtimeClient(RealtimeEventHandler):
         reconnect: Whether to connect again when the connection is lost, and to continue the
             conversation in a new session; a `ReconnectPolicy` says how. Not for calls (`call_id`).
         dead_air: How long the server may be silent while it owes a response; `None`: no limit.
+        rate_limits: Whether requests of responses wait where a rate limit of the server is reached,
+            and are repeated; a `RateLimitPolicy` says how.
+        max_input_delay: Seconds that input audio may wait while the network is too slow; what is
+            older is dropped, and an `InputAudioDropped` says so. `None`: nothing is dropped, and
+            the connection is given up when 64 MiB wait.
         resume: A conversation to continue, in each session of `connect`: the path of a file that
             `RealtimeConversation.save` has written, or the JSON itself.
         retention: How much of the conversation is kept: by default the audio of the last 10 minutes
@@ -206,6 +226,8 @@ class RealtimeClient(RealtimeEventHandler):
         dialect: DialectChoice | None = None,
         reconnect: ReconnectPolicy | bool = True,
         dead_air: DeadAirPolicy | None = DEFAULT_DEAD_AIR,
+        rate_limits: RateLimitPolicy | bool = True,
+        max_input_delay: float | None = DEFAULT_INPUT_DELAY,
         resume: str | PathLike[str] | bytes | None = None,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
@@ -251,6 +273,8 @@ class RealtimeClient(RealtimeEventHandler):
             if dead_air is None
             else argument(dead_air, DeadAirPolicy, "dead_air"),
             command_timeout=command_timeout,
+            rate_limits=_rate_limit_policy(rate_limits),
+            max_input_delay=_input_delay(max_input_delay),
             usage=UsageMeter(prices, budget),
             latency=latency,
         )
@@ -292,7 +316,7 @@ class RealtimeClient(RealtimeEventHandler):
 
     @property
     def input_audio_buffer(self) -> bytes:
-        """The user's audio after the last commit or clear, as far as it is kept."""
+        """The user's audio after the last commit or clear, as far as it was sent and is kept."""
         return b"" if self._driver is None else self._driver.core.input_audio.uncommitted
 
     def get_turn_detection_type(self) -> str | None:
@@ -310,6 +334,11 @@ class RealtimeClient(RealtimeEventHandler):
     def responses(self) -> tuple[ResponseState, ...]:
         """The responses of the session, oldest first: the last thousand, whoever began them."""
         return () if self._driver is None else tuple(self._driver.core.responses)
+
+    @property
+    def rate_limits(self) -> Mapping[str, RateLimit]:
+        """The rate limits by name, as the server last reported them: `requests`, `tokens`."""
+        return {} if self._driver is None else dict(self._driver.core.limiter.latest)
 
     @property
     def usage(self) -> UsageReport:
@@ -462,8 +491,17 @@ class RealtimeClient(RealtimeEventHandler):
         updates = None if self._driver is None else self._driver.updates
         waiting, dropped = (0, 0) if updates is None else (len(updates), updates.dropped)
         queues = self._callbacks.queues
-        failures = 0 if self._driver is None else self._driver.core.failures
-        return Statistics(waiting, dropped, queues.dropped, queues.failures, failures, len(queues))
+        core = None if self._driver is None else self._driver.core
+        return Statistics(
+            waiting_updates=waiting,
+            dropped_updates=dropped,
+            dropped_calls=queues.dropped,
+            failed_calls=queues.failures,
+            failed_events=0 if core is None else core.failures,
+            waiting_calls=len(queues),
+            waiting_input_ms=0.0 if core is None else core.backlog.waiting_ms,
+            dropped_input_ms=0.0 if core is None else core.backlog.dropped_ms,
+        )
 
     # Sending.
 
@@ -523,7 +561,7 @@ class RealtimeClient(RealtimeEventHandler):
     def append_input_audio(self, audio: Buffer) -> None:
         """Send user audio, in the session's input format; empty audio sends nothing.
 
-        The server does not confirm it.
+        The server does not confirm it. This never waits: see `max_input_delay`.
 
         Args:
             audio: Bytes, in chunks of any size, or an array of 16-bit samples of one channel, as
@@ -913,6 +951,19 @@ def _reconnect_policy(choice: ReconnectPolicy | bool) -> ReconnectPolicy:  # noq
     if isinstance(choice, bool):
         return ReconnectPolicy() if choice else NEVER
     return argument(choice, ReconnectPolicy, "reconnect")
+
+
+def _rate_limit_policy(choice: RateLimitPolicy | bool) -> RateLimitPolicy | None:  # noqa: FBT001  # as given
+    if isinstance(choice, bool):
+        return RateLimitPolicy() if choice else None
+    return argument(choice, RateLimitPolicy, "rate_limits")
+
+
+def _input_delay(choice: float | None) -> float | None:
+    if choice is not None and not (is_number(choice) and 0 < choice < math.inf):
+        text = "must be a number of seconds above 0, or None for no limit"
+        raise ConfigurationError(f"max_input_delay {text}, not {choice!r}")
+    return choice
 
 
 def _saved_items(saved: str | PathLike[str] | bytes) -> tuple[Item, ...]:

@@ -30,12 +30,13 @@ from duologue.session.client_session import ClientSession
 from duologue.session.commands import DEFAULT_TIMEOUT, CommandState
 from duologue.session.effects import CancelTool, DropConnection, Notify, RunTool, SendFrame, Settled
 from duologue.session.error_reports import session_end
+from duologue.session.input_backlog import DEFAULT_INPUT_DELAY
 from duologue.session.latency import LatencyTracker
 from duologue.session.reconnect import NEVER, ReconnectPolicy
 from duologue.session.retention import KEEP_RECENT, Retention
 from duologue.session.updates import Disconnected, ErrorUpdate, RealtimeEvent, Update
 from duologue.session.usage import UsageMeter
-from duologue.transport.base import SupportsCut
+from duologue.transport.base import SupportsCut, SupportsUnsent
 from duologue.transport.repeated_warning import RepeatedWarning
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from duologue.session.commands import Command
     from duologue.session.configuration import Configuration
     from duologue.session.dead_air import DeadAirPolicy
+    from duologue.session.rate_limits import RateLimitPolicy
     from duologue.session.response_state import ResponseRequest
     from duologue.session.tool_calls import ToolCall
     from duologue.transport.base import Connector, Transport
@@ -177,6 +179,12 @@ class EventConnection:
             if not self.is_replaceable:
                 raise
 
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes that wait in the transport, if it shows them."""
+        transport = self._transport
+        return transport.unsent_bytes if isinstance(transport, SupportsUnsent) else 0
+
     async def drain(self) -> None:
         """Wait until the write buffer has drained."""
         if self._transport is not None:
@@ -233,6 +241,8 @@ class ClientOptions:
     latency: LatencyTracker = field(default_factory=LatencyTracker)
     reconnect: ReconnectPolicy = NEVER
     dead_air: DeadAirPolicy | None = None
+    rate_limits: RateLimitPolicy | None = None
+    max_input_delay: float | None = DEFAULT_INPUT_DELAY
 
 
 class Driver:
@@ -268,6 +278,9 @@ class Driver:
             tool_policy=options.tools.policy,
             usage=options.usage,
             latency=options.latency,
+            rate_limits=options.rate_limits,
+            unsent_bytes=lambda: self.connection.unsent_bytes,
+            max_input_delay=options.max_input_delay,
         )
         self.waiters: Final = Waiters()
         self.updates: Final[UpdateStream[Update]] = UpdateStream()
@@ -399,13 +412,18 @@ class Driver:
         # from within a callback follows those of the effects under way, so it is an effect too.
         is_shown = self.updates.is_read or self._callbacks.want_sent_audio or self._is_carrying_out
         frame = self.core.append_audio(audio, self._now(), is_shown=is_shown)
-        if frame is None:
-            self._carry_out()
-        else:
+        if frame is not None:
             self.connection.send_frame(frame, "input_audio_buffer.append")
+            return
+        self._carry_out()
+        due = self.core.backlog.deadline  # if the audio waits
+        if due is not None and (self._deadline is None or due < self._deadline):
+            self._set_timer()
 
     async def drain(self) -> None:
-        """Wait until the write buffer has drained, of the next connection if this one is lost.
+        """Wait until the write buffer has drained, and the audio that waits for it.
+
+        If the connection is lost, wait for the next one.
 
         Raises:
             Closed: If the session was closed, or is not open.
@@ -420,7 +438,9 @@ class Driver:
                     raise
                 await self.waiters.wait_for_more()
             else:
-                return
+                if not self.core.backlog:
+                    return
+                await self.waiters.wait_for_more()
 
     def check_not_ended(self) -> None:
         """Raise the error with which the session ended, if it has ended."""

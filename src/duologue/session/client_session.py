@@ -48,7 +48,9 @@ from duologue.session.error_reports import (
     server_error,
 )
 from duologue.session.input_audio import MARK_SECONDS, MAX_UNPLACED, MAX_UNPLACED_BYTES, SentAudio
+from duologue.session.input_backlog import CHECK_BYTES, InputBacklog
 from duologue.session.latency import LatencyTracker
+from duologue.session.rate_limits import RateLimitPolicy, RequestLimiter
 from duologue.session.reconnect import NEVER, ReconnectPolicy
 from duologue.session.response_state import RequestState, ResponseState, response_failed
 from duologue.session.responses import Responses
@@ -188,6 +190,8 @@ REACTIONS: Final[Mapping[type, tuple[Reaction, ...]]] = {
         lambda s, e, now: s.on_response_done(e, now),
         lambda s, _, now: s.responses.send_next(now),
     ),
+    # Often the first event after the end of a response: the next request may have to wait.
+    ga.RateLimitsUpdatedEvent: (lambda s, e, now: s.on_rate_limits(e, now),),
     # Responses before commands: a `response.create` is not a command.
     ga.RealtimeErrorEvent: (lambda s, e, now: s.on_error(e, now),),
     # Reported only if its type is known and it does not fit.
@@ -227,6 +231,9 @@ class ClientSession:
         tool_policy: Returns how the calls of a tool are answered.
         usage: Counts the usage and holds the budget; it outlives each session.
         latency: Notes the times of turns; it outlives each session.
+        rate_limits: What to do where a rate limit is reached; `None`: nothing.
+        unsent_bytes: Returns how much the transport has accepted and not sent.
+        max_input_delay: Seconds that input audio may wait for the network; see `InputBacklog`.
     """
 
     def __init__(  # noqa: PLR0913  # by keyword only, and each with a default but the first
@@ -244,6 +251,9 @@ class ClientSession:
         tool_policy: Callable[[str], ToolPolicy] = lambda _name: ToolPolicy(),
         usage: UsageMeter | None = None,
         latency: LatencyTracker | None = None,
+        rate_limits: RateLimitPolicy | None = None,
+        unsent_bytes: Callable[[], int] = lambda: 0,
+        max_input_delay: float | None = None,
     ) -> None:
         self.new_id: Final = new_id
         self._updates: list[Update] = []
@@ -264,14 +274,24 @@ class ClientSession:
         self.latency: Final[LatencyTracker] = latency or LatencyTracker()
         resend_seconds = reconnect.resend_seconds if reconnect.budget else 0.0
         self.input_audio: Final[SentAudio] = SentAudio(retention, resend_seconds=resend_seconds)
+        self.backlog: Final[InputBacklog] = InputBacklog(
+            input_audio=self.input_audio,
+            send=self._send_audio,
+            report=self._report,
+            unsent_bytes=unsent_bytes,
+            limit=max_input_delay,
+        )
         silence = dead_air or DeadAirPolicy(begin_seconds=None, go_on_seconds=None)
         self.dead_air: Final[DeadAirWatch] = DeadAirWatch(lambda: self.responses.awaited, silence)
+        self.limiter: Final[RequestLimiter] = RequestLimiter(rate_limits)
+        self._owed_again: ResponseRequest | None = None  # the response to a turn, for a limit
         self.responses: Final[Responses] = Responses(
             send=self._emit,
             settle=self._settle_request,
             changed=lambda: self.dead_air.look(self._now),
             timeout=timeout,
             exceeded=lambda: self.usage.exceeded(self.active.model),
+            limiter=self.limiter,
         )
         self.conversation: Final[ConversationMirror] = ConversationMirror(
             self._updates,
@@ -385,7 +405,8 @@ class ClientSession:
             self._emit(checked)
             return None
         event_id, known = self._identified(checked)
-        self._record(event_id, known)
+        if self._record(event_id, known):
+            return None
         command = self.commands.send(event_id, known, now)
         if command is None or not self.resumption.answer_in_mirror(known):
             self._emit(self.resumption.for_server(known))
@@ -413,7 +434,7 @@ class ClientSession:
 
     def next_deadline(self) -> float | None:
         """Return when `handle_deadline` is due; `None` if nothing waits for time to pass."""
-        # Called for each event: `min` over the four would cost more than a delta's own work.
+        # Called for each event: `min` over the five would cost more than a delta's own work.
         deadline = self.tools.deadline
         other = self.commands.deadline
         if other is not None and (deadline is None or other < deadline):
@@ -424,6 +445,9 @@ class ClientSession:
         other = self.dead_air.deadline
         if other is not None and (deadline is None or other < deadline):
             deadline = other
+        other = self.backlog.deadline
+        if other is not None and (deadline is None or other < deadline):
+            deadline = other
         return deadline
 
     def handle_deadline(self, now: float) -> None:
@@ -431,6 +455,8 @@ class ClientSession:
         self._now = now
         if self.tools.deadline is not None and now >= self.tools.deadline:
             self.tools.expire(now, audio_at=self._audio_at)
+        if self.backlog.deadline is not None and now >= self.backlog.deadline:
+            self.backlog.expire(now)
         if self.commands.deadline is not None and now >= self.commands.deadline:
             self.commands.expire(now)
         if self.responses.deadline is not None and now >= self.responses.deadline:
@@ -447,6 +473,7 @@ class ClientSession:
         self._now = now
         self._sendings.clear()
         self.resumption.suspend(error, now)
+        self.backlog.flush()  # into the record: the next session gets it
         self.latency.on_suspended()
         if error is not None:
             self._updates.append(Disconnected(error, will_retry=True))
@@ -469,6 +496,7 @@ class ClientSession:
         error = error or Closed("the session was closed")
         self._is_over = True
         self._sendings.clear()
+        self.backlog.clear()
         self.latency.on_end()
         self.commands.lose(error)
         self.responses.lose(error)
@@ -493,6 +521,10 @@ class ClientSession:
         if self._is_over:
             self._check_open(now)
         self._audio_at = now
+        backlog = self.backlog
+        backlog.unchecked_bytes += len(audio)
+        if backlog.unchecked_bytes > CHECK_BYTES and self._holds(audio, now, is_shown=is_shown):
+            return None
         sent = self.input_audio
         unplaced = sent.unplaced  # `SentAudio.append`, without the call
         if now >= sent.next_mark:
@@ -526,7 +558,7 @@ class ClientSession:
         """
         self._check_open(now)
         self.check_budget()
-        if not self.active.detects_turns and self.input_audio.uncommitted_bytes:
+        if not self.active.detects_turns and (self.input_audio.uncommitted_bytes or self.backlog):
             self.send(ga.InputAudioBufferCommitEvent(), now)
         return self._request_response(event, now)
 
@@ -698,6 +730,23 @@ class ClientSession:
             self._sendings.append(Notify([RealtimeEvent("client", wire, self._now, meanings)]))
             self._sendings.append(SendFrame(codec.encode(wire), wire.type))
 
+    def _holds(self, audio: bytes, now: float, *, is_shown: bool) -> bool:
+        """Return whether audio waits for the network; without a connection, the record has it."""
+        return not self.resumption.is_away and self.backlog.hold(audio, now, is_shown=is_shown)
+
+    def _report(self, update: Update) -> None:
+        self._updates.append(update)
+
+    def _send_audio(self, audio: bytes, is_shown: bool) -> None:  # noqa: FBT001  # a callback's
+        """Send audio that has waited."""
+        self.input_audio.append(audio)
+        event_id = self.new_id("event")
+        if is_shown or self._translates or self.resumption.is_away:
+            self._emit(codec.append_event(audio, event_id)[1])
+        else:
+            frame = codec.append_frame(audio, event_id)
+            self._sendings.append(SendFrame(frame, "input_audio_buffer.append"))
+
     def _send_item(self, item: ga.Item) -> None:
         """Send an item of the core's own; what the server's ids make impossible is reported."""
         try:
@@ -714,7 +763,9 @@ class ClientSession:
 
     def _request_response(self, event: ga.ResponseCreateEvent, now: float) -> ResponseRequest:
         event_id, event = self._identified(self._checked(event, now))
-        return self.responses.create(event_id, event, now)
+        request = self.responses.create(event_id, event, now)
+        self._report_limit(now)
+        return request
 
     def _respond_to_tools(self, continued: list[str]) -> None:
         """Request the response that uses the outputs, unless one that waits its turn does."""
@@ -728,28 +779,35 @@ class ClientSession:
             if response is not None and response.request is not None:
                 response.request.follow_up = self._tool_response
 
-    def _record(self, event_id: str, event: ga.KnownClientEvent) -> None:
-        """Update the parts that an event of ours concerns."""
+    def _record(self, event_id: str, event: ga.KnownClientEvent) -> bool:
+        """Update the parts that an event of ours concerns; return whether its audio waits."""
         match event:
             case ga.InputAudioBufferAppendEvent():
                 self._audio_at = self._now
                 try:
-                    self.input_audio.append(event.audio_data)
+                    audio = event.audio_data
                 except DecodeError as error:
                     raise LocalProtocolError("the audio of the append is not base64") from error
+                if self._holds(audio, self._now, is_shown=True):
+                    return True
+                self.input_audio.append(audio)
             case ga.InputAudioBufferCommitEvent():
+                self.backlog.flush()
                 self.input_audio.commit(event_id)
                 self.latency.on_commit_sent(self._now)
             case ga.InputAudioBufferClearEvent():
+                self.backlog.clear()
                 self.input_audio.clear()
             case ga.ResponseCreateEvent():
                 self.check_budget()
                 self.responses.record(event_id, event, self._now)
             case ga.SessionUpdateEvent():
+                self.backlog.flush()  # in the format of its time
                 self.active.record(event.session)
                 self._apply(event.session)
             case _:
                 pass
+        return False
 
     # Reacting: the steps of `REACTIONS` that concern more than one part.
 
@@ -791,6 +849,9 @@ class ClientSession:
         command = self.answer_command(event, now)
         if command is None and self.active.answers_turns:
             self.responses.on_turn_committed()
+            again, self._owed_again = self._owed_again, None
+            if again is not None and again.state is RequestState.QUEUED:  # this turn's covers it
+                self.responses.cancel(again)
 
     def on_response_created(self, event: ga.ResponseCreatedEvent, now: float) -> None:
         """Begin a response; cancel it at once if its request was cancelled meanwhile."""
@@ -840,8 +901,9 @@ class ClientSession:
         if known is None or not known.is_done:  # a server may repeat itself
             self.usage.on_response(self.active.model, response)
         self.latency.on_done(response.id or "", response.status or None, now)
+        is_repeated = self._repeats(response, now)
         was_requested = self.responses.on_done(event, now)
-        if response.status == "failed" and not was_requested:
+        if response.status == "failed" and not (was_requested or is_repeated):
             self._updates.append(ErrorUpdate(response_failed(response)))
         self._add_missing_output(event)
         if (response.status or "completed") == "completed":
@@ -853,9 +915,46 @@ class ClientSession:
         error = server_error(event)
         cause = error.event_id or refused_event(error, self.responses, self.commands) or ""
         self.input_audio.refuse_commit(cause)
+        if not error.event_id or self.responses.request(cause) is not None:
+            self.limiter.on_refused(error, now)
         is_settled = self.responses.refuse(cause, error, now) or self.commands.fail(cause, error)
         if not is_settled and not is_benign(error):
             self._updates.append(ErrorUpdate(error))
+        self._report_limit(now)
+
+    def on_rate_limits(self, event: ga.RateLimitsUpdatedEvent, now: float) -> None:
+        """Remember the limits; the next request waits if nothing is left."""
+        self.limiter.on_updated(event.rate_limits, now)
+        self.responses.send_next(now)
+        self._report_limit(now)
+
+    def _repeats(self, response: ga.Response, now: float) -> bool:
+        """Process the limits at the end of a response; return whether it is requested again."""
+        error = response_failed(response) if response.status == "failed" else None
+        if error is None or not self.limiter.on_refused(error, now):
+            self.limiter.on_done(response)
+            return False
+        state = self.responses.get(error.response_id)
+        if state is None or state.is_done or self.tools.is_continued(state.id):
+            return False
+        request, times = state.request, 0 if state.request is None else state.request.times_limited
+        if not self.limiter.repeats(error, times):
+            return False
+        if request is None and not state.is_out_of_band and not self.responses.is_full:
+            request = self._owed_again = self._request_response(ga.ResponseCreateEvent(), now)
+        elif request is None or not request.is_scheduled or request.is_unwanted:
+            return False
+        else:
+            self.responses.ask_again(state)
+        request.times_limited = times + 1
+        self._report_limit(now)
+        return True
+
+    def _report_limit(self, now: float) -> None:
+        """Report the delay of the requests that wait, once."""
+        report = self.limiter.take_report(now) if self.responses.waiting else None
+        if report is not None:
+            self._updates.append(report)
 
     def _on_dead_air(self, finding: Finding, now: float) -> None:
         """Request once more what is overdue; if that did not help, give the connection up."""

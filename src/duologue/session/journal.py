@@ -114,7 +114,7 @@ class Journal:
         self.is_forgotten: bool = False
         """Whether the audio was dropped to save memory."""
         self._starts: Final = {TEXT: text, TRANSCRIPT: transcript, ARGUMENTS: arguments}
-        self._start_audio: Final = audio
+        self._start_audio = audio
         # Caches, each with the number of entries it covers: the words by kind and part, the audio,
         # and the audio's size, which is asked for at every delta, mostly without the audio itself.
         self._joined: Final[dict[tuple[int, int], tuple[int, str]]] = {}
@@ -208,6 +208,7 @@ class Journal:
     def drop_audio(self) -> None:
         """Drop all audio, including audio that arrives later."""
         self.is_forgotten = True
+        self._start_audio = b""
         self._audio = (0, b"")
         length = len(self.entries)
         # The entries stay, without their audio: positions in snapshots must remain valid.

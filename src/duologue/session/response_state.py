@@ -146,7 +146,8 @@ class ResponseRequest:
 
     __slots__ = (
         "deadline", "ending", "error", "event", "event_id", "follow_up", "is_guess", "is_scheduled",
-        "is_unwanted", "response", "sent_at", "state", "timeout", "times_cut", "waiters",
+        "is_unwanted", "response", "sent_at", "state", "timeout", "times_cut",
+        "times_limited", "waiters",
     )  # fmt: skip
 
     def __init__(
@@ -180,6 +181,8 @@ class ResponseRequest:
         """Seconds for the server to begin its response, and to go on with it."""
         self.times_cut: int = 0
         """Connections that were lost after it was sent, and before its response had ended."""
+        self.times_limited: int = 0
+        """How often it is repeated because of a rate limit."""
         self.follow_up: ResponseRequest | None = None
         """The request that continues its response after the calls of tools were answered."""
         self.waiters: int = 0

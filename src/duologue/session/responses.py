@@ -23,6 +23,7 @@ from duologue.protocol.model import UnsetType
 from duologue.session._item_fields import id_of
 from duologue.session.commands import DEFAULT_TIMEOUT, no_answer
 from duologue.session.dead_air import OwedTurn
+from duologue.session.rate_limits import RequestLimiter
 from duologue.session.response_state import (
     RequestInput,
     RequestState,
@@ -93,6 +94,7 @@ class Responses:
         changed: Called when `awaited` may be another one.
         timeout: Seconds for the server to begin a response, and to go on with it.
         exceeded: Returns an error if the budget allows no further response.
+        limiter: Decides when the rate limits allow the next request.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Responses:
         changed: Callable[[], None] = lambda: None,
         timeout: float | None = DEFAULT_TIMEOUT,
         exceeded: Callable[[], BudgetExceeded | None] = lambda: None,
+        limiter: RequestLimiter | None = None,
     ) -> None:
         self.active: ResponseState | None = None
         """The response of the conversation that is in progress: at most one."""
@@ -112,6 +115,7 @@ class Responses:
         self._settle: Final = settle
         self._changed: Final = changed
         self._exceeded: Final = exceeded
+        self._limiter: Final = limiter or RequestLimiter()
         self._timeout: Final = timeout
         self._known: Final[dict[str, ResponseState]] = {}
         self._running: Final[dict[str, ResponseState]] = {}
@@ -193,12 +197,13 @@ class Responses:
         """
         request = ResponseRequest(event_id, event, timeout=self._timeout, is_scheduled=True)
         waits = not request.is_out_of_band and (self.active is not None or bool(self._queue))
-        waits = waits or self._is_suspended
+        waits = waits or self._is_held(now)
         if waits:
             self._check_room()
         self._open[event_id] = request
         if waits:
             self._queue.append(request)
+            self._reschedule()
         else:
             self._send(request, now)
         return request
@@ -224,6 +229,7 @@ class Responses:
             if request in self._queue:
                 self._queue.remove(request)
             self._advance(request, RequestInput.CANCELLED)
+            self._reschedule()
         elif request.state is RequestState.REQUESTED:
             request.is_unwanted = True  # its response has no id yet
         return request.state is RequestState.IN_PROGRESS
@@ -239,10 +245,13 @@ class Responses:
             request.response.request = None
             request.response = request.ending = None
         is_busy = BUSY in {error.code, error.type} and (was_matched or self._is_busy(request))
-        if is_busy and request.is_scheduled:
+        is_limited = self._limiter.repeats(error, request.times_limited)
+        if (is_busy or is_limited) and request.is_scheduled:
+            request.deadline = None
+            request.times_limited += is_limited
             request.advance(RequestInput.BUSY)
             # In the order of their creation.
-            self._queue = [r for r in self._open.values() if r.state is RequestState.QUEUED]
+            self._queue = self._queued()
             if request.is_unwanted:
                 self.cancel(request)
         else:
@@ -278,6 +287,7 @@ class Responses:
             The ids of the responses. The next request in line is not sent yet: see `send_next`.
         """
         lost: list[str] = []
+        self._limiter.expire(now)
         for request in list(self._open.values()):
             if request.deadline is not None and request.deadline <= now:
                 self._give_up(request, no_answer("response.create"))
@@ -313,7 +323,7 @@ class Responses:
             request.advance(RequestInput.BUSY)
             request.response = request.deadline = None
         state.request = None
-        self._queue = [r for r in self._open.values() if r.state is RequestState.QUEUED]
+        self._queue = self._queued()
         return bool(answered)
 
     def suspend(
@@ -342,8 +352,7 @@ class Responses:
         responses = {r.event_id: r.response for r in self._open.values() if r.response is not None}
         for request in list(self._open.values()):
             self._suspend(request, error, cut, called)
-        waiting = [r for r in self._open.values() if r.state is RequestState.QUEUED]
-        self._queue = waiting
+        waiting = self._queue = self._queued()
         self._reschedule()
         again = {responses[r.event_id].id: r for r in waiting if r.event_id in responses}
         items = frozenset(
@@ -380,9 +389,7 @@ class Responses:
     def resume(self, now: float) -> None:
         """Send the requests that waited for a connection, each in its turn."""
         self._is_suspended = False
-        for request in [r for r in self._queue if r.is_out_of_band]:
-            self._queue.remove(request)
-            self._send(request, now)
+        self._queue.sort(key=lambda request: not request.is_out_of_band)
         self.send_next(now)
 
     def lose(self, error: SessionEnd) -> None:
@@ -444,9 +451,22 @@ class Responses:
         return bool(answered)
 
     def send_next(self, now: float) -> None:
-        """Send the next request in line, if no response of the conversation is in progress."""
-        while self._queue and not self._is_busy():  # repeated if the budget refuses one
-            self._send(self._queue.pop(0), now)
+        """Send the requests whose turn it is: of the conversation, one at a time."""
+        for request in list(self._queue):
+            if self._is_held(now):
+                break
+            if request.is_out_of_band or not self._is_busy():
+                self._queue.remove(request)
+                self._send(request, now)
+        self._reschedule()
+
+    def _queued(self) -> list[ResponseRequest]:
+        return [r for r in self._open.values() if r.state is RequestState.QUEUED]
+
+    def _is_held(self, now: float) -> bool:
+        """Return whether nothing can be sent, or the rate limits allow no request now."""
+        is_tried = self._limiter.is_strained and bool(self._running or self.unanswered())
+        return self._is_suspended or is_tried or self._limiter.holds(now)
 
     def _is_busy(self, besides: ResponseRequest | None = None) -> bool:
         """Return whether a response of the conversation is in progress, or requested."""
@@ -523,6 +543,7 @@ class Responses:
 
     def _reschedule(self) -> None:
         times = [r.deadline for r in self._open.values()]
+        times += [self._limiter.held_until] if self._queue else []
         times += [state.deadline for state in self._running.values()]
         self.deadline = min((time for time in times if time is not None), default=None)
         self._changed()

@@ -28,9 +28,11 @@ __all__ = [
     "Delta",
     "Disconnected",
     "ErrorUpdate",
+    "InputAudioDropped",
     "Interrupted",
     "ItemAppended",
     "ItemCompleted",
+    "RateLimited",
     "RealtimeEvent",
     "Reconnected",
     "Update",
@@ -156,6 +158,30 @@ class DeadAir(Struct, frozen=True, kw_only=True, gc=False):
     """The client's reaction. `none`: the client does not connect again."""
 
 
+class InputAudioDropped(Struct, frozen=True, kw_only=True, gc=False):
+    """Input audio was dropped, oldest first: the network is too slow, see `max_input_delay`.
+
+    It comes twice: when audio is first dropped, and when the audio that waited has been sent.
+    """
+
+    milliseconds: float
+    """Audio that was dropped since the network became too slow."""
+    is_over: bool
+    """Whether the network takes the audio again."""
+
+
+class RateLimited(Struct, frozen=True, kw_only=True):  # collected: as `ErrorUpdate`
+    """The next request of a response waits for a rate limit of the server; see `RateLimitPolicy`.
+
+    It comes once for each delay.
+    """
+
+    seconds: float
+    """Seconds until the request is sent."""
+    error: ServerError | ResponseFailed | None
+    """The refusal; `None` if the server said before that nothing is left."""
+
+
 class RealtimeEvent(Struct, frozen=True, gc=False):
     """An event as it was on the wire; it follows the updates that it caused."""
 
@@ -177,6 +203,8 @@ Update = (
     | Disconnected
     | Reconnected
     | DeadAir
+    | InputAudioDropped
+    | RateLimited
     | RealtimeEvent
 )
 """Everything that `async for` over a client can yield."""

@@ -8,6 +8,7 @@ from duologue.client import client
 from duologue.protocol.model import UNSET
 from duologue.session.commands import DEFAULT_TIMEOUT
 from duologue.session.dead_air import DEFAULT_DEAD_AIR
+from duologue.session.input_backlog import DEFAULT_INPUT_DELAY
 from duologue.session.prices import PRICES
 from duologue.session.retention import KEEP_RECENT
 from duologue.sync.handles import Pending, ResponseHandle
@@ -36,12 +37,20 @@ if TYPE_CHECKING:
     from duologue.client.tools import ToolHandler, ToolOptions
     from duologue.protocol import beta
     from duologue.protocol.formats import Format
-    from duologue.protocol.ga import ContentPart, FunctionTool, Item, RealtimeSession, Session
+    from duologue.protocol.ga import (
+        ContentPart,
+        FunctionTool,
+        Item,
+        RateLimit,
+        RealtimeSession,
+        Session,
+    )
     from duologue.session.dead_air import DeadAirPolicy
     from duologue.session.formatted import FormattedItem
     from duologue.session.latency import LatencyReport
     from duologue.session.playback import PlaybackCut
     from duologue.session.prices import PriceTable
+    from duologue.session.rate_limits import RateLimitPolicy
     from duologue.session.reconnect import ReconnectPolicy
     from duologue.session.response_state import ResponseState
     from duologue.session.retention import Retention
@@ -72,6 +81,8 @@ class ClientMethods(Generic[C]):
         dialect: DialectChoice | None = None,
         reconnect: ReconnectPolicy | bool = True,
         dead_air: DeadAirPolicy | None = DEFAULT_DEAD_AIR,
+        rate_limits: RateLimitPolicy | bool = True,
+        max_input_delay: float | None = DEFAULT_INPUT_DELAY,
         resume: str | PathLike[str] | bytes | None = None,
         retention: Retention = KEEP_RECENT,
         validate: bool = False,
@@ -94,6 +105,8 @@ class ClientMethods(Generic[C]):
             dialect=dialect,
             reconnect=reconnect,
             dead_air=dead_air,
+            rate_limits=rate_limits,
+            max_input_delay=max_input_delay,
             resume=resume,
             retention=retention,
             validate=validate,
@@ -130,7 +143,7 @@ class ClientMethods(Generic[C]):
 
     @property
     def input_audio_buffer(self) -> bytes:
-        """The user's audio after the last commit or clear, as far as it is kept."""
+        """The user's audio after the last commit or clear, as far as it was sent and is kept."""
         return self._thread.call(lambda: self._client.input_audio_buffer)
 
     def get_turn_detection_type(self) -> str | None:
@@ -144,6 +157,11 @@ class ClientMethods(Generic[C]):
     def responses(self) -> tuple[ResponseState, ...]:
         """The responses of the session, oldest first: the last thousand, whoever began them."""
         return self._thread.call(lambda: self._client.responses)
+
+    @property
+    def rate_limits(self) -> Mapping[str, RateLimit]:
+        """The rate limits by name, as the server last reported them: `requests`, `tokens`."""
+        return self._thread.call(lambda: self._client.rate_limits)
 
     @property
     def usage(self) -> UsageReport:
@@ -262,7 +280,7 @@ class ClientMethods(Generic[C]):
     def append_input_audio(self, audio: Buffer) -> None:
         """Send user audio, in the session's input format; empty audio sends nothing.
 
-        The server does not confirm it.
+        The server does not confirm it. This never waits: see `max_input_delay`.
 
         Args:
             audio: Bytes, in chunks of any size, or an array of 16-bit samples of one channel, as

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from duologue.errors import ConnectionLost
 
-__all__ = ["MAX_UNSENT_BYTES", "Connector", "Receiver", "SupportsCut", "Transport"]
+__all__ = [
+    "MAX_UNSENT_BYTES",
+    "Connector",
+    "Receiver",
+    "SupportsCut",
+    "SupportsUnsent",
+    "Transport",
+]
 
 MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
 """Unsent data at which a connection is given up.
@@ -70,6 +77,19 @@ class SupportsCut(Protocol):
 
     def cut(self) -> None:
         """Break the connection at once; what is unsent is lost."""
+
+
+@runtime_checkable
+class SupportsUnsent(Protocol):
+    """A transport that shows how much waits to be sent; all of duologue's clients do.
+
+    With one that does not, input audio never waits in `RealtimeClient`, and is never dropped.
+    """
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes that `Transport.send` has accepted and the system has not."""
+        ...
 
 
 Connector = Callable[[Receiver], Awaitable[Transport]]

@@ -59,6 +59,11 @@ class MemoryTransport:
             self._delivery.check_open()
         self._outgoing.put(frame)
 
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes that the other end has not received."""
+        return self._outgoing.waiting_bytes
+
     async def drain(self) -> None:
         """Wait while the other end's queue is above its high-water mark; see `Transport.drain`."""
         await self._outgoing.room.wait()

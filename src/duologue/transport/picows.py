@@ -238,6 +238,11 @@ class _PicowsTransport(WSListener):
             self._check_backlog()
         self._wire.send(_TEXT, frame)
 
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes that the socket has not taken."""
+        return self._wire.underlying_transport.get_write_buffer_size()
+
     async def drain(self) -> None:
         """Wait until the write buffer of the socket has room again."""
         await self._writable.wait()
@@ -416,7 +421,7 @@ class _PicowsTransport(WSListener):
         self._writable.set()
 
     def _check_backlog(self) -> None:
-        if self._wire.underlying_transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+        if self.unsent_bytes > MAX_UNSENT_BYTES:
             # `on_ws_disconnected` calls `on_close`, which must not happen inside `send`.
             self._delivery.end(ConnectionLost("the server does not read what is sent", code=1006))
             self._writable.set()

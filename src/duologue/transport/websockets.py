@@ -274,6 +274,11 @@ class _WebsocketsTransport:
             self._has_room.clear()
         self._has_work.set()
 
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes that the socket has not taken."""
+        return self._unsent_bytes + self._connection.transport.get_write_buffer_size()
+
     async def drain(self) -> None:
         """Wait while the queue is above its high-water mark."""
         await self._has_room.wait()
