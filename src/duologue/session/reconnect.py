@@ -59,7 +59,8 @@ class ReconnectPolicy:
     """Seconds of input audio that are sent again, of what the server had not made a message. A turn
     that is longer loses its beginning, and `Reconnected` says how much."""
     history_bytes: int = 1_000_000
-    """Limit of the history, as JSON. Beyond it the oldest items are left out, or summarized."""
+    """Limit of the history before the newest item, as JSON. Beyond it the oldest items are left out,
+    or summarized."""
     summarize: Summarize | None = None
     """Returns a text that stands for the oldest items where they are too large, as a system
     message. It may be a coroutine function."""
