@@ -197,11 +197,21 @@ def test_an_item_that_only_servers_make_is_not_restored() -> None:
 
 def test_the_latest_items_are_chosen() -> None:
     states = [state(message(f"item_{n}", text="word " * 20)) for n in range(10)]
-    limit = 3 * len(codec.encode_model(restored_item(states[0]))) + 10  # type: ignore[type-var]
+    limit = 2 * len(codec.encode_model(restored_item(states[0]))) + 10  # type: ignore[type-var]
     history = choose_history(states, limit)
     assert [item.item_id for item in history.items] == ["item_7", "item_8", "item_9"]
     assert [left.id for left in history.left_out] == [f"item_{n}" for n in range(7)]
     assert history.lost == ()
+
+
+def test_the_newest_item_is_restored_however_large_it_is() -> None:
+    """A turn that is not transcribed is restored as audio, and its response is owed."""
+    states = [state(message(f"item_{n}", text="word")) for n in range(3)]
+    long = state(message("item_u", text="word " * 1000))
+    history = choose_history([*states, long], 500)
+    assert [item.item_id for item in history.items] == ["item_0", "item_1", "item_2", "item_u"]
+    assert [item.item_id for item in choose_history([*states, long], 0).items] == ["item_u"]
+    assert choose_history([], 0).items == ()
 
 
 @pytest.mark.parametrize("limit", range(0, 1200, 25))

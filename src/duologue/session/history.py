@@ -56,7 +56,7 @@ class History:
 
 
 def choose_history(states: Iterable[ItemState], limit_bytes: int) -> History:
-    """Return the latest items that fit, never an output without its call."""
+    """Return the newest item and those before it that fit, never an output without its call."""
     chosen: list[tuple[ItemState, Item]] = []
     lost: list[str] = []
     for state in states:
@@ -66,7 +66,8 @@ def choose_history(states: Iterable[ItemState], limit_bytes: int) -> History:
         else:
             chosen.append((state, item))
     sizes = [len(codec.encode_model(item)) for _, item in chosen]
-    size, count = sum(sizes), 0
+    # The newest is never left out: a question that was spoken may be larger than all else.
+    size, count = sum(sizes[:-1]), 0
     while size > limit_bytes:
         size -= sizes[count]
         count += 1

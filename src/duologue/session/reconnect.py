@@ -59,7 +59,7 @@ class ReconnectPolicy:
     """Seconds of input audio that are sent again, of what the server had not made a message. A turn
     that is longer loses its beginning, and `Reconnected` says how much."""
     history_bytes: int = 5_000_000
-    """Limit of the history, as JSON: any conversation in words, or a minute of the user's speech
+    """Limit of what precedes the newest item, as JSON: a conversation in words, or a minute of speech
     that has no transcript, and so is restored as audio. Beyond it the oldest items are left out, or
     summarized."""
     summarize: Summarize | None = None
