@@ -59,9 +59,9 @@ class ReconnectPolicy:
     """Seconds of input audio that are sent again, of what the server had not made a message. A turn
     that is longer loses its beginning, and `Reconnected` says how much."""
     history_bytes: int = 5_000_000
-    """Limit of what precedes the newest item, as JSON: a conversation in words, or a minute of speech
-    that has no transcript, and so is restored as audio. Beyond it the oldest items are left out, or
-    summarized."""
+    """Limit of what precedes the newest item, as JSON: any conversation in words, or a minute of
+    speech without a transcript, which is restored as audio. Beyond it the oldest items are left out
+    or summarized."""
     summarize: Summarize | None = None
     """Returns a text that stands for the oldest items where they are too large, as a system
     message. It may be a coroutine function."""
