@@ -19,7 +19,7 @@ from duologue.errors import DecodeError
 from duologue.protocol.dialects import dialect_adapter
 from duologue.server.session import conversation as server_conversation
 from duologue.server.session.session import ServerSession
-from duologue.session import conversation, responses, tool_calls
+from duologue.session import conversation, latency, responses, tool_calls
 from duologue.session.client_session import ClientSession
 from duologue.session.dead_air import DeadAirPolicy
 from duologue.session.reconnect import ReconnectPolicy
@@ -59,7 +59,12 @@ MAX_GROWTH: Final = 2 * ROUNDS * 15
 def test_a_long_session_grows_no_client(dialect: Dialect, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every event is about things that are new, and no command is ever answered."""
     monkeypatch.setattr(responses, "MAX_RESPONSES", 20)
-    for module, limit in ((conversation, "MAX_APART"), (tool_calls, "MAX_CALLS")):
+    for module, limit in (
+        (conversation, "MAX_APART"),
+        (latency, "MAX_TURNS"),
+        (tool_calls, "MAX_CALLS"),
+        (tool_calls, "MAX_ROUNDS"),
+    ):
         monkeypatch.setattr(module, limit, 20)
     numbers = itertools.count()
     core = ClientSession(

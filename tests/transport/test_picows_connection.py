@@ -288,6 +288,36 @@ async def test_a_blocked_event_loop_is_not_the_silence_of_the_server() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_ping_that_waits_behind_unsent_data_is_not_the_silence_of_the_server() -> None:
+    async def ignore(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(ignore, "127.0.0.1", 0) as server:
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        looks: list[int] = []
+        silences: list[float] = []
+        given_up = asyncio.Event()
+
+        def unsent_bytes() -> int:
+            looks.append(1)
+            writer.write(b"x")  # the server acknowledges it
+            return 1 << 20 if len(looks) < 4 else 0
+
+        def give_up(silence: float) -> None:
+            silences.append(silence)
+            given_up.set()
+
+        heartbeat = Heartbeat(0.05, ping=lambda: None, give_up=give_up, unsent_bytes=unsent_bytes)
+        heartbeat.start(writer.transport)
+        async with asyncio.timeout(5):
+            await given_up.wait()
+        assert (len(looks), len(silences)) == (4, 1)
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.mark.asyncio
 async def test_pings_are_not_answered_to_a_server_that_does_not_read() -> None:
     """Otherwise its pings would fill our memory with pongs."""
     flooded = asyncio.Event()

@@ -217,7 +217,12 @@ class _PicowsTransport(WSListener):
         self._subprotocols: Final = subprotocols
         self._assembler: Final = assembler
         self._close_timeout: Final = close_timeout
-        self._heartbeat: Final = Heartbeat(keepalive, ping=self._ping, give_up=self._give_up)
+        self._heartbeat: Final = Heartbeat(
+            keepalive,
+            ping=self._ping,
+            give_up=self._give_up,
+            unsent_bytes=lambda: self.unsent_bytes,
+        )
         self._loop: Final = asyncio.get_running_loop()
         self._is_up = self._is_paused = False
         self._refusal: str | None = None
@@ -372,7 +377,7 @@ class _PicowsTransport(WSListener):
         self._wire.disconnect(graceful=False)
 
     def _ping(self) -> None:
-        if self._delivery.is_open and self._writable.is_set():
+        if self._delivery.is_open:
             self._wire.send_ping()
 
     def _give_up(self, silence: float) -> None:

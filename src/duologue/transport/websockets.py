@@ -198,7 +198,12 @@ class _Connection(ClientConnection):
     def __init__(self, owner: _WebsocketsTransport, /, *args: Any, **options: Any) -> None:  # noqa: ANN401  # passed on
         super().__init__(*args, **options)
         self._owner = owner
-        self._heartbeat = Heartbeat(owner.keepalive, ping=self._ping, give_up=owner.give_up_silent)
+        self._heartbeat = Heartbeat(
+            owner.keepalive,
+            ping=self._ping,
+            give_up=owner.give_up_silent,
+            unsent_bytes=lambda: owner.unsent_bytes,
+        )
         accept_close_between_fragments(self.protocol)
 
     @override
