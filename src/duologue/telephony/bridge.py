@@ -22,7 +22,7 @@ from duologue.telephony.call_state import CallState
 from duologue.telephony.messages import CallStarted, CallStopped, PhoneProvider
 
 if TYPE_CHECKING:
-    from duologue.telephony.call_runner import CallHook, ClientFactory, DigitHook
+    from duologue.telephony.call import CallHook, ClientFactory, DigitHook
     from duologue.telephony.messages import PhoneDialect
 
 __all__ = ["PhoneBridge"]

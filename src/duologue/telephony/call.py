@@ -1,19 +1,28 @@
-"""One telephone call, as the application sees it."""
+"""One telephone call, as the application sees it, and the types of its hooks."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from duologue.errors import Closed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from duologue.telephony.call_state import CallEnding, CallState
-    from duologue.telephony.messages import CallStarted
+    from duologue.client.client import RealtimeClient
+    from duologue.telephony.call_state import CallState
+    from duologue.telephony.messages import CallEnding, CallStarted
 
-__all__ = ["PhoneCall"]
+__all__ = ["CallHook", "ClientFactory", "DigitHook", "PhoneCall"]
+
+ClientFactory: TypeAlias = "Callable[[PhoneCall], RealtimeClient | Awaitable[RealtimeClient]]"
+"""Function or coroutine function that makes the client of a call."""
+CallHook: TypeAlias = "Callable[[PhoneCall, RealtimeClient], object]"
+"""Function or coroutine function of the application, for a call."""
+DigitHook: TypeAlias = "Callable[[PhoneCall, RealtimeClient, str], object]"
+"""Function or coroutine function of the application, for a pressed key."""
 
 
 class PhoneCall:

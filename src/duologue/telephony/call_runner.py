@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from duologue.client._concurrency import cancel_all
 from duologue.errors import Closed, ConnectionLost, DuologueError
@@ -32,20 +32,13 @@ from duologue.transport.repeated_warning import RepeatedWarning
 if TYPE_CHECKING:
     from duologue.client.client import RealtimeClient
     from duologue.telephony.asgi import PhoneSocket
-    from duologue.telephony.call import PhoneCall
+    from duologue.telephony.call import CallHook, ClientFactory, DigitHook, PhoneCall
     from duologue.telephony.call_state import CallState
     from duologue.telephony.messages import AudioEncoding, PhoneDialect, PhoneEvent
 
-__all__ = ["CallHook", "CallHooks", "CallRunner", "ClientFactory", "DigitHook"]
+__all__ = ["CallHooks", "CallRunner"]
 
 T = TypeVar("T")
-
-ClientFactory: TypeAlias = "Callable[[PhoneCall], RealtimeClient | Awaitable[RealtimeClient]]"
-"""Makes the client of a call."""
-CallHook: TypeAlias = "Callable[[PhoneCall, RealtimeClient], object]"
-"""Function or coroutine function of the application, for a call."""
-DigitHook: TypeAlias = "Callable[[PhoneCall, RealtimeClient, str], object]"
-"""Function or coroutine function of the application, for a pressed key."""
 
 MAX_EARLY: Final = 500
 """Messages of audio that wait for the session: 10 seconds, as long as connecting may take."""

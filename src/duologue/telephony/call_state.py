@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from duologue.client.client import RealtimeClient
-    from duologue.telephony.messages import CallStarted
+    from duologue.telephony.messages import CallEnding, CallStarted
     from duologue.telephony.phone_player import PhonePlayer
 
-__all__ = ["CallEnding", "CallState"]
-
-CallEnding = Literal["caller", "application", "session", "time_limit", "failure"]
-"""The way in which a call ended.
-
-`caller`: the phone hung up; `application`: `PhoneCall.hang_up` was called; `session`: the session
-with the model was closed, or lost for good; `time_limit`: `max_call_seconds` are over; `failure`:
-the session did not begin, or a hook raised, as the log explains.
-"""
+__all__ = ["CallState"]
 
 
 class CallState:

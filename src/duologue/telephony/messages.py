@@ -1,4 +1,4 @@
-"""Events of a telephone stream, and the interface of the providers' dialects.
+"""Events and endings of a telephone call, and the interface of the providers' dialects.
 
 A dialect is pure: it converts the text of messages to events and back, without waiting or a clock.
 No input makes it raise.
@@ -7,7 +7,7 @@ No input makes it raise.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 import pybase64
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "AudioEncoding", "AudioReceived", "CallStarted", "CallStopped", "DigitPressed",
+    "AudioEncoding", "AudioReceived", "CallEnding", "CallStarted", "CallStopped", "DigitPressed",
     "MalformedMessage", "MarkReturned", "PhoneDialect", "PhoneEvent", "PhoneProvider",
     "StreamError", "UnknownMessage", "decoded_audio", "encoded_audio", "encoding_named",
     "text_values", "written",
@@ -154,6 +154,15 @@ PhoneEvent: TypeAlias = (
     | UnknownMessage
 )
 """Everything that a stream can report."""
+
+
+CallEnding: TypeAlias = Literal["caller", "application", "session", "time_limit", "failure"]
+"""The way in which a call ended.
+
+`caller`: the phone hung up; `application`: `PhoneCall.hang_up` was called; `session`: the session
+with the model was closed, or lost for good; `time_limit`: `max_call_seconds` are over; `failure`:
+the session did not begin, or a hook raised, as the log explains.
+"""
 
 
 class PhoneDialect(Protocol):

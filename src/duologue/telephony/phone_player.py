@@ -38,7 +38,7 @@ class PhonePlayer:
         """Positions of the last mark that was returned, and of the last one that was sent."""
         self._is_complete = True
         self._must_clear = False
-        self.item_id = ""
+        self.item_id: str = ""
         """The item whose audio came last."""
 
     @property

@@ -212,8 +212,6 @@ class Telnyx:
         ConfigurationError: If the codec is not supported, or does not have this rate.
     """
 
-    name: Final = "Telnyx"
-
     def __init__(
         self,
         *,
@@ -227,6 +225,11 @@ class Telnyx:
             raise ConfigurationError(f"{codec} at {rate_hz} Hz is not supported: {text}")
         self._sends: Final = sends
         self._auth_token: Final = auth_token
+
+    @property
+    def name(self) -> str:
+        """`Telnyx`, for logs."""
+        return "Telnyx"
 
     def is_authentic(self, headers: Mapping[str, str]) -> bool:
         """Return whether the handshake has the token, or there is none to check."""

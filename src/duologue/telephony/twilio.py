@@ -157,13 +157,16 @@ class Twilio:
         ConfigurationError: If only one of them is given.
     """
 
-    name: Final = "Twilio"
-
     def __init__(self, *, auth_token: str | None = None, url: str | None = None) -> None:
         if (auth_token is None) != (url is None):
             raise ConfigurationError("checking signatures needs both auth_token and url")
         self._auth_token: Final = auth_token
         self._url: Final = url
+
+    @property
+    def name(self) -> str:
+        """`Twilio`, for logs."""
+        return "Twilio"
 
     def is_authentic(self, headers: Mapping[str, str]) -> bool:
         """Return whether Twilio has signed the handshake, or nothing is to be checked."""
