@@ -68,7 +68,9 @@ NONSENSE = [
     '{"event": "mark", "mark": {"name": "-1"}}',
     '{"event": "mark", "mark": {"name": "secret"}}',
     '{"event": "dtmf", "dtmf": {"digit": 5}}',
+    '{"event": "dtmf", "dtmf": {"digit": "secret"}}',
     '{"event": "of tomorrow", "secret": 1}',
+    '{"event": "of tomorrow", "much": "' + "secret" * 20_000 + '"}',
 ]
 
 
@@ -378,7 +380,7 @@ async def test_an_error_of_the_provider_is_logged(caplog: pytest.LogCaptureFixtu
         await phone.send({"event": "error", "payload": {"code": 100002, "title": "bad frame"}})
         await phone.hang_up()
         await phone.wait_for(lambda: phone.close_code == 1000)
-    assert "call call-1: Telnyx reports error 100002: bad frame" in caplog.text
+    assert "call call-1: error of the provider: 100002: bad frame" in caplog.text
 
 
 async def test_keys_become_a_message_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:

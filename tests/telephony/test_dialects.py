@@ -25,6 +25,7 @@ from duologue.telephony.messages import (
     StreamError,
     UnknownMessage,
     encoding_named,
+    printable,
 )
 
 TWILIO_START = {
@@ -206,6 +207,21 @@ def test_a_message_without_its_content_is_malformed(provider: PhoneProvider, eve
 def test_a_message_of_tomorrow_is_kept(provider: PhoneProvider) -> None:
     message = '{"event": "of.tomorrow", "more": [1]}'
     assert provider.open().receive(message) == [UnknownMessage("of.tomorrow", message)]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS, ids=lambda each: each.name)
+def test_keys_and_lengths_are_checked(provider: PhoneProvider) -> None:
+    dialect = provider.open()
+    keys = [{"event": "dtmf", "dtmf": {"digit": digit}} for digit in ("d", "12", "")]
+    wrong = MalformedMessage("it names no key of a phone")
+    assert receive(dialect, *keys) == [DigitPressed("D"), wrong, wrong]
+    assert receive(dialect, media(bytes(65_536))) == [MalformedMessage("it is too long")]
+
+
+def test_a_name_in_the_log_is_one_line() -> None:
+    assert printable("CA1") == "CA1"
+    assert printable("CA1\ncall CA2 ended") == "'CA1\\ncall CA2 ended'"
+    assert len(printable("C" * 1000)) == 80
 
 
 JSON = st.recursive(

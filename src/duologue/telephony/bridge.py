@@ -19,7 +19,7 @@ from duologue.telephony.asgi import (
 from duologue.telephony.call import PhoneCall
 from duologue.telephony.call_runner import CallHooks, CallRunner
 from duologue.telephony.call_state import CallState
-from duologue.telephony.messages import CallStarted, CallStopped, PhoneProvider
+from duologue.telephony.messages import CallStarted, CallStopped, PhoneProvider, printable
 
 if TYPE_CHECKING:
     from duologue.telephony.call import CallHook, ClientFactory, DigitHook
@@ -130,7 +130,7 @@ class PhoneBridge:
             return
         if started.receives is None:
             text = "call refused: the codec of its stream, %s, is not supported; use PCMU"
-            logger.error(text, started.codec)
+            logger.error(text, printable(started.codec))
             await socket.close(1003)
             return
         state = CallState(started, self._provider.name)

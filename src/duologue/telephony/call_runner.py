@@ -24,6 +24,7 @@ from duologue.telephony.messages import (
     MarkReturned,
     StreamError,
     UnknownMessage,
+    printable,
 )
 from duologue.telephony.phone_audio import FrameEncoder, PhoneDecoder
 from duologue.telephony.phone_player import PhonePlayer
@@ -95,8 +96,8 @@ class CallRunner:
 
     async def run(self, receives: AudioEncoding, *, max_seconds: float) -> None:
         """Hold the call until it ends, then close the stream and the session."""
-        state, call_id = self._state, self._call.id
-        logger.info("call %s began: %s", call_id, state.provider)
+        state = self._state
+        logger.info("call %s began: %s", state.label, state.provider)
         self._start(self._read())
         self._start(self._talk(receives))
         try:
@@ -109,7 +110,7 @@ class CallRunner:
             await cancel_all(self._tasks)
             await self._close()
         self._ignored.finish()
-        logger.info("call %s ended: %s", call_id, state.ending)
+        logger.info("call %s ended: %s", state.label, state.ending)
         if state.client is not None and self._hooks.on_end is not None:
             await self._call_on_end(self._hooks.on_end, state.client)
 
@@ -122,7 +123,7 @@ class CallRunner:
             await work
         except (DuologueError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
-            logger.error("call %s: %s", self._call.id, reason)  # noqa: TRY400  # it says enough
+            logger.error("call %s: %s", self._state.label, reason)  # noqa: TRY400  # it says enough
             self._state.end("failure")
         except Exception as error:  # noqa: BLE001  # of a hook, or a fault of ours
             _report(error, "a task of a phone call raised, and the call is ended")
@@ -161,12 +162,12 @@ class CallRunner:
             case CallStopped():
                 self._state.end("caller")
             case StreamError(code=code, title=title):
-                text = "call %s: %s reports error %s: %s"
-                self._ignored.warn(text, self._call.id, self._call.provider, code, title)
+                reason = f"{printable(code)}: {printable(title)}"
+                self._ignored.warn("call %s: error of the provider: %s", self._state.label, reason)
             case MalformedMessage(reason=reason):
-                self._ignored.warn("call %s: message ignored: %s", self._call.id, reason)
+                self._ignored.warn("call %s: message ignored: %s", self._state.label, reason)
             case UnknownMessage() | CallStarted():
-                logger.debug("call %s: unexpected %s", self._call.id, type(event).__name__)
+                logger.debug("call %s: unexpected %s", self._state.label, type(event).__name__)
 
     def _on_audio(self, audio: bytes) -> None:
         if self._state.client is None or self._decoder is None:
@@ -183,7 +184,7 @@ class CallRunner:
         try:
             self._digits.put_nowait(digit)
         except asyncio.QueueFull:
-            self._ignored.warn("call %s: message ignored: too many digits wait", self._call.id)
+            self._ignored.warn("call %s: message ignored: too many digits wait", self._state.label)
 
     # The session.
 
@@ -236,7 +237,7 @@ class CallRunner:
     def _on_disconnected(self, update: Disconnected) -> None:
         if not update.will_retry:
             if update.error is not None:
-                logger.error("call %s: the session was lost: %s", self._call.id, update.error)
+                logger.error("call %s: the session was lost: %s", self._state.label, update.error)
             self._state.end("session")
 
     # To the phone.

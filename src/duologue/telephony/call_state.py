@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from duologue.telephony.messages import printable
+
 if TYPE_CHECKING:
     from duologue.client.client import RealtimeClient
     from duologue.telephony.messages import CallEnding, CallStarted
@@ -19,6 +21,8 @@ class CallState:
     def __init__(self, started: CallStarted, provider: str) -> None:
         self.started: Final = started
         self.provider: Final = provider
+        self.label: Final = printable(started.call_id)
+        """The call's id, for the log."""
         self.client: RealtimeClient | None = None
         """The client, once its session has begun."""
         self.player: PhonePlayer | None = None

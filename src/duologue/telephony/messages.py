@@ -21,11 +21,19 @@ __all__ = [
     "AudioEncoding", "AudioReceived", "CallEnding", "CallStarted", "CallStopped", "DigitPressed",
     "MalformedMessage", "MarkReturned", "PhoneDialect", "PhoneEvent", "PhoneProvider",
     "StreamError", "UnknownMessage", "decoded_audio", "encoded_audio", "encoding_named",
-    "text_values", "written",
+    "pressed", "printable", "text_values", "written",
 ]  # fmt: skip
 
 FRAME_MS: Final = 20
 """Audio in a message: the packets of a telephone network have this length."""
+
+MAX_MESSAGE_CHARS: Final = 65_536
+"""Limit of a message: 6 seconds of audio, where the providers send 20 ms."""
+
+MAX_NAME_CHARS: Final = 80
+"""Limit of a name in a line of the log."""
+
+DIGITS: Final = frozenset("0123456789*#ABCD")
 
 L16_RATES: Final = frozenset({8_000, 16_000, 24_000})
 """Sample rates that the providers offer for L16."""
@@ -204,6 +212,17 @@ class PhoneProvider(Protocol):
     def open(self) -> PhoneDialect:
         """Return the dialect of a new stream."""
         ...
+
+
+def pressed(digit: str) -> DigitPressed | MalformedMessage:
+    """Return the event of a pressed key, if it is one."""
+    key = digit.upper()
+    return DigitPressed(key) if key in DIGITS else MalformedMessage("it names no key of a phone")
+
+
+def printable(name: str) -> str:
+    """Return a name that the peer has chosen, for a line of the log."""
+    return name[:MAX_NAME_CHARS] if name.isprintable() else ascii(name[:MAX_NAME_CHARS])
 
 
 _encoder: Final = msgspec.json.Encoder()

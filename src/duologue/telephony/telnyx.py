@@ -13,11 +13,11 @@ from msgspec import Struct
 
 from duologue.errors import ConfigurationError
 from duologue.telephony.messages import (
+    MAX_MESSAGE_CHARS,
     AudioEncoding,
     AudioReceived,
     CallStarted,
     CallStopped,
-    DigitPressed,
     MalformedMessage,
     MarkReturned,
     PhoneEvent,
@@ -26,6 +26,7 @@ from duologue.telephony.messages import (
     decoded_audio,
     encoded_audio,
     encoding_named,
+    pressed,
     text_values,
     written,
 )
@@ -110,6 +111,8 @@ class TelnyxDialect:
 
     def receive(self, message: str | bytes) -> list[PhoneEvent]:
         """Return the events of a message; see `PhoneDialect.receive`."""
+        if len(message) > MAX_MESSAGE_CHARS:
+            return [MalformedMessage("it is too long")]
         try:
             decoded = _decoder.decode(message)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -124,7 +127,7 @@ class TelnyxDialect:
             case _Message(event="mark", mark=_Mark(name=name)):
                 events = [MarkReturned(name)]
             case _Message(event="dtmf", dtmf=_Digit(digit=digit)):
-                events = [DigitPressed(digit)]
+                events = [pressed(digit)]
             case _Message(event="start", start=_Start() as start):
                 events = [self._started(decoded.stream_id, start)]
             case _Message(event="stop"):

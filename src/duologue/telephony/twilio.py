@@ -15,17 +15,18 @@ from msgspec import Struct
 
 from duologue.errors import ConfigurationError
 from duologue.telephony.messages import (
+    MAX_MESSAGE_CHARS,
     PCMU,
     AudioReceived,
     CallStarted,
     CallStopped,
-    DigitPressed,
     MalformedMessage,
     MarkReturned,
     PhoneEvent,
     UnknownMessage,
     decoded_audio,
     encoded_audio,
+    pressed,
     text_values,
     written,
 )
@@ -83,6 +84,8 @@ class TwilioDialect:
 
     def receive(self, message: str | bytes) -> list[PhoneEvent]:
         """Return the events of a message; see `PhoneDialect.receive`."""
+        if len(message) > MAX_MESSAGE_CHARS:
+            return [MalformedMessage("it is too long")]
         try:
             decoded = _decoder.decode(message)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -97,7 +100,7 @@ class TwilioDialect:
             case _Message(event="mark", mark=_Mark(name=name)):
                 events = [MarkReturned(name)]
             case _Message(event="dtmf", dtmf=_Digit(digit=digit)):
-                events = [DigitPressed(digit)]
+                events = [pressed(digit)]
             case _Message(event="start", start=_Start() as start):
                 events = [self._started(start)]
             case _Message(event="stop"):
