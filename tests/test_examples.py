@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.telephony.fake_phones import TwilioPhone
 
 from duologue.audio.wav import read_wav
 from duologue.protocol.ga import ConversationItemTruncateEvent, InputAudioBufferAppendEvent
@@ -152,7 +153,42 @@ async def test_a_deployment_of_azure_is_asked(monkeypatch: pytest.MonkeyPatch) -
         assert await run(None, "azure_ask.py", *arguments) == ("You said: Why?\n", "")
 
 
-@pytest.mark.parametrize("name", sorted({*NAMES} - {"azure_ask.py"}))
+def clerk(request: BrainRequest) -> Iterator[str | Call]:
+    if request.heard == "":
+        yield "What would you like?"
+    elif request.output is None:
+        yield Call("order", '{"dish": "Margherita", "pieces": 2}')
+        yield Call("hang_up", "{}")
+
+
+async def test_a_telephone_call_takes_an_order_and_hangs_up() -> None:
+    stt = ScriptedTranscriber(["Two Margheritas, please."])
+    async with (
+        LocalServer(clerk, stt=stt) as server,
+        running(server, "phone.py", "--port", "0") as process,
+    ):
+        assert process.stderr
+        assert process.stdout
+        port = None
+        while port is None:
+            line = (await process.stderr.readline()).decode()
+            port = re.search(r"running on http://[\d.]+:(\d+)", line)
+        async with TwilioPhone(f"ws://127.0.0.1:{port[1]}/phone") as phone:
+            await phone.wait_for(lambda: phone.queued >= 1200)
+            await phone.play(60_000)
+            await phone.speak()
+            await phone.wait_for(lambda: phone.close_code == 1000)
+        lines = [(await process.stdout.readline()).decode().rstrip() for _ in range(5)]
+    assert lines == [
+        "Call call-1",
+        "Order: 2 x Margherita",
+        "assistant: What would you like?",
+        "user: Two Margheritas, please.",
+        "Ended by the application",
+    ]
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"azure_ask.py", "phone.py"}))
 async def test_a_server_that_refuses_is_told_in_one_line(name: str, tmp_path: Path) -> None:
     arguments = {
         "push_to_talk.py": [str(AUDIO / "hello.wav"), str(tmp_path / "answer.wav")],

@@ -54,6 +54,7 @@ from duologue.server import LocalServer
 from duologue.server.engine.stages import BrainRequest
 from duologue.server.faults import Close
 from duologue.session.prices import PRICES
+from duologue.telephony import PhoneBridge, PhoneCall, Telnyx, Twilio
 from duologue.testing import ChaosProxy
 
 
@@ -369,6 +370,27 @@ def time(client: RealtimeClient, blocking: sync.RealtimeClient) -> None:
     assert_type(blocking.latency.percentile(95, "to_first_audio"), float | None)
     assert_type(blocking.latency.turns, tuple[TurnLatency, ...])
     client.latency.percentile(95, "to_first_word")  # wrong: no such stage
+
+
+# A bridge for telephone calls takes functions and coroutine functions.
+
+
+def phone() -> None:
+    def new_client(call: PhoneCall) -> RealtimeClient:
+        assert_type(call.id, str)
+        return RealtimeClient()
+
+    async def new_client_later(call: PhoneCall) -> RealtimeClient:
+        return new_client(call)
+
+    async def on_digit(call: PhoneCall, client: RealtimeClient, digit: str) -> None:
+        call.interrupt()
+
+    PhoneBridge(Twilio(), new_client)
+    PhoneBridge(Telnyx(codec="PCMA"), new_client_later, on_digit=on_digit)
+    Telnyx(codec="OPUS")  # wrong: not supported
+    PhoneBridge(Twilio(), RealtimeClient())  # wrong: a function that makes one
+    PhoneBridge(Twilio(), new_client, on_call=on_digit)  # wrong: no digit
 
 
 # The client without `await` has the same names.

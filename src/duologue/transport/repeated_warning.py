@@ -27,7 +27,7 @@ class RepeatedWarning:
     def __init__(self, logger: logging.Logger, summary: str) -> None:
         self._logger: Final = logger
         self._summary: Final = summary
-        self.count = 0
+        self.count: int = 0
         """Number of warnings."""
         self._written = 0
         self._next = 1
