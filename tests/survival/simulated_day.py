@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import json
 import logging
@@ -25,6 +26,7 @@ from tests.fuzz.virtual_time import VirtualTimeLoop
 
 from duologue import (
     ConnectionLost,
+    Disconnected,
     DuologueError,
     HandshakeRefused,
     ItemCompleted,
@@ -47,8 +49,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Day", "simulate"]
 
-PATIENCE: Final = 300.0
+PATIENCE: Final = 180.0
 """Virtual seconds in which a turn must be answered, whatever the network does."""
+
+MAX_CUTS: Final = 3
+"""Sessions lost during a response after which it is not requested any more."""
 
 KEEPALIVE_SECONDS: Final = 4.5
 """Seconds after which a transport over a real socket notices that its peer has vanished."""
@@ -228,7 +233,7 @@ class Day:
         self._loop = asyncio.get_running_loop()
         self._line: Line | None = None
         self._refusals = 0
-        self._opened = 0
+        self._losses = 0
         self._cut_opening = 0
         self._tool_runs: Counter[str] = Counter()
         self._finished: dict[str, str] = {}
@@ -256,6 +261,7 @@ class Day:
             ) as client:
                 self._client = client
                 client.on(ItemCompleted, self._on_completed)
+                client.on(Disconnected, self._on_disconnected)
                 client.on(Reconnected, self._on_reconnected)
                 client.add_tool({"name": "note", "parameters": {"type": "object"}}, self._note)
                 nature = asyncio.create_task(self._let_network_fail())
@@ -280,7 +286,6 @@ class Day:
         if self._cut_opening:
             self._loop.call_later(self._cut_opening / 1000, line.lose, connection_cut())
             self._cut_opening = 0
-        self._opened += 1
         self._line = line
         return line
 
@@ -290,37 +295,33 @@ class Day:
             await asyncio.sleep(self._random.expovariate(1 / mean))
             kind = self._random.choice(FAULTS)
             self.kinds[kind] += 1
-            line = self._line
-            match kind:
-                case "refuse":
-                    self._refusals = self._random.choice((1, 2, 3))
-                case "cut while resuming":
-                    self._cut_opening = self._random.choice((1, 5, 20))
-                case "restart":
-                    if self._client.is_connected:
-                        self._loop.create_task(self._restart())
-                    continue
-                case _:
-                    pass
-            if line is None or line.is_over:
+            if kind == "restart":
+                if self._client.is_connected:
+                    self._restarting = self._loop.create_task(self._restart())
                 continue
-            match kind:
-                case "vanish":
-                    line.vanish()
-                case "stall":
-                    line.stall(self._random.choice((0.5, 2.0, 4.0, 10.0)))
-                case "cut in a frame":
-                    line.cut_in_frame()
-                case "1001" | "1011" | "1012":
-                    line.lose(closed_by_peer(int(kind), "fault"))
-                case _:
-                    line.lose(connection_cut())
+            if kind == "refuse":
+                self._refusals = self._random.choice((1, 2, 3))
+            elif kind == "cut while resuming":
+                self._cut_opening = self._random.choice((1, 5, 20))
+            if self._line is not None and not self._line.is_over:
+                self._disturb(self._line, kind)
+
+    def _disturb(self, line: Line, kind: str) -> None:
+        match kind:
+            case "vanish":
+                line.vanish()
+            case "stall":
+                line.stall(self._random.choice((0.5, 2.0, 4.0, 10.0)))
+            case "cut in a frame":
+                line.cut_in_frame()
+            case "1001" | "1011" | "1012":
+                line.lose(closed_by_peer(int(kind), "fault"))
+            case _:
+                line.lose(connection_cut())
 
     async def _restart(self) -> None:
-        try:
-            await self._client.restart()
-        except (DuologueError, TimeoutError):
-            pass  # the old session goes on, or the client connects again
+        with contextlib.suppress(DuologueError, TimeoutError):
+            await self._client.restart()  # or the old session goes on, or is lost and followed
 
     # The application.
 
@@ -335,15 +336,19 @@ class Day:
             number += 1
             kind = self._random.choice(("typed", "spoken", "spoken", "tool", "aside"))
             self.turns[kind] += 1
-            began = self._loop.time()
-            try:
-                async with asyncio.timeout(PATIENCE):
-                    await getattr(self, f"_{kind}")(str(number))
-            except TimeoutError:
-                self._fail(f"{kind} turn {number} of {began:.1f} was not answered")
-            except DuologueError as error:
-                self._fail(f"{kind} turn {number} of {began:.1f}: {error!r}")
+            await self._take_turn(kind, str(number))
             await asyncio.sleep(self._random.uniform(0.2, 16.0))
+
+    async def _take_turn(self, kind: str, number: str) -> None:
+        name, losses = f"{kind} turn {number} of {self._loop.time():.1f}", self._losses
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await getattr(self, f"_{kind}")(number)
+        except (DuologueError, TimeoutError) as error:
+            if self._losses - losses > MAX_CUTS:
+                self.turns["given up"] += 1
+            else:
+                self._fail(f"{name} was not answered: {error!r}")
 
     async def _typed(self, number: str) -> None:
         await self._asked(f"turn {number}", number)
@@ -357,12 +362,10 @@ class Day:
         handle = self._client.send_user_message_content(words)
         try:
             await handle
-        except DuologueError as error:
-            self.handles[type(error).__name__] += 1
-        else:
+        finally:
             self.handles[handle.state.name.lower()] += 1
+            self._check_user(number, words)
         await self._answered(number)
-        self._check_user(number, words)
 
     async def _spoken(self, number: str) -> None:
         speech_ms = self._random.choice((600, 1000, 2000))
@@ -387,12 +390,10 @@ class Day:
         )
         try:
             await handle
-        except DuologueError as error:
-            self.handles[type(error).__name__] += 1
-        else:
+        finally:
             self.handles[handle.state.name.lower()] += 1
-            if f"Answer {number}." not in (handle.transcript or handle.text):
-                self._fail(f"the response beside turn {number} says {handle.transcript!r}")
+        if f"Answer {number}." not in handle.transcript:
+            self._fail(f"the response beside turn {number} says {handle.transcript!r}")
 
     async def _note(self, arguments: dict[str, Any]) -> str:
         self._tool_runs[arguments["turn"]] += 1
@@ -421,9 +422,13 @@ class Day:
             self._answers[number] += 1
             self._changed.set()
 
+    def _on_disconnected(self, _update: Disconnected) -> None:
+        self._losses += 1
+
     def _on_reconnected(self, update: Reconnected) -> None:
         if update.error is None:
             self.replacements += 1
+            self._losses += 1
         else:
             self.reconnections += 1
         self.lost_audio_ms += update.lost_audio_ms
