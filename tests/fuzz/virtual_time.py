@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from typing import Any
+from typing import Any, Final
 
 __all__ = ["VirtualTimeLoop"]
+
+
+TICK: Final = 2e-9
+"""Seconds beyond the time that was waited for: the loop calls a timer up to a nanosecond early, and
+one that is set again until its time has come would be called for ever if the clock stood still."""
 
 
 class _Selector(selectors.DefaultSelector):
@@ -21,7 +26,7 @@ class _Selector(selectors.DefaultSelector):
         if not ready and timeout is None:
             raise RuntimeError("nothing can happen any more: a task waits for what never comes")
         if not ready and timeout is not None:
-            self.now += timeout
+            self.now += timeout + TICK
         return ready
 
 

@@ -81,6 +81,15 @@ def test_half_a_character_stays_half() -> None:
     assert beta_event.type == "response.text.delta"
 
 
+def test_half_a_character_is_translated_beside_a_field_that_does_not_fit() -> None:
+    adapter = dialect_adapter("beta")
+    about = PLACE | {"output_index": "AAA"}
+    event = adapter.decode_server(frame_of("response.text.delta", **about, delta="\ud83d"))
+    [meaning] = adapter.server_event_to_ga(event)
+    assert isinstance(meaning, ga.ResponseTextDeltaEvent)
+    assert meaning.delta == "\ud83d"
+
+
 def test_half_a_character_elsewhere_is_replaced() -> None:
     """Nothing can encode it, so an id with one could not be sent back."""
     item = {"id": "item_\ud83d", "type": "function_call", "call_id": "\ude00", "name": "f"}

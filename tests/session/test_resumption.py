@@ -73,6 +73,12 @@ def resume(
     return update
 
 
+def _restored(core: Probe) -> Any:
+    exchange = core.restoration(())
+    exchange.receive(CREATED)
+    return exchange
+
+
 def again(core: Probe) -> Reconnected:
     lose(core)
     return resume(core)
@@ -665,6 +671,30 @@ def test_audio_that_came_faster_than_real_time_is_sent_again() -> None:
     assert again(core).resent_audio_ms == 8000.0
 
 
+def test_audio_that_was_just_sent_again_is_sent_again_to_the_next_server() -> None:
+    """No server has had the time to find the speech in it, however long ago it was spoken."""
+    core = resumable()
+    core.append_audio(pcm(1), 0.0)
+    feed(core, speech_started(0))
+    lose(core)
+    for second in range(1, 8):
+        core.append_audio(bytes(SECOND), second)
+    core.resume(_restored(core), attempts=1, now=8.0)
+    core.events_to_send()
+    core.suspend(None, 8.1)
+    core.resume(_restored(core), attempts=1, now=8.1)
+    [update] = [u for u in core.take_updates() if isinstance(u, Reconnected)][-1:]
+    assert update.resent_audio_ms == 8000.0
+
+
+def test_a_session_that_is_replaced_may_have_been_dead() -> None:
+    core = resumable()
+    for second in range(-6, 2):
+        core.append_audio(pcm(1), second)
+    core.suspend(None, 2.0)
+    assert resume(core).resent_audio_ms == 5000.0
+
+
 def test_the_first_audio_of_all_may_come_while_away() -> None:
     core = resumable()
     lose(core)
@@ -799,7 +829,7 @@ def test_audio_beyond_the_ring_is_not_kept() -> None:
     audio.detects_turns = False
     for value in range(10):
         audio.append(pcm(1, value))
-    again = audio.begin_session(0, lambda: f"event_{next(numbers)}")
+    again = audio.begin_session(0, now=0.0, new_id=lambda: f"event_{next(numbers)}")
     assert again.rest == pcm(1, 9)
     assert again.lost_ms == 9000.0
     assert again.before_commits == {}

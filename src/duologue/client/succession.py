@@ -91,6 +91,7 @@ class Succession(Generic[ConnectionT]):
         self._loop: Final = asyncio.get_running_loop()
         self._tasks: Final[set[asyncio.Task[None]]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._rollover: asyncio.Task[None] | None = None
         self._ends_at = math.inf
         self._plan()
 
@@ -101,6 +102,7 @@ class Succession(Generic[ConnectionT]):
     def reconnect(self, lost: ConnectionLost | SessionRefused) -> None:
         """Connect again, as often as the policy allows."""
         logger.warning("the connection was lost, connecting again: %s", lost)
+        self._forget_rollover()
         self._start(self._reconnect(lost))
 
     async def restart(self, connector: Connector | None) -> None:
@@ -120,10 +122,17 @@ class Succession(Generic[ConnectionT]):
             self._timer.cancel()
         await cancel_all(self._tasks)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _forget_rollover(self) -> None:
+        """Give up the session that waits to take over: the one that it was to follow has ended."""
+        if self._rollover is not None and self._rollover is not asyncio.current_task():
+            self._rollover.cancel()
+        self._rollover = None
 
     async def _reconnect(self, lost: ConnectionLost | SessionRefused) -> None:
         try:
@@ -149,6 +158,7 @@ class Succession(Generic[ConnectionT]):
         self._start(_close_later(old))
 
     def _use(self, new: NewSession[ConnectionT]) -> None:
+        self._forget_rollover()
         new.connection.receiver = self._driver
         self._driver.resume(new, self._reconnector.attempts)
         self._plan()
@@ -173,7 +183,7 @@ class Succession(Generic[ConnectionT]):
     def _begin(self) -> None:
         self._timer = None
         if self._driver.ending is None and not self._driver.is_reconnecting:
-            self._start(self._roll_over())
+            self._rollover = self._start(self._roll_over())
 
     async def _roll_over(self) -> None:
         try:

@@ -239,7 +239,7 @@ class SentAudio:
         """Return whether the server announced that audio becomes a message of this id."""
         return item_id in self._turns
 
-    def begin_session(self, heard_to: int, new_id: Callable[[], str]) -> Resent:
+    def begin_session(self, heard_to: int, *, now: float, new_id: Callable[[], str]) -> Resent:
         """Begin the clock of a new session, at the first byte that it gets.
 
         It gets what the last session had not made a message: the commits that were not answered, or
@@ -248,6 +248,7 @@ class SentAudio:
 
         Args:
             heard_to: Bytes of the audio in which the last server has found all speech.
+            now: Monotonic seconds, at which what is sent again counts as appended.
             new_id: Returns an id for a commit that is sent again.
         """
         self.place()
@@ -269,6 +270,8 @@ class SentAudio:
             before_commits[event_id] = self._read(max(turn.start, position), end)
             position = max(position, end)
         self._turns.clear()
+        self.marks[:] = [mark for mark in self.marks if mark[1] <= first]
+        self.marks.append((now, self.sent_bytes))
         self._uncommitted_since = position
         self._format_since, self._sent_ms_before = first, 0.0
         return Resent(

@@ -44,14 +44,11 @@ KEPT_ELSEWHERE: Final = frozenset(
 )
 """Events that need not be held: commands, responses and audio have records of their own."""
 
-LOST_SECONDS: Final = 5.0
-"""Seconds before a loss in which the user may have begun to speak without a report of the server.
+UNDETECTED_SECONDS: Final = 5.0
+"""Seconds before the end of a connection in which speech may have been sent that was not reported.
 
-A connection that is dead without a sign is noticed after so long.
+A connection that is dead without a sign is noticed after so long, and until then may be replaced.
 """
-
-REPLACED_SECONDS: Final = 1.0
-"""The same where the connection works: turn detection reports speech sooner."""
 
 MAX_HELD: Final = 256
 """Events without an answer that are kept for the next connection."""
@@ -145,8 +142,7 @@ class Resumption:
             now: Monotonic seconds.
         """
         self.is_away, self._error, self._away_since = True, error, now
-        undetected = REPLACED_SECONDS if error is None else LOST_SECONDS
-        self._heard_to = self._input_audio.sent_by(now - undetected)
+        self._heard_to = self._input_audio.sent_by(now - UNDETECTED_SECONDS)
         error = error or Closed("the session was replaced")
         self._cut = self._responses.suspend(
             error, asks_again=self.policy.asks_again, has_calls=self._tools.is_continued
@@ -237,7 +233,9 @@ class Resumption:
         self._restored = restored
         self._as_text = frozenset(s.id for s in states if s.is_assistants) & restored
         has_turn = self._input_audio.has_turn
-        audio = self._input_audio.begin_session(self._heard_to, lambda: self._new_id("event"))
+        audio = self._input_audio.begin_session(
+            self._heard_to, now=now, new_id=lambda: self._new_id("event")
+        )
         self._send_commands(audio, now)
         asked_again = sum(request.is_open for request in self._cut.requests.values())
         self._responses.resume(now)

@@ -118,7 +118,11 @@ def _never_null(target: type[msgspec.Struct]) -> frozenset[str]:
 
 def json_of(model: msgspec.Struct) -> dict[str, Json]:
     """Return a model as decoded JSON, in its form on the wire."""
-    body: dict[str, Json] = msgspec.json.decode(encode_model(model))
+    body: dict[str, Json]
+    try:
+        body = msgspec.json.decode(encode_model(model))
+    except UnicodeEncodeError:  # a delta of text that ends in the middle of a character
+        body = msgspec.to_builtins(model)
     return body
 
 
