@@ -341,6 +341,7 @@ async def test_the_user_interrupts_over_the_echo_of_the_assistant() -> None:
         await here.hear_for(1000)
         here.microphone.say(STOP)
         await here.until(lambda: here.noticed(ReplyInterrupted), ms=1500)
+        assert here.notices == here.noticed(ReplyInterrupted)
 
 
 async def test_an_echo_is_reported_and_makes_the_conversation_half_duplex(
@@ -421,7 +422,7 @@ async def test_waiting_ends_with_the_session() -> None:
         await here.clock.run(100)
         await here.client.close()
         await here.clock.run(100)
-        await waiting
+        assert await waiting is None
 
 
 async def test_waiting_raises_if_the_connection_is_lost_for_good() -> None:
