@@ -341,7 +341,7 @@ async def test_the_user_interrupts_over_the_echo_of_the_assistant() -> None:
         await here.hear_for(1000)
         here.microphone.say(STOP)
         await here.until(lambda: here.noticed(ReplyInterrupted), ms=1500)
-        assert here.noticed(ReplyInterrupted)
+        assert here.notices == here.noticed(ReplyInterrupted)
 
 
 async def test_an_echo_is_reported_and_makes_the_conversation_half_duplex(
