@@ -35,7 +35,7 @@ _WORD: Final = re.compile(r"\w[\w'\u2019]*")
 
 @dataclass(frozen=True, slots=True)
 class SpeechSpan:
-    """Where the audio of a user's message is on the conversation's audio clock."""
+    """Place of a user's speech on the conversation's audio clock."""
 
     start_ms: float
     end_ms: float
@@ -45,7 +45,7 @@ class SpeechSpan:
 
 @dataclass(frozen=True, slots=True)
 class ItemCut:
-    """What a truncation left of an item."""
+    """Result of the truncation of an item."""
 
     words: str
     """All words that it had."""
@@ -87,7 +87,7 @@ class ItemState:
         self.speech: ItemSpeech | None = None
         """When the user spoke it, if turn detection has measured that."""
         self.span: SpeechSpan | None = None
-        """Where that is on the conversation's audio clock; also of a commit of the client."""
+        """Its place on the conversation's audio clock, also without turn detection."""
         self.began: int = 0
         """Position among the beginnings of all items: a turn begins with its speech."""
         self.began_ms: float = 0.0
@@ -97,7 +97,7 @@ class ItemState:
         self.is_transcribed: bool = False
         """Whether the transcript of the user's audio is complete."""
         self.cut: ItemCut | None = None
-        """What was heard of it, if it was cut."""
+        """The result of its truncation, if it was cut."""
         self.heard_words: str | None = None
         """The words of that, estimated."""
         self.is_mirrored: bool = False

@@ -1,4 +1,4 @@
-"""Transcript: what both sides said, in spoken order, with its times.
+"""Transcript: the words of both sides of a conversation, in spoken order, with their times.
 
 All times are on the conversation's audio clock: milliseconds of input audio that the application
 has appended, over all sessions of a client. With a microphone that is never paused, this is the
@@ -34,7 +34,7 @@ __all__ = ["Transcript", "transcript_of"]
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was said in a conversation, in spoken order: a turn of the user is where it began.
+    """Words of both sides of a conversation, in spoken order: a turn is where it began.
 
     It never changes: call `conversation.transcript()` again for a newer one. System messages, calls
     of tools and their outputs are not part of it, nor are items that were deleted, such as answers

@@ -24,7 +24,7 @@ class TranscriptWord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptEntry:
-    """What one side said in one item: a turn of the user, or a message of the assistant."""
+    """Words of one item: of a turn of the user, or of a message of the assistant."""
 
     item_id: str
     speaker: Literal["user", "assistant"]

@@ -23,7 +23,7 @@ MAX_CUE_LETTERS: Final = 84
 """Letters in a subtitle: two lines of 42, as broadcasters do. Longer speech is split."""
 
 MIN_CUE_MS: Final = 1000
-"""How long a subtitle is shown at least, such as that of typed text."""
+"""The shortest subtitle, such as that of typed text."""
 
 _NO_WORDS: Final = "(no transcript)"
 _MARKS_OF_MARKDOWN: Final = re.compile(r"([\\`*_~\[\]<>#|])")
