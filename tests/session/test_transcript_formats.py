@@ -50,6 +50,7 @@ def test_json_lines_have_every_field() -> None:
         "text": "One two three & four",
         "heard": "One two",
         "unheard": "three & four",
+        "word_times": "estimated",
         "start_ms": 2000,
         "end_ms": 4000,
         "full_end_ms": 8000,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -38,10 +38,12 @@ def text(entries: Sequence[TranscriptEntry]) -> str:
 
 def jsonl(entries: Sequence[TranscriptEntry]) -> str:
     """Return JSON Lines, an object for each entry."""
-    objects = [
-        asdict(e) | {"unheard": e.unheard, "words": [*map(asdict, e.words)]} for e in entries
-    ]
-    return "".join(f"{msgspec.json.encode(each).decode()}\n" for each in objects)
+    return "".join(f"{msgspec.json.encode(_object(each)).decode()}\n" for each in entries)
+
+
+def _object(entry: TranscriptEntry) -> dict[str, Any]:
+    words = [asdict(word) for word in entry.words]
+    return asdict(entry) | {"unheard": entry.unheard, "word_times": "estimated", "words": words}
 
 
 def markdown(entries: Sequence[TranscriptEntry]) -> str:
