@@ -20,6 +20,11 @@ S = TypeVar("S", np.int16, np.float32)
 Quality = Literal["low_delay", "high"]
 """`low_delay` has soxr's 16-bit filter, `high` its 20-bit filter."""
 
+_FLOAT32: Final = np.dtype(np.float32)
+_INT16: Final = np.dtype(np.int16)
+_MIN: Final = np.float32(-FULL_SCALE)
+_MAX: Final = np.float32(FULL_SCALE - 1)
+
 _QUALITIES: Final = {"low_delay": "LQ", "high": "HQ"}
 
 
@@ -80,6 +85,7 @@ class Resampler:
         self.samples_out: int = 0
         """Samples of each channel that were returned from it."""
         # float32, because soxr dithers int16: no two runs would give the same samples.
+        self._shape: Final = () if channels == 1 else (channels,)
         self._stream: Final = soxr.ResampleStream(
             from_hz, to_hz, channels, dtype="float32", quality=_QUALITIES[quality]
         )
@@ -95,17 +101,25 @@ class Resampler:
         Raises:
             ConfigurationError: If they are not `int16` or `float32`, or have other channels.
         """
+        dtype: object = getattr(samples, "dtype", None)
+        is_float = dtype is _FLOAT32  # by identity: this runs for every frame of a sound card
+        if not (is_float or dtype is _INT16) or samples.shape[1:] != self._shape:
+            return self._feed_checked(samples)
+        self.samples_in += len(samples)
+        ready = self._stream.resample_chunk(samples if is_float else samples.astype(np.float32))
+        self.samples_out += len(ready)
+        return ready if is_float else _rounded(ready)
+
+    def _feed_checked(self, samples: NDArray[S]) -> NDArray[S]:
         check_samples(samples, {"float32", "int16"})
         channels = 1 if samples.ndim == 1 else samples.shape[1]
         if channels != self.channels:
             text = f"the samples have {channels} channels, this stream has {self.channels}"
             raise ConfigurationError(f"{text}: pass `channels={channels}` to Resampler")
-        if samples.ndim == 2 and channels == 1:
-            return self.feed(samples[:, 0])[:, np.newaxis]
-        self.samples_in += len(samples)
-        ready = self._stream.resample_chunk(samples.astype(np.float32, copy=False))
-        self.samples_out += len(ready)
-        return _converted(ready, samples.dtype.type)
+        native = samples.astype(samples.dtype.type)
+        if channels == 1:  # a column, or a row with a dtype that only equals ours
+            return self.feed(native.reshape(-1)).reshape(-1, *samples.shape[1:])
+        return self.feed(native)
 
     @overload
     def finish(self) -> NDArray[np.int16]: ...
@@ -123,10 +137,12 @@ class Resampler:
         rest = self._stream.resample_chunk(empty, last=True)
         self._stream.clear()
         self.samples_in = self.samples_out = 0
-        return _converted(rest, dtype)
+        return rest if dtype is np.float32 else _rounded(rest)
 
 
-def _converted(samples: NDArray[np.float32], dtype: type[S]) -> NDArray[S]:
-    if dtype is np.float32:
-        return samples.astype(dtype, copy=False)
-    return np.rint(samples).clip(-FULL_SCALE, FULL_SCALE - 1).astype(dtype)
+def _rounded(samples: NDArray[np.float32]) -> NDArray[Any]:
+    """Return samples as `int16`, clipped; `samples` is overwritten."""
+    np.rint(samples, out=samples)
+    np.minimum(samples, _MAX, out=samples)
+    np.maximum(samples, _MIN, out=samples)
+    return samples.astype(np.int16)
