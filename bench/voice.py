@@ -20,7 +20,7 @@ import soxr
 from bench.plain_server import served
 from bench.soak import pinned
 from duologue import RealtimeClient
-from duologue.audio.g711 import QUALITY, StreamResampler
+from duologue.audio.resampling import Resampler
 from duologue.audio.wav import read_wav
 from duologue.devices import (
     Microphone,
@@ -72,10 +72,10 @@ async def measure(url: str, echo: Any) -> None:
 
 
 def resampling() -> float:
-    """Return the time of `StreamResampler` over that of soxr alone, in chunks of 20 ms."""
+    """Return the time of `Resampler` over that of soxr alone, in chunks of 20 ms."""
     chunk = np.random.default_rng(1).integers(-9000, 9000, 960).astype(np.int16)
-    ours, raw = StreamResampler(48_000, 24_000), soxr.ResampleStream(
-        48_000, 24_000, 1, dtype="int16", quality=QUALITY
+    ours, raw = Resampler(48_000, 24_000), soxr.ResampleStream(
+        48_000, 24_000, 1, dtype="int16", quality="LQ"
     )  # fmt: skip
 
     def bare() -> None:

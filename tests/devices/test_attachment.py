@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from duologue import ConfigurationError, ConnectionLost, RealtimeClient, Reconnected
-from duologue.audio.g711 import StreamResampler
+from duologue.audio.resampling import Resampler
 from duologue.audio.wav import read_wav
 from duologue.devices import (
     Backchannel,
@@ -191,7 +191,7 @@ async def test_they_agree_on_devices_of_other_rates(rate_hz: int) -> None:
 
 
 def resampled(pcm: bytes, rate_hz: int) -> bytes:
-    stream = StreamResampler(24_000, rate_hz)
+    stream = Resampler(24_000, rate_hz)
     found = np.concatenate((stream.feed(np.frombuffer(pcm, np.int16)), stream.finish()))
     return found.tobytes()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import numpy as np
 
-from duologue.audio.g711 import StreamResampler
+from duologue.audio.resampling import Resampler
 from duologue.devices.samples import level_db
 from duologue.errors import MissingExtra
 
@@ -72,7 +72,7 @@ class EchoCancellation:
         self._canceller: Final = _load()(CANCEL_HZ)
         self._played: Final = played
         is_same = played_hz == CANCEL_HZ
-        self._resampler: Final = None if is_same else StreamResampler(played_hz, CANCEL_HZ)
+        self._resampler: Final = None if is_same else Resampler(played_hz, CANCEL_HZ)
         self._far: Samples = np.zeros(0, np.int16)
         self._near: Samples = np.zeros(0, np.int16)
 
@@ -159,7 +159,7 @@ class _Recent:
 
     def __init__(self, rate_hz: int, ms: int) -> None:
         self._size: Final = ms * DETECT_HZ // 1000
-        self._resampler: Final = StreamResampler(rate_hz, DETECT_HZ)
+        self._resampler: Final = Resampler(rate_hz, DETECT_HZ)
         self.samples: Samples = np.zeros(0, np.int16)
 
     def __len__(self) -> int:

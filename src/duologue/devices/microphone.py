@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import numpy as np
 
-from duologue.audio.g711 import StreamResampler
+from duologue.audio.resampling import Resampler
 from duologue.devices.audio_device import StreamShape
 from duologue.devices.portaudio import SoundCardInput
 from duologue.devices.samples import SILENCE_DB, encode, level_db
@@ -110,8 +110,8 @@ class Microphone:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_open = False
         self._shape = StreamShape(PCM16.rate_hz, 1)
-        self._before: StreamResampler | None = None
-        self._after: StreamResampler | None = None
+        self._before: Resampler | None = None
+        self._after: Resampler | None = None
         self._arrived_frames = self._captured = self._delivered = self._overflows = 0
 
     @property
@@ -239,5 +239,5 @@ class Microphone:
         return encode(samples, self.format)
 
 
-def _resampler(from_hz: int, to_hz: int) -> StreamResampler | None:
-    return None if from_hz == to_hz else StreamResampler(from_hz, to_hz)
+def _resampler(from_hz: int, to_hz: int) -> Resampler | None:
+    return None if from_hz == to_hz else Resampler(from_hz, to_hz)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
-from duologue.audio.g711 import StreamResampler
+from duologue.audio.resampling import Resampler
 from duologue.devices.audio_device import StreamShape
 from duologue.devices.portaudio import SoundCardOutput
 from duologue.devices.samples import SILENCE_DB, decode, level_db
@@ -277,7 +277,7 @@ class _RenderStream:
     def restart(self) -> None:
         """Discard what is in the filter, and count anew."""
         is_same = self._from_hz == self._to_hz
-        self._resampler = None if is_same else StreamResampler(self._from_hz, self._to_hz)
+        self._resampler = None if is_same else Resampler(self._from_hz, self._to_hz)
         self._ready: Samples = np.zeros(0, np.int16)
         self._fed = self._rendered = 0
 
