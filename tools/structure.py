@@ -31,7 +31,7 @@ QUESTION: Final = re.compile(r"(What|Whatever|Who|Whom|Whose|How|Where|When|Whic
 
 DIALECTS: Final = ("protocol.beta", "protocol.ga")
 """Packages whose equal names mean the same: the one noun of the protocol in each dialect."""
-FACES: Final = {"sync": ("client", "session")}
+FACES: Final = {"sync": ("client", "session", "devices")}
 """A package that repeats public names of others, for callers without an event loop."""
 
 ALLOWED: Final[Mapping[str, str]] = {

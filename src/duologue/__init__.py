@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from duologue.session.prices import Prices, PriceTable
     from duologue.session.reconnect import ReconnectPolicy
     from duologue.session.retention import Retention
+    from duologue.session.transcript import Transcript
+    from duologue.session.transcript_entry import TranscriptEntry, TranscriptWord
     from duologue.session.updates import (
         ConversationUpdated,
         DeadAir,
@@ -118,6 +120,9 @@ __all__ = [
     "SessionRefused",
     "ToolContext",
     "ToolFailed",
+    "Transcript",
+    "TranscriptEntry",
+    "TranscriptWord",
     "TurnLatency",
     "Update",
     "UsageReport",
@@ -146,6 +151,8 @@ _MODULES: Final = {
     "duologue.session.prices": ("PriceTable", "Prices"),
     "duologue.session.reconnect": ("ReconnectPolicy",),
     "duologue.session.retention": ("Retention",),
+    "duologue.session.transcript": ("Transcript",),
+    "duologue.session.transcript_entry": ("TranscriptEntry", "TranscriptWord"),
     "duologue.session.updates": (
         "ConversationUpdated",
         "DeadAir",

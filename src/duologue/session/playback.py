@@ -98,6 +98,8 @@ class PlaybackLedger:
         self._clips: Final[dict[tuple[str, int], _Clip]] = {}
         self._spans: Final[deque[_Span]] = deque(maxlen=MAX_SPANS)
         self._interrupted: Final[deque[str]] = deque(maxlen=MAX_ITEMS)
+        self.is_paused: bool = False
+        """Whether audio waits; `take` returns silence meanwhile. Set it to pause and go on."""
 
     @property
     def position(self) -> int:
@@ -161,10 +163,11 @@ class PlaybackLedger:
                 silence at the end if less audio waits, because a player never pauses. `None`
                 returns all waiting audio, for a player with its own queue.
         """
-        wanted = self.waiting if samples is None else max(0, samples)
+        waiting = 0 if self.is_paused else self.waiting
+        wanted = waiting if samples is None else max(0, samples)
         size = self._format.sample_bytes
         played = bytearray()
-        for clip in self._clips.values():
+        for clip in () if self.is_paused else self._clips.values():
             room = wanted * size - len(played)
             whole = min(room, len(clip.waiting) // size * size)
             if whole:
@@ -174,6 +177,13 @@ class PlaybackLedger:
         silent = wanted - len(played) // size
         self._position += silent
         return bytes(played) + silent * self._format.silence
+
+    def drop(self, item_id: str) -> None:
+        """Stop playing one item, which has left the conversation; it needs no cut."""
+        for key in [key for key in self._clips if key[0] == item_id]:
+            del self._clips[key]
+        if item_id not in self._interrupted:
+            self._interrupted.append(item_id)
 
     def interrupt(self, *, unheard: int = 0) -> list[PlaybackCut]:
         """Stop playing all items received so far; return those not heard to their end, in order.

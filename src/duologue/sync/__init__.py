@@ -5,6 +5,7 @@ from __future__ import annotations
 from duologue.sync.client import RealtimeClient, ToolContext
 from duologue.sync.handles import Pending, RealtimeConversation, ResponseHandle
 from duologue.sync.loop_thread import serving
+from duologue.sync.voice import VoiceConversation, attach
 
 __all__ = [
     "Pending",
@@ -12,5 +13,7 @@ __all__ = [
     "RealtimeConversation",
     "ResponseHandle",
     "ToolContext",
+    "VoiceConversation",
+    "attach",
     "serving",
 ]

@@ -13,7 +13,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from duologue.cli.demo.scenario import STORY_INSTRUCTIONS, call_tool
-from duologue.cli.demo.speech import Microphone
+from duologue.cli.demo.speech import SimulatedMicrophone
 from duologue.cli.demo.turns import SpokenReply, Turn
 from duologue.protocol import ga
 
@@ -45,7 +45,7 @@ class DemoConversation:
         self._client: Final = client
         self._screen: Final = screen
         self._is_fast: Final = is_fast
-        self._microphone: Final = Microphone(client.append_input_audio, client.drain)
+        self._microphone: Final = SimulatedMicrophone(client.append_input_audio, client.drain)
         self._changed: Final = asyncio.Event()
         self._turns_by_item: Final[dict[str, Turn]] = {}
         self._turns_by_response: Final[dict[str, Turn]] = {}

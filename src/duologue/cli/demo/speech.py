@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SHIPPED_TRANSCRIPTS",
-    "Microphone",
+    "SimulatedMicrophone",
     "Utterance",
     "read_utterance",
     "rms",
@@ -133,7 +133,7 @@ def stretches(pcm: bytes) -> list[tuple[int, int]]:
     return found
 
 
-class Microphone:
+class SimulatedMicrophone:
     """Simulated microphone: sends 20 ms of speech or silence every 20 ms.
 
     A real microphone never stops, and the server detects the end of a turn by its silence.
