@@ -75,7 +75,16 @@ def test_the_version_is_told() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["demo"], ["doctor"], ["serve"], ["models"], ["models", "fetch"], ["transcribe"]],
+    [
+        [],
+        ["demo"],
+        ["doctor"],
+        ["serve"],
+        ["talk"],
+        ["transcribe"],
+        ["models"],
+        ["models", "fetch"],
+    ],
 )
 def test_help_teaches(command: list[str]) -> None:
     done = run(*command, "--help")

@@ -162,6 +162,18 @@ def test_an_item_heard_to_its_end_is_not_cut() -> None:
     assert ledger.interrupt() == []
 
 
+def test_progress_is_what_has_left_the_player() -> None:
+    ledger = PlaybackLedger()
+    ledger.add("item_a", sound(0, 480))
+    ledger.add("item_b", sound(480, 480))
+    ledger.take(720)
+    assert ledger.heard_samples("item_a", unheard=300) == 420
+    assert ledger.heard_samples("item_b", unheard=300) == 0
+    assert ledger.heard_samples("item_b") == 240
+    ledger.interrupt()
+    assert ledger.heard_samples("item_a") == 0
+
+
 def test_an_item_in_progress_is_cut_even_if_all_its_audio_was_heard() -> None:
     ledger = PlaybackLedger()
     ledger.add("item_a", sound(0, 480))

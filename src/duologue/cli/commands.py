@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "models": ("duologue.cli.models", "models"),
     "serve": ("duologue.cli.serve", "serve"),
     "transcribe": ("duologue.cli.transcribe", "transcribe"),
+    "talk": ("duologue.cli.talk.command", "talk"),
 }
 
 _SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -48,6 +49,7 @@ def duologue() -> None:
 
     \b
     duologue demo          hold a spoken conversation on this machine; needs no key
+    duologue talk          talk to it yourself, with microphone and speaker
     duologue serve         run a server for any Realtime client
     duologue transcribe    write down what is said in an audio file
     duologue doctor        find out why a client and its server do not get along

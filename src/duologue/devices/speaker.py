@@ -129,6 +129,13 @@ class Speaker:
         with self._lock:
             return self._ledger.waiting * 1000 // self.format.rate_hz
 
+    def heard_ms(self, item_id: str) -> float:
+        """Return how much of an item's audio was audible so far; 0 once it was interrupted."""
+        with self._lock:
+            unheard = self._stream.unheard(self._latency_frames())
+            heard = self._ledger.heard_samples(item_id, unheard=unheard)
+            return heard * 1000 / self.format.rate_hz
+
     def statistics(self) -> SpeakerStatistics:
         """Return the counters."""
         return SpeakerStatistics(self._played, self.waiting_ms, self._underruns, self._gaps)

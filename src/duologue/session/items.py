@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from duologue.protocol.ga import ContentPart, Item
     from duologue.protocol.model import Raw
 
-__all__ = ["ItemCut", "ItemState", "SpeechSpan"]
+__all__ = ["ItemCut", "ItemState", "SpeechSpan", "first_words"]
 
 _EMPTY_TEXT: Final = OutputText(text="")
 _EMPTY_SPEECH: Final = OutputAudio(transcript="")
@@ -196,7 +196,7 @@ class ItemState:
             words, received = self.cut.words, self.cut.received_bytes
         heard = min(size_bytes, received) if received else size_bytes
         self.cut = ItemCut(words, received, heard)
-        self.heard_words = _first_words(words, heard / received if received else 0.0)
+        self.heard_words = first_words(words, heard / received if received else 0.0)
         self._fold(transcript="", audio=audio[:size_bytes])
         part = self.journal.parts.get(index)
         if part is not None and isinstance(part.base, InputAudio | OutputAudio):
@@ -277,7 +277,7 @@ def _continuation(said: str, whole: str) -> str | None:
     return whole[words[len(before) - 1].end() :].lstrip(",.;:!?…")
 
 
-def _first_words(words: str, share: float) -> str:
+def first_words(words: str, share: float) -> str:
     """Return the whole words of about this share of a text."""
     cut = int(len(words) * share)
     if cut >= len(words):
