@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from duologue.client.client import RealtimeClient
     from duologue.client.handles import ResponseHandle
-    from duologue.devices.audio_device import Samples
+    from duologue.devices.audio_device import Int16Samples
     from duologue.devices.microphone import Microphone
     from duologue.devices.speaker import Speaker
     from duologue.devices.voice_loop import Action
@@ -258,7 +258,7 @@ class VoiceConversation:
         while self._pre_roll and size - len(self._pre_roll[0]) >= most:
             size -= len(self._pre_roll.popleft())
 
-    def _take_played(self) -> Samples:
+    def _take_played(self) -> Int16Samples:
         played = self.speaker.take_reference()
         if self._detector is not None:
             self._detector.add_played(played)

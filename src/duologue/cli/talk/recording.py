@@ -34,7 +34,6 @@ if TYPE_CHECKING:
         InputDevice,
         OutputDevice,
         Render,
-        Samples,
         StreamShape,
     )
     from duologue.protocol.formats import Format
@@ -166,7 +165,7 @@ class _Track:
         self._path: Final = path
         self._file: BinaryIO = path.open("wb")
         self._samples = 0
-        self._blocks: Final[deque[Samples]] = deque(maxlen=MAX_WAITING_BLOCKS)
+        self._blocks: Final[deque[Int16Samples]] = deque(maxlen=MAX_WAITING_BLOCKS)
         self._resampler: Resampler | None = None
 
     def begin(self, rate_hz: int, seconds: float) -> None:
@@ -175,7 +174,7 @@ class _Track:
         self._resampler = None if rate_hz == PCM16.rate_hz else Resampler(rate_hz, PCM16.rate_hz)
         self._put(np.zeros(max(0, round(seconds * PCM16.rate_hz) - self._samples), np.int16))
 
-    def add(self, block: Samples) -> None:
+    def add(self, block: Int16Samples) -> None:
         """Add a device's block, (frames, channels) int16; on the device's thread."""
         self._blocks.append(block[:, 0].copy())
 
@@ -197,7 +196,7 @@ class _Track:
         with suppress(OSError):
             self._path.unlink()
 
-    def _put(self, samples: Samples) -> None:
+    def _put(self, samples: Int16Samples) -> None:
         self._samples += len(samples)
         self._file.write(samples.tobytes())
 
@@ -214,7 +213,7 @@ class _RecordedInput:
         return shape
 
     def start(self, capture: Capture) -> None:
-        def captured(block: Samples, overflowed: bool) -> None:  # noqa: FBT001  # as `Capture`
+        def captured(block: Int16Samples, overflowed: bool) -> None:  # noqa: FBT001  # as `Capture`
             self._track.add(block)
             capture(block, overflowed)
 
@@ -236,7 +235,7 @@ class _RecordedOutput:
         return shape
 
     def start(self, render: Render) -> None:
-        def rendered(frames: int, latency: float, underflowed: bool) -> Samples:  # noqa: FBT001  # as `Render`
+        def rendered(frames: int, latency: float, underflowed: bool) -> Int16Samples:  # noqa: FBT001  # as `Render`
             block = render(frames, latency, underflowed)
             self._track.add(block)
             return block
