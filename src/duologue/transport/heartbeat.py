@@ -9,9 +9,6 @@ import struct
 import sys
 from typing import TYPE_CHECKING, Final
 
-if sys.platform == "linux":
-    import fcntl
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -117,6 +114,8 @@ def _queued_bytes(connection: socket.socket | None) -> int:
     """Return how much the system has not sent, or not had acknowledged, as far as Linux tells."""
     if connection is None or sys.platform != "linux":
         return 0
+    import fcntl  # noqa: PLC0415  # not on Windows
+
     queued = bytearray(4)
     with contextlib.suppress(OSError):
         fcntl.ioctl(connection.fileno(), _QUEUE_SIZE, queued)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from duologue.devices.audio_device import (
         Capture,
         InputDevice,
+        Int16Samples,
         OutputDevice,
         Render,
         StreamShape,
