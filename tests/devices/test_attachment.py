@@ -236,6 +236,20 @@ async def test_a_real_interruption_stops_the_reply_and_is_answered() -> None:
         assert len(kept) == 48 * cut.audio_end_ms
 
 
+async def test_a_response_that_turn_detection_does_not_cancel_is_cancelled() -> None:
+    async def slow(_: Any) -> AsyncIterator[str]:
+        yield STORY
+        await asyncio.Event().wait()
+
+    detection = ga.ServerVad(interrupt_response=False)
+    async with room(brain=slow, turn_detection=detection) as here:
+        await here.say(HELLO)
+        await here.hear_for(200)
+        await here.say(STOP[: 48 * 1000])
+        assert here.noticed(ReplyInterrupted)
+        assert len(here.sent(ga.ResponseCancelEvent)) == 1
+
+
 @pytest.mark.parametrize(("words", "stops"), [("Uh-huh.", False), ("Stop!", True)])
 async def test_words_decide_if_the_policy_names_some(words: str, *, stops: bool) -> None:
     backchannel = Backchannel(words=frozenset({"uh", "huh"}), meanwhile="pause")
