@@ -24,6 +24,9 @@ __all__ = ["Devices", "Talk"]
 REDRAW_SECONDS: Final = 1 / 12
 """Time between two redraws; words and meters are smooth, and a terminal keeps up."""
 
+MAX_TYPED: Final = 64
+"""Messages that may be typed before the devices are open."""
+
 QUIET_SECONDS: Final = 2.0
 """Silence of both sides that ends the conversation after a WAV file: time for a turn to be found,
 and for a second sentence of an answer."""
@@ -93,6 +96,7 @@ class Talk:
         self._recording: Final = recording
         self._changed: Final = asyncio.Event()
         self._is_over = False
+        self._typed: list[str] = []
         self._quiet_since: float | None = None
 
     @property
@@ -182,8 +186,11 @@ class Talk:
 
     def send_text(self, text: str) -> None:
         """Send a message that was typed."""
-        if self.voice is not None and text.strip():
-            self.voice.send_text(text.strip())
+        words = text.strip()
+        if self.voice is not None and words:
+            self.voice.send_text(words)
+        elif words and len(self._typed) < MAX_TYPED:  # the devices are being opened
+            self._typed.append(words)
 
     # The client.
 
@@ -198,6 +205,9 @@ class Talk:
             ) as voice:
                 self.voice, self.is_pressed = voice, False
                 voice.is_muted = self.is_muted
+                typed, self._typed = self._typed, []
+                for words in typed:
+                    voice.send_text(words)
                 try:
                     await asyncio.wait((follow, changed), return_when=asyncio.FIRST_COMPLETED)
                 finally:
