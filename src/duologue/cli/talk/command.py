@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import click
 
@@ -59,6 +60,13 @@ class Choices:
         """Whether the server runs in this process."""
         return self.url is None and self.azure is None and self.model is None
 
+    @property
+    def server(self) -> str:
+        """Name of the server, for a title."""
+        if self.has_own_server:
+            return "server in this process"
+        return urlsplit(self.url or self.azure or "").hostname or self.model or DEFAULT_MODEL
+
 
 @click.command()
 @click.option("--url", metavar="WSS://…", help="Connect to this server instead of starting one.")
@@ -81,7 +89,7 @@ class Choices:
     "--wav",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Use this WAV file as the microphone; the conversation ends after its answer.",
+    help="Use this WAV file as the microphone. Printed in lines, the conversation ends after it.",
 )
 @click.option(
     "--out",
@@ -158,29 +166,42 @@ def _list_devices() -> None:
 
 
 async def _hold(choices: Choices) -> None:
-    from duologue.cli.talk.lines import talk_in_lines  # noqa: PLC0415  # needs an extra
+    from duologue.cli.talk.lines import print_note, talk_in_lines  # noqa: PLC0415  # needs an extra
 
+    is_plain = choices.plain or not _is_terminal()
+    if not is_plain:
+        _require_extra("textual")
     async with AsyncExitStack() as stack:
-        is_plain = choices.plain or not _is_terminal()
-        if not is_plain:
-            _require_extra("textual")
-        talk = await open_talk(stack, choices)
-        if is_plain:
-            await talk_in_lines(talk)
-        else:
-            await _show(talk)
+        talk = await open_talk(stack, choices, print_note)
+        await (talk_in_lines(talk) if is_plain else _show(talk, choices.server))
+    if choices.save is not None:
+        print_note(f"saved to {choices.save}")
 
 
-async def _show(talk: Talk) -> None:
-    raise NotImplementedError
+async def _show(talk: Talk, server: str) -> None:
+    from duologue.cli.talk.lines import print_totals  # noqa: PLC0415  # needs an extra
+    from duologue.cli.talk.screen import TalkApp  # noqa: PLC0415  # as above
+
+    talk.stop_on_signals()
+    app = TalkApp(talk, server)
+    try:
+        await app.run_async()
+    finally:
+        talk.stop()
+        if app.running is not None:
+            await asyncio.wait((app.running,))
+    print_totals(talk.view)
+    if app.running is not None:
+        app.running.result()
 
 
-async def open_talk(stack: AsyncExitStack, choices: Choices) -> Talk:
+async def open_talk(stack: AsyncExitStack, choices: Choices, note: Callable[[str], object]) -> Talk:
     """Return a conversation with a connected client.
 
     Args:
         stack: Closes it.
         choices: The options.
+        note: Shows a sentence about the server that is started.
 
     Raises:
         DuologueError: If an option cannot be fulfilled, or the server not be reached.
@@ -191,17 +212,13 @@ async def open_talk(stack: AsyncExitStack, choices: Choices) -> Talk:
 
     devices = _devices(choices)
     recording = None if choices.save is None else Recording(choices.save)
-    notes: list[str] = []
-    client = await _connect(stack, choices, notes)
+    client = await _connect(stack, choices, note)
     policy = VoicePolicy(
         interrupted_by="push_to_talk" if choices.push_to_talk else "speech",
         echo=_echo(choices),
         starts_muted=choices.muted,
     )
-    talk = Talk(client, devices, policy, recording)
-    for note in notes:
-        talk.view.note(note)
-    return talk
+    return Talk(client, devices, policy, recording)
 
 
 def _echo(choices: Choices) -> Any:  # noqa: ANN401  # one of the choices of click
@@ -209,7 +226,9 @@ def _echo(choices: Choices) -> Any:  # noqa: ANN401  # one of the choices of cli
     return choices.echo if is_audible or choices.echo != "auto" else "off"
 
 
-async def _connect(stack: AsyncExitStack, choices: Choices, notes: list[str]) -> RealtimeClient:
+async def _connect(
+    stack: AsyncExitStack, choices: Choices, note: Callable[[str], object]
+) -> RealtimeClient:
     from duologue import RealtimeClient  # noqa: PLC0415  # not needed for help
     from duologue.cli.demo.command import start_server  # noqa: PLC0415  # as above
     from duologue.cli.demo.scenario import INSTRUCTIONS, TOOLS  # noqa: PLC0415  # as above
@@ -220,7 +239,7 @@ async def _connect(stack: AsyncExitStack, choices: Choices, notes: list[str]) ->
     prices = PRICES
     if choices.has_own_server:
         prices = PriceTable(PRICES.as_of, {})  # it costs nothing
-        url = await start_server(stack, notes.append, choices.brain)
+        url = await start_server(stack, note, choices.brain)
         endpoint = Endpoint(url, model=DEFAULT_MODEL)
         detection: ga.TurnDetection | None = ga.ServerVad(silence_duration_ms=200)
     else:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 from typing import TYPE_CHECKING, Final
 
-from duologue.cli.talk.view import TalkView
+from duologue.cli.talk.view import Phase, TalkView
 from duologue.devices import Microphone, Speaker, attach
 from duologue.errors import ConfigurationError, DuologueError
 from duologue.session.updates import ConversationUpdated, RealtimeEvent
@@ -94,8 +95,9 @@ class Talk:
         self.is_muted: bool = policy.starts_muted
         """Whether the microphone is muted."""
         self._recording: Final = recording
+        self.is_over: bool = False
+        """Whether the conversation is to end."""
         self._changed: Final = asyncio.Event()
-        self._is_over = False
         self._typed: list[str] = []
         self._quiet_since: float | None = None
 
@@ -120,7 +122,7 @@ class Talk:
         """
         follow = asyncio.create_task(self._follow(), name="duologue talk")
         try:
-            while not self._is_over and not follow.done():
+            while not self.is_over and not follow.done():
                 await self._hold(follow)
             if follow.done():
                 follow.result()
@@ -136,8 +138,20 @@ class Talk:
 
     def stop(self) -> None:
         """End the conversation."""
-        self._is_over = True
+        self.is_over = True
         self._changed.set()
+
+    def stop_on_signals(self) -> None:
+        """Let a signal end the conversation, so that it is saved; a second one ends the program."""
+        loop = asyncio.get_running_loop()
+
+        def stop(signal_number: int) -> None:
+            loop.remove_signal_handler(signal_number)
+            self.stop()
+
+        with contextlib.suppress(NotImplementedError):  # Windows
+            for signal_number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(signal_number, stop, signal_number)
 
     def tick(self) -> None:
         """Bring the view up to date: call it several times a second."""
@@ -146,8 +160,17 @@ class Talk:
         self.view.measure(self.client.latency, self.client.usage)
         if self._recording is not None:
             self._recording.drain()
-        if self.devices.has_ended() and self._has_been_quiet():
-            self.stop()
+
+    def has_ended(self) -> bool:
+        """Return whether the input has ended, and its answer too: ask several times a second."""
+        now = asyncio.get_running_loop().time()
+        is_playing = self.is_playing
+        if self.view.phase(is_playing=is_playing) is not Phase.LISTENING:
+            self._quiet_since = None
+        elif self._quiet_since is None:
+            self._quiet_since = now
+        is_quiet = self._quiet_since is not None and now - self._quiet_since >= QUIET_SECONDS
+        return is_quiet and self.devices.has_ended()
 
     def pick(self, *, input: int | None = None, output: int | None = None) -> None:  # noqa: A002  # a device
         """Go on with other sound cards; `None` leaves one as it is."""
@@ -247,12 +270,3 @@ class Talk:
         self.view.receive(update)
         if self._recording is not None and not isinstance(update, RealtimeEvent):
             self._recording.receive(update, conversation.output_format, self.client.input_format)
-
-    def _has_been_quiet(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        is_playing = self.is_playing
-        if self.view.phase(is_playing=is_playing) != "listening":
-            self._quiet_since = None
-        elif self._quiet_since is None:
-            self._quiet_since = now
-        return self._quiet_since is not None and now - self._quiet_since >= QUIET_SECONDS

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Final
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from duologue.cli.talk.conversation import Talk
     from duologue.cli.talk.view import Line, LineKind, TalkView
 
-__all__ = ["LinePrinter", "talk_in_lines"]
+__all__ = ["LinePrinter", "print_note", "print_totals", "talk_in_lines"]
 
 _LABELS: Final[dict[LineKind, tuple[str, str]]] = {
     "user": ("you", "cyan"),
@@ -77,7 +76,7 @@ class LinePrinter:
 def styled(line: Line) -> str:
     """Return a line with colors, which `click.echo` removes where they are not wanted."""
     if line.kind == "note":
-        return click.style(f"{'':>10} · {line.text}", dim=True)
+        return _note(line.text)
     name, color = _LABELS[line.kind]
     words = line.heard_text
     if line.unheard_text.strip():
@@ -88,17 +87,36 @@ def styled(line: Line) -> str:
     return f"{click.style(f'{name:>10}', fg=color, bold=True)} ▸ {words.strip()}"
 
 
+def echo(line: str) -> None:
+    """Print a line, without colors if nobody sees them or `NO_COLOR` is set."""
+    click.echo(line, color=False if os.environ.get("NO_COLOR") else None)
+
+
+def print_note(text: str) -> None:
+    """Print a note, such as one before the conversation has begun."""
+    echo(_note(text))
+
+
+def print_totals(view: TalkView) -> None:
+    """Print latency and usage."""
+    for total in filter(None, (view.latency, view.usage)):
+        print_note(total)
+
+
+def _note(text: str) -> str:
+    return click.style(f"{'':>10} · {text}", dim=True)
+
+
 async def talk_in_lines(talk: Talk) -> None:
     """Hold a conversation, and print it line by line.
 
     Raises:
-        BrokenPipeError: If nobody reads the output.
+        BrokenPipeError: If nothing reads the output.
         DuologueError: As `Talk.run`.
     """
-    has_colors = None if "NO_COLOR" not in os.environ else False
-    printer = LinePrinter(lambda line: click.echo(line, color=has_colors))
+    printer = LinePrinter(echo)
     loop = asyncio.get_running_loop()
-    _stop_on_signals(loop, talk)
+    talk.stop_on_signals()
     _read_typed(loop, talk)
     running = asyncio.create_task(talk.run())
     try:
@@ -106,25 +124,14 @@ async def talk_in_lines(talk: Talk) -> None:
             await asyncio.wait((running,), timeout=REDRAW_SECONDS)
             talk.tick()
             printer.print(talk.view)
+            if talk.has_ended():
+                talk.stop()
     finally:
         talk.stop()
         await asyncio.wait((running,))
     printer.print(talk.view, is_last=True)
-    for total in filter(None, (talk.view.latency, talk.view.usage)):
-        click.echo(click.style(f"{'':>10} · {total}", dim=True), color=has_colors)
+    print_totals(talk.view)
     running.result()
-
-
-def _stop_on_signals(loop: asyncio.AbstractEventLoop, talk: Talk) -> None:
-    """Let a signal end the conversation, so that it is saved; a second one ends the program."""
-
-    def stop(signal_number: int) -> None:
-        loop.remove_signal_handler(signal_number)
-        talk.stop()
-
-    with contextlib.suppress(NotImplementedError):  # Windows
-        for signal_number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(signal_number, stop, signal_number)
 
 
 def _read_typed(loop: asyncio.AbstractEventLoop, talk: Talk) -> None:
