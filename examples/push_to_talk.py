@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from duologue import DuologueError, RealtimeClient
-from duologue.audio.wav import read_wav, write_wav
+from duologue.audio import read_wav, write_wav
 
 HALF_A_SECOND = 24_000
 """Size of the audio in one event, in bytes of PCM16 at 24 kHz."""

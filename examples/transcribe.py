@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from duologue import DuologueError, Endpoint, RealtimeAPI
-from duologue.audio.wav import read_wav
+from duologue.audio import read_wav
 from duologue.protocol.ga import (
     AudioConfig,
     AudioInput,

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from duologue.session.rate_limits import RateLimitPolicy
     from duologue.session.reconnect import ReconnectPolicy
     from duologue.session.retention import Retention
+    from duologue.session.transcript import Transcript
+    from duologue.session.transcript_entry import TranscriptEntry, TranscriptWord
     from duologue.session.updates import (
         ConversationUpdated,
         DeadAir,
@@ -124,6 +126,9 @@ __all__ = [
     "SessionRefused",
     "ToolContext",
     "ToolFailed",
+    "Transcript",
+    "TranscriptEntry",
+    "TranscriptWord",
     "TurnLatency",
     "Update",
     "UsageReport",
@@ -153,6 +158,8 @@ _MODULES: Final = {
     "duologue.session.rate_limits": ("RateLimitPolicy",),
     "duologue.session.reconnect": ("ReconnectPolicy",),
     "duologue.session.retention": ("Retention",),
+    "duologue.session.transcript": ("Transcript",),
+    "duologue.session.transcript_entry": ("TranscriptEntry", "TranscriptWord"),
     "duologue.session.updates": (
         "ConversationUpdated",
         "DeadAir",

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from duologue.audio import alaw_to_pcm16, pcm16_to_alaw, pcm16_to_ulaw, ulaw_to_pcm16
 from duologue.audio.g711 import ALAW, ULAW, Law
+from duologue.errors import ConfigurationError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -58,3 +60,15 @@ def test_louder_stays_louder(samples: list[int]) -> None:
     ordered = np.array(array("h", sorted(samples)), np.int16)
     for law in (ULAW, ALAW):
         assert (np.diff(law.decode(law.encode(ordered)).astype(int)) >= 0).all()
+
+
+@LAWS
+def test_bytes_are_converted_at_the_same_rate(law: Law, name: str) -> None:
+    there, back = {
+        "ulaw": (pcm16_to_ulaw, ulaw_to_pcm16),
+        "alaw": (pcm16_to_alaw, alaw_to_pcm16),
+    }[name]
+    assert back(EVERY_BYTE) == read_by_reference(name, EVERY_BYTE)
+    assert there(EVERY_SAMPLE.tobytes()) == law.encode(EVERY_SAMPLE)
+    with pytest.raises(ConfigurationError, match="3 bytes are not whole PCM16 samples"):
+        there(b"abc")

@@ -74,7 +74,17 @@ def test_the_version_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["demo"], ["doctor"], ["serve"], ["models"], ["models", "fetch"]]
+    "command",
+    [
+        [],
+        ["demo"],
+        ["doctor"],
+        ["serve"],
+        ["talk"],
+        ["transcribe"],
+        ["models"],
+        ["models", "fetch"],
+    ],
 )
 def test_help_teaches(command: list[str]) -> None:
     done = run(*command, "--help")

@@ -11,7 +11,7 @@ import pytest
 from duologue import Closed, ConfigurationError, LocalProtocolError
 from duologue.audio.wav import read_wav
 from duologue.devices import Microphone, StreamShape, VirtualClock, VirtualMicrophone, WavInput
-from duologue.devices.audio_device import Capture, Samples
+from duologue.devices.audio_device import Capture, Int16Samples
 from duologue.protocol.formats import G711_ALAW, G711_ULAW, PCM16, Format
 
 pytestmark = pytest.mark.asyncio
@@ -87,7 +87,7 @@ class Stereo:
         return StreamShape(24_000, 2)
 
     def start(self, capture: Capture) -> None:
-        block: Samples = np.tile(np.array([[100, 300]], np.int16), (480, 1))
+        block: Int16Samples = np.tile(np.array([[100, 300]], np.int16), (480, 1))
         capture(block, False)
         capture(block, True)
         block[:] = 0  # the block was only valid during the call

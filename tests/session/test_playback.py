@@ -162,6 +162,18 @@ def test_an_item_heard_to_its_end_is_not_cut() -> None:
     assert ledger.interrupt() == []
 
 
+def test_progress_is_what_has_left_the_player() -> None:
+    ledger = PlaybackLedger()
+    ledger.add("item_a", sound(0, 480))
+    ledger.add("item_b", sound(480, 480))
+    ledger.take(720)
+    assert ledger.heard_samples("item_a", unheard=300) == 420
+    assert ledger.heard_samples("item_b", unheard=300) == 0
+    assert ledger.heard_samples("item_b") == 240
+    ledger.interrupt()
+    assert ledger.heard_samples("item_a") == 0
+
+
 def test_an_item_in_progress_is_cut_even_if_all_its_audio_was_heard() -> None:
     ledger = PlaybackLedger()
     ledger.add("item_a", sound(0, 480))
@@ -373,3 +385,27 @@ async def held(client: RealtimeClient, item_id: str) -> int:
     assert isinstance(part, ga.OutputAudio)
     assert isinstance(part.audio, str)
     return len(base64.b64decode(part.audio))
+
+
+def test_a_paused_ledger_returns_silence_and_goes_on_where_it_stopped() -> None:
+    ledger = PlaybackLedger()
+    ledger.add("item_a", sound(0, 30))
+    assert ledger.take(10) == sound(0, 10)
+    ledger.is_paused = True
+    assert ledger.take(5) == bytes(10)
+    assert ledger.take() == b""
+    assert (ledger.position, ledger.waiting) == (15, 20)
+    ledger.is_paused = False
+    assert ledger.take(10) == sound(10, 10)
+    assert [cut.heard_samples for cut in ledger.interrupt(unheard=12)] == [10]
+
+
+def test_a_dropped_item_is_not_played_and_needs_no_cut() -> None:
+    ledger = PlaybackLedger()
+    for item_id, first in (("item_a", 0), ("item_b", 50)):
+        ledger.add(item_id, sound(first, 30))
+    ledger.take(10)
+    ledger.drop("item_a")
+    assert not ledger.add("item_a", sound(30, 10))
+    assert ledger.take(10) == sound(50, 10)
+    assert [cut.item_id for cut in ledger.interrupt()] == ["item_b"]

@@ -123,19 +123,23 @@ def test_the_next_request_waits_after_a_refusal() -> None:
     assert second.state is RequestState.REQUESTED
 
 
-def test_without_advice_each_refusal_doubles_the_delay() -> None:
+def test_without_advice_a_request_fails_and_each_refusal_doubles_the_delay_of_the_next() -> None:
     core = new_core(rate_limits=RateLimitPolicy(retries=9), timeout=None)
     request = ask(core)
     delays: list[float] = []
     now = NOW
     for _ in range(8):
         core.receive(refusal(request, "slow down"), now)
+        assert request.state is RequestState.REFUSED
+        request = core.create_response(ga.ResponseCreateEvent(), now)
         delays += [u.seconds for u in core.take_updates() if isinstance(u, RateLimited)]
         now = due(core)[0]
     assert delays == [1, 2, 4, 8, 16, 30, 30, 30]
-    feed(core, response("created"), response("done", status="completed"))
-    (update,) = feed(core, refusal(ask(core), "slow down"))
-    assert isinstance(update, RateLimited)
+    core.receive(response("created"), now)
+    core.receive(response("done", status="completed"), now)
+    core.receive(refusal(core.create_response(ga.ResponseCreateEvent(), now), "slow down"), now)
+    core.create_response(ga.ResponseCreateEvent(), now)
+    (update,) = [u for u in core.take_updates() if isinstance(u, RateLimited)]
     assert update.seconds == 1
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FAULTS", "Fault"]
 
-KEEPALIVE: Final = 0.25
+KEEPALIVE: Final = 0.5
 
 RESTORING: Final = "conversation.item.added"
 """Event at which a connection fails that is being restored: the second of them."""

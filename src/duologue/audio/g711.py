@@ -12,20 +12,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import soxr
 
+from duologue.audio.resampling import Resampler
+from duologue.audio.samples import int16_samples
 from duologue.protocol.formats import G711_ULAW, PCM16, Format
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+    from typing_extensions import Buffer
 
-__all__ = ["ALAW", "ULAW", "G711Decoder", "G711Encoder", "Law", "StreamResampler"]
-
-QUALITY: Final = "LQ"
-"""Quality of soxr's 16-bit filter: it delays by 12 ms. The 20-bit filter's 43 ms would be added to
-every turn."""
+__all__ = [
+    "ALAW", "ULAW", "G711Decoder", "G711Encoder", "Law", "alaw_to_pcm16", "pcm16_to_alaw",
+    "pcm16_to_ulaw", "ulaw_to_pcm16",
+]  # fmt: skip
 
 
 class Law:
@@ -46,9 +47,9 @@ class Law:
         # Rolled by half, so that the sample's bits as unsigned are the index: -1 is at 65,535.
         self._codes: Final = np.roll(order[nearest].astype(np.uint8), 32_768)
 
-    def decode(self, data: bytes) -> NDArray[np.int16]:
+    def decode(self, data: Buffer) -> NDArray[np.int16]:
         """Return the samples, (n,) int16."""
-        return self._samples[np.frombuffer(data, np.uint8)]
+        return self._samples[np.frombuffer(memoryview(data), np.uint8)]
 
     def encode(self, samples: NDArray[np.int16]) -> bytes:
         """Return the byte whose level is nearest, for each sample."""
@@ -77,36 +78,41 @@ def _law(format_: Format) -> Law:
     return ULAW if format_ is G711_ULAW else ALAW
 
 
-class StreamResampler:
-    """Sample rate converter for one stream; how the stream is cut into chunks changes nothing."""
-
-    def __init__(self, from_hz: int, to_hz: int) -> None:
-        # float32, because soxr dithers int16: no two runs would give the same samples.
-        self._stream: Final = soxr.ResampleStream(
-            from_hz, to_hz, 1, dtype="float32", quality=QUALITY
-        )
-
-    def feed(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Return the samples that are ready, (m,) int16; the filter keeps the last ones."""
-        return _rounded(self._stream.resample_chunk(samples.astype(np.float32)))
-
-    def finish(self) -> NDArray[np.int16]:
-        """Return the rest of the stream, and start a new one."""
-        rest = _rounded(self._stream.resample_chunk(np.zeros(0, np.float32), last=True))
-        self._stream.clear()
-        return rest
+def ulaw_to_pcm16(data: Buffer) -> bytes:
+    """Return G.711 µ-law as PCM16 at the same rate, usually 8 kHz."""
+    return ULAW.decode(data).astype("<i2", copy=False).tobytes()
 
 
-def _rounded(samples: NDArray[np.float32]) -> NDArray[np.int16]:
-    return np.rint(samples).clip(-32_768, 32_767).astype(np.int16)
+def alaw_to_pcm16(data: Buffer) -> bytes:
+    """Return G.711 A-law as PCM16 at the same rate, usually 8 kHz."""
+    return ALAW.decode(data).astype("<i2", copy=False).tobytes()
+
+
+def pcm16_to_ulaw(pcm: Buffer) -> bytes:
+    """Return PCM16 as G.711 µ-law at the same rate: `resample` it to 8 kHz first.
+
+    Raises:
+        ConfigurationError: If the bytes are not whole samples.
+    """
+    return ULAW.encode(int16_samples(pcm))
+
+
+def pcm16_to_alaw(pcm: Buffer) -> bytes:
+    """Return PCM16 as G.711 A-law at the same rate: `resample` it to 8 kHz first.
+
+    Raises:
+        ConfigurationError: If the bytes are not whole samples.
+    """
+    return ALAW.encode(int16_samples(pcm))
 
 
 class G711Decoder:
     """Decoder of one stream, from G.711 to PCM16 at 24 kHz."""
 
     def __init__(self, format_: Format) -> None:
+        # `low_delay`: the other filter's 43 ms would be added to every turn.
         self._law: Final = _law(format_)
-        self._resampler: Final = StreamResampler(format_.rate_hz, PCM16.rate_hz)
+        self._resampler: Final = Resampler(format_.rate_hz, PCM16.rate_hz)
 
     def feed(self, audio: bytes) -> bytes:
         """Return the audio that is ready; the filter keeps up to 40 ms."""
@@ -122,7 +128,7 @@ class G711Encoder:
 
     def __init__(self, format_: Format) -> None:
         self._law: Final = _law(format_)
-        self._resampler: Final = StreamResampler(PCM16.rate_hz, format_.rate_hz)
+        self._resampler: Final = Resampler(PCM16.rate_hz, format_.rate_hz)
 
     def feed(self, audio: bytes) -> bytes:
         """Return the audio that is ready; the filter keeps up to 40 ms."""

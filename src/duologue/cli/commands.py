@@ -19,6 +19,8 @@ _COMMANDS: Final = {
     "doctor": ("duologue.cli.doctor.command", "doctor"),
     "models": ("duologue.cli.models", "models"),
     "serve": ("duologue.cli.serve", "serve"),
+    "transcribe": ("duologue.cli.transcribe", "transcribe"),
+    "talk": ("duologue.cli.talk.command", "talk"),
 }
 
 _SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -47,7 +49,9 @@ def duologue() -> None:
 
     \b
     duologue demo          hold a spoken conversation on this machine; needs no key
+    duologue talk          talk to it yourself, with microphone and speaker
     duologue serve         run a server for any Realtime client
+    duologue transcribe    write down what is said in an audio file
     duologue doctor        find out why a client and its server do not get along
     duologue models fetch  download the speech and language models of the local server
     """

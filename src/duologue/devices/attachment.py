@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from duologue.client.client import RealtimeClient
     from duologue.client.handles import ResponseHandle
-    from duologue.devices.audio_device import Samples
+    from duologue.devices.audio_device import Int16Samples
     from duologue.devices.microphone import Microphone
     from duologue.devices.speaker import Speaker
     from duologue.devices.voice_loop import Action
@@ -93,10 +93,17 @@ async def attach(
         Closed: If the session is not open.
         ConnectionLost: If the connection has ended.
     """
-    await _configure(client, policy)
+    detection = await _configure(client, policy)
     microphone.format = client.input_format
     speaker.format = client.conversation.output_format
-    voice = VoiceConversation(client, microphone, speaker, policy, on_notice)
+    voice = VoiceConversation(
+        client,
+        microphone,
+        speaker,
+        policy,
+        on_notice,
+        server_interrupts=_interrupts(detection),
+    )
     with contextlib.ExitStack() as exit_stack:
         voice.start(exit_stack)
         try:
@@ -115,6 +122,8 @@ class VoiceConversation:
         speaker: Speaker,
         policy: VoicePolicy,
         on_notice: Callable[[Notice], object] | None,
+        *,
+        server_interrupts: bool = True,
     ) -> None:
         self.microphone: Final = microphone
         self.speaker: Final = speaker
@@ -124,7 +133,9 @@ class VoiceConversation:
         self._cancels_echo: Final = policy.echo == "cancel" or (
             policy.echo == "auto" and can_cancel()
         )
-        self._loop: Final = VoiceLoop(policy, cancels_echo=self._cancels_echo)
+        self._loop: Final = VoiceLoop(
+            policy, cancels_echo=self._cancels_echo, server_interrupts=server_interrupts
+        )
         self._detector: EchoDetector | None = None
         self._frames = 0
         self._pre_roll: Final[deque[bytes]] = deque()
@@ -258,7 +269,7 @@ class VoiceConversation:
         while self._pre_roll and size - len(self._pre_roll[0]) >= most:
             size -= len(self._pre_roll.popleft())
 
-    def _take_played(self) -> Samples:
+    def _take_played(self) -> Int16Samples:
         played = self.speaker.take_reference()
         if self._detector is not None:
             self._detector.add_played(played)
@@ -379,11 +390,11 @@ class VoiceConversation:
             self._on_notice(notice)
 
 
-async def _configure(client: RealtimeClient, policy: VoicePolicy) -> None:
-    """Configure turn detection as the policy needs it.
+async def _configure(client: RealtimeClient, policy: VoicePolicy) -> ga.TurnDetection | None:
+    """Configure turn detection as the policy needs it, and return it.
 
     Raises:
-        ConfigurationError: If it needs transcription.
+        ConfigurationError: If it needs transcription, or another turn detection.
     """
     session = client.session
     if session is None:
@@ -398,6 +409,13 @@ async def _configure(client: RealtimeClient, policy: VoicePolicy) -> None:
     wanted = _wanted_detection(present, policy)
     if wanted != present:
         await client.update_session(turn_detection=wanted)
+    return wanted
+
+
+def _interrupts(detection: ga.TurnDetection | None) -> bool:
+    if isinstance(detection, ga.ServerVad | ga.SemanticVad):
+        return detection.interrupt_response is not False
+    return True
 
 
 def _wanted_detection(
@@ -406,6 +424,10 @@ def _wanted_detection(
     if policy.interrupted_by == "push_to_talk":
         return None
     detection = ga.ServerVad() if present is None else present
-    if not policy.manages_responses or isinstance(detection, ga.UnknownTurnDetection):
+    if not policy.manages_responses:
         return detection
+    if isinstance(detection, ga.UnknownTurnDetection):
+        raise ConfigurationError(
+            f"this policy needs `server_vad` or `semantic_vad`, not {detection.type!r}"
+        )
     return msgspec.structs.replace(detection, create_response=False, interrupt_response=False)

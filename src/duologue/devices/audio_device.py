@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Capture", "InputDevice", "OutputDevice", "Render", "Samples", "StreamShape"]
+__all__ = ["Capture", "InputDevice", "Int16Samples", "OutputDevice", "Render", "StreamShape"]
 
-Samples: TypeAlias = "NDArray[np.int16]"
+Int16Samples: TypeAlias = "NDArray[np.int16]"
 """`(frames,)` int16 for one channel, `(frames, channels)` for a device."""
 
-Capture: TypeAlias = Callable[[Samples, bool], None]
+Capture: TypeAlias = Callable[[Int16Samples, bool], None]
 """Takes a block that was captured, and whether the device lost samples before it. The block is only
 valid during the call."""
 
-Render: TypeAlias = Callable[[int, float, bool], Samples]
+Render: TypeAlias = Callable[[int, float, bool], Int16Samples]
 """Returns a number of frames to play. It also gets the seconds until the first of them is audible,
 and whether the device ran out of samples before."""
 

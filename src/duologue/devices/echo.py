@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import numpy as np
 
-from duologue.audio.g711 import StreamResampler
+from duologue.audio.resampling import Resampler
 from duologue.devices.samples import level_db
 from duologue.errors import MissingExtra
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from duologue.devices.audio_device import Samples
+    from duologue.devices.audio_device import Int16Samples
 
 __all__ = ["EchoCancellation", "EchoDetector", "can_cancel"]
 
@@ -43,7 +43,7 @@ AUDIBLE_DB: Final = -55.0
 
 
 class _Canceller(Protocol):
-    def process(self, near: Samples, far: Samples) -> Samples: ...
+    def process(self, near: Int16Samples, far: Int16Samples) -> Int16Samples: ...
 
 
 def can_cancel() -> bool:
@@ -68,15 +68,15 @@ class EchoCancellation:
 
     rate_hz: int = CANCEL_HZ
 
-    def __init__(self, played: Callable[[], Samples], played_hz: int) -> None:
+    def __init__(self, played: Callable[[], Int16Samples], played_hz: int) -> None:
         self._canceller: Final = _load()(CANCEL_HZ)
         self._played: Final = played
         is_same = played_hz == CANCEL_HZ
-        self._resampler: Final = None if is_same else StreamResampler(played_hz, CANCEL_HZ)
-        self._far: Samples = np.zeros(0, np.int16)
-        self._near: Samples = np.zeros(0, np.int16)
+        self._resampler: Final = None if is_same else Resampler(played_hz, CANCEL_HZ)
+        self._far: Int16Samples = np.zeros(0, np.int16)
+        self._near: Int16Samples = np.zeros(0, np.int16)
 
-    def feed(self, samples: Samples) -> Samples:
+    def feed(self, samples: Int16Samples) -> Int16Samples:
         """Return the samples of the whole frames so far without the echo."""
         played = self._played()
         if self._resampler is not None:
@@ -86,12 +86,12 @@ class EchoCancellation:
         self._far = np.concatenate((self._far, played))[-(MAX_BACKLOG + whole) :]
         return self._cancel(whole)
 
-    def finish(self) -> Samples:
+    def finish(self) -> Int16Samples:
         """Return the rest, as it is."""
         rest, self._near = self._near, np.zeros(0, np.int16)
         return rest
 
-    def _cancel(self, count: int) -> Samples:
+    def _cancel(self, count: int) -> Int16Samples:
         near, self._near = self._near[:count], self._near[count:]
         far, self._far = self._far[:count], self._far[count:]
         if not count:
@@ -108,11 +108,11 @@ class EchoDetector:
         self._captured: Final = _Recent(captured_hz, CAPTURED_MS)
         self._played: Final = _Recent(played_hz, CAPTURED_MS + MAX_DELAY_MS)
 
-    def add_captured(self, samples: Samples) -> None:
+    def add_captured(self, samples: Int16Samples) -> None:
         """Add audio of the microphone."""
         self._captured.add(samples)
 
-    def add_played(self, samples: Samples) -> None:
+    def add_played(self, samples: Int16Samples) -> None:
         """Add audio of the speaker, of the same time."""
         self._played.add(samples)
 
@@ -130,7 +130,7 @@ class EchoDetector:
         self._captured.clear()
 
 
-def similarity(captured: Samples, played: Samples) -> float:
+def similarity(captured: Int16Samples, played: Int16Samples) -> float:
     """Return the highest correlation with any part of `played`, 0 to 1."""
     near = _whitened(captured)
     far = _whitened(played)
@@ -149,7 +149,7 @@ def similarity(captured: Samples, played: Samples) -> float:
     return float(found.max())
 
 
-def _whitened(samples: Samples) -> NDArray[np.float64]:
+def _whitened(samples: Int16Samples) -> NDArray[np.float64]:
     """Return samples without the low tones in which all speech is alike."""
     return np.diff(samples.astype(np.float64), prepend=0.0)
 
@@ -159,13 +159,13 @@ class _Recent:
 
     def __init__(self, rate_hz: int, ms: int) -> None:
         self._size: Final = ms * DETECT_HZ // 1000
-        self._resampler: Final = StreamResampler(rate_hz, DETECT_HZ)
-        self.samples: Samples = np.zeros(0, np.int16)
+        self._resampler: Final = Resampler(rate_hz, DETECT_HZ)
+        self.samples: Int16Samples = np.zeros(0, np.int16)
 
     def __len__(self) -> int:
         return self._size
 
-    def add(self, samples: Samples) -> None:
+    def add(self, samples: Int16Samples) -> None:
         """Append samples of the stream's rate."""
         added = self._resampler.feed(samples)
         self.samples = np.concatenate((self.samples, added))[-self._size :]

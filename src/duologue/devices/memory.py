@@ -20,7 +20,7 @@ from duologue.protocol.formats import PCM16
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from duologue.devices.audio_device import Samples
+    from duologue.devices.audio_device import Int16Samples
 
 __all__ = ["DeviceClock", "RealTimeClock", "VirtualClock", "VirtualMicrophone", "VirtualSpeaker"]
 
@@ -161,8 +161,8 @@ class VirtualSpeaker(ClockedDevice):
     ) -> None:
         super().__init__(clock, rate_hz=rate_hz, channels=channels)
         self._latency_frames: Final = latency_ms * rate_hz // 1000
-        self._buffered: Samples = np.zeros((self._latency_frames, channels), np.int16)
-        self._played: Final[deque[Samples]] = deque()
+        self._buffered: Int16Samples = np.zeros((self._latency_frames, channels), np.int16)
+        self._played: Final[deque[Int16Samples]] = deque()
         self.played_frames: int = 0
         """Frames that were audible, silence included."""
 
@@ -171,7 +171,7 @@ class VirtualSpeaker(ClockedDevice):
         """The last minutes of what was audible, PCM16 of the first channel at the device's rate."""
         return self.samples(0, self.played_frames).tobytes()
 
-    def samples(self, start: int, end: int) -> Samples:
+    def samples(self, start: int, end: int) -> Int16Samples:
         """Return what was audible between two frames, (n,) int16; zeros where that is unknown."""
         found = np.zeros(max(0, end - start), np.int16)
         at = self.played_frames
@@ -201,7 +201,7 @@ class VirtualSpeaker(ClockedDevice):
         self._buffered = queued[frames:]
         self.hear(queued[:frames])
 
-    def hear(self, block: Samples) -> None:
+    def hear(self, block: Int16Samples) -> None:
         """Record a block that is audible now."""
         self._played.append(block[:, 0].copy())
         self.played_frames += len(block)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import numpy as np
 
-from duologue.audio.g711 import StreamResampler
+from duologue.audio.resampling import Resampler
 from duologue.devices.audio_device import StreamShape
 from duologue.devices.portaudio import SoundCardInput
 from duologue.devices.samples import SILENCE_DB, encode, level_db
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from duologue.devices.audio_device import InputDevice, Samples
+    from duologue.devices.audio_device import InputDevice, Int16Samples
 
 __all__ = ["AudioFilter", "Microphone", "MicrophoneStatistics"]
 
@@ -39,11 +39,11 @@ class AudioFilter(Protocol):
     rate_hz: int
     """Rate of the samples that it processes."""
 
-    def feed(self, samples: Samples) -> Samples:
+    def feed(self, samples: Int16Samples) -> Int16Samples:
         """Return the processed samples that are ready, (n,) int16."""
         ...
 
-    def finish(self) -> Samples:
+    def finish(self) -> Int16Samples:
         """Return the rest."""
         ...
 
@@ -105,13 +105,15 @@ class Microphone:
         self._device: Final = device
         self._channel: Final = channel
         self._block_ms: Final = block_ms
-        self._blocks: Final[deque[tuple[Samples, bool]]] = deque(maxlen=MAX_WAITING_MS // block_ms)
+        self._blocks: Final[deque[tuple[Int16Samples, bool]]] = deque(
+            maxlen=MAX_WAITING_MS // block_ms
+        )
         self._arrived: Final = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_open = False
         self._shape = StreamShape(PCM16.rate_hz, 1)
-        self._before: StreamResampler | None = None
-        self._after: StreamResampler | None = None
+        self._before: Resampler | None = None
+        self._after: Resampler | None = None
         self._arrived_frames = self._captured = self._delivered = self._overflows = 0
 
     @property
@@ -195,13 +197,13 @@ class Microphone:
             if audio:
                 return audio
 
-    def _capture(self, block: Samples, overflowed: bool) -> None:  # noqa: FBT001  # on the device's thread
+    def _capture(self, block: Int16Samples, overflowed: bool) -> None:  # noqa: FBT001  # on the device's thread
         self._arrived_frames += len(block)
         self._blocks.append((block.copy(), overflowed))
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._arrived.set)
 
-    def _convert(self, block: Samples, overflowed: bool) -> bytes:  # noqa: FBT001  # as captured
+    def _convert(self, block: Int16Samples, overflowed: bool) -> bytes:  # noqa: FBT001  # as captured
         self._captured += len(block)
         self._overflows += overflowed
         samples = self._mono(block)
@@ -226,7 +228,7 @@ class Microphone:
             samples = np.concatenate((after.feed(samples), after.finish()))
         return self._encoded(samples)
 
-    def _mono(self, block: Samples) -> Samples:
+    def _mono(self, block: Int16Samples) -> Int16Samples:
         if self._channel is not None:
             return np.ascontiguousarray(block[:, self._channel])
         if block.shape[1] == 1:
@@ -234,10 +236,10 @@ class Microphone:
         mean: NDArray[np.float64] = block.mean(axis=1)
         return np.rint(mean).astype(np.int16)
 
-    def _encoded(self, samples: Samples) -> bytes:
+    def _encoded(self, samples: Int16Samples) -> bytes:
         self._delivered += len(samples)
         return encode(samples, self.format)
 
 
-def _resampler(from_hz: int, to_hz: int) -> StreamResampler | None:
-    return None if from_hz == to_hz else StreamResampler(from_hz, to_hz)
+def _resampler(from_hz: int, to_hz: int) -> Resampler | None:
+    return None if from_hz == to_hz else Resampler(from_hz, to_hz)

@@ -12,7 +12,7 @@ from duologue.errors import ConfigurationError, MissingExtra
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from duologue.devices.audio_device import Samples
+    from duologue.devices.audio_device import Int16Samples
 
 __all__ = ["AudioDevice", "SoundCardInput", "SoundCardOutput", "list_devices"]
 
@@ -45,7 +45,7 @@ class _OpenStream(Protocol):
         channels: int,
         dtype: str,
         latency: float | str,
-        callback: Callable[[Samples, int, Any, Any], None],
+        callback: Callable[[Int16Samples, int, Any, Any], None],
     ) -> _Stream: ...
 
 
@@ -166,7 +166,7 @@ class _SoundCard:
             raise AssertionError("the device is started before it is opened")
         self._stream.start()
 
-    def _on_block(self, block: Samples, frames: int, time: Any, status: Any) -> None:  # noqa: ANN401  # structs of C
+    def _on_block(self, block: Int16Samples, frames: int, time: Any, status: Any) -> None:  # noqa: ANN401  # structs of C
         raise NotImplementedError
 
     def _find(self, portaudio: _SoundDevice) -> Mapping[str, Any]:
@@ -222,7 +222,7 @@ class SoundCardInput(_SoundCard):
         self._capture = capture
         self._start()
 
-    def _on_block(self, block: Samples, frames: int, time: Any, status: Any) -> None:  # noqa: ANN401, ARG002
+    def _on_block(self, block: Int16Samples, frames: int, time: Any, status: Any) -> None:  # noqa: ANN401, ARG002
         self._capture(block, bool(status.input_overflow))
 
 
@@ -249,7 +249,7 @@ class SoundCardOutput(_SoundCard):
         """Return 0: PortAudio cannot discard a part without closing the stream."""
         return 0
 
-    def _on_block(self, block: Samples, frames: int, time: Any, status: Any) -> None:  # noqa: ANN401
+    def _on_block(self, block: Int16Samples, frames: int, time: Any, status: Any) -> None:  # noqa: ANN401
         latency = max(0.0, float(time.outputBufferDacTime - time.currentTime))
         block[:] = self._render(frames, latency, bool(status.output_underflow))
 

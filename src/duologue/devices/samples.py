@@ -11,7 +11,7 @@ from duologue.audio.g711 import ALAW, ULAW
 from duologue.protocol.formats import G711_ALAW, PCM16, Format
 
 if TYPE_CHECKING:
-    from duologue.devices.audio_device import Samples
+    from duologue.devices.audio_device import Int16Samples
 
 __all__ = ["SILENCE_DB", "decode", "encode", "gain_of", "level_db"]
 
@@ -19,21 +19,21 @@ SILENCE_DB: Final = -96.0
 """Level of digital silence: the smallest step of 16 bits."""
 
 
-def decode(audio: bytes, format_: Format) -> Samples:
+def decode(audio: bytes, format_: Format) -> Int16Samples:
     """Return the samples of audio in a format of the protocol, (n,) int16."""
     if format_ is PCM16:
         return np.frombuffer(audio, np.int16)
     return (ALAW if format_ is G711_ALAW else ULAW).decode(audio)
 
 
-def encode(samples: Samples, format_: Format) -> bytes:
+def encode(samples: Int16Samples, format_: Format) -> bytes:
     """Return samples of the format's rate, (n,) int16, as audio."""
     if format_ is PCM16:
         return samples.tobytes()
     return (ALAW if format_ is G711_ALAW else ULAW).encode(samples)
 
 
-def level_db(samples: Samples) -> float:
+def level_db(samples: Int16Samples) -> float:
     """Return the root mean square of samples, 0 for full scale, at least `SILENCE_DB`."""
     if not samples.size:
         return SILENCE_DB

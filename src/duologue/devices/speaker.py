@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 
-from duologue.audio.g711 import StreamResampler
+from duologue.audio.resampling import Resampler
 from duologue.devices.audio_device import StreamShape
 from duologue.devices.portaudio import SoundCardOutput
 from duologue.devices.samples import SILENCE_DB, decode, level_db
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from duologue.devices.audio_device import OutputDevice, Samples
+    from duologue.devices.audio_device import Int16Samples, OutputDevice
     from duologue.session.playback import PlaybackCut
     from duologue.session.updates import ConversationUpdated
 
@@ -98,7 +98,7 @@ class Speaker:
         self._unfinished: Final[set[str]] = set()
         self._sound_end: int | None = None  # the ledger's position after the last audio
         self._latency = 0.0
-        self._reference: Final[deque[Samples]] = deque(maxlen=MAX_REFERENCE_BLOCKS)
+        self._reference: Final[deque[Int16Samples]] = deque(maxlen=MAX_REFERENCE_BLOCKS)
         self._played = self._underruns = self._gaps = 0
         self._is_in_gap = False
 
@@ -128,6 +128,13 @@ class Speaker:
         """Milliseconds of audio that wait to be played."""
         with self._lock:
             return self._ledger.waiting * 1000 // self.format.rate_hz
+
+    def heard_ms(self, item_id: str) -> float:
+        """Return how much of an item's audio was audible so far; 0 once it was interrupted."""
+        with self._lock:
+            unheard = self._stream.unheard(self._latency_frames())
+            heard = self._ledger.heard_samples(item_id, unheard=unheard)
+            return heard * 1000 / self.format.rate_hz
 
     def statistics(self) -> SpeakerStatistics:
         """Return the counters."""
@@ -225,9 +232,9 @@ class Speaker:
         with self._lock:
             self._ledger.is_paused = False
 
-    def take_reference(self) -> Samples:
+    def take_reference(self) -> Int16Samples:
         """Return what was played since the last call, (n,) int16 at the device's rate."""
-        blocks: list[Samples] = []
+        blocks: list[Int16Samples] = []
         while self._reference:
             blocks.append(self._reference.popleft())
         return np.concatenate(blocks) if blocks else np.zeros(0, np.int16)
@@ -235,7 +242,7 @@ class Speaker:
     def _latency_frames(self) -> int:
         return round(self._latency * self._shape.rate_hz)
 
-    def _render(self, frames: int, latency: float, underflowed: bool) -> Samples:  # noqa: FBT001  # on the device's thread
+    def _render(self, frames: int, latency: float, underflowed: bool) -> Int16Samples:  # noqa: FBT001  # on the device's thread
         with self._lock:
             samples = self._stream.take(frames, self._take)
             self._latency = latency
@@ -249,7 +256,7 @@ class Speaker:
             self._reference.append(samples)
         return np.repeat(samples[:, None], self._shape.channels, axis=1)
 
-    def _take(self, count: int) -> Samples:
+    def _take(self, count: int) -> Int16Samples:
         """Return the ledger's next samples."""
         start, waiting = self._ledger.position, self._ledger.waiting
         audio = self._ledger.take(count)
@@ -277,11 +284,11 @@ class _RenderStream:
     def restart(self) -> None:
         """Discard what is in the filter, and count anew."""
         is_same = self._from_hz == self._to_hz
-        self._resampler = None if is_same else StreamResampler(self._from_hz, self._to_hz)
-        self._ready: Samples = np.zeros(0, np.int16)
+        self._resampler = None if is_same else Resampler(self._from_hz, self._to_hz)
+        self._ready: Int16Samples = np.zeros(0, np.int16)
         self._fed = self._rendered = 0
 
-    def take(self, frames: int, feed: Callable[[int], Samples]) -> Samples:
+    def take(self, frames: int, feed: Callable[[int], Int16Samples]) -> Int16Samples:
         """Return frames at the device's rate; `feed` returns samples at the session's."""
         self._rendered += frames
         if self._resampler is None:

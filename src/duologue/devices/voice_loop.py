@@ -136,11 +136,15 @@ class VoiceLoop:
     Args:
         policy: The choices.
         cancels_echo: Whether the microphone's audio comes without the assistant's voice.
+        server_interrupts: Whether turn detection cancels a response that the user talks over.
     """
 
-    def __init__(self, policy: VoicePolicy, *, cancels_echo: bool = False) -> None:
+    def __init__(
+        self, policy: VoicePolicy, *, cancels_echo: bool = False, server_interrupts: bool = True
+    ) -> None:
         self._policy: Final = policy
         self._cancels_echo: Final = cancels_echo
+        self._server_interrupts: Final = server_interrupts
         self.is_muted: bool = policy.starts_muted
         """Whether the user has muted the microphone."""
         self.is_half_duplex: bool = policy.echo == "half_duplex"
@@ -238,7 +242,7 @@ class VoiceLoop:
         """
         self._ignores_cancellation = False
         if not self._policy.manages_responses:
-            return self._stop(cancels=False)
+            return self._stop(cancels=not self._server_interrupts and bool(self._active))
         if self._policy.backchannel is None:
             return []
         if self._candidate is not None:  # the user goes on

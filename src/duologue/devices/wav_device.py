@@ -18,7 +18,7 @@ from duologue.protocol.formats import PCM16
 if TYPE_CHECKING:
     from os import PathLike
 
-    from duologue.devices.audio_device import Samples, StreamShape
+    from duologue.devices.audio_device import Int16Samples, StreamShape
 
 __all__ = ["WavInput", "WavOutput"]
 
@@ -85,7 +85,7 @@ class WavOutput(VirtualSpeaker):
         if file is not None:
             file.close()
 
-    def hear(self, block: Samples) -> None:
+    def hear(self, block: Int16Samples) -> None:
         """Write a block that is audible now."""
         super().hear(block)
         if self._file is not None:

@@ -297,6 +297,8 @@ class ClientSession:
             self._updates,
             clip_of=self.input_audio.take_clip,
             speech_of=self.input_audio.speech_of,
+            span_of=self.input_audio.span_of,
+            clock=lambda: self.input_audio.conversation_ms,
             is_of_conversation=self.responses.is_of_conversation,
             process=lambda event: self.receive(event, self._now),
             retention=retention,

@@ -31,6 +31,7 @@ from duologue.session.history import saved_history
 from duologue.session.items import ItemState
 from duologue.session.journal import ARGUMENTS, AUDIO, TEXT, TRANSCRIPT
 from duologue.session.retention import KEEP_RECENT, AudioRetention, Retention, remember
+from duologue.session.transcript import Transcript, transcript_of
 from duologue.session.updates import (
     ConversationUpdated,
     Delta,
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     )
     from duologue.protocol.model import UnknownEvent
     from duologue.session.formatted import FormattedItem, ItemSpeech
+    from duologue.session.items import SpeechSpan
 
 __all__ = ["ConversationMirror", "RealtimeConversation"]
 
@@ -115,6 +117,10 @@ class RealtimeConversation:
         if state is None:
             raise ItemNotFound(item_id)
         return state.snapshot()
+
+    def transcript(self) -> Transcript:
+        """Return what was said until now, in spoken order; see `Transcript`."""
+        return transcript_of(self._states())
 
     def to_json(self) -> bytes:
         """Return the conversation as JSON that another client can continue: see `save`."""
@@ -178,6 +184,8 @@ class ConversationMirror(RealtimeConversation):
         clip_of: Returns the audio of a user's message, once.
         is_of_conversation: Returns whether the items of a response, by its id, belong here.
         speech_of: Returns when the user spoke a message; called before `clip_of`.
+        span_of: The same on the conversation's audio clock.
+        clock: Returns the milliseconds on that clock.
         process: Processes an event as if the server had sent it.
         retention: How much is kept.
     """
@@ -189,6 +197,8 @@ class ConversationMirror(RealtimeConversation):
         clip_of: Callable[[str], bytes | None],
         is_of_conversation: Callable[[str], bool],
         speech_of: Callable[[str], ItemSpeech | None] = lambda _item_id: None,
+        span_of: Callable[[str], SpeechSpan | None] = lambda _item_id: None,
+        clock: Callable[[], float] = lambda: 0.0,
         process: Callable[[Event | UnknownEvent], None] = lambda _event: None,
         retention: Retention = KEEP_RECENT,
     ) -> None:
@@ -197,6 +207,10 @@ class ConversationMirror(RealtimeConversation):
         """Where updates are appended, in order; the core replaces it when it has taken them."""
         self._clip_of: Final = clip_of
         self._speech_of: Final = speech_of
+        self._span_of: Final = span_of
+        self._clock: Final = clock
+        self._beginnings = 0
+        self._speech_began: Final[dict[str, int]] = {}  # by item id, until the message is added
         self._is_of_conversation: Final = is_of_conversation
         self._process: Final = process
         self._retention: Final = retention
@@ -330,7 +344,8 @@ class ConversationMirror(RealtimeConversation):
         if state is None:
             state = self._new(item_id, event)
         self._insert(state, ROOT if at_front else event.previous_item_id)
-        state.speech = self._speech_of(item_id)
+        state.speech, state.span = self._speech_of(item_id), self._span_of(item_id)
+        state.began = self._speech_began.pop(item_id, state.began)
         clip = self._clip_of(item_id)
         if clip is None:
             clip = self._audio_of(event.item, created)
@@ -438,7 +453,8 @@ class ConversationMirror(RealtimeConversation):
         self.updates.append(ConversationUpdated(state.snapshot(), Delta(transcript=added)))
 
     def on_speech_started(self, event: InputAudioBufferSpeechStartedEvent) -> None:
-        """Report that the user interrupts."""
+        """Report that the user interrupts, and note that the turn begins."""
+        remember(self._speech_began, event.item_id, self._next_beginning(), MAX_EARLY_ITEMS)
         self.updates.append(Interrupted(event.item_id, event.audio_start_ms))
 
     # Items of a response, which the server may never announce as the conversation's.
@@ -547,7 +563,14 @@ class ConversationMirror(RealtimeConversation):
         | ResponseOutputItemAddedEvent
         | ResponseOutputItemDoneEvent,
     ) -> ItemState:
-        return ItemState(item_id, event.item, sample_bytes=self._output_format.sample_bytes)
+        state = ItemState(item_id, event.item, sample_bytes=self._output_format.sample_bytes)
+        state.bytes_per_ms = self._output_format.bytes_per_ms
+        state.began, state.began_ms = self._next_beginning(), self._clock()
+        return state
+
+    def _next_beginning(self) -> int:
+        self._beginnings += 1
+        return self._beginnings
 
     def _take_apart(self, item_id: str) -> ItemState | None:
         """Remove an item from those kept apart, and return it."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from duologue.protocol.formats import PCM16, Format
 from duologue.session.formatted import ItemSpeech
+from duologue.session.items import SpeechSpan
 from duologue.session.retention import KEEP_RECENT, Retention, remember
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class SentAudio:
         a turn begins or ends, so `place` computes it then."""
         self.placed_bytes: int = 0
         """Bytes that have a position on the clock."""
+        self._session_began_ms = 0.0  # on the conversation's clock
         self._sent_ms_before = 0.0  # on the clock, before the format last changed
         self._format_since = 0  # byte at which the format last changed
         self._uncommitted_since = 0  # byte after the last commit or clear
@@ -112,8 +114,12 @@ class SentAudio:
     @property
     def sent_ms(self) -> float:
         """Milliseconds of audio appended since the session began."""
-        since = self.sent_bytes - self._format_since
-        return self._sent_ms_before + since / self.format.bytes_per_ms
+        return self._ms(self.sent_bytes)
+
+    @property
+    def conversation_ms(self) -> float:
+        """The conversation's audio clock: as `sent_ms`, but it goes on in each new session."""
+        return self._session_began_ms + self.sent_ms
 
     @property
     def uncommitted_bytes(self) -> int:
@@ -187,12 +193,26 @@ class SentAudio:
             return None
         return ItemSpeech(turn.start_ms, turn.end_ms)
 
+    def span_of(self, item_id: str) -> SpeechSpan | None:
+        """Return where the audio of a message is that has not been added yet."""
+        turn = self._turns.get(item_id)
+        if turn is None:
+            return None
+        start_ms, end_ms = self._ms(turn.start), self._ms(self._end_of(turn))
+        if turn.start_ms is not None:
+            start_ms = turn.start_ms
+        if turn.end_ms is not None:
+            end_ms = turn.end_ms
+        began_ms = self._session_began_ms
+        is_measured = turn.start_ms is not None
+        return SpeechSpan(began_ms + start_ms, began_ms + max(start_ms, end_ms), is_measured)
+
     def take_clip(self, item_id: str) -> bytes | None:
         """Remove and return the audio of a user message; `None` if it was not recorded."""
         turn = self._turns.pop(item_id, None)
         if turn is None:
             return None
-        end = self.sent_bytes if turn.end is None else turn.end
+        end = self._end_of(turn)
         self._added_to = max(self._added_to, end)
         return self._read(turn.start, end)
 
@@ -218,7 +238,7 @@ class SentAudio:
         if turn is None and commit is not None:
             turn = remember(self._turns, event.item_id, commit, MAX_TURNS)
         elif turn is not None and commit is None:  # turn detection committed up to the turn's end
-            self._uncommitted_since = self.sent_bytes if turn.end is None else turn.end
+            self._uncommitted_since = self._end_of(turn)
         if turn is not None:
             self._forget_open_turns(before=event.item_id)
             turn.is_committed = True
@@ -266,13 +286,14 @@ class SentAudio:
         before_commits: dict[str, bytes] = {}
         position = first
         for event_id, turn in self._commits:
-            end = self.sent_bytes if turn.end is None else turn.end
+            end = self._end_of(turn)
             before_commits[event_id] = self._read(max(turn.start, position), end)
             position = max(position, end)
         self._turns.clear()
         self.marks[:] = [mark for mark in self.marks if mark[1] <= first]
         self.marks.append((now, self.sent_bytes))
         self._uncommitted_since = position
+        self._session_began_ms += self._ms(first)
         self._format_since, self._sent_ms_before = first, 0.0
         return Resent(
             before_commits,
@@ -287,6 +308,13 @@ class SentAudio:
             if not turn.is_committed:  # it may have begun before the end of the last, or a clear
                 turn.start = max(turn.start, self._uncommitted_since)
         return [t for t in self._turns.values() if t.end is None or t.end > self._added_to]
+
+    def _end_of(self, turn: _Turn) -> int:
+        return self.sent_bytes if turn.end is None else turn.end
+
+    def _ms(self, offset: int) -> float:
+        """Return the time on the session's clock of a byte offset."""
+        return self._sent_ms_before + (offset - self._format_since) / self.format.bytes_per_ms
 
     def _offset(self, ms: int) -> int:
         """Return the byte offset of a time on the session's clock."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from duologue.protocol.formats import PCM16
 from duologue.protocol.ga import (
     FunctionCall,
     InputAudio,
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from duologue.protocol.ga import ContentPart, Item
     from duologue.protocol.model import Raw
 
-__all__ = ["ItemState"]
+__all__ = ["ItemCut", "ItemState", "SpeechSpan", "first_words"]
 
 _EMPTY_TEXT: Final = OutputText(text="")
 _EMPTY_SPEECH: Final = OutputAudio(transcript="")
@@ -31,18 +33,45 @@ _NO_WORDS: Final = " "
 _WORD: Final = re.compile(r"\w[\w'\u2019]*")
 
 
+@dataclass(frozen=True, slots=True)
+class SpeechSpan:
+    """Place of a user's speech on the conversation's audio clock."""
+
+    start_ms: float
+    end_ms: float
+    is_measured: bool
+    """Whether turn detection measured it; otherwise it is the audio of a commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCut:
+    """Result of the truncation of an item."""
+
+    words: str
+    """All words that it had."""
+    received_bytes: int
+    """Size of the audio that it had; 0 if that travels another way."""
+    heard_bytes: int
+    """Size of the audio that was heard."""
+
+
 class ItemState:
     """An item of the conversation, or of an out-of-band response."""
 
     __slots__ = (
         "_is_streamed",
-        "_is_truncated",
+        "began",
+        "began_ms",
+        "bytes_per_ms",
+        "cut",
         "has_ended",
         "heard_words",
         "id",
         "is_mirrored",
+        "is_transcribed",
         "journal",
         "response_id",
+        "span",
         "speech",
         "status",
         "wire",
@@ -57,8 +86,20 @@ class ItemState:
         """Id of the response that generates it, once known."""
         self.speech: ItemSpeech | None = None
         """When the user spoke it, if turn detection has measured that."""
+        self.span: SpeechSpan | None = None
+        """Its place on the conversation's audio clock, also without turn detection."""
+        self.began: int = 0
+        """Position among the beginnings of all items: a turn begins with its speech."""
+        self.began_ms: float = 0.0
+        """The conversation's audio clock at that time."""
+        self.bytes_per_ms: int = PCM16.bytes_per_ms
+        """Bytes per millisecond of its audio."""
+        self.is_transcribed: bool = False
+        """Whether the transcript of the user's audio is complete."""
+        self.cut: ItemCut | None = None
+        """The result of its truncation, if it was cut."""
         self.heard_words: str | None = None
-        """The words that were heard of it, estimated, if it was cut."""
+        """The words of that, estimated."""
         self.is_mirrored: bool = False
         """Whether it is in the conversation."""
         self.has_ended: bool = False
@@ -67,7 +108,7 @@ class ItemState:
         arguments = wire.arguments if isinstance(wire, FunctionCall) else ""
         self.journal: Journal = Journal(arguments=arguments, sample_bytes=sample_bytes)
         """The content so far."""
-        self._is_streamed = self._is_truncated = False
+        self._is_streamed = False
         self._read_content(wire)
 
     @property
@@ -115,6 +156,7 @@ class ItemState:
         if not is_final:
             self.journal.entries.append(Entry(TRANSCRIPT, index, words))
             return
+        self.is_transcribed = True
         self._fold(transcript=words or _NO_WORDS)
         part = self.journal.parts.get(index)
         if part is not None and isinstance(part.base, InputAudio):
@@ -147,11 +189,14 @@ class ItemState:
 
         The transcript has no timing, so the words that were heard can only be estimated.
         """
-        self._is_truncated = True
         audio = self.journal.audio(len(self.journal.entries))
-        if self.heard_words is None:
-            words = self._joined(TEXT) + self._joined(TRANSCRIPT)
-            self.heard_words = _first_words(words, size_bytes / len(audio) if audio else 0.0)
+        words = self._joined(TEXT) + self._joined(TRANSCRIPT)
+        received = self.journal.received_bytes
+        if self.cut is not None:  # it is cut again: the first time it had everything
+            words, received = self.cut.words, self.cut.received_bytes
+        heard = min(size_bytes, received) if received else size_bytes
+        self.cut = ItemCut(words, received, heard)
+        self.heard_words = first_words(words, heard / received if received else 0.0)
         self._fold(transcript="", audio=audio[:size_bytes])
         part = self.journal.parts.get(index)
         if part is not None and isinstance(part.base, InputAudio | OutputAudio):
@@ -170,7 +215,7 @@ class ItemState:
         if arguments and arguments != self._joined(ARGUMENTS):
             self._fold(arguments=arguments)
             is_changed = True
-        if not self._is_truncated:  # the copy may still have the words that truncation dropped
+        if self.cut is None:  # the copy may still have the words that truncation dropped
             is_changed |= self._read_content(wire)
         return is_changed
 
@@ -232,7 +277,7 @@ def _continuation(said: str, whole: str) -> str | None:
     return whole[words[len(before) - 1].end() :].lstrip(",.;:!?…")
 
 
-def _first_words(words: str, share: float) -> str:
+def first_words(words: str, share: float) -> str:
     """Return the whole words of about this share of a text."""
     cut = int(len(words) * share)
     if cut >= len(words):

@@ -87,6 +87,7 @@ class Journal:
 
     __slots__ = (
         "_audio",
+        "_dropped_bytes",
         "_forgotten",
         "_joined",
         "_measured",
@@ -121,6 +122,7 @@ class Journal:
         self._audio = (0, audio)
         self._measured = (0, len(audio))
         self._forgotten = 0  # the number of entries whose audio has been dropped
+        self._dropped_bytes = 0  # the size of that audio
 
     def add_part(self, index: int, base: ContentPart, words: str | None) -> None:
         """Begin a content part."""
@@ -177,6 +179,15 @@ class Journal:
             self._measured = (length, size)
         return size
 
+    @property
+    def received_bytes(self) -> int:
+        """Size of all audio so far, including audio that was dropped to save memory."""
+        length = len(self.entries)
+        if not self.is_forgotten:
+            return self.audio_bytes(length)
+        later = self._audio_positions(self._forgotten, length)
+        return self._dropped_bytes + sum(len(self._chunk(at)) for at in later)
+
     def samples_of(self, position: int, sound: Sound) -> bytes:
         """Return the whole samples that an audio entry completes.
 
@@ -207,6 +218,7 @@ class Journal:
 
     def drop_audio(self) -> None:
         """Drop all audio, including audio that arrives later."""
+        self._dropped_bytes = self.received_bytes
         self.is_forgotten = True
         self._start_audio = b""
         self._audio = (0, b"")
@@ -235,6 +247,7 @@ class Journal:
         start_audio = self._start_audio if audio is None else audio
         journal = Journal(**starts, audio=start_audio, sample_bytes=self.sample_bytes)
         journal.is_forgotten = self.is_forgotten and audio is None
+        journal._dropped_bytes = self._dropped_bytes if audio is None else 0  # ours
         if audio is None:  # as entries: joining would decode audio that is never read
             journal.entries += [self.entries[at] for at in self._audio_positions(0, length)]
         for index, part in self.parts.items():

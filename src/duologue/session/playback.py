@@ -185,6 +185,17 @@ class PlaybackLedger:
         if item_id not in self._interrupted:
             self._interrupted.append(item_id)
 
+    def heard_samples(self, item_id: str, *, unheard: int = 0) -> int:
+        """Return how much of an item's audio was heard so far; 0 once it was interrupted.
+
+        Args:
+            item_id: The item.
+            unheard: As in `interrupt`.
+        """
+        lost = self._unheard(unheard)
+        clips = (clip for clip in self._clips.values() if clip.item_id == item_id)
+        return sum(clip.taken - lost[clip] for clip in clips)
+
     def interrupt(self, *, unheard: int = 0) -> list[PlaybackCut]:
         """Stop playing all items received so far; return those not heard to their end, in order.
 
@@ -195,12 +206,7 @@ class PlaybackLedger:
             unheard: Number of the samples taken last that the loudspeaker has not played yet: the
                 latency of the device, or `position` minus the last mark.
         """
-        since = self._position - max(0, unheard)
-        # Samples at `since` or later are still in the player. Counting back from the last sample of
-        # each clip would be wrong, as silence may have been taken in between.
-        lost: Counter[_Clip] = Counter()
-        for span in self._spans:
-            lost[span.clip] += max(0, span.end - max(span.start, since))
+        lost = self._unheard(unheard)
         cuts: list[PlaybackCut] = []
         for clip in self._clips.values():
             heard = clip.taken - lost[clip]
@@ -211,6 +217,16 @@ class PlaybackLedger:
         self._clips.clear()
         self._spans.clear()
         return cuts
+
+    def _unheard(self, samples: int) -> Counter[_Clip]:
+        """Return how many samples of each clip are among the last ones, still in the player."""
+        since = self._position - max(0, samples)
+        # Counting back from the last sample of each clip would be wrong, as silence may have been
+        # taken in between.
+        lost: Counter[_Clip] = Counter()
+        for span in self._spans:
+            lost[span.clip] += max(0, span.end - max(span.start, since))
+        return lost
 
     def _record(self, clip: _Clip, samples: int) -> None:
         """Record that samples of a clip are taken at the current position, and advance it."""

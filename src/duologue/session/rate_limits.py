@@ -53,8 +53,8 @@ class RateLimitPolicy:
     """Rules for requests of responses where a rate limit of the server is reached."""
 
     retries: int = 1
-    """How often a request that was refused, or whose response failed, is repeated after the delay
-    before its handle fails. So is the response to a turn of the user."""
+    """How often a request that was refused, or whose response failed, is repeated before its handle
+    fails, if the server says when to try again. So is the response to a turn of the user."""
     max_delay: float = 30.0
     """Longest delay in seconds. If the server asks for more, a refused request fails at once."""
     first_delay: float = 1.0
@@ -77,7 +77,7 @@ class RequestLimiter:
     """
 
     __slots__ = (
-        "_announced_until", "_error", "_is_reported", "_is_too_long", "_policy", "_refusals",
+        "_announced_until", "_error", "_is_reported", "_is_timed", "_policy", "_refusals",
         "_refused_until", "_tokens", "latest",
     )  # fmt: skip
 
@@ -88,7 +88,7 @@ class RequestLimiter:
         self._announced_until: float | None = None
         self._refused_until: float | None = None
         self._refusals = 0  # in a row
-        self._is_too_long = False  # whether the server asked for more than the policy allows
+        self._is_timed = False  # whether the server named a time that the policy allows
         self._tokens = 0  # of the last response
         self._error: ServerError | ResponseFailed | None = None
         self._is_reported = False
@@ -140,10 +140,9 @@ class RequestLimiter:
             return False
         self._refusals += 1
         seconds = advised_seconds(error.message)
+        self._is_timed = seconds is not None and seconds <= policy.max_delay
         if seconds is None:
             seconds = policy.first_delay * 2.0 ** min(self._refusals - 1, 30)
-            seconds = min(seconds, policy.max_delay)
-        self._is_too_long = seconds > policy.max_delay
         self._refused_until = now + min(seconds, policy.max_delay)
         self._error, self._is_reported = error, False
         return True
@@ -156,7 +155,7 @@ class RequestLimiter:
             times: How often it was repeated already.
         """
         policy = self._policy
-        is_allowed = policy is not None and times < policy.retries and not self._is_too_long
+        is_allowed = policy is not None and times < policy.retries and self._is_timed
         return is_allowed and _is_reached(error)
 
     def take_report(self, now: float) -> RateLimited | None:

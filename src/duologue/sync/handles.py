@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from duologue.protocol.model import Event, UnknownEvent
     from duologue.session.formatted import FormattedItem
     from duologue.session.response_state import RequestState
+    from duologue.session.transcript import Transcript
     from duologue.session.updates import Delta
     from duologue.sync.loop_thread import LoopThread
 
@@ -180,6 +181,10 @@ class RealtimeConversation:
             ItemNotFound: If the conversation has no item of this id.
         """
         return self._thread.call(lambda: self._source.conversation.item(item_id))
+
+    def transcript(self) -> Transcript:
+        """Return what was said until now, in spoken order; see `duologue.Transcript`."""
+        return self._thread.call(self._source.conversation.transcript)
 
     def to_json(self) -> bytes:
         """Return the conversation as JSON that another client can continue: see `save`."""

@@ -146,10 +146,10 @@ def _resampler(from_hz: int, to_hz: int) -> tuple[Callable[[bytes], bytes], Call
     try:
         import numpy as np  # noqa: PLC0415  # an extra
 
-        from duologue.audio.g711 import StreamResampler  # noqa: PLC0415  # needs it
+        from duologue.audio.resampling import Resampler  # noqa: PLC0415  # needs it
     except ImportError as error:
         raise MissingExtra("audio", f"Audio in L16 at {min(from_hz, to_hz)} Hz") from error
-    stream = StreamResampler(from_hz, to_hz)
+    stream = Resampler(from_hz, to_hz)
     return (
         lambda audio: stream.feed(np.frombuffer(audio, np.int16)).tobytes(),
         lambda: stream.finish().tobytes(),

@@ -9,9 +9,6 @@ import struct
 import sys
 from typing import TYPE_CHECKING, Final
 
-if sys.platform == "linux":
-    import fcntl
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,6 +16,9 @@ __all__ = ["DEFAULT_KEEPALIVE", "Heartbeat"]
 
 DEFAULT_KEEPALIVE: Final = 1.5
 """Seconds between two looks: a peer that has vanished is noticed after two or three of them."""
+
+LATE: Final = 1.5
+"""Intervals after which a look is late: the event loop was blocked, and the next one counts."""
 
 TICK_MS: Final = 20
 """Milliseconds by which the system's own times may differ; they count in ticks of up to ten."""
@@ -95,8 +95,8 @@ class Heartbeat:
             self._is_silent and _happened_within(self._socket, since, _LAST_DATA_RECEIVED)
         ):
             self._is_silent = False
-        elif self._is_silent and self._is_sending(since):
-            pass  # the ping has not left
+        elif self._is_silent and (since > LATE * seconds or self._is_sending(since)):
+            pass  # the ping has not left, or this process was not there to read the answer
         elif self._is_silent:
             self._timer = None
             self._give_up(2 * seconds)
@@ -117,6 +117,8 @@ def _queued_bytes(connection: socket.socket | None) -> int:
     """Return how much the system has not sent, or not had acknowledged, as far as Linux tells."""
     if connection is None or sys.platform != "linux":
         return 0
+    import fcntl  # noqa: PLC0415  # not on Windows
+
     queued = bytearray(4)
     with contextlib.suppress(OSError):
         fcntl.ioctl(connection.fileno(), _QUEUE_SIZE, queued)

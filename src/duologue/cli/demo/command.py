@@ -23,9 +23,11 @@ from duologue.errors import ConfigurationError, DuologueError, HandshakeRefused
 from duologue.protocol import ga
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from duologue.cli.demo.turns import Turn
 
-__all__ = ["demo", "key_of_own_server"]
+__all__ = ["demo", "key_of_own_server", "start_server"]
 
 _PAUSE: Final = bytes(24_000)
 """Half a second of silence between the answers in the output file."""
@@ -145,7 +147,7 @@ async def _hold(
 
     async with AsyncExitStack() as stack:
         if url is None:
-            url = await _serve(stack, screen, brain, is_shipped=not utterances)
+            url = await start_server(stack, screen.note, brain, knows_the_clips=not utterances)
         else:
             screen.note(f"connecting to {check_url(url)}")
         client = RealtimeClient(
@@ -168,24 +170,35 @@ async def _hold(
     return conversation
 
 
-async def _serve(
-    stack: AsyncExitStack, screen: Screen, brain: str | None, *, is_shipped: bool
+async def start_server(
+    stack: AsyncExitStack,
+    note: Callable[[str], object],
+    brain: str | None,
+    *,
+    knows_the_clips: bool = False,
 ) -> str:
-    """Start a server in this process, and return its URL."""
+    """Start a server in this process, and return its URL.
+
+    Args:
+        stack: Stops it.
+        note: Shows a sentence about it.
+        brain: `local` or `scripted`; `None`: local if its models are present.
+        knows_the_clips: See `scripted_stages`.
+    """
     from duologue.server import LocalServer  # noqa: PLC0415  # an extra
 
     if brain is None:
         brain, reason = _best_brain()
         if reason:
-            screen.note(f"using scripted answers: {reason}")
+            note(f"using scripted answers: {reason}")
     if brain == "scripted":
-        server = LocalServer(**scripted_stages(knows_the_clips=is_shipped))
+        server = LocalServer(**scripted_stages(knows_the_clips=knows_the_clips))
     else:
-        screen.note("loading the models of the local server")
+        note("loading the models of the local server")
         server = LocalServer("local:")
     began = time.monotonic()
     await stack.enter_async_context(server)
-    screen.note(f"{brain} server listening on {server.url} after {time.monotonic() - began:.1f} s")
+    note(f"{brain} server listening on {server.url} after {time.monotonic() - began:.1f} s")
     return server.url
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Struct
 
-from duologue.audio.wav import wav_of
+from duologue.audio.wav import wav_bytes
 from duologue.protocol.formats import PCM16
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class HttpTranscriber:
         async with self._endpoint.post(
             "/audio/transcriptions",
             data={"model": self._model, "response_format": "json", **fields},
-            files={"file": ("speech.wav", wav_of(pcm), "audio/wav")},
+            files={"file": ("speech.wav", wav_bytes(pcm), "audio/wav")},
         ) as response:
             body = await self._endpoint.body(response)
         try:

@@ -1,0 +1,1 @@
+"""`duologue talk`: a conversation in the terminal, with microphone and speaker."""
