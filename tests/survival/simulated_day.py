@@ -41,13 +41,13 @@ from duologue.server.engine.stages import BrainRequest, Call
 from duologue.transport.delivery import closed_by_peer, connection_cut, no_sign_of_life
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from duologue import FormattedItem
     from duologue.protocol.codec import Dialect
-    from duologue.transport.base import Receiver, Transport
+    from duologue.transport.base import Connector, Receiver, Transport
 
-__all__ = ["Day", "simulate"]
+__all__ = ["Day", "show", "simulate", "talking_server"]
 
 PATIENCE: Final = 180.0
 """Virtual seconds in which a turn must be answered, whatever the network does."""
@@ -104,6 +104,12 @@ async def think(request: BrainRequest) -> AsyncIterator[str | Call]:
     for word in ("And", "so", "on,", "to", "the", "end."):
         await asyncio.sleep(0.2)
         yield f"{word} "
+
+
+def talking_server(**options: Any) -> LocalServer:
+    """Return a server that hears, thinks and speaks as above."""
+    brain: Any = think
+    return LocalServer(brain, stt=Ears(), tts=Tongue(), vad=Vad, **options)
 
 
 class Line:
@@ -226,7 +232,7 @@ class Day:
     lost_audio_ms: float = 0.0
     repeated_answers: int = 0
     memory_mb: list[float] = field(default_factory=list[float])
-    """At each virtual hour."""
+    """At the beginning, and after each twelfth."""
 
     async def play(self) -> None:
         self._random = Random(f"day {self.seed}")
@@ -239,37 +245,37 @@ class Day:
         self._finished: dict[str, str] = {}
         self._answers: Counter[str] = Counter()
         self._changed = asyncio.Event()
-        server = LocalServer(
-            think,  # pyright: ignore[reportArgumentType]
-            stt=Ears(),
-            tts=Tongue(),
-            vad=Vad,
-            transport="memory",
-            dialect=self.dialect,
-        )
         policy = ReconnectPolicy(
             history_bytes=4000, session_seconds=60, rollover_seconds=45, budget=120
         )
-        async with server:
-            self._server = server
-            async with RealtimeClient(
-                connector=self._connect,
+        async with (
+            self._network() as connector,
+            RealtimeClient(
+                connector=connector,
                 dialect=self.dialect,
                 reconnect=policy,
                 retention=Retention(audio_minutes=0.5, items=2000),
                 session={"audio": {"input": {"transcription": {"model": "whisper-1"}}}},
-            ) as client:
-                self._client = client
-                client.on(ItemCompleted, self._on_completed)
-                client.on(Disconnected, self._on_disconnected)
-                client.on(Reconnected, self._on_reconnected)
-                client.add_tool({"name": "note", "parameters": {"type": "object"}}, self._note)
-                nature = asyncio.create_task(self._let_network_fail())
-                await self._talk()
-                nature.cancel()
-                self._check_mirror()
+            ) as client,
+        ):
+            self._client = client
+            client.on(ItemCompleted, self._on_completed)
+            client.on(Disconnected, self._on_disconnected)
+            client.on(Reconnected, self._on_reconnected)
+            client.add_tool({"name": "note", "parameters": {"type": "object"}}, self._note)
+            nature = asyncio.create_task(self._let_network_fail())
+            await self._talk()
+            nature.cancel()
+            self._check_mirror()
 
     # The network.
+
+    @contextlib.asynccontextmanager
+    async def _network(self) -> AsyncGenerator[Connector]:
+        """Serve, and yield what connects to the server."""
+        async with talking_server(transport="memory", dialect=self.dialect) as server:
+            self._server = server
+            yield self._connect
 
     async def _connect(self, receiver: Receiver) -> Transport:
         await asyncio.sleep(self._random.choice((0.01, 0.05, 0.3)))
@@ -299,14 +305,17 @@ class Day:
                 if self._client.is_connected:
                     self._restarting = self._loop.create_task(self._restart())
                 continue
-            if kind == "refuse":
-                self._refusals = self._random.choice((1, 2, 3))
-            elif kind == "cut while resuming":
-                self._cut_opening = self._random.choice((1, 5, 20))
-            if self._line is not None and not self._line.is_over:
-                self._disturb(self._line, kind)
+            self._strike(kind)
 
-    def _disturb(self, line: Line, kind: str) -> None:
+    def _strike(self, kind: str) -> None:
+        """Let a fault happen."""
+        if kind == "refuse":
+            self._refusals = self._random.choice((1, 2, 3))
+        elif kind == "cut while resuming":
+            self._cut_opening = self._random.choice((1, 5, 20))
+        line = self._line
+        if line is None or line.is_over:
+            return
         match kind:
             case "vanish":
                 line.vanish()
@@ -326,10 +335,11 @@ class Day:
     # The application.
 
     async def _talk(self) -> None:
-        end, number, next_hour = self._loop.time() + self.hours * 3600, 0, 0.0
-        while self._loop.time() < end:
-            if self._loop.time() >= next_hour:
-                next_hour += 3600
+        began, number = self._loop.time(), 0
+        seconds, next_check = self.hours * 3600, 0.0
+        while (passed := self._loop.time() - began) < seconds:
+            if passed >= next_check:
+                next_check += seconds / 12
                 self._check_mirror()
                 gc.collect()
                 self.memory_mb.append(memory_mb())
@@ -485,6 +495,19 @@ def simulate(day: Day) -> Day:
     return day
 
 
+def show(day: Day, seconds: float) -> None:
+    """Print what was found."""
+    print(f"seed {day.seed}, {day.dialect}: {day.hours:g} hours in {seconds:.0f} s")
+    print(f"{sum(day.kinds.values())} faults: {dict(day.kinds)}")
+    print(f"{sum(day.turns.values())} turns: {dict(day.turns)}; handles: {dict(day.handles)}")
+    print(f"{day.reconnections} reconnections, {day.replacements} replacements of sessions")
+    print(f"{day.repeated_answers} answers given again, {day.lost_audio_ms:.0f} ms of audio lost")
+    print(f"memory, MB: {[round(each) for each in day.memory_mb]}")
+    print(f"{len(day.violations)} violations")
+    for text in day.violations[:40]:
+        print(" ", text)
+
+
 def main() -> None:
     """Play a day, and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -495,17 +518,7 @@ def main() -> None:
     logging.getLogger("duologue").setLevel(logging.CRITICAL)
     day, began = Day(**vars(parser.parse_args())), time.monotonic()
     simulate(day)
-    print(
-        f"seed {day.seed}, {day.dialect}: {day.hours:g} hours in {time.monotonic() - began:.0f} s"
-    )
-    print(f"{sum(day.kinds.values())} faults: {dict(day.kinds)}")
-    print(f"{sum(day.turns.values())} turns: {dict(day.turns)}; handles: {dict(day.handles)}")
-    print(f"{day.reconnections} reconnections, {day.replacements} replacements of sessions")
-    print(f"{day.repeated_answers} answers given again, {day.lost_audio_ms:.0f} ms of audio lost")
-    print(f"memory by the hour, MB: {[round(each) for each in day.memory_mb]}")
-    print(f"{len(day.violations)} violations")
-    for text in day.violations[:40]:
-        print(" ", text)
+    show(day, time.monotonic() - began)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from tests.transport.transport_doubles import (
     raw_server,
 )
 
-from duologue.errors import RemoteProtocolError
+from duologue.errors import DialectRefused, RemoteProtocolError
 
 if TYPE_CHECKING:
     from tests.transport.transport_doubles import Connect
@@ -97,3 +97,24 @@ async def test_a_close_that_breaks_the_protocol_is_refused(
     lost = await got.loss()
     assert lost.code == code
     assert isinstance(lost.__cause__, RemoteProtocolError)
+
+
+@pytest.mark.parametrize("code", [1008, 1011, 4000])
+async def test_a_reason_that_repeats_the_key_does_not_show_it(connect: Connect, code: int) -> None:
+    key = "sk-of-sesame-0123456789"
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        peer.writer.write(closing(code, f"wrong: Bearer {key}, beta_api_shape_disabled"))
+        await peer.receive_close()
+
+    got = Recorder()
+    async with raw_server(script) as server:
+        headers = {"Authorization": f"Bearer {key}"}
+        transport = await connect(f"{server.url}?token={key}", got, headers=headers)
+        lost = await got.loss()
+        await transport.close()
+        await server.finished()
+    assert key not in f"{lost!r} {lost}"
+    assert lost.reason.startswith("wrong: Bearer [removed]")
+    assert isinstance(lost, DialectRefused) is (code == 4000)

@@ -17,6 +17,7 @@ __all__ = [
     "no_sign_of_life",
     "protocol_broken",
     "receiver_failed",
+    "without_secrets",
 ]
 
 CLOSE_DIALECT_REFUSED: Final = 4000
@@ -55,13 +56,26 @@ def receiver_failed(failure: Exception) -> ConnectionLost:
     return lost
 
 
+def without_secrets(text: str, secrets: frozenset[str]) -> str:
+    """Return a text of the server without the words of our request that may be keys."""
+    for secret in secrets:
+        text = text.replace(secret, "[removed]")
+    return text
+
+
 class Delivery:
-    """Link from a transport to its receiver; remembers how the connection ended."""
+    """Link from a transport to its receiver; remembers how the connection ended.
 
-    __slots__ = ("_ending", "_is_reported", "_lost", "_receiver", "is_open")
+    Args:
+        receiver: Gets the frames.
+        secrets: Words that no error may show: a server may repeat the key as the reason of a close.
+    """
 
-    def __init__(self, receiver: Receiver) -> None:
+    __slots__ = ("_ending", "_is_reported", "_lost", "_receiver", "_secrets", "is_open")
+
+    def __init__(self, receiver: Receiver, secrets: frozenset[str] = frozenset()) -> None:
         self._receiver: Final = receiver
+        self._secrets: Final = secrets
         self._ending: Closed | ConnectionLost | None = None
         self._lost: ConnectionLost | None = None
         self._is_reported = False
@@ -97,6 +111,8 @@ class Delivery:
         if not self.is_open:
             return False
         self.is_open = False
+        if lost is not None and any(secret in lost.reason for secret in self._secrets):
+            lost = type(lost)(without_secrets(lost.reason, self._secrets), code=lost.code)
         self._lost = lost
         self._ending = lost or Closed("the session is closed")
         return True

@@ -21,6 +21,7 @@ from duologue.errors import (
     HandshakeRefused,
     RemoteProtocolError,
 )
+from duologue.transport.delivery import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -187,9 +188,7 @@ def handshake_refused(
         secrets: Words to remove from it.
         retry_after: The header `Retry-After`; only a number of seconds counts.
     """
-    text = body.decode("utf-8", "replace")
-    for secret in secrets:
-        text = text.replace(secret, "[removed]")
+    text = without_secrets(body.decode("utf-8", "replace"), secrets)
     seconds = re.fullmatch(r"[0-9]{1,9}", (retry_after or "").strip())
     wait = None if seconds is None else int(seconds[0])
     return HandshakeRefused(status, text[:MAX_BODY_CHARS].strip(), retry_after=wait)

@@ -136,9 +136,11 @@ async def connect_picows(  # noqa: PLR0913  # all but two are options with a def
     """
     display_url = check_url(url)
     extra_headers = check_headers(headers or {}, subprotocols)
+    secrets = secrets_in(url, extra_headers.values())
     connection = _PicowsTransport(
         receiver,
         subprotocols=subprotocols,
+        secrets=secrets,
         assembler=MessageAssembler(max_message_bytes),
         close_timeout=close_timeout,
         keepalive=keepalive,
@@ -169,7 +171,6 @@ async def connect_picows(  # noqa: PLR0913  # all but two are options with a def
             reason = f"{display_url} did not answer within {connect_timeout:g} s"
             raise ConnectionLost(reason) from error
         if isinstance(error, WSHandshakeError):
-            secrets = secrets_in(url, extra_headers.values())
             raise upgrade_failed(display_url, error, secrets) from error
         if isinstance(error, (OSError, UnicodeError)):
             raise unreachable(display_url, error) from error
@@ -209,11 +210,12 @@ class _PicowsTransport(WSListener):
         receiver: Receiver,
         *,
         subprotocols: Sequence[str],
+        secrets: frozenset[str],
         assembler: MessageAssembler,
         close_timeout: float,
         keepalive: float | None,
     ) -> None:
-        self._delivery: Final = Delivery(receiver)
+        self._delivery: Final = Delivery(receiver, secrets)
         self._subprotocols: Final = subprotocols
         self._assembler: Final = assembler
         self._close_timeout: Final = close_timeout

@@ -119,8 +119,10 @@ async def connect_websockets(  # noqa: PLR0913  # all but two are options with a
     if proxy is not None:
         display_url += f" through the proxy {shown_proxy(proxy)}"
     check_headers(headers or {}, subprotocols)
+    secrets = secrets_in(url, [*(headers or {}).values(), *subprotocols])
     transport = _WebsocketsTransport(
         receiver,
+        secrets=secrets,
         close_timeout=close_timeout,
         keepalive=keepalive,
         max_message_bytes=max_message_bytes,
@@ -146,7 +148,6 @@ async def connect_websockets(  # noqa: PLR0913  # all but two are options with a
         if isinstance(error, TimeoutError) and limit.expired():
             reason = f"{display_url} did not answer within {connect_timeout:g} s"
             raise ConnectionLost(reason) from error
-        secrets = secrets_in(url, [*(headers or {}).values(), *subprotocols])
         holds_password = isinstance(error, InvalidProxy)  # in its text
         raise _failure(error, display_url, proxy, secrets) from (None if holds_password else error)
     transport.start(connection)
@@ -243,11 +244,12 @@ class _WebsocketsTransport:
         self,
         receiver: Receiver,
         *,
+        secrets: frozenset[str],
         close_timeout: float,
         keepalive: float | None,
         max_message_bytes: int,
     ) -> None:
-        self._delivery: Final = Delivery(receiver)
+        self._delivery: Final = Delivery(receiver, secrets)
         self._close_timeout: Final = close_timeout
         self.keepalive: Final = keepalive
         self._max_message_bytes: Final = max_message_bytes
