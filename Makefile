@@ -19,7 +19,7 @@ INTEROP := tests/interop
 PEERS := $(patsubst $(INTEROP)/requirements-%.txt,.interop/%/.done,$(wildcard $(INTEROP)/requirements-*.txt)) \
   $(INTEROP)/node_modules/.done
 
-.PHONY: help setup demo test test-models interop compatibility check format docs bench bench-survival clean
+.PHONY: help setup demo test test-models test-sound interop compatibility check format docs bench bench-survival clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ –/'
@@ -57,6 +57,9 @@ test: $(VENV)/.dev ## all tests that need no fetched models
 test-models: $(VENV)/.local $(VENV)/.dev ## the tests of the local voice stack
 	@$(BIN)/duologue models fetch
 	@$(BIN)/python -m pytest -q -m models
+
+test-sound: $(VENV)/.dev ## a conversation over PulseAudio, which must be installed
+	@$(BIN)/python -m pytest -q -m sound tests/devices
 
 .interop/%/.done: $(INTEROP)/requirements-%.txt
 	@echo "Installing a client or server for tests/interop: $*"

@@ -18,6 +18,7 @@ NAMES = (
     "idle",
     "bystander",
     "latency",
+    "voice",
     "soak",
 )
 RESULTS = Path(__file__).parent / "results" / "latest.json"

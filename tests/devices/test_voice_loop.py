@@ -179,6 +179,27 @@ def test_an_echo_is_no_interruption() -> None:
     assert loop.committed("msg") == []
 
 
+@pytest.mark.parametrize("backchannel", [None, Backchannel()])
+def test_a_reply_that_is_cancelled_for_its_own_echo_is_asked_again(
+    backchannel: Backchannel | None,
+) -> None:
+    loop = VoiceLoop(VoicePolicy(backchannel=backchannel))
+    loop.response_began("resp")
+    assert loop.echo_started("msg") == [EchoHeard(is_half_duplex=True), Request.CLEAR]
+    again = [ReplyAskedAgain(), Request.RESPONSE]
+    assert loop.response_ended("resp", is_cancelled=True) == again
+    assert loop.committed("msg") == [], "if it was too late to clear it"
+    loop.response_began("resp2")
+    assert loop.response_ended("resp2", is_cancelled=True) == []
+
+
+def test_a_reply_that_the_user_cancels_after_an_echo_is_not_asked_again() -> None:
+    loop = VoiceLoop(VoicePolicy())
+    loop.echo_started("msg")
+    loop.speech_started("msg2", 1.0, is_playing=True)
+    assert loop.response_ended("resp", is_cancelled=True) == []
+
+
 def test_a_new_session_forgets_what_was_under_way() -> None:
     loop = speaks_over(Backchannel())
     assert loop.reconnected() == [Playback.NORMAL]

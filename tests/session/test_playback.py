@@ -385,3 +385,27 @@ async def held(client: RealtimeClient, item_id: str) -> int:
     assert isinstance(part, ga.OutputAudio)
     assert isinstance(part.audio, str)
     return len(base64.b64decode(part.audio))
+
+
+def test_a_paused_ledger_returns_silence_and_goes_on_where_it_stopped() -> None:
+    ledger = PlaybackLedger()
+    ledger.add("item_a", sound(0, 30))
+    assert ledger.take(10) == sound(0, 10)
+    ledger.is_paused = True
+    assert ledger.take(5) == bytes(10)
+    assert ledger.take() == b""
+    assert (ledger.position, ledger.waiting) == (15, 20)
+    ledger.is_paused = False
+    assert ledger.take(10) == sound(10, 10)
+    assert [cut.heard_samples for cut in ledger.interrupt(unheard=12)] == [10]
+
+
+def test_a_dropped_item_is_not_played_and_needs_no_cut() -> None:
+    ledger = PlaybackLedger()
+    for item_id, first in (("item_a", 0), ("item_b", 50)):
+        ledger.add(item_id, sound(first, 30))
+    ledger.take(10)
+    ledger.drop("item_a")
+    assert not ledger.add("item_a", sound(30, 10))
+    assert ledger.take(10) == sound(50, 10)
+    assert [cut.item_id for cut in ledger.interrupt()] == ["item_b"]

@@ -27,6 +27,7 @@ from duologue import (
     ItemCompleted,
     LocalProtocolError,
     ServerError,
+    devices,
 )
 from duologue.protocol import ga
 from duologue.server import LocalServer
@@ -486,3 +487,40 @@ with serving(LocalServer()) as server, RealtimeClient(url=server.url) as client:
     assert errors.splitlines()[-1] == "KeyboardInterrupt"
     assert errors.count("Traceback") == 1
     assert "Warning" not in errors
+
+
+def test_a_voice_conversation_is_held_on_the_clients_thread() -> None:
+    clock = devices.VirtualClock()
+    sounds = devices.VirtualMicrophone(clock)
+    microphone, speaker = devices.Microphone(sounds), devices.Speaker(devices.VirtualSpeaker(clock))
+    policy = devices.VoicePolicy(interrupted_by="push_to_talk", echo="off")
+    notices: list[devices.Notice] = []
+    with (
+        serving(LocalServer(lambda _: "Once upon a time. " * 20)) as server,
+        RealtimeClient(url=server.url) as client,
+        duologue.sync.attach(
+            client, microphone, speaker, policy=policy, on_notice=notices.append
+        ) as voice,
+    ):
+        items = client.completed_items()
+        voice.press()
+        sounds.say(b"\x00\x10" * 12_000)
+        clock.advance(500)
+        while microphone.statistics().delivered_samples < 12_000:
+            client.conversation.items  # noqa: B018  # a round trip to the thread
+        voice.release()
+        assert [next(items).role for _ in range(2)] == ["user", "assistant"]
+        clock.advance(1000)
+        assert voice.send_text("Enough").result(timeout=10).status == "completed"
+        assert speaker.waiting_ms
+        voice.interrupt()
+        assert not speaker.waiting_ms
+        assert len(notices) == 2
+        voice.is_muted = True
+        assert voice.is_muted
+        assert not voice.is_half_duplex
+        with ThreadPoolExecutor() as pool:
+            waiting = pool.submit(voice.wait)
+            client.close()
+            clock.advance(20)
+            waiting.result(timeout=10)

@@ -46,6 +46,16 @@ from duologue import (
     local,
     sync,
 )
+from duologue.devices import (
+    Backchannel,
+    Microphone,
+    Notice,
+    Speaker,
+    VoiceConversation,
+    VoicePolicy,
+    WavInput,
+    attach,
+)
 from duologue.protocol import beta, codec, ga
 from duologue.protocol.model import UnsetType
 from duologue.server import LocalServer
@@ -403,3 +413,19 @@ async def serve() -> None:
         assert_type(proxy.connections[0].bytes_to_client, int)
     LocalServer(brain=3)  # wrong: no brain
     LocalServer(faults=Close(1011))  # wrong: a list of them
+
+
+async def hold_a_voice_conversation(client: RealtimeClient) -> None:
+    def show(notice: Notice) -> None: ...
+
+    policy = VoicePolicy(backchannel=Backchannel(words=frozenset({"uh"})), echo="off")
+    VoicePolicy(echo="loud")  # wrong: not one of the four
+    async with attach(
+        client, Microphone(WavInput("a.wav")), Speaker(), policy=policy, on_notice=show
+    ) as voice:
+        assert_type(voice, VoiceConversation)
+        assert_type(voice.microphone.level, float)
+        voice.press(1)  # wrong: no argument
+    async for audio in Microphone("USB"):
+        assert_type(audio, bytes)
+    Speaker(WavInput("a.wav"))  # wrong: no output device

@@ -97,8 +97,16 @@ class StreamResampler:
         return rest
 
 
+_LOWEST: Final = np.float32(-32_768)
+_HIGHEST: Final = np.float32(32_767)
+
+
 def _rounded(samples: NDArray[np.float32]) -> NDArray[np.int16]:
-    return np.rint(samples).clip(-32_768, 32_767).astype(np.int16)
+    # In place, and without `clip`: a chunk of 20 ms takes soxr 11 µs, `clip` another microsecond.
+    np.rint(samples, out=samples)
+    np.maximum(samples, _LOWEST, out=samples)
+    np.minimum(samples, _HIGHEST, out=samples)
+    return samples.astype(np.int16)
 
 
 class G711Decoder:

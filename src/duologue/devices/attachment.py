@@ -296,6 +296,9 @@ class VoiceConversation:
         self._perform(self._loop.user_words(event.item_id, event.transcript, is_final=True))
 
     def _on_speech_started(self, update: Interrupted) -> None:
+        if self._detector is not None and self._detector.hears_echo():
+            self._perform(self._loop.echo_started(update.item_id))
+            return
         actions = self._loop.speech_started(
             update.item_id, self.microphone.seconds, is_playing=self.speaker.is_playing
         )
@@ -313,7 +316,7 @@ class VoiceConversation:
 
     def _on_response_done(self, event: ga.ResponseDoneEvent) -> None:
         is_cancelled = event.response.status == ga.ResponseStatus.CANCELLED
-        self._loop.response_ended(str(event.response.id), is_cancelled=is_cancelled)
+        self._perform(self._loop.response_ended(str(event.response.id), is_cancelled=is_cancelled))
 
     def _is_out_of_band(self, response_id: object) -> bool:
         known = (each for each in reversed(self._client.responses) if each.id == response_id)

@@ -35,6 +35,9 @@ MAX_DELAY_MS: Final = 800
 """Longest delay of an echo, with the buffers of both devices."""
 ECHO_SIMILARITY: Final = 0.5
 """Correlation from which on the captured audio is the assistant's: other speech is below 0.3."""
+SHORT_MS: Final = 80
+SHORT_SIMILARITY: Final = 0.7
+"""The same for the beginning of a reply: shorter audio is more alike by chance."""
 AUDIBLE_DB: Final = -55.0
 """Quieter audio is not examined: turn detection does not take it for speech either."""
 
@@ -116,9 +119,11 @@ class EchoDetector:
     def hears_echo(self) -> bool:
         """Return whether the last captured audio is what was played before."""
         captured, played = self._captured.samples, self._played.samples
-        if len(captured) < len(self._captured) or level_db(captured) < AUDIBLE_DB:
+        is_short = len(captured) < len(self._captured)
+        if len(captured) < SHORT_MS * DETECT_HZ // 1000 or level_db(captured) < AUDIBLE_DB:
             return False
-        return similarity(captured, played) >= ECHO_SIMILARITY
+        least = SHORT_SIMILARITY if is_short else ECHO_SIMILARITY
+        return similarity(captured, played) >= least
 
     def forget(self) -> None:
         """Begin anew: after an echo was found, or when the assistant is silent."""

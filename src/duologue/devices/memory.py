@@ -76,8 +76,8 @@ class VirtualClock:
                 await asyncio.sleep(0)
 
 
-TURNS_PER_STEP: Final = 30
-"""Iterations of the event loop in a step: to the server and back takes about ten."""
+TURNS_PER_STEP: Final = 10
+"""Iterations of the event loop in a step: to the server and back takes about six."""
 
 
 class RealTimeClock:

@@ -151,6 +151,7 @@ class VoiceLoop:
         self._candidate: _Candidate | None = None
         self._unanswered: Final[dict[str, None]] = {}  # messages that need no response, by id
         self._was_cancelled = False  # whether a response was, while there was a candidate
+        self._ignores_cancellation = False  # whether turn detection has cancelled it for an echo
         self._last_frame = 0.0
         self._floor = LOUD_DB
         self._is_loud = False
@@ -205,10 +206,11 @@ class VoiceLoop:
     def interrupt(self) -> list[Action]:
         """Stop the reply: the application wants it, or the user has typed something."""
         self._candidate = None
+        self._ignores_cancellation = False
         return self._stop(cancels=True)
 
     def echo(self) -> list[Action]:
-        """Process that the microphone hears the assistant."""
+        """Process that the microphone hears the assistant, and no user."""
         actions = self._settle_as_backchannel(reports=False) if self._candidate else []
         if self._policy.echo == "auto" and not self._cancels_echo:
             self.is_half_duplex = True
@@ -219,6 +221,13 @@ class VoiceLoop:
 
     # Turn detection.
 
+    def echo_started(self, item_id: str) -> list[Action]:
+        """Process that turn detection takes the assistant's own voice for speech."""
+        remember(self._unanswered, item_id, None, MAX_TURNS)
+        actions = self.echo()
+        self._ignores_cancellation = True
+        return [*actions, Request.CLEAR]
+
     def speech_started(self, item_id: str, now: float, *, is_playing: bool) -> list[Action]:
         """Process that turn detection has found speech.
 
@@ -227,6 +236,7 @@ class VoiceLoop:
             now: The time.
             is_playing: Whether the assistant is audible, or will be.
         """
+        self._ignores_cancellation = False
         if not self._policy.manages_responses:
             return self._stop(cancels=False)
         if self._policy.backchannel is None:
@@ -283,10 +293,13 @@ class VoiceLoop:
         self._awaits_response = False
         remember(self._active, response_id, None, MAX_TURNS)
 
-    def response_ended(self, response_id: str, *, is_cancelled: bool) -> None:
+    def response_ended(self, response_id: str, *, is_cancelled: bool) -> list[Action]:
         """Process its end."""
         self._active.pop(response_id, None)
+        if is_cancelled and self._ignores_cancellation:
+            return self._ask_again()
         self._was_cancelled |= is_cancelled and self._candidate is not None
+        return []
 
     def reconnected(self) -> list[Action]:
         """Process that a new session continues the conversation."""
@@ -329,9 +342,12 @@ class VoiceLoop:
         if reports:
             actions.append(BackchannelHeard(candidate.item_id, candidate.words))
         if self._was_cancelled:
-            self._was_cancelled = False
-            actions += [ReplyAskedAgain(), *self._respond()]
+            actions += self._ask_again()
         return actions
+
+    def _ask_again(self) -> list[Action]:
+        self._was_cancelled = self._ignores_cancellation = False
+        return [ReplyAskedAgain(), *self._respond()]
 
     def _meanwhile(self) -> Playback:
         backchannel = self._policy.backchannel
