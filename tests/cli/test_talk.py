@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from duologue.audio.wav import write_wav
+
 SPEECH = Path(__file__).parents[2] / "src/duologue/cli/speech"
 COMMAND = [sys.executable, "-m", "duologue.cli", "talk"]
 TRANSCRIPTS = ["transcript.jsonl", "transcript.md", "transcript.srt", "transcript.vtt"]
@@ -52,8 +54,9 @@ def test_a_conversation_between_files_is_printed_and_saved(tmp_path: Path) -> No
     words = user.removeprefix("you ▸ ")
     assert words in assistant
     assert lines.index(user) < lines.index(assistant)
-    assert "first audio" in lines[-2]
-    assert lines[-1].endswith("tokens")
+    assert "first audio" in lines[-3]
+    assert lines[-2].endswith("tokens")
+    assert lines[-1] == f"· saved to {folder}"
     assert "\x1b" not in done.stdout
 
     [played] = sides(answer)
@@ -75,11 +78,7 @@ def test_a_conversation_between_files_is_printed_and_saved(tmp_path: Path) -> No
 
 def test_typed_lines_are_messages_and_tools_are_called(tmp_path: Path) -> None:
     quiet = tmp_path / "quiet.wav"
-    with wave.open(str(quiet), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(24_000)
-        file.writeframes(bytes(9_600))
+    write_wav(quiet, bytes(9_600))
     arguments = ("--brain", "scripted", "--wav", quiet, "--out", tmp_path / "out.wav", "--tools")
     done = talk(*arguments, typed="Turn on the lights\n")
     assert done.returncode == 0, done.stderr

@@ -6,15 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from duologue.audio.wav import write_wav
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-SPEECH = Path(__file__).parents[2] / "src/duologue/cli/speech"
 pytestmark = pytest.mark.skipif(
     shutil.which("tmux") is None, reason="needs tmux (Debian: apt-get install tmux)"
 )
@@ -64,7 +65,8 @@ def test_words_appear_keys_work_and_the_terminal_is_left_as_it_was(
     terminal: Terminal, tmp_path: Path, quit_key: str
 ) -> None:
     before, after = tmp_path / "before", tmp_path / "after"
-    files = f"--wav {SPEECH / 'hello.wav'} --out {tmp_path / 'out.wav'}"
+    write_wav(tmp_path / "quiet.wav", bytes(4_800))  # speech would interrupt the answer
+    files = f"--wav {tmp_path / 'quiet.wav'} --out {tmp_path / 'out.wav'}"
     talk = f"{sys.executable} -m duologue.cli talk --brain scripted {files}"
     command = f"stty -a > {before}; {talk}; code=$?; stty -a > {after}; echo left-$code"
     terminal.keys(command, "Enter")
@@ -75,6 +77,7 @@ def test_words_appear_keys_work_and_the_terminal_is_left_as_it_was(
     terminal.until(lambda text: "Quit" not in text)  # keys are text now
     terminal.keys("Good morning", "Enter", "Escape")
     terminal.until(lambda text: "You said: Good morning" in text and "muted" not in text)
+    terminal.until(lambda text: "Quit" in text)  # keys are commands again
     terminal.keys(quit_key)
     text = terminal.until(lambda text: "left-0" in text)
     assert "● " not in text

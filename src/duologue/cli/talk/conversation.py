@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from duologue.cli.talk.view import Phase, TalkView
@@ -34,6 +35,10 @@ and for a second sentence of an answer."""
 
 CUT_SECONDS: Final = 2.0
 """Time for the server to confirm the last cut, so that the transcript has it."""
+
+
+MAX_TYPED: Final = 16
+"""Messages that wait for the devices to be open."""
 
 
 class Devices:
@@ -97,8 +102,8 @@ class Talk:
         self._recording: Final = recording
         self.is_over: bool = False
         """Whether the conversation is to end."""
+        self._typed: Final[deque[str]] = deque(maxlen=MAX_TYPED)
         self._changed: Final = asyncio.Event()
-        self._typed: list[str] = []
         self._quiet_since: float | None = None
 
     @property
@@ -208,12 +213,13 @@ class Talk:
             self.voice.interrupt()
 
     def send_text(self, text: str) -> None:
-        """Send a message that was typed."""
-        words = text.strip()
-        if self.voice is not None and words:
-            self.voice.send_text(words)
-        elif words and len(self._typed) < MAX_TYPED:  # the devices are being opened
-            self._typed.append(words)
+        """Send a message that was typed, or keep it until the devices are open."""
+        if not text.strip():
+            return
+        if self.voice is None:
+            self._typed.append(text.strip())
+        else:
+            self.voice.send_text(text.strip())
 
     # The client.
 
@@ -228,9 +234,8 @@ class Talk:
             ) as voice:
                 self.voice, self.is_pressed = voice, False
                 voice.is_muted = self.is_muted
-                typed, self._typed = self._typed, []
-                for words in typed:
-                    voice.send_text(words)
+                while self._typed:
+                    self.voice.send_text(self._typed.popleft())
                 try:
                     await asyncio.wait((follow, changed), return_when=asyncio.FIRST_COMPLETED)
                 finally:
