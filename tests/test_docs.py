@@ -67,8 +67,9 @@ def test_the_reaction_tables_of_the_architecture_are_those_of_the_code() -> None
         assert [row.cause for row in rows if not row.steps] == []
 
 
-def test_every_test_on_the_page_about_reliability_exists() -> None:
-    named = set(re.findall(r"`(tests/\S+\.py)`", PAGES["reliability.md"]))
+def test_every_test_on_the_pages_about_reliability_and_security_exists() -> None:
+    pages = PAGES["reliability.md"] + (ROOT / "SECURITY.md").read_text()
+    named = set(re.findall(r"`(tests/\S+\.py)`", pages))
     assert len(named) > 20
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 

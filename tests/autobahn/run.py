@@ -3,7 +3,7 @@
 `python -m tests.autobahn.run path/to/wstest`: `wstest` needs Python 2.7 (`pip install
 autobahntestsuite==0.8.2`), so this is no part of the tests. Left out are the suite's performance
 (9) and compression (12, 13) cases, and for the clients the echo of binary messages (1.2): events
-are text, and the clients' transports deliver nothing else.
+are text, and so the clients' transports send nothing else.
 """
 
 from __future__ import annotations

@@ -121,6 +121,7 @@ class Line:
         self._transport: Any = None
         self._held: Frames = deque()
         self._is_held = self._is_dead = False
+        self._silent_since = 0.0
         self._losing: asyncio.TimerHandle | None = None
         self._cuts_in_frame = False
         self.is_over = False
@@ -171,19 +172,26 @@ class Line:
 
     def vanish(self) -> None:
         """Lose everything silently from now on, until the pings are missed."""
+        self._hold()
         self._is_dead = True
         lost = no_sign_of_life(KEEPALIVE_SECONDS)
-        self._losing = self._loop.call_later(KEEPALIVE_SECONDS, self.lose, lost)
+        self._losing = self._loop.call_at(self._silent_since + KEEPALIVE_SECONDS, self.lose, lost)
 
     def stall(self, seconds: float) -> None:
         """Hold everything for a time, after which it arrives, or the pings are missed."""
-        self._is_held = True
-        if seconds < KEEPALIVE_SECONDS:
+        self._hold()
+        if self._loop.time() + seconds < self._silent_since + KEEPALIVE_SECONDS:
             self._loop.call_later(seconds, self._release)
         else:
             self.vanish()
 
+    def _hold(self) -> None:
+        if not self._is_held:
+            self._is_held, self._silent_since = True, self._loop.time()
+
     def _release(self) -> None:
+        if self._is_dead:
+            return
         self._is_held = False
         while self._held and not self.is_over and not self._is_held:
             deliver, frame = self._held.popleft()
