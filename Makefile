@@ -20,7 +20,7 @@ PEERS := $(patsubst $(INTEROP)/requirements-%.txt,.interop/%/.done,$(wildcard $(
   $(INTEROP)/node_modules/.done
 
 .PHONY: help setup demo test test-models test-sound interop compatibility check format docs bench bench-survival \
-  clean
+  soak clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ –/'
@@ -106,6 +106,15 @@ bench: $(VENV)/.local $(VENV)/.dev ## run the benchmarks; writes bench/results/l
 
 bench-survival: $(VENV)/.dev ## play the reconnection drill; writes its table into docs/reliability.md
 	@$(BIN)/python -m bench.survival
+
+SEED ?= 1
+soak: $(VENV)/.dev ## fuzz for hours, then a simulated day, then 30 minutes of bad network; SEED=2 for another day
+	@$(BIN)/python -m tests.fuzz.run codec 10000000
+	@$(BIN)/python -m tests.fuzz.run client 500000
+	@$(BIN)/python -m tests.fuzz.run server 500000
+	@$(BIN)/python -m tests.fuzz.run connection 20000
+	@$(BIN)/python -m tests.survival.simulated_day --seed $(SEED)
+	@$(BIN)/python -m tests.survival.soak --seed $(SEED)
 
 clean: ## remove the environments
 	@rm -rf $(VENV) .interop $(INTEROP)/node_modules

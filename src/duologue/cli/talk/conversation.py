@@ -26,9 +26,6 @@ __all__ = ["Devices", "Talk"]
 REDRAW_SECONDS: Final = 1 / 12
 """Time between two redraws; words and meters are smooth, and a terminal keeps up."""
 
-MAX_TYPED: Final = 64
-"""Messages that may be typed before the devices are open."""
-
 QUIET_SECONDS: Final = 2.0
 """Silence of both sides that ends the conversation after a WAV file: time for a turn to be found,
 and for a second sentence of an answer."""
