@@ -62,8 +62,8 @@ class TalkApp(App[None]):
         server: Name of the server, for the title.
     """
 
-    ENABLE_COMMAND_PALETTE = False
-    AUTO_FOCUS = None  # keys are commands until text is typed
+    ENABLE_COMMAND_PALETTE: ClassVar[bool] = False
+    AUTO_FOCUS: ClassVar[str | None] = None  # keys are commands until text is typed
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "turn", "Talk"),
         Binding("m", "mute", "Mute"),
@@ -74,7 +74,7 @@ class TalkApp(App[None]):
         Binding("q", "end", "Quit"),
         Binding("ctrl+c", "end", show=False, priority=True),
     ]
-    CSS = """
+    CSS: ClassVar[str] = """
     #title { background: $panel; padding: 0 1; }
     #lines { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
     #lines Horizontal { height: auto; }
